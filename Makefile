@@ -1,0 +1,36 @@
+# Every target makes the virtual environment by itself when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test bench lint lab lock
+
+demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
+	$(BIN)/python -m festkit demo
+
+test: $(READY)  ## the whole suite
+	$(BIN)/python -m pytest
+
+bench: $(READY)  ## speed, as ratios measured side by side in one run
+	$(BIN)/python -m benchmarks
+
+lint: $(READY)  ## style, types, notebooks without output
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+lock: ## write requirements.txt anew from the ranges in pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 ".[test,dev]"
+	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
+	rm -rf .venv-lock
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,53 @@
+"""festkit: the FEST framework for infrared small target (SIRST) detection.
+
+Public names are looked up lazily, so that ``import festkit`` pulls in neither torch nor matplotlib.
+
+Example:
+    >>> import festkit as fk
+    >>> "ACM" in fk.list_backbones()
+    True
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "backbones": ["backbone_card", "create_backbone", "list_backbones"],
+    "losses": [
+        "BCELoss",
+        "DMLoss",
+        "DiceLoss",
+        "EEDMLoss",
+        "EELoss",
+        "SoftIoULoss",
+        "create_loss",
+        "edge_map",
+        "eedm_loss",
+        "hard_mining",
+    ],
+    "sensitivity": ["Detection", "Target", "adjust_sensitivity"],
+    "fusion": ["fuse", "resize_map"],
+    "metrics": ["Counts", "count", "evaluate"],
+    "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
+    "scenes": ["make_scene", "make_synthetic_dataset"],
+    "weights": ["load_weights", "save_weights"],
+    "training": ["Run", "TrainConfig", "train"],
+    "fest": ["FEST"],
+    "jobs": ["run_notebook"],
+    "results": ["save_results", "summary_table"],
+    "plots": ["plot_history", "show"],
+}
+_ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}
+
+__all__ = list(_ROOM_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'festkit' has no attribute {name!r}")
+    return getattr(import_module(f"festkit.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

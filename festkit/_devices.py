@@ -1,0 +1,46 @@
+"""Which device and which precision a machine is best at."""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of a name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: if the name is unknown or the device is not at hand.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    at_hand = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next((name for name, here in at_hand.items() if here), "cpu")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", *at_hand):
+        raise ValueError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
+    if not at_hand.get(kind, True):
+        raise ValueError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
+    return torch.device(device)
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The precision to train in; "auto" takes bf16 where the hardware multiplies it.
+
+    Example:
+        >>> resolve_precision("fp32", torch.device("cpu"))
+        'fp32'
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        known = (getattr(torch.cpu, check, None) for check in checks)
+        return "bf16" if any(check() for check in known if check) else "fp32"
+    return "fp32"

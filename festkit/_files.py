@@ -1,0 +1,85 @@
+"""Files appear whole or not at all: written beside their final name, flushed, then renamed."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes ``path`` if the block ends well.
+
+    After an error (a full disk, an interrupt) nothing stands under ``path`` that was not there.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole_file(folder / "note.txt") as part:
+        ...     _ = part.write_text("done")
+        >>> [entry.name for entry in folder.iterdir()]
+        ['note.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        _flush(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that becomes ``path`` if the block ends well.
+
+    Raises:
+        FileExistsError: if something already stands at ``path``.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "set"
+        >>> with whole_folder(target) as part:
+        ...     _ = (part / "list.txt").write_text("a")
+        >>> (target / "list.txt").read_text()
+        'a'
+    """
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"{path} already exists; choose another folder or remove it first")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield part
+        part.chmod(0o755)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file whole, indented for reading; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; an unreadable one is named in the error."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not readable JSON ({error})") from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,42 @@
+"""One progress bar for terminals, notebooks and headless runs: plain text, no widget."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress(
+    items: Iterable[Any], label: str, *, unit: str, done: int = 0, total: int | None = None
+) -> Any:
+    """Iterate with a text progress bar on standard error.
+
+    A terminal is refreshed twice a second. Elsewhere (a log file, a notebook run headless) the bar
+    is written only now and then, so that outputs stay short.
+
+    Args:
+        items: what to iterate.
+        label: what is being done.
+        unit: what one item is, such as "image".
+        done: items already done before this call.
+        total: number of all items, if ``items`` cannot tell.
+
+    Returns:
+        The iterator, a tqdm bar; its ``set_postfix_str`` adds figures to the line.
+
+    Example:
+        >>> list(progress([1, 2], "reading", unit="image"))
+        [1, 2]
+    """
+    interval = 0.5 if sys.stderr.isatty() else 5.0
+    return tqdm(
+        items,
+        desc=label,
+        unit=unit,
+        initial=done,
+        total=total,
+        mininterval=interval,
+        maxinterval=interval,
+        dynamic_ncols=True,
+    )
