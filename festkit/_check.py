@@ -1,0 +1,193 @@
+"""The check of a dataset folder: every file read, every fact for the report."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ._progress import progress
+
+from ._catalogue import find_folder
+from ._images import Mask, format_size, read_raster, resize_mask, same_aspect
+from ._layouts import DatasetFolder, Pair, open_folder
+from ._report import POINT, SPOT, DatasetReport, SplitFigures
+
+
+def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
+    """Read every file of a dataset and report what it holds and what is wrong.
+
+    Args:
+        folder_or_name: a known name, a folder under the root, or the path of a folder.
+        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+
+    Returns:
+        The report; counts of a known dataset that differ from its card are faults.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if the name is unknown or the folder follows no known layout.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp()) / "sky"
+        >>> for place in ("train/image", "train/mask"):
+        ...     (folder / place).mkdir(parents=True)
+        ...     Image.new("L", (6, 4), 255).save(folder / place / "a.png")
+        >>> print(str(check_dataset(folder)).splitlines()[0])
+        sky: 1 images, 1/0 train/test, 1 targets (0 test), 0 non-binary masks
+    """
+    name, path = find_folder(folder_or_name, root)
+    folder = open_folder(path)
+    looks, unreadable = _look_at_all(name, folder)
+    leaked, identical = _identical_images(looks, folder)
+    unequal = [look for look in looks if look.mask_shape != look.shape]
+    return DatasetReport(
+        name=name,
+        folder=path,
+        layout=str(folder.layout),
+        figures=_figures_of_splits(looks, folder),
+        sizes=Counter((look.shape[1], look.shape[0]) for look in looks),
+        modes=Counter(look.mode for look in looks),
+        bit_depths=Counter(look.bits for look in looks),
+        brightest_16bit=max((look.peak for look in looks if look.bits == 16), default=0),
+        missing_images=_names(pair for pair in folder.listed if not pair.image.is_file()),
+        missing_masks=_names(
+            pair for pair in folder.pairs if pair.image.is_file() and not pair.mask.is_file()
+        ),
+        unreadable=unreadable,
+        mismatched_pairs=tuple(look.sizes for look in unequal if look.areas is None),
+        in_both_splits=_names(set(folder.splits["train"]) & set(folder.splits["test"])),
+        leaked_images=leaked,
+        identical_images=identical,
+        nonbinary_masks=_names(look.pair for look in looks if not look.mask_is_binary),
+        resampled_pairs=tuple(look.sizes for look in unequal if look.areas is not None),
+        empty_masks=_names(look.pair for look in looks if look.areas == ()),
+        listed_twice=_listed_twice(folder),
+        unlisted=_names(folder.unlisted),
+        lone_masks=tuple(path.name for path in folder.lone_masks),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pair of files showed; ``areas`` is None where the mask does not fit the image."""
+
+    pair: Pair
+    mode: str
+    bits: int
+    peak: int
+    shape: tuple[int, ...]
+    mask_shape: tuple[int, ...]
+    gray_mean: float
+    gray_std: float
+    digest: str
+    mask_is_binary: bool
+    areas: tuple[int, ...] | None
+
+    @property
+    def sizes(self) -> str:
+        mask, image = format_size(self.mask_shape), format_size(self.shape)
+        return f"{self.pair.name}: mask {mask}, image {image}"
+
+
+def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[str, ...]]:
+    """What every complete pair showed, and a sentence for each that cannot be read."""
+    looks, unreadable = [], []
+    complete = [pair for pair in folder.pairs if pair.image.is_file() and pair.mask.is_file()]
+    for pair in progress(complete, f"checking {name}", unit="image"):
+        try:
+            looks.append(_look(pair))
+        except ValueError as error:
+            unreadable.append(str(error))
+    return looks, tuple(unreadable)
+
+
+def _look(pair: Pair) -> _Look:
+    image, mask = read_raster(pair.image), read_raster(pair.mask)
+    gray = image.gray
+    fits = same_aspect(mask.levels.shape, gray.shape)
+    return _Look(
+        pair=pair,
+        mode=image.mode,
+        bits=image.bits,
+        peak=int(image.levels.max()),
+        shape=gray.shape,
+        mask_shape=mask.levels.shape,
+        gray_mean=float(gray.mean()) / 255,
+        gray_std=float(gray.std()) / 255,
+        digest=hashlib.sha256(f"{gray.shape}".encode() + gray.tobytes()).hexdigest(),
+        mask_is_binary=mask.is_binary,
+        areas=_target_areas(resize_mask(mask.mask, gray.shape)) if fits else None,
+    )
+
+
+def _target_areas(mask: Mask) -> tuple[int, ...]:
+    from .components import find_components  # noqa: PLC0415  (keeps festkit.data light)
+
+    return tuple(find_components(mask).area.tolist())
+
+
+def _identical_images(
+    looks: Iterable[_Look], folder: DatasetFolder
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Groups of images with equal gray levels: those across train and test, and the others."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for look in looks:
+        groups[look.digest].append(look.pair)
+    splits = [{pair.image for pair in pairs} for pairs in folder.splits.values()]
+    leaked: list[str] = []
+    identical: list[str] = []
+    for group in groups.values():
+        if len(group) > 1:
+            images = {pair.image for pair in group}
+            across = all(images & split for split in splits)
+            (leaked if across else identical).append(" = ".join(_names(group)))
+    return tuple(leaked), tuple(identical)
+
+
+def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[str, SplitFigures]:
+    by_image = {look.pair.image: look for look in looks}
+    images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
+    images = {"all": {pair.image for pair in folder.pairs}, **images}
+    return {
+        split: _figures(
+            sum(path.is_file() for path in paths),
+            [look for path, look in by_image.items() if path in paths],
+        )
+        for split, paths in images.items()
+    }
+
+
+def _figures(images: int, looks: Sequence[_Look]) -> SplitFigures:
+    fitting = [(look.areas, look.shape) for look in looks if look.areas is not None]
+    areas = np.array([area for found, _ in fitting for area in found], int)
+    pixels = sum(height * width for _, (height, width) in fitting)
+    quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
+    return SplitFigures(
+        images=images,
+        several=sum(len(found) > 1 for found, _ in fitting),
+        targets=len(areas),
+        point=int(np.sum(areas <= POINT)),
+        spot=int(np.sum((areas > POINT) & (areas <= SPOT))),
+        extended=int(np.sum(areas > SPOT)),
+        areas=tuple(quantiles),
+        target_share=int(areas.sum()) / pixels if pixels else 0.0,
+        gray_mean=_mean([look.gray_mean for look in looks]),
+        gray_std=_mean([look.gray_std for look in looks]),
+    )
+
+
+def _listed_twice(folder: DatasetFolder) -> tuple[str, ...]:
+    counts = (Counter(pairs) for pairs in folder.splits.values())
+    return _names(pair for count in counts for pair, times in count.items() if times > 1)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _names(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    return tuple(sorted(pair.name for pair in pairs))

@@ -1,0 +1,227 @@
+"""The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._catalogue import dataset_card, list_datasets
+
+POINT, SPOT = 9, 81  # largest areas, px, of point and spot targets; larger ones are extended
+
+_FAULTS = {
+    "missing_images": "listed names without an image file",
+    "missing_masks": "images without a mask",
+    "unreadable": "pairs with an unreadable file",
+    "mismatched_pairs": "masks of another size and aspect than their image",
+    "in_both_splits": "images in the train list and in the test list",
+    "leaked_images": "train images that are identical to a test image",
+}
+_NOTES = {
+    "nonbinary_masks": "non-binary masks, binarised at > 127 of 255",
+    "resampled_pairs": "masks of another size, resampled to that of their image",
+    "empty_masks": "images without a target",
+    "identical_images": "identical images under two names",
+    "listed_twice": "names listed more than once in a split, used once",
+    "unlisted": "images in neither split, not used",
+    "lone_masks": "masks without an image, not used",
+}
+
+
+@dataclass(frozen=True)
+class SplitFigures:
+    """What the images of one split amount to.
+
+    Attributes:
+        images: number of images.
+        several: images with more than one target.
+        targets: 8-connected targets.
+        point: targets of at most 9 px.
+        spot: targets of 10 to 81 px.
+        extended: targets of more than 81 px.
+        areas: least, 5 %, median, 95 % and largest target area, px; empty without targets.
+        target_share: fraction of all pixels that lie on targets.
+        gray_mean: mean over images of the gray mean, of 255; NaN without images.
+        gray_std: mean over images of the gray standard deviation, of 255; NaN without images.
+    """
+
+    images: int
+    several: int
+    targets: int
+    point: int
+    spot: int
+    extended: int
+    areas: tuple[float, ...]
+    target_share: float
+    gray_mean: float
+    gray_std: float
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a dataset folder holds; ``str(report)`` is laid out for a terminal.
+
+    Attributes:
+        name: name of the dataset.
+        folder: where it lies.
+        layout: the layout it follows.
+        figures: the figures of "all", "train" and "test"; "all" counts unlisted images too.
+        sizes: number of images of each (width, height), px.
+        modes: number of images of each Pillow mode.
+        bit_depths: number of images of each number of bits per channel.
+        brightest_16bit: largest level of the 16-bit images, 0 if there are none.
+        missing_images: listed names without an image.
+        missing_masks: images without a mask.
+        unreadable: for every pair that cannot be read, which file and why.
+        mismatched_pairs: pairs whose mask has another size and aspect than the image.
+        in_both_splits: images in the train list and in the test list.
+        leaked_images: groups of identical images under two names, in train and in test.
+        identical_images: groups of identical images under two names, within one split.
+        nonbinary_masks: masks that hold more than two levels.
+        resampled_pairs: pairs whose mask has another size, but the aspect of the image.
+        empty_masks: images without a target.
+        listed_twice: names listed more than once in one split.
+        unlisted: images in neither split.
+        lone_masks: masks without an image.
+    """
+
+    name: str
+    folder: Path
+    layout: str
+    figures: Mapping[str, SplitFigures]
+    sizes: Mapping[tuple[int, int], int]
+    modes: Mapping[str, int]
+    bit_depths: Mapping[int, int]
+    brightest_16bit: int
+    missing_images: tuple[str, ...]
+    missing_masks: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    mismatched_pairs: tuple[str, ...]
+    in_both_splits: tuple[str, ...]
+    leaked_images: tuple[str, ...]
+    identical_images: tuple[str, ...]
+    nonbinary_masks: tuple[str, ...]
+    resampled_pairs: tuple[str, ...]
+    empty_masks: tuple[str, ...]
+    listed_twice: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    lone_masks: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What must be put right before the dataset can be trusted, one sentence each."""
+        nothing = () if self._has("all") else ("the folder holds no image",)
+        return (*nothing, *self._findings(_FAULTS), *self._off_card())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing and is handled, one sentence each."""
+        empty = [
+            f"the {split} split is empty" for split in ("train", "test") if not self._has(split)
+        ]
+        return (*self._findings(_NOTES), *self._depth_note(), *empty)
+
+    def _findings(self, kinds: Mapping[str, str]) -> list[str]:
+        found = {what: getattr(self, field) for field, what in kinds.items()}
+        return [f"{what}: {len(names)} ({_some(names)})" for what, names in found.items() if names]
+
+    def _has(self, split: str) -> bool:
+        return self.figures[split].images > 0
+
+    def _off_card(self) -> list[str]:
+        """Counts that differ from what is known of a public dataset."""
+        if self.name not in list_datasets():
+            return []
+        card, figures = dataset_card(self.name), self.figures
+        counts = (
+            ("images", figures["all"].images, card.images),
+            ("train images", figures["train"].images, card.train),
+            ("test images", figures["test"].images, card.test),
+            ("targets", figures["all"].targets, card.targets),
+            ("test targets", figures["test"].targets, card.test_targets),
+        )
+        return [
+            f"{self.name} should have {known} {what}, this folder has {here}"
+            for what, here, known in counts
+            if known is not None and here != known
+        ]
+
+    def _depth_note(self) -> list[str]:
+        if 16 not in self.bit_depths:
+            return []
+        peak = self.brightest_16bit
+        advice = "; stretch them first, or they will look almost black" if peak < 32768 else ""
+        return [
+            f"16-bit images: {self.bit_depths[16]}, read at full scale (65535 is white); the"
+            f" brightest level is {peak}, {peak / 655.35:.1f} % of the range{advice}"
+        ]
+
+    def __str__(self) -> str:
+        every, train, test = (self.figures[split] for split in ("all", "train", "test"))
+        lines = [
+            f"{self.name}: {every.images} images, {train.images}/{test.images} train/test,"
+            f" {every.targets} targets ({test.targets} test),"
+            f" {len(self.nonbinary_masks)} non-binary masks",
+            "",
+            f"folder   {self.folder}",
+            f"layout   {self.layout}",
+            f"sizes    {_tally({f'{w} × {h} px': n for (w, h), n in self.sizes.items()})}",
+            f"modes    {_tally(self.modes)}",
+            f"depths   {_tally({f'{bits} bit': n for bits, n in self.bit_depths.items()})}",
+            "",
+            *_table(self.figures),
+            "",
+            *_bullets("faults", self.faults),
+            *_bullets("notes", self.notes),
+        ]
+        return "\n".join(lines)
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return _some([f"{what} ({count})" for what, count in ordered]) or "none"
+
+
+def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
+    return (
+        [f"{title}:", *(f"  - {text}" for text in sentences)] if sentences else [f"{title}: none"]
+    )
+
+
+_ROWS: tuple[tuple[str, Callable[[SplitFigures], str]], ...] = (
+    ("images", lambda part: f"{part.images}"),
+    ("  with more than one target", lambda part: _percent(part.several, part.images)),
+    ("targets (8-connected)", lambda part: f"{part.targets}"),
+    ("  point, at most 9 px", lambda part: _percent(part.point, part.targets)),
+    ("  spot, 10 to 81 px", lambda part: _percent(part.spot, part.targets)),
+    ("  extended, more than 81 px", lambda part: _percent(part.extended, part.targets)),
+    (
+        "area min/5/50/95 %/max, px",
+        lambda part: "/".join(f"{area:.0f}" for area in part.areas) or "-",
+    ),
+    ("pixels on targets", lambda part: f"{100 * part.target_share:.4f} %"),
+    ("gray mean, of 255", lambda part: _fraction(part.gray_mean)),
+    ("gray std, of 255", lambda part: _fraction(part.gray_std)),
+)
+
+
+def _table(figures: Mapping[str, SplitFigures]) -> list[str]:
+    head = " " * 28 + "".join(f"{split:>17}" for split in figures)
+    rows = (
+        f"{title:<28}" + "".join(f"{show(part):>17}" for part in figures.values())
+        for title, show in _ROWS
+    )
+    return [head, *rows]
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part} ({100 * part / whole:.1f} %)" if whole else f"{part}"
+
+
+def _fraction(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"

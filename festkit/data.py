@@ -1,0 +1,202 @@
+"""Datasets: folders of images and masks → samples; splits, statistics, checks.
+
+Pixels are read when a sample is asked for. What a folder may look like is in ``_layouts``, how
+image files become gray levels and masks in ``_images``, the public datasets in ``_catalogue``, the
+check of a folder in ``_check`` and ``_report``.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import SupportsIndex, overload
+
+import numpy as np
+
+from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets
+from ._check import check_dataset
+from ._images import Gray, Mask, format_size, read_raster, resize_mask, same_aspect
+from ._layouts import Pair, open_folder
+from ._names import find_name
+from ._report import DatasetReport, SplitFigures
+
+__all__ = [
+    "Dataset",
+    "DatasetCard",
+    "DatasetReport",
+    "Sample",
+    "SplitFigures",
+    "check_dataset",
+    "dataset_card",
+    "list_datasets",
+    "load_dataset",
+]
+
+SPLITS = ("train", "test", "all")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image with its ground truth.
+
+    Attributes:
+        image: (H, W) gray levels, uint8.
+        mask: (H, W) bool, true on targets.
+        name: name within its dataset.
+    """
+
+    image: Gray
+    mask: Mask
+    name: str
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[Sample]):
+    """The samples of one split, read from disk one at a time; a slice is a dataset again.
+
+    Attributes:
+        name: name of the dataset; of a union, the names joined by ``+``.
+        split: "train", "test" or "all".
+        pairs: the files.
+    """
+
+    name: str
+    split: str
+    pairs: tuple[Pair, ...] = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the samples, in order."""
+        return tuple(pair.name for pair in self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Dataset": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Sample | Dataset":
+        if isinstance(index, slice):
+            return replace(self, pairs=self.pairs[index])
+        return _read_sample(self.pairs[index])
+
+    def statistics(self) -> tuple[float, float]:
+        """Mean over images of the gray mean and of the gray standard deviation, of 255.
+
+        Source: this is how the FEST paper's code takes them, not over all pixels at once.
+
+        Raises:
+            ValueError: if there is no image or a file cannot be read.
+        """
+        if not self.pairs:
+            raise ValueError(f"{self.name} ({self.split}) has no images to take statistics of")
+        grays = (read_raster(pair.image).gray for pair in self.pairs)
+        means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
+        return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that change with the name, the sample names, or any file."""
+        digest = hashlib.sha256(self.name.encode())
+        for pair in self.pairs:
+            for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
+                digest.update(hashlib.sha256(part).digest())
+        return digest.hexdigest()[:12]
+
+
+def load_dataset(
+    name_or_folder: str | Path, split: str, *, root: str | Path | None = None
+) -> Dataset:
+    """Open one split of a dataset.
+
+    Args:
+        name_or_folder: a known name such as "NUAA-SIRST" (case and hyphens do not matter), a
+            folder under the root, the path of a folder, or a union of these such as
+            "NUAA-SIRST+NUDT-SIRST", whose sample names carry the dataset's name in front.
+        split: "train", "test" or "all".
+        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+
+    Returns:
+        The dataset; nothing but the lists is read until a sample is asked for.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if the name or split is unknown, the folder follows no known layout, the split
+            is empty, or an image or mask is missing.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp()) / "sky"
+        >>> for place in ("train/image", "train/mask"):
+        ...     (folder / place).mkdir(parents=True)
+        ...     Image.new("L", (6, 4), 200).save(folder / place / "a.png")
+        >>> dataset = load_dataset(folder, "train")
+        >>> dataset.names, dataset[0].image.shape, dataset[0].mask.sum()
+        (('a',), (4, 6), np.int64(24))
+        >>> mean, std = dataset.statistics()
+        >>> round(mean, 3), std
+        (0.784, 0.0)
+    """
+    split = find_name("split", split, SPLITS)
+    parts = [_load_one(member, split, root) for member in _members(name_or_folder)]
+    if len(parts) == 1:
+        return parts[0]
+    pairs = [
+        replace(pair, name=f"{part.name}_{pair.name}") for part in parts for pair in part.pairs
+    ]
+    if len({pair.name for pair in pairs}) < len(pairs):
+        raise ValueError(
+            f"the union {name_or_folder} holds two datasets of one name, so their samples cannot be"
+            " told apart; name each dataset once"
+        )
+    return Dataset("+".join(part.name for part in parts), split, tuple(pairs))
+
+
+def _members(name_or_folder: str | Path) -> list[str | Path]:
+    if isinstance(name_or_folder, Path) or Path(name_or_folder).is_dir():
+        return [name_or_folder]
+    return [member.strip() for member in name_or_folder.split("+")]
+
+
+def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -> Dataset:
+    name, path = find_folder(name_or_folder, root)
+    folder = open_folder(path)
+    pairs = folder.listed if split == "all" else tuple(dict.fromkeys(folder.splits[split]))
+    if not pairs:
+        raise ValueError(
+            f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for it"
+        )
+    for pair in pairs:
+        _require_files(pair)
+    return Dataset(name, split, pairs)
+
+
+def _require_files(pair: Pair) -> None:
+    if not pair.image.is_file():
+        raise ValueError(
+            f"{pair.name} is listed, but {pair.image.parent} has no image of that name;"
+            " restore the file or take the name off the list"
+        )
+    if not pair.mask.is_file():
+        raise ValueError(
+            f"image {pair.image} has no mask: {pair.mask.parent} holds neither"
+            f" {pair.name} nor {pair.name}_pixels0 as png, bmp, jpg or tif"
+        )
+
+
+def _read_sample(pair: Pair) -> Sample:
+    image, mask = read_raster(pair.image).gray, read_raster(pair.mask).mask
+    if mask.shape != image.shape:
+        sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
+        if not same_aspect(mask.shape, image.shape):
+            raise ValueError(
+                f"{pair.name}: image and mask differ in size and aspect ({sizes}), so they cannot"
+                f" belong together; replace {pair.image} or {pair.mask}"
+            )
+        warnings.warn(f"{pair.name}: mask resampled to its image's size ({sizes})", stacklevel=3)
+        mask = resize_mask(mask, image.shape)
+    return Sample(image, mask, pair.name)

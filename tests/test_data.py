@@ -1,0 +1,747 @@
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from festkit._images import read_raster, resize_mask, same_aspect
+from festkit._layouts import LAYOUTS
+from festkit.data import (
+    Dataset,
+    check_dataset,
+    dataset_card,
+    list_datasets,
+    load_dataset,
+)
+
+GRAY = np.array([[0, 10, 200, 255], [1, 127, 128, 40], [90, 91, 92, 93]], np.uint8)
+MASK = np.array([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
+
+# layout name -> image folder, mask folder, mask suffix, list of each split
+PLACES = {
+    "BasicIRSTD": ("images", "masks", "", "img_idx/{}_NUAA.txt"),
+    "original SIRST": ("images", "masks", "_pixels0", "idx_427/{}.txt"),
+    "DNANet": ("images", "masks", "", "50_50/{}.txt"),
+    "lists beside the folders": ("images", "masks", "", "{}.txt"),
+    "original IRSTD-1k": ("IRSTD1k_Img", "IRSTD1k_Label", "", "{}.txt"),
+    "original IRSTD-1k, DNANet lists": ("IRSTD1k_Img", "IRSTD1k_Label", "", "lists/{}.txt"),
+    "original IRSTD-1k, BasicIRSTD lists": ("IRSTD1k_Img", "IRSTD1k_Label", "", "idx/{}_1k.txt"),
+    "FEST": ("{}/image", "{}/mask", "", ""),
+    "FEST, plural": ("{}/images", "{}/masks", "", ""),
+}
+TRAINVAL = {"original SIRST", "lists beside the folders", "original IRSTD-1k"}
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+
+
+def make_set(folder, *, train=("a", "b"), test=("c",), layout="BasicIRSTD", extension=".png"):
+    """A dataset of 4 × 3 images, every one different, all with the same mask of two targets."""
+    image_place, mask_place, suffix, list_place = PLACES[layout]
+    for split, names in (("train", train), ("test", test)):
+        for name in names:
+            image = folder / image_place.format(split) / f"{name}{extension}"
+            mask = folder / mask_place.format(split) / f"{name}{suffix}{extension}"
+            save(image, GRAY + np.uint8(sum(name.encode()) % 50))
+            save(mask, MASK.astype(np.uint8) * 255)
+        if list_place:
+            word = "trainval" if split == "train" and layout in TRAINVAL else split
+            write(folder / list_place.format(word), "\n".join(names))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_set(tmp_path / "sky")
+
+
+class TestGrayLevels:
+    @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P"])
+    def test_gray_stays_gray_in_every_png_mode(self, tmp_path, mode):
+        Image.fromarray(GRAY).convert(mode).save(tmp_path / "x.png")
+        raster = read_raster(tmp_path / "x.png")
+        np.testing.assert_array_equal(raster.gray, GRAY)
+        assert (raster.mode, raster.bits, raster.gray.dtype) == (mode, 8, np.uint8)
+
+    @pytest.mark.parametrize("name", ["x.png", "x.BMP", "x.bmp", "x.tif", "x.TIFF", "x.PNG"])
+    def test_lossless_formats_as_opencv_writes_them(self, tmp_path, name):
+        ok, data = cv2.imencode(Path(name).suffix.lower(), GRAY)
+        assert ok
+        (tmp_path / name).write_bytes(data.tobytes())
+        np.testing.assert_array_equal(read_raster(tmp_path / name).gray, GRAY)
+
+    @pytest.mark.parametrize("name", ["x.jpg", "x.JPEG"])
+    def test_jpeg(self, tmp_path, name):
+        Image.fromarray(np.full((16, 16), 77, np.uint8)).save(tmp_path / name, quality=95)
+        assert np.all(np.abs(read_raster(tmp_path / name).gray.astype(int) - 77) <= 1)
+
+    def test_one_bit(self, tmp_path):
+        Image.fromarray(MASK).save(tmp_path / "x.png")
+        raster = read_raster(tmp_path / "x.png")
+        np.testing.assert_array_equal(raster.gray, MASK * 255)
+        assert raster.bits == 1
+
+    def test_colour_weighs_as_luma(self, tmp_path):
+        colour = np.array([[[10, 200, 90], [255, 0, 0], [0, 0, 255]]], np.uint8)
+        save(tmp_path / "x.png", colour)
+        luma = np.rint(colour @ np.array([0.299, 0.587, 0.114]))
+        np.testing.assert_array_equal(read_raster(tmp_path / "x.png").gray, luma)
+
+    def test_colour_map_of_a_palette_counts_and_transparency_does_not(self, tmp_path):
+        image = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+        image.putpalette([250, 250, 250, 30, 30, 30])
+        image.save(tmp_path / "x.png", transparency=bytes([0, 128]))
+        with warnings.catch_warnings(action="error"):
+            assert read_raster(tmp_path / "x.png").gray.tolist() == [[250, 30]]
+
+    def test_gamma_chunk_changes_nothing(self, tmp_path):
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add(b"gAMA", (60000).to_bytes(4, "big"))
+        Image.fromarray(GRAY).convert("RGB").save(tmp_path / "x.png", pnginfo=chunks)
+        assert b"gAMA" in (tmp_path / "x.png").read_bytes()
+        np.testing.assert_array_equal(read_raster(tmp_path / "x.png").gray, GRAY)
+
+    @pytest.mark.parametrize("extension", [".png", ".tif"])
+    def test_sixteen_bit_is_scaled_from_the_full_range(self, tmp_path, extension):
+        stored = np.array([[0, 128, 129, 256], [257, 32896, 65406, 65535]], np.uint16)
+        cv2.imwrite(str(tmp_path / f"x{extension}"), stored)
+        raster = read_raster(tmp_path / f"x{extension}")
+        assert raster.gray.tolist() == [[0, 0, 1, 1], [1, 128, 254, 255]]
+        assert raster.bits == 16
+
+    @given(st.lists(st.integers(0, 65535), min_size=1, max_size=20))
+    def test_sixteen_bit_rounds_to_the_nearest_level(self, tmp_path_factory, levels):
+        path = tmp_path_factory.getbasetemp() / "levels.tif"
+        Image.fromarray(np.array([levels], np.uint16)).save(path)
+        gray = read_raster(path).gray[0]
+        assert np.all(np.abs(gray - np.array(levels) / 257) <= 0.5)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.int32])
+    def test_other_depths_are_refused(self, tmp_path, dtype):
+        save(tmp_path / "x.tif", GRAY.astype(dtype))
+        with pytest.raises(ValueError, match=r"x\.tif holds 32-bit .* save it with 8 or 16 bit"):
+            read_raster(tmp_path / "x.tif")
+
+
+class TestMaskLevels:
+    @pytest.mark.parametrize(
+        ("stored", "expected"),
+        [
+            (np.array([[0, 1]], np.uint8), [0, 1]),
+            (np.array([[0, 0]], np.uint8), [0, 0]),
+            (np.array([[0, 127, 128, 255]], np.uint8), [0, 0, 1, 1]),
+            (np.array([[0, 127, 128]], np.uint8), [0, 0, 1]),
+            (np.array([[0, 32639, 32640, 65535]], np.uint16), [0, 0, 1, 1]),
+            (np.array([[0, 127, 128, 255]], np.uint16), [0, 0, 1, 1]),
+            (np.array([[0, 1]], np.uint16), [0, 1]),
+        ],
+    )
+    def test_above_127_of_255(self, tmp_path, stored, expected):
+        save(tmp_path / "x.png", stored)
+        assert read_raster(tmp_path / "x.png").mask[0].tolist() == [bool(x) for x in expected]
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+    def test_every_mode(self, tmp_path, mode):
+        Image.fromarray(MASK).convert(mode).save(tmp_path / "x.png")
+        raster = read_raster(tmp_path / "x.png")
+        np.testing.assert_array_equal(raster.mask, MASK)
+        assert raster.mask.dtype == bool
+        assert raster.is_binary
+
+    def test_edge_values_are_not_binary(self, tmp_path):
+        save(tmp_path / "x.png", np.array([[0, 3, 255]], np.uint8))
+        assert not read_raster(tmp_path / "x.png").is_binary
+
+    def test_resize_doubles_every_pixel(self):
+        doubled = np.kron(MASK, np.ones((2, 2), bool))
+        np.testing.assert_array_equal(resize_mask(MASK, (6, 8)), doubled)
+        np.testing.assert_array_equal(resize_mask(doubled, (3, 4)), MASK)
+        np.testing.assert_array_equal(resize_mask(MASK, (3, 4)), MASK)
+
+    @given(st.integers(20, 900), st.integers(20, 900), st.floats(1, 4))
+    def test_a_rounded_scale_is_the_same_aspect(self, height, width, scale):
+        scaled = (round(height * scale), round(width * scale))
+        assert same_aspect((height, width), scaled)
+        assert same_aspect(scaled, (height, width))
+
+    @pytest.mark.parametrize("other", [(256, 320), (320, 320), (320, 258)])
+    def test_other_aspects(self, other):
+        assert not same_aspect((320, 256), other)
+
+
+class TestDamagedFiles:
+    def test_png_truncated_anywhere_is_refused(self, tmp_path):
+        save(tmp_path / "whole.png", GRAY)
+        data, part = (tmp_path / "whole.png").read_bytes(), tmp_path / "part.png"
+        for length in range(len(data) - 4):  # those 4 are the checksum of the empty end chunk
+            part.write_bytes(data[:length])
+            with pytest.raises(ValueError, match=r"cannot read image file .*part\.png"):
+                read_raster(part)
+
+    @pytest.mark.parametrize("extension", [".bmp", ".tif", ".jpg"])
+    def test_other_truncated_file_is_refused(self, tmp_path, extension):
+        noise = np.random.default_rng(0).integers(0, 256, (24, 24), dtype=np.uint8)
+        path = tmp_path / f"x{extension}"
+        save(path, noise)
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(ValueError, match=rf"cannot read image file .*x{extension}"):
+            read_raster(path)
+
+    def test_changed_byte_is_refused(self, tmp_path):
+        save(tmp_path / "x.png", GRAY)
+        data = bytearray((tmp_path / "x.png").read_bytes())
+        data[data.index(b"IDAT") + 10] ^= 1
+        (tmp_path / "x.png").write_bytes(data)
+        with pytest.raises(ValueError, match=r"cannot read image file .*x\.png"):
+            read_raster(tmp_path / "x.png")
+
+    @pytest.mark.parametrize("kind", ["image", "mask"])
+    def test_loader_names_the_file(self, folder, kind):
+        broken = folder / f"{kind}s" / "b.png"
+        broken.write_bytes(broken.read_bytes()[:-10])
+        dataset = load_dataset(folder, "train")
+        assert dataset[0].name == "a"
+        with pytest.raises(ValueError, match=rf"cannot read image file .*{kind}s.b\.png"):
+            dataset[1]
+
+    def test_text_is_no_image(self, tmp_path):
+        write(tmp_path / "x.png", "version https://git-lfs.github.com/spec/v1")
+        with pytest.raises(ValueError, match=r"cannot read image file .*x\.png"):
+            read_raster(tmp_path / "x.png")
+
+
+class TestLayouts:
+    def test_every_layout_is_tested(self):
+        assert set(PLACES) == {layout.name for layout in LAYOUTS}
+
+    @pytest.mark.parametrize("extension", [".png", ".BMP", ".tif", ".tiff"])
+    @pytest.mark.parametrize("layout", PLACES)
+    def test_every_layout_in_every_format(self, tmp_path, layout, extension):
+        make_set(tmp_path / "sky", layout=layout, extension=extension)
+        train, test, every = (
+            load_dataset(tmp_path / "sky", split) for split in ("train", "test", "all")
+        )
+        assert (train.names, test.names, every.names) == (("a", "b"), ("c",), ("a", "b", "c"))
+        np.testing.assert_array_equal(test[0].image, GRAY + np.uint8(ord("c") % 50))
+        np.testing.assert_array_equal(test[0].mask, MASK)
+        assert layout in check_dataset(tmp_path / "sky").layout
+
+    def test_jpg_images_with_png_masks(self, folder):
+        for path in (folder / "images").iterdir():
+            Image.open(path).save(path.with_suffix(".JPG"))
+            path.unlink()
+        np.testing.assert_array_equal(load_dataset(folder, "train")[0].mask, MASK)
+
+    @pytest.mark.parametrize(
+        "text", ["b.png\na.PNG\n", "b\r\na\r\n", "\n b \n\n\ta\n\n", "\ufeffb\na", "b\na\nb\n"]
+    )
+    def test_lists_as_people_write_them(self, folder, text):
+        write(folder / "img_idx" / "train_NUAA.txt", text)
+        assert load_dataset(folder, "train").names == ("b", "a")
+
+    def test_a_dot_in_a_name_is_no_extension(self, tmp_path):
+        make_set(tmp_path / "sky", train=("a.1", "a.2"))
+        assert load_dataset(tmp_path / "sky", "train").names == ("a.1", "a.2")
+
+    def test_trainval_goes_before_train(self, tmp_path):
+        make_set(tmp_path / "sky", layout="original SIRST")
+        write(tmp_path / "sky" / "idx_427" / "train.txt", "a")
+        assert load_dataset(tmp_path / "sky", "train").names == ("a", "b")
+
+    def test_lists_of_the_paper_go_before_those_of_the_source(self, tmp_path):
+        make_set(tmp_path / "sky", layout="original SIRST")
+        write(tmp_path / "sky" / "img_idx" / "train_sky.txt", "c")
+        assert load_dataset(tmp_path / "sky", "train").names == ("c",)
+
+    def test_names_that_both_splits_use_are_told_apart(self, tmp_path):
+        make_set(tmp_path / "sky", layout="FEST", train=("1",), test=("1",))
+        assert load_dataset(tmp_path / "sky", "test").names == ("1",)
+        assert load_dataset(tmp_path / "sky", "all").names == ("train_1", "test_1")
+
+    def test_files_that_are_no_images_do_not_matter(self, tmp_path):
+        folder = make_set(tmp_path / "sky", layout="FEST")
+        write(folder / "train" / "image" / "._a.png", "resource fork")
+        write(folder / "train" / "image" / "Thumbs.db", "")
+        assert load_dataset(folder, "train").names == ("a", "b")
+
+    @pytest.mark.parametrize(
+        "entry",
+        ["../../etc/passwd", "/etc/passwd", "..\\secret", "C:\\secret.png", "x/../../y.png", ".."],
+    )
+    def test_entries_stay_in_their_folder(self, folder, entry):
+        write(folder / "img_idx" / "test_NUAA.txt", f"c\n{entry}\n")
+        with pytest.raises(ValueError, match=r"test_NUAA.txt: entry .* leads out of the dataset"):
+            load_dataset(folder, "test")
+
+    def test_unknown_layout_lists_the_known_ones(self, tmp_path):
+        save(tmp_path / "sky" / "pictures" / "a.png", GRAY)
+        with pytest.raises(
+            ValueError, match="not laid out as a dataset; it holds pictures/"
+        ) as info:
+            load_dataset(tmp_path / "sky", "train")
+        assert "BasicIRSTD: images/ masks/ img_idx/{train,test}_*.txt" in str(info.value)
+        assert "FEST: {train,test}/image/ {train,test}/mask/" in str(info.value)
+
+    def test_empty_folder(self, tmp_path):
+        with pytest.raises(ValueError, match="it holds nothing"):
+            load_dataset(tmp_path, "train")
+
+    def test_several_lists_for_one_split(self, tmp_path):
+        make_set(tmp_path / "sky", layout="DNANet")
+        write(tmp_path / "sky" / "20_80" / "train.txt", "a")
+        with pytest.raises(ValueError, match=r"several lists .*: 20_80/train.txt, 50_50/train.txt"):
+            load_dataset(tmp_path / "sky", "test")
+
+    @pytest.mark.parametrize("second", ["a.bmp", "a_pixels0.png"])
+    def test_two_files_of_one_name(self, folder, second):
+        save(folder / "masks" / second, GRAY)
+        with pytest.raises(ValueError, match=r"holds two files for a: .*; remove one"):
+            load_dataset(folder, "train")
+
+    def test_list_that_is_no_text(self, folder):
+        (folder / "img_idx" / "train_NUAA.txt").write_bytes(b"\xff\xfe\x00a")
+        with pytest.raises(ValueError, match=r"train_NUAA.txt is not a text file"):
+            load_dataset(folder, "train")
+
+
+class TestLoading:
+    def test_empty_split(self, folder):
+        write(folder / "img_idx" / "test_NUAA.txt", "\n\n")
+        with pytest.raises(ValueError, match=r"the test split of sky is empty: .*BasicIRSTD"):
+            load_dataset(folder, "test")
+
+    def test_split_without_a_list(self, folder):
+        (folder / "img_idx" / "test_NUAA.txt").unlink()
+        with pytest.raises(ValueError, match="the test split of sky is empty"):
+            load_dataset(folder, "test")
+
+    def test_wrong_split(self, folder):
+        with pytest.raises(ValueError, match=r"unknown split 'tset'; .* Did you mean 'test'"):
+            load_dataset(folder, "tset")
+
+    def test_image_without_mask(self, folder):
+        (folder / "masks" / "b.png").unlink()
+        with pytest.raises(ValueError, match=r"image .*b\.png has no mask: .*masks holds neither"):
+            load_dataset(folder, "train")
+        assert len(load_dataset(folder, "test")) == 1
+
+    def test_list_entry_without_a_file(self, folder):
+        (folder / "images" / "b.png").unlink()
+        with pytest.raises(
+            ValueError, match=r"b is listed, but .*images has no image of that name"
+        ):
+            load_dataset(folder, "train")
+
+    def test_mask_of_another_size_is_resampled(self, folder):
+        save(folder / "masks" / "a.png", np.kron(MASK, np.full((2, 2), 255, np.uint8)))
+        dataset = load_dataset(folder, "train")
+        with pytest.warns(
+            UserWarning, match="a: mask resampled .*mask 8 × 6 px, image 4 × 3 px"
+        ) as said:
+            sample = dataset[0]
+        assert said[0].filename == __file__
+        np.testing.assert_array_equal(sample.mask, MASK)
+
+    def test_mask_of_another_aspect(self, folder):
+        save(folder / "masks" / "a.png", np.ascontiguousarray(MASK.T))
+        dataset = load_dataset(folder, "train")
+        with pytest.raises(
+            ValueError, match=r"a: .*mask 3 × 4 px, image 4 × 3 px.*a\.png or .*a\.p"
+        ):
+            dataset[0]
+
+    def test_missing_known_dataset(self, tmp_path):
+        with pytest.raises(FileNotFoundError) as info:
+            load_dataset("nudt-sirst", "train", root=tmp_path)
+        assert f"NUDT-SIRST is not under {tmp_path}" in str(info.value)
+        assert "How to get it: Follow the cloud-drive link" in str(info.value)
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_missing_folder(self, tmp_path, kind):
+        with pytest.raises(FileNotFoundError, match=r"there is no dataset folder .*nowhere"):
+            load_dataset(kind(tmp_path / "nowhere"), "train")
+
+    @pytest.mark.parametrize(
+        ("name", "nearest"), [("NUAA-SIRT", "NUAA-SIRST"), ("IRSTD-2K", "IRSTD-1K"), ("ski", "sky")]
+    )
+    def test_unknown_name(self, folder, name, nearest):
+        with pytest.raises(ValueError, match=f"unknown dataset '{name}'.*Did you mean '{nearest}'"):
+            load_dataset(name, "train", root=folder.parent)
+
+    @pytest.mark.parametrize("name", ["", " ", "sky+"])
+    def test_empty_name(self, folder, name):
+        with pytest.raises(ValueError, match="empty dataset name"):
+            load_dataset(name, "train", root=folder.parent)
+
+
+class TestFinding:
+    @pytest.mark.parametrize("on_disk", ["NUAA-SIRST", "nuaa_sirst", "SIRST", "sirst-V1"])
+    @pytest.mark.parametrize("asked", ["NUAA-SIRST", "nuaasirst", "SIRST-v1"])
+    def test_known_names_in_every_spelling(self, tmp_path, on_disk, asked):
+        make_set(tmp_path / on_disk)
+        assert load_dataset(asked, "train", root=tmp_path).name == "NUAA-SIRST"
+
+    def test_known_folder_keeps_its_name_by_path(self, tmp_path):
+        make_set(tmp_path / "irstd-1k")
+        assert load_dataset(tmp_path / "irstd-1k", "train").name == "IRSTD-1K"
+
+    def test_root_by_argument_then_environment_then_data(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("FESTKIT_DATA", raising=False)
+        make_set(tmp_path / "data" / "NUAA-SIRST", train=("default",))
+        make_set(tmp_path / "env" / "NUAA-SIRST", train=("environment",))
+        make_set(tmp_path / "arg" / "NUAA-SIRST", train=("argument",))
+        assert load_dataset("NUAA-SIRST", "train").names == ("default",)
+        monkeypatch.setenv("FESTKIT_DATA", str(tmp_path / "env"))
+        assert load_dataset("NUAA-SIRST", "train").names == ("environment",)
+        assert load_dataset("NUAA-SIRST", "train", root=tmp_path / "arg").names == ("argument",)
+
+    def test_own_folder_under_the_root(self, folder):
+        assert load_dataset("sky", "train", root=folder.parent).name == "sky"
+
+    def test_a_known_name_means_the_root_and_any_other_the_nearest_folder(
+        self, tmp_path, monkeypatch
+    ):
+        for name in ("NUAA-SIRST", "sky"):
+            make_set(tmp_path / "root" / name, train=("root",))
+            make_set(tmp_path / "here" / name, train=("here",))
+        monkeypatch.chdir(tmp_path / "here")
+        assert load_dataset("NUAA-SIRST", "train", root=tmp_path / "root").names == ("root",)
+        assert load_dataset("sky", "train", root=tmp_path / "root").names == ("here",)
+        assert load_dataset("NUAA-SIRST", "train", root=tmp_path / "void").names == ("here",)
+
+    def test_current_folder(self, folder, monkeypatch):
+        monkeypatch.chdir(folder)
+        assert load_dataset(".", "train").name == "sky"
+
+
+class TestDataset:
+    def test_is_a_sequence_of_samples(self, folder):
+        dataset = load_dataset(folder, "all")
+        assert len(dataset) == 3
+        assert [sample.name for sample in dataset] == ["a", "b", "c"]
+        assert dataset[-1].name == "c"
+        assert dataset[np.int64(1)].name == "b"
+        sample = dataset[0]
+        assert (sample.image.dtype, sample.mask.dtype) == (np.uint8, bool)
+        assert sample.image.shape == sample.mask.shape == (3, 4)
+        with pytest.raises(IndexError):
+            dataset[3]
+
+    def test_a_slice_is_a_dataset(self, folder):
+        part = load_dataset(folder, "all")[1:]
+        assert isinstance(part, Dataset)
+        assert part.names == ("b", "c")
+        assert (part.name, part.split) == ("sky", "all")
+
+    def test_reads_only_what_is_asked_for(self, folder):
+        dataset = load_dataset(folder, "train")
+        (folder / "images" / "b.png").unlink()
+        assert dataset[0].name == "a"
+
+    def test_pickles(self, folder):
+        dataset = load_dataset(folder, "train")
+        copy = pickle.loads(pickle.dumps(dataset))
+        assert copy == dataset
+        np.testing.assert_array_equal(copy[0].image, dataset[0].image)
+
+    def test_statistics_are_means_over_images(self, tmp_path):
+        folder = make_set(tmp_path / "sky", train=("a", "b"))
+        save(folder / "images" / "a.png", np.array([[0, 2]], np.uint8))
+        save(folder / "images" / "b.png", np.array([[100, 100, 100, 200]], np.uint8))
+        mean, std = load_dataset(folder, "train").statistics()
+        assert mean == pytest.approx((1 + 125) / 2 / 255)
+        assert std == pytest.approx((1 + 1875**0.5) / 2 / 255)
+
+    def test_no_statistics_without_images(self, folder):
+        with pytest.raises(ValueError, match=r"sky \(train\) has no images"):
+            load_dataset(folder, "train")[:0].statistics()
+
+    def test_fingerprint_does_not_depend_on_place_or_process(self, folder):
+        fingerprint = load_dataset(folder, "train").fingerprint
+        make_set(folder.parent / "elsewhere" / "sky")
+        assert load_dataset(folder.parent / "elsewhere" / "sky", "train").fingerprint == fingerprint
+        assert len(fingerprint) == 12
+        command = (
+            "import festkit.data, sys; d = festkit.data.load_dataset(sys.argv[1], 'train');"
+            " print(d.fingerprint, sorted({'torch', 'matplotlib', 'numba'} & set(sys.modules)))"
+        )
+        run = [sys.executable, "-c", command, str(folder)]
+        printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+        assert printed.split() == [fingerprint, "[]"]
+
+    def test_fingerprint_tells_sets_splits_names_and_pixels_apart(self, folder):
+        seen = [load_dataset(folder, split).fingerprint for split in ("train", "test", "all")]
+        make_set(folder.parent / "sea")
+        seen.append(load_dataset(folder.parent / "sea", "train").fingerprint)
+        make_set(folder.parent / "x" / "sky", train=("a", "c"))
+        seen.append(load_dataset(folder.parent / "x" / "sky", "train").fingerprint)
+        for kind in ("images", "masks"):
+            save(folder / kind / "b.png", GRAY.T.copy())
+            seen.append(load_dataset(folder, "train").fingerprint)
+        for kind in ("images", "masks"):
+            (folder / kind / "b.png").rename(folder / kind / "d.png")
+        write(folder / "img_idx" / "train_NUAA.txt", "a\nd")
+        seen.append(load_dataset(folder, "train").fingerprint)
+        assert len(set(seen)) == len(seen) == 8
+
+
+class TestUnion:
+    def test_holds_all_samples_under_unique_names(self, tmp_path):
+        make_set(tmp_path / "NUAA-SIRST", train=("a",))
+        make_set(tmp_path / "NUDT-SIRST", train=("a", "b"))
+        make_set(tmp_path / "IRSTD-1K", train=("b",))
+        union = load_dataset("sirst-v1 + NUDT-SIRST+IRSTD-1k", "train", root=tmp_path)
+        assert union.name == "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
+        assert union.names == ("NUAA-SIRST_a", "NUDT-SIRST_a", "NUDT-SIRST_b", "IRSTD-1K_b")
+        assert union[3].name == "IRSTD-1K_b"
+
+    def test_statistics_are_over_all_images(self, tmp_path):
+        for name, names, level in (("sky", ("a", "b"), 30), ("sea", ("a",), 90)):
+            make_set(tmp_path / name, train=names)
+            for entry in names:
+                save(tmp_path / name / "images" / f"{entry}.png", np.full((3, 4), level, np.uint8))
+        mean, std = load_dataset("sky+sea", "train", root=tmp_path).statistics()
+        assert (mean, std) == (pytest.approx(50 / 255), 0)
+
+    def test_of_paths(self, folder):
+        make_set(folder.parent / "sea")
+        union = load_dataset(f"{folder}+{folder.parent / 'sea'}", "test")
+        assert union.names == ("sky_c", "sea_c")
+
+    def test_one_dataset_twice(self, folder):
+        with pytest.raises(ValueError, match="two datasets of one name"):
+            load_dataset("sky+SKY", "train", root=folder.parent)
+
+    def test_a_folder_with_a_plus_in_its_name(self, tmp_path):
+        make_set(tmp_path / "sky+sea")
+        assert load_dataset(str(tmp_path / "sky+sea"), "train").name == "sky+sea"
+
+
+class TestCatalogue:
+    @pytest.mark.parametrize(
+        ("name", "counts", "fusion_sizes"),
+        [
+            ("NUAA-SIRST", (427, 213, 214, 533, 263), (512, 768)),
+            ("NUDT-SIRST", (1327, 663, 664, 1863, 945), (256, 384)),
+            ("IRSTD-1K", (1001, 800, 201, 1492, 297), (512, 768)),
+            ("SIRST-V2", (None,) * 5, ()),
+            ("W-IRSTD", (9000, 7200, 1800, None, None), (896, 768, 1024)),
+        ],
+    )
+    def test_cards(self, name, counts, fusion_sizes):
+        card = dataset_card(name)
+        assert (card.images, card.train, card.test, card.targets, card.test_targets) == counts
+        assert card.fusion_sizes == fusion_sizes
+
+    @pytest.mark.parametrize("name", list_datasets())
+    def test_every_card_is_complete(self, name):
+        card = dataset_card(name.lower().replace("-", ""))
+        assert card.name == name
+        for text in (card.source, card.citation, card.licence, card.how_to_get):
+            assert len(text) > 10
+
+    def test_unknown_card(self):
+        with pytest.raises(ValueError, match="unknown dataset 'NUDT'; known are NUAA-SIRST"):
+            dataset_card("NUDT")
+
+    def test_w_irstd_is_not_to_be_had(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="It is not publicly available as files"):
+            load_dataset("W-IRSTD", "train", root=tmp_path)
+
+
+class TestCheck:
+    def test_a_clean_set(self, folder):
+        report = check_dataset(folder)
+        assert (report.faults, report.notes) == ((), ())
+        assert str(report).startswith(
+            "sky: 3 images, 2/1 train/test, 6 targets (2 test), 0 non-binary masks\n"
+        )
+        assert "faults: none" in str(report)
+        assert report.sizes == {(4, 3): 3}
+        assert (report.modes, report.bit_depths) == ({"L": 3}, {8: 3})
+        grays = [GRAY + np.uint8(ord(name) % 50) for name in "abc"]
+        assert report.figures["all"].gray_mean == pytest.approx(np.mean(grays) / 255)
+        assert report.figures["test"].gray_std == pytest.approx(np.std(grays[2]) / 255)
+
+    def test_by_name(self, folder):
+        assert check_dataset("sky", root=folder.parent) == check_dataset(folder)
+
+    def test_targets_by_size(self, folder):
+        mask = np.zeros((40, 40), np.uint8)
+        mask[0, :9] = mask[2, :10] = 255  # 9 px: point; 10 px: spot
+        mask[10:19, 10:19] = 255  # 81 px: spot
+        mask[30:32, 0:40] = mask[32, 0:2] = 255  # 82 px: extended
+        mask[5, 20] = mask[6, 21] = 255  # diagonal: one target of 2 px
+        save(folder / "images" / "c.png", mask // 2)
+        save(folder / "masks" / "c.png", mask)
+        figures = check_dataset(folder).figures["test"]
+        assert (figures.targets, figures.several) == (5, 1)
+        assert (figures.point, figures.spot, figures.extended) == (2, 2, 1)
+        assert figures.areas[::2] == (2, 10, 82)
+        assert figures.target_share == (9 + 10 + 81 + 82 + 2) / 1600
+
+    def test_missing_partners(self, folder):
+        (folder / "images" / "a.png").unlink()
+        (folder / "masks" / "b.png").unlink()
+        report = check_dataset(folder)
+        assert report.faults == (
+            "listed names without an image file: 1 (a)",
+            "images without a mask: 1 (b)",
+        )
+        assert report.notes == ("masks without an image, not used: 1 (a.png)",)
+        assert report.figures["train"].images == 1
+
+    def test_unreadable_file(self, folder):
+        (folder / "images" / "c.png").write_bytes(b"\x89PNG")
+        report = check_dataset(folder)
+        assert len(report.faults) == 1
+        assert "pairs with an unreadable file: 1 (cannot read image file" in report.faults[0]
+        assert str(folder / "images" / "c.png") in report.faults[0]
+        assert "-" in str(report)
+
+    def test_unequal_pairs(self, folder):
+        save(folder / "masks" / "a.png", np.kron(MASK, np.full((2, 2), 255, np.uint8)))
+        save(folder / "masks" / "b.png", np.full((4, 3), 255, np.uint8))
+        report = check_dataset(folder)
+        assert report.faults == (
+            "masks of another size and aspect than their image: 1"
+            " (b: mask 3 × 4 px, image 4 × 3 px)",
+        )
+        assert report.notes == (
+            "masks of another size, resampled to that of their image: 1"
+            " (a: mask 8 × 6 px, image 4 × 3 px)",
+        )
+        assert report.figures["train"].targets == 2
+
+    def test_image_in_both_splits(self, folder):
+        write(folder / "img_idx" / "test_NUAA.txt", "c\nb")
+        report = check_dataset(folder)
+        assert report.faults == ("images in the train list and in the test list: 1 (b)",)
+        assert report.figures["all"].images == 3
+
+    def test_identical_images(self, folder):
+        save(folder / "images" / "b.png", GRAY)
+        save(folder / "images" / "a.png", GRAY)
+        assert check_dataset(folder).notes == ("identical images under two names: 1 (a = b)",)
+        Image.fromarray(GRAY).convert("RGB").save(folder / "images" / "c.png")
+        assert check_dataset(folder).faults == (
+            "train images that are identical to a test image: 1 (a = b = c)",
+        )
+
+    def test_equal_bytes_of_another_size_are_another_image(self, folder):
+        save(folder / "images" / "b.png", GRAY.reshape(4, 3))
+        save(folder / "masks" / "b.png", GRAY.reshape(4, 3))
+        save(folder / "images" / "a.png", GRAY)
+        report = check_dataset(folder)
+        assert (report.identical_images, report.leaked_images) == ((), ())
+
+    def test_notes(self, folder):
+        save(folder / "masks" / "a.png", np.where(MASK, 200, 3).astype(np.uint8))
+        save(folder / "masks" / "b.png", np.zeros_like(GRAY))
+        save(folder / "images" / "d.png", GRAY + np.uint8(7))
+        save(folder / "masks" / "d.png", GRAY)
+        write(folder / "img_idx" / "train_NUAA.txt", "a\nb\na")
+        report = check_dataset(folder)
+        assert report.faults == ()
+        assert report.notes == (
+            "non-binary masks, binarised at > 127 of 255: 2 (a, d)",
+            "images without a target: 1 (b)",
+            "names listed more than once in a split, used once: 1 (a)",
+            "images in neither split, not used: 1 (d)",
+        )
+        assert "3/1" not in str(report)
+        assert "sky: 4 images, 2/1 train/test" in str(report)
+
+    def test_long_lists_of_names_are_cut(self, tmp_path):
+        make_set(tmp_path / "sky", train=[f"n{i}" for i in range(8)])
+        for i in range(8):
+            (tmp_path / "sky" / "masks" / f"n{i}.png").unlink()
+        (fault,) = check_dataset(tmp_path / "sky").faults
+        assert fault == "images without a mask: 8 (n0, n1, n2, n3, n4, and 3 more)"
+
+    @pytest.mark.parametrize(("peak", "advised"), [(16383, True), (65535, False)])
+    def test_sixteen_bit_note(self, folder, peak, advised):
+        save(folder / "images" / "a.png", np.array([[0, 9, 9, peak]] * 3, np.uint16))
+        (note,) = check_dataset(folder).notes
+        assert "16-bit images: 1, read at full scale (65535 is white); the brightest" in note
+        assert f"level is {peak}, {peak / 655.35:.1f} % of the range" in note
+        assert ("stretch them first" in note) == advised
+
+    def test_empty_splits(self, folder):
+        (folder / "img_idx" / "test_NUAA.txt").unlink()
+        assert "the test split is empty" in check_dataset(folder).notes
+        (tmp := folder.parent / "void" / "train" / "image").mkdir(parents=True)
+        (tmp.parent / "mask").mkdir()
+        report = check_dataset(folder.parent / "void")
+        assert report.faults == ("the folder holds no image",)
+        assert str(report).startswith("void: 0 images, 0/0 train/test, 0 targets")
+
+    def test_counts_off_the_card_are_faults(self, tmp_path):
+        make_set(tmp_path / "nudt-sirst")
+        report = check_dataset("NUDT-SIRST", root=tmp_path)
+        assert report.faults == (
+            "NUDT-SIRST should have 1327 images, this folder has 3",
+            "NUDT-SIRST should have 663 train images, this folder has 2",
+            "NUDT-SIRST should have 664 test images, this folder has 1",
+            "NUDT-SIRST should have 1863 targets, this folder has 6",
+            "NUDT-SIRST should have 945 test targets, this folder has 2",
+        )
+        assert "faults:\n  - NUDT-SIRST should have 1327 images" in str(report)
+
+    def test_same_names_in_both_folders_are_no_fault(self, tmp_path):
+        make_set(tmp_path / "sky", layout="FEST", train=("1",), test=("1",))
+        save(tmp_path / "sky" / "test" / "image" / "1.png", GRAY[::-1].copy())
+        report = check_dataset(tmp_path / "sky")
+        assert report.faults == ()
+        assert (report.figures["all"].images, report.figures["test"].images) == (2, 1)
+
+    def test_text_fits_a_terminal(self, folder):
+        assert max(len(line) for line in str(check_dataset(folder)).splitlines()[4:]) <= 80
+
+
+REAL = {
+    "NUAA-SIRST": (
+        "NUAA-SIRST: 427 images, 213/214 train/test, 533 targets (263 test), 0 non-binary masks",
+        (0.43403, 0.11510),
+    ),
+    "NUDT-SIRST": (
+        "NUDT-SIRST: 1327 images, 663/664 train/test, 1863 targets (945 test), 0 non-binary masks",
+        (0.42362, 0.13025),
+    ),
+    "IRSTD-1K": (
+        "IRSTD-1K: 1001 images, 800/201 train/test, 1492 targets (297 test), 85 non-binary masks",
+        (0.34256, 0.15731),
+    ),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", REAL)
+def test_real_sets(name):
+    first_line, statistics = REAL[name]
+    if not os.environ.get("FESTKIT_DATA"):
+        pytest.skip("FESTKIT_DATA is not set")
+    try:
+        report = check_dataset(name)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert str(report).splitlines()[0] == first_line
+    assert report.faults == ()
+    train = report.figures["train"]
+    assert (train.gray_mean, train.gray_std) == pytest.approx(statistics, abs=1e-5)
