@@ -1,0 +1,164 @@
+"""Parts that several backbones share, and the checks every backbone makes of its input.
+
+The asymmetric contextual modulation parts (stem, basic block, fusion, head) serve ACM and ALCNet.
+In them ``momentum`` is PyTorch's: the share of the new batch in the running statistics.
+"""
+
+from torch import Tensor, nn
+
+
+def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
+    """Refuse an input that a network cannot take, before its first convolution.
+
+    Raises:
+        ValueError: naming what came, what was expected and the next size that fits.
+
+    Example:
+        >>> import torch
+        >>> check_image(torch.zeros(1, 3, 64, 64), in_channels=3, divisor=16)
+    """
+    if image.ndim != 4 or image.shape[1] != in_channels:
+        raise ValueError(
+            f"expected images (N, {in_channels}, H, W), got {tuple(image.shape)}; "
+            f"a network for other channels is made with in_channels="
+        )
+    height, width = image.shape[-2:]
+    if height % divisor or width % divisor:
+        fit = tuple(-(-side // divisor) * divisor for side in (height, width))
+        raise ValueError(
+            f"image size {height} x {width} is not a multiple of {divisor}; "
+            f"the next size that fits is {fit[0]} x {fit[1]}"
+        )
+
+
+def check_batch(image: Tensor, *, training: bool) -> None:
+    """Refuse a training batch of one where batch norm follows a global pool.
+
+    Raises:
+        ValueError: if ``training`` and the batch holds one image.
+    """
+    if training and image.shape[0] == 1:
+        raise ValueError(
+            "a training batch of 1 has no batch statistics after the global pool; "
+            "use batches of at least 2, or eval() for a single image"
+        )
+
+
+class BasicBlock(nn.Module):
+    """Residual block of two 3x3 convolutions.
+
+    Shape: (N, inside, H, W) -> (N, out, H / stride, W / stride).
+    """
+
+    def __init__(self, inside: int, out: int, *, stride: int = 1, momentum: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inside != out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inside, out, 1, stride, bias=False),
+                nn.BatchNorm2d(out, momentum=momentum),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the body finds to the (projected) input."""
+        return (self.body(x) + self.shortcut(x)).relu()
+
+
+def stage(inside: int, out: int, blocks: int, *, stride: int, momentum: float) -> nn.Sequential:
+    """A stage of basic blocks; the first one changes channels and size.
+
+    Shape: (N, inside, H, W) -> (N, out, H / stride, W / stride).
+    """
+    first = BasicBlock(inside, out, stride=stride, momentum=momentum)
+    rest = [BasicBlock(out, out, momentum=momentum) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *rest)
+
+
+class Stem(nn.Sequential):
+    """Normalised image to features at a quarter of its size.
+
+    Shape: (N, in_channels, H, W) -> (N, 16, H / 4, W / 4).
+    """
+
+    def __init__(self, in_channels: int, *, momentum: float) -> None:
+        super().__init__(
+            nn.BatchNorm2d(in_channels, momentum=momentum),
+            nn.Conv2d(in_channels, 8, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(8, momentum=momentum),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(8, momentum=momentum),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(16, momentum=momentum),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )
+
+
+class AsymmetricFusion(nn.Module):
+    """Asymmetric contextual modulation (AsymBi): deep context gates detail, and detail gates depth.
+
+    The deep features, pooled over the image, say *what* matters in the shallow ones; the shallow
+    features say pixel by pixel *where* the deep ones matter.
+
+    Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, *, momentum: float) -> None:
+        super().__init__()
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_gate(channels, momentum))
+        self.detail = nn.Sequential(*_gate(channels, momentum))
+        self.merge = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1),
+            nn.BatchNorm2d(channels, momentum=momentum),
+            nn.ReLU(),
+        )
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Modulate each input by the other and merge them."""
+        return self.merge(2 * shallow * self.context(deep) + 2 * deep * self.detail(shallow))
+
+
+def _gate(channels: int, momentum: float) -> list[nn.Module]:
+    narrow = channels // 4
+    return [
+        nn.Conv2d(channels, narrow, 1),
+        nn.BatchNorm2d(narrow, momentum=momentum),
+        nn.ReLU(),
+        nn.Conv2d(narrow, channels, 1),
+        nn.BatchNorm2d(channels, momentum=momentum),
+        nn.Sigmoid(),
+    ]
+
+
+def double_size(inside: int, out: int) -> nn.ConvTranspose2d:
+    """Learned upsampling.
+
+    Shape: (N, inside, H, W) -> (N, out, 2 H, 2 W).
+    """
+    return nn.ConvTranspose2d(inside, out, 4, 2, 1)
+
+
+class FCNHead(nn.Sequential):
+    """Features to logits through a narrow hidden layer; the last layer is the output layer.
+
+    Shape: (N, channels, H, W) -> (N, 1, H, W).
+    """
+
+    def __init__(self, channels: int, *, momentum: float) -> None:
+        narrow = channels // 4
+        super().__init__(
+            nn.Conv2d(channels, narrow, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(narrow, momentum=momentum),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Conv2d(narrow, 1, 1),
+        )

@@ -1,0 +1,168 @@
+"""Multi-scale fusion (paper section 3.2): one network per input size, their maps averaged.
+
+An image is resized to each network's square input, the networks' probability maps are resized back
+to the image and averaged as probabilities. Every resize of the kit is :func:`resize_map`, and every
+network output becomes a probability in :func:`probability_map`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Map = TypeVar("Map", NDArray[Any], Tensor)
+
+
+def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
+    """Resize maps by linear interpolation: half-pixel centres, border clamped, no antialiasing.
+
+    The same definition as OpenCV's linear resize and PyTorch's bilinear with
+    ``align_corners=False``. Positions are computed in float64 and values in float32, which agrees
+    with float64 to 2e-7; the libraries' float32 positions are up to 6e-5 away at odd ratios.
+
+    Args:
+        prob: (..., H, W) array or tensor.
+        size: side of the square result, or (height, width) [px].
+
+    Returns:
+        (..., height, width) float32 of the same kind, on the same device.
+
+    Raises:
+        ValueError: if a side of the map or of ``size`` is below one pixel.
+
+    Example:
+        >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4))
+        array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width, *prob.shape[-2:]) < 1:
+        raise ValueError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
+    resized: Map = _lerp_columns(_lerp_rows(prob, height), width)
+    return resized
+
+
+def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
+    """Average several probability maps at one size (paper section 3.2).
+
+    Args:
+        maps: one map (..., H_k, W_k) per scale, values in [0, 1].
+        size: side of the square result, or (height, width) [px]; usually the image's own size.
+
+    Returns:
+        (..., height, width) float32 of the kind of the maps.
+
+    Raises:
+        ValueError: if ``maps`` is empty.
+
+    Example:
+        >>> fuse([np.zeros((2, 2), np.float32), np.ones((4, 4), np.float32)], 2)
+        array([[0.5, 0.5],
+               [0.5, 0.5]], dtype=float32)
+    """
+    if not maps:
+        raise ValueError("fuse needs at least one probability map, got none")
+    total = resize_map(maps[0], size)
+    for prob in maps[1:]:
+        total = total + resize_map(prob, size)
+    return total / len(maps)
+
+
+def resize_image(image: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize an 8-bit gray image (H, W) linearly, rounded back to 8 bit.
+
+    Example:
+        >>> resize_image(np.array([[0, 100]], np.uint8), (1, 4))
+        array([[  0,  25,  75, 100]], dtype=uint8)
+    """
+    gray: NDArray[np.float32] = resize_map(image.astype(np.float32), size)
+    return np.rint(gray).astype(np.uint8)
+
+
+def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
+    """Normalise gray images and repeat them over the network's input channels.
+
+    Args:
+        gray: (N, 1, H, W) float, gray value in [0, 1].
+        mean: mean gray value of the training set, in [0, 1].
+        std: standard deviation of the training set's gray values, in [0, 1].
+        channels: input channels of the network.
+
+    Returns:
+        (N, channels, H, W) float.
+
+    Example:
+        >>> network_input(torch.full((1, 1, 2, 2), 0.7), mean=0.5, std=0.1).shape
+        torch.Size([1, 3, 2, 2])
+    """
+    return ((gray - mean) / std).expand(-1, channels, -1, -1)
+
+
+def input_channels(backbone: nn.Module) -> int:
+    """Channels a network takes: its attribute ``in_channels``, else the field's usual 3."""
+    return int(getattr(backbone, "in_channels", 3))
+
+
+@torch.inference_mode()
+def probability_map(
+    backbone: nn.Module, image: NDArray[np.uint8], size: int, *, mean: float, std: float
+) -> NDArray[np.float32]:
+    """What one network at one input size sees in an image.
+
+    Args:
+        backbone: network (N, C, size, size) -> logits (N, 1, size, size), in eval mode.
+        image: (H, W) uint8 gray.
+        size: side of the square network input [px].
+        mean: mean gray value of the training set, in [0, 1].
+        std: standard deviation of the training set's gray values, in [0, 1].
+
+    Returns:
+        (H, W) float32, probability of target in [0, 1], at the image's own size.
+
+    Raises:
+        ValueError: if the image is not (H, W) uint8.
+
+    Example:
+        >>> network = nn.Conv2d(3, 1, 1).eval()
+        >>> probability_map(network, np.zeros((6, 8), np.uint8), 16, mean=0.4, std=0.1).shape
+        (6, 8)
+    """
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise ValueError(
+            f"expected a gray image (H, W) of uint8, got {image.shape} {image.dtype}; "
+            "convert it first, for instance with Pillow's convert('L')"
+        )
+    device = next(backbone.parameters()).device
+    pixels = torch.from_numpy(resize_image(image, size)).to(device)
+    gray = pixels[None, None].float() / 255
+    batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))
+    prob = backbone(batch).float().sigmoid()[0, 0].cpu().numpy()
+    return resize_map(prob, (image.shape[0], image.shape[1]))
+
+
+def _taps(source: int, target: int) -> tuple[Any, Any]:
+    """For every target pixel the source pixel before it and the weight of the one after."""
+    position = (np.arange(target) + 0.5) * (source / target) - 0.5
+    position = np.clip(position, 0, source - 1)
+    before = np.minimum(position.astype(np.int64), max(source - 2, 0))
+    return before, (position - before).astype(np.float32)
+
+
+def _lerp_rows(prob: Any, height: int) -> Any:
+    before, weight = _taps(prob.shape[-2], height)
+    after: Any = np.minimum(before + 1, prob.shape[-2] - 1)
+    if isinstance(prob, Tensor):
+        before, after, weight = (
+            torch.from_numpy(taps).to(prob.device) for taps in (before, after, weight)
+        )
+        prob = prob.float()
+    else:
+        prob = prob.astype(np.float32)
+    top = prob[..., before, :]
+    return top + (prob[..., after, :] - top) * weight[:, None]
+
+
+def _lerp_columns(prob: Any, width: int) -> Any:
+    return _lerp_rows(prob.swapaxes(-1, -2), width).swapaxes(-1, -2)

@@ -1,0 +1,292 @@
+"""Losses for small targets: EEDM (paper section 3.3) and those it is compared with.
+
+Every loss takes logits and a bool mask of shape (N, 1, H, W) and is computed in float32. Functions
+do the work; modules of the same names hold their options.
+
+EEDM weights the pixels along target contours, then keeps only the hardest share of all pixels. Its
+two halves on their own are EE (edge weighting) and DM (difficulty mining). The published code gives
+every pixel the edge weight, so that its edge map has no effect; here the edge map acts, as the
+paper describes it.
+"""
+
+import inspect
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._names import find_name
+from .selection import kth_smallest
+
+
+def edge_map(mask: Tensor) -> Tensor:
+    """Contour of the targets: every pixel with one of its 4 neighbours in the other class.
+
+    A band two pixels wide, one inside and one outside the target. Beyond the frame the border
+    pixels continue, so that a target on the frame keeps its contour there and the frame is no edge.
+    The published code marks the frame too and then clears parts of it (paper section 3.3).
+
+    Args:
+        mask: (..., H, W) bool.
+
+    Returns:
+        (..., H, W) bool.
+
+    Raises:
+        ValueError: if the mask is not bool.
+
+    Example:
+        >>> mask = torch.zeros(3, 4, dtype=torch.bool); mask[1, 1] = True
+        >>> edge_map(mask).int()
+        tensor([[0, 1, 0, 0],
+                [1, 1, 1, 0],
+                [0, 1, 0, 0]], dtype=torch.int32)
+    """
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
+        )
+    edge = torch.zeros_like(mask)
+    rows = mask[..., 1:, :] ^ mask[..., :-1, :]
+    columns = mask[..., :, 1:] ^ mask[..., :, :-1]
+    edge[..., 1:, :] |= rows
+    edge[..., :-1, :] |= rows
+    edge[..., :, 1:] |= columns
+    edge[..., :, :-1] |= columns
+    return edge
+
+
+def hard_mining(loss: Tensor, keep_ratio: float) -> Tensor:
+    """Mean of the hardest share of all values (paper equations 6 to 8).
+
+    The share is taken over the whole batch. All values equal to the smallest one kept are kept too,
+    so constant values are all kept. The selection itself carries no gradient.
+
+    Args:
+        loss: any shape, one loss per pixel.
+        keep_ratio: share to keep, in (0, 1]; 1 gives the plain mean.
+
+    Returns:
+        Scalar tensor; NaN if the values at the threshold are NaN.
+
+    Raises:
+        ValueError: if keep_ratio is outside (0, 1].
+
+    Example:
+        >>> hard_mining(torch.tensor([1.0, 2.0, 3.0, 4.0]), keep_ratio=0.5)
+        tensor(3.5000)
+    """
+    _check_keep_ratio(keep_ratio)
+    total = loss.numel()
+    kept_at_least = math.ceil(round(keep_ratio * total, 6))
+    threshold = kth_smallest(loss, min(max(total - kept_at_least, 0), total - 1))
+    kept = loss.detach() >= threshold
+    return (loss * kept).sum() / kept.sum()
+
+
+def eedm_loss(
+    logits: Tensor, mask: Tensor, *, edge_weight: float = 4.0, keep_ratio: float = 0.5
+) -> Tensor:
+    """Edge enhancement difficulty mining loss (paper section 3.3, equations 1 to 8).
+
+    Binary cross-entropy per pixel, times ``edge_weight`` on the contour pixels of
+    :func:`edge_map`; then the mean of the hardest ``keep_ratio`` of all pixels of the batch.
+
+    Args:
+        logits: (N, 1, H, W).
+        mask: (N, 1, H, W) bool.
+        edge_weight: weight of contour pixels, above 0; all others weigh 1. 1 leaves mining alone.
+        keep_ratio: share of pixels to keep, in (0, 1]; 1 leaves edge weighting alone.
+
+    Returns:
+        Scalar tensor, float32.
+
+    Raises:
+        ValueError: for another shape or type of mask, or an option out of range.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 4, 4, dtype=torch.bool); mask[0, 0, 1, 1] = True
+        >>> loss = eedm_loss(torch.zeros(1, 1, 4, 4), mask)
+        >>> bool(loss > eedm_loss(torch.zeros(1, 1, 4, 4), mask, edge_weight=1))
+        True
+    """
+    _check_edge_weight(edge_weight)
+    loss = pixel_bce(logits, mask)
+    weight = torch.where(edge_map(mask), edge_weight, 1.0)
+    return hard_mining(loss * weight, keep_ratio)
+
+
+def pixel_bce(logits: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy of every pixel, (N, 1, H, W) float32 (paper equation 4).
+
+    Raises:
+        ValueError: if the shapes differ or the mask is not bool.
+
+    Example:
+        >>> pixel_bce(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1, dtype=torch.bool)).item()
+        0.6931...
+    """
+    _check_pair(logits, mask)
+    return F.binary_cross_entropy_with_logits(logits.float(), mask.float(), reduction="none")
+
+
+def soft_iou_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """One minus soft intersection over union, averaged over images.
+
+    With probabilities p and truth y of an image: 1 - (sum p y + 1) / (sum p + sum y - sum p y + 1).
+    The ones keep it defined, and 0 at best, on empty masks.
+
+    Raises:
+        ValueError: if the shapes differ or the mask is not bool.
+
+    Example:
+        >>> empty = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+        >>> soft_iou_loss(torch.full((1, 1, 4, 4), -100.0), empty).item()
+        0.0
+    """
+    both, prob, true = _overlap(logits, mask)
+    return (1 - (both + 1) / (prob + true - both + 1)).mean()
+
+
+def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """One minus the soft Dice coefficient, averaged over images.
+
+    With probabilities p and truth y of an image: 1 - (2 sum p y + 1) / (sum p + sum y + 1).
+    The ones keep it defined, and 0 at best, on empty masks.
+
+    Raises:
+        ValueError: if the shapes differ or the mask is not bool.
+
+    Example:
+        >>> full = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+        >>> dice_loss(torch.full((1, 1, 4, 4), 100.0), full).item()
+        0.0
+    """
+    both, prob, true = _overlap(logits, mask)
+    return (1 - (2 * both + 1) / (prob + true + 1)).mean()
+
+
+class BCELoss(nn.Module):
+    """Mean of :func:`pixel_bce`."""
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(N, 1, H, W) logits and bool mask to a scalar."""
+        return pixel_bce(logits, mask).mean()
+
+
+class SoftIoULoss(nn.Module):
+    """:func:`soft_iou_loss` as a module."""
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(N, 1, H, W) logits and bool mask to a scalar."""
+        return soft_iou_loss(logits, mask)
+
+
+class DiceLoss(nn.Module):
+    """:func:`dice_loss` as a module."""
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(N, 1, H, W) logits and bool mask to a scalar."""
+        return dice_loss(logits, mask)
+
+
+class EEDMLoss(nn.Module):
+    """:func:`eedm_loss` with its options; the paper's choice is the default.
+
+    Args:
+        edge_weight: weight of contour pixels, above 0.
+        keep_ratio: share of pixels to keep, in (0, 1].
+    """
+
+    def __init__(self, edge_weight: float = 4.0, keep_ratio: float = 0.5) -> None:
+        super().__init__()
+        _check_edge_weight(edge_weight)
+        _check_keep_ratio(keep_ratio)
+        self.edge_weight = edge_weight
+        self.keep_ratio = keep_ratio
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(N, 1, H, W) logits and bool mask to a scalar."""
+        return eedm_loss(logits, mask, edge_weight=self.edge_weight, keep_ratio=self.keep_ratio)
+
+    def extra_repr(self) -> str:
+        """The options, as printed by ``print(loss)``."""
+        return f"edge_weight={self.edge_weight}, keep_ratio={self.keep_ratio}"
+
+
+class EELoss(EEDMLoss):
+    """Edge enhancement alone: EEDM that keeps every pixel."""
+
+    def __init__(self, edge_weight: float = 4.0) -> None:
+        super().__init__(edge_weight=edge_weight, keep_ratio=1.0)
+
+
+class DMLoss(EEDMLoss):
+    """Difficulty mining alone: EEDM with all pixels weighing the same."""
+
+    def __init__(self, keep_ratio: float = 0.5) -> None:
+        super().__init__(edge_weight=1.0, keep_ratio=keep_ratio)
+
+
+LOSSES: dict[str, type[nn.Module]] = {
+    "BCE": BCELoss,
+    "SoftIoU": SoftIoULoss,
+    "Dice": DiceLoss,
+    "EE": EELoss,
+    "DM": DMLoss,
+    "EEDM": EEDMLoss,
+}
+
+
+def create_loss(name: str, **options: float) -> nn.Module:
+    """A loss by the paper's name: BCE, SoftIoU, Dice, EE, DM or EEDM.
+
+    Args:
+        name: case and hyphens do not matter.
+        options: the options of that loss, such as ``edge_weight`` and ``keep_ratio`` of EEDM.
+
+    Raises:
+        ValueError: for an unknown name or option; the message lists the known ones.
+
+    Example:
+        >>> create_loss("EEDM", edge_weight=5)
+        EEDMLoss(edge_weight=5, keep_ratio=0.5)
+    """
+    loss = LOSSES[find_name("loss", name, LOSSES)]
+    known = [] if loss.__init__ is nn.Module.__init__ else list(inspect.signature(loss).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
+            )
+    return loss(**options)
+
+
+def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Per image: sum of probability times truth, sum of probability, sum of truth."""
+    _check_pair(logits, mask)
+    prob, true = logits.float().sigmoid(), mask.float()
+    pixels = (1, 2, 3)
+    return (prob * true).sum(pixels), prob.sum(pixels), true.sum(pixels)
+
+
+def _check_pair(logits: Tensor, mask: Tensor) -> None:
+    if logits.ndim != 4 or logits.shape[1] != 1 or logits.shape != mask.shape:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} and mask {tuple(mask.shape)} must both be (N, 1, H, W)"
+        )
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
+        )
+
+
+def _check_edge_weight(edge_weight: float) -> None:
+    if not (edge_weight > 0 and math.isfinite(edge_weight)):
+        raise ValueError(f"edge_weight is {edge_weight}, expected a finite number above 0")
+
+
+def _check_keep_ratio(keep_ratio: float) -> None:
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f"keep_ratio is {keep_ratio}, expected a share in (0, 1]")
