@@ -1,0 +1,1 @@
+"""Speed of festkit beside the obvious alternatives, as ratios within one run."""

@@ -1,0 +1,99 @@
+"""What is compared: each case names our way, the alternative, and the input of both."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from skimage.measure import label, regionprops
+from torch.nn import functional as F
+
+from festkit.backbones import create_backbone
+from festkit.components import find_components
+from festkit.fusion import resize_map
+from festkit.losses import edge_map, eedm_loss
+from festkit.scenes import make_scene
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two ways of doing the same.
+
+    Attributes:
+        name: what is done, and on what.
+        alternative: the way it is compared with.
+        ours: our way.
+        other: the alternative.
+    """
+
+    name: str
+    alternative: str
+    ours: Call
+    other: Call
+
+
+def cases(device: torch.device) -> Iterator[Case]:
+    """Every case, on a device where it can run there."""
+    scene = make_scene(0, size=512)
+    mask = torch.from_numpy(scene.mask).expand(8, 1, -1, -1).contiguous().to(device)
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(8, 1, 512, 512, generator=generator) - 4).to(device).requires_grad_()
+    target = mask.float()
+    prob = cv2.GaussianBlur(scene.mask.astype(np.float32), (0, 0), 2)
+
+    yield Case(
+        "edge map of 8 masks of 512²",
+        "two distance transforms per mask, as published",
+        lambda: edge_map(mask),
+        lambda: [_edge_by_distance(one) for one in mask[:, 0].cpu().numpy()],
+    )
+    yield Case(
+        "EEDM loss and gradient, 8 × 512²",
+        "plain BCE loss and gradient",
+        lambda: torch.autograd.grad(eedm_loss(logits, mask), logits),
+        lambda: torch.autograd.grad(F.binary_cross_entropy_with_logits(logits, target), logits),
+    )
+    yield Case(
+        "components of a 512² map, with peak, area, centroid",
+        "scikit-image label and regionprops",
+        lambda: find_components(prob, 0.1),
+        lambda: [
+            (region.centroid, region.area, region.intensity_max)
+            for region in regionprops(label(prob > 0.1, connectivity=2), prob)
+        ],
+    )
+    yield Case(
+        "resize a map 384² to 512²",
+        "OpenCV linear resize (positions in float32)",
+        lambda: resize_map(prob[:384, :384], 512),
+        lambda: cv2.resize(prob[:384, :384], (512, 512), interpolation=cv2.INTER_LINEAR),
+    )
+    network = create_backbone("ACM").to(device).eval()
+    image = torch.rand(1, 3, 512, 512, generator=generator).to(device)
+    yield Case(
+        "ACM forward, one image of 512², channels_last",
+        "the same, contiguous",
+        _forward(network, image, torch.channels_last),
+        _forward(create_backbone("ACM").to(device).eval(), image, torch.contiguous_format),
+    )
+
+
+def _forward(network: torch.nn.Module, image: torch.Tensor, layout: torch.memory_format) -> Call:
+    network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    image = image.contiguous(memory_format=layout)
+
+    @torch.inference_mode()
+    def call() -> object:
+        return network(image)
+
+    return call
+
+
+def _edge_by_distance(mask: np.ndarray) -> np.ndarray:
+    padded = np.pad(mask.astype(np.uint8), 1)
+    inside = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    outside = cv2.distanceTransform(1 - padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return ((inside + outside) <= 1)[1:-1, 1:-1]

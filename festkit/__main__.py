@@ -1,0 +1,180 @@
+"""The command line: ``python -m festkit COMMAND``, installed as ``festkit``."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from ._names import find_name
+
+
+def demo(
+    dataset: str = "synthetic",
+    data_root: str | None = None,
+    backbone: str = "ACM",
+    sizes: tuple[int, int] = (192, 288),
+    epochs: int = 40,
+    seed: int = 0,
+    out: Path = Path("runs/demo"),
+) -> None:
+    """Train, fuse, refine, measure and draw: one whole FEST result from one command.
+
+    Runs the notebook 00_quickstart headless. A backbone is trained at two sizes with the EEDM loss
+    and once with plain BCE for comparison; interrupted, the command continues where it was.
+
+    Args:
+        dataset: "synthetic" makes scenes of its own; or a known dataset, or a folder.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        backbone: name of the backbone.
+        sizes: sides of the two square network inputs in px.
+        epochs: passes over the training images at the first size; the second takes half of them.
+        seed: of scenes, initialisation and batches.
+        out: folder of everything that is written.
+    """
+    from .jobs import run_notebook
+
+    parameters = {
+        "dataset": dataset,
+        "data_root": None if data_root is None else str(Path(data_root).resolve()),
+        "backbone": backbone,
+        "sizes": list(sizes),
+        "epochs": epochs,
+        "seed": seed,
+        "out": str(out.resolve()),
+    }
+    run_notebook("00_quickstart", parameters, out)
+    print(f"\n{(out / 'table.txt').read_text(encoding='utf-8')}")
+    written = {
+        "00_quickstart.ipynb": "executed notebook",
+        "00_quickstart.html": "the same as a page",
+        "metrics.json": "every figure of the table",
+        "fest.safetensors": "trained FEST, for FEST.load",
+        "figure.png": "detections on a test scene",
+    }
+    for name, meaning in written.items():
+        print(f"{out / name}  {meaning}")
+
+
+def data_check(dataset: tyro.conf.Positional[str], data_root: str | None = None) -> None:
+    """Check a dataset folder: counts, sizes, pairs, splits, masks, targets. Faults exit non-zero.
+
+    Args:
+        dataset: a known dataset, or a folder.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+    """
+    from .data import check_dataset
+
+    report = check_dataset(dataset, root=data_root)
+    print(report)
+    if report.faults:
+        raise SystemExit(1)
+
+
+def data_synth(
+    folder: tyro.conf.Positional[str],
+    train: int = 160,
+    test: int = 40,
+    size: int = 256,
+    preset: str = "nuaa",
+    seed: int = 0,
+) -> None:
+    """Make a dataset of synthetic infrared scenes with exact masks.
+
+    Args:
+        folder: where it is written.
+        train: number of training scenes.
+        test: number of test scenes.
+        size: side of the square scenes in px.
+        preset: how hard the scenes are: easy, nuaa or hard.
+        seed: the same seed gives the same scenes.
+    """
+    from .scenes import make_synthetic_dataset
+
+    print(
+        make_synthetic_dataset(folder, train=train, test=test, size=size, preset=preset, seed=seed)
+    )
+
+
+def backbones() -> None:
+    """List the backbones: parameters, divisor of the input size, paper."""
+    from .backbones import backbone_card, list_backbones
+
+    for name in list_backbones():
+        card = backbone_card(name)
+        print(
+            f"{name:10} {card.parameters:>12,} parameters  sizes: n × {card.divisor}  {card.paper}"
+        )
+
+
+def train_command() -> Callable[..., None]:
+    """The command ``train``, whose options are the fields of TrainConfig."""
+    from .training import TrainConfig, train
+
+    @dataclass(frozen=True)
+    class NamedConfig(TrainConfig):
+        __doc__ = TrainConfig.__doc__
+        backbone: str = "ACM"
+
+    def command(config: tyro.conf.OmitArgPrefixes[NamedConfig]) -> None:
+        """Train one backbone at one input size; interrupted, it continues where it was."""
+        print(f"finished: {train(config).folder}")
+
+    return command
+
+
+COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
+    "demo": ("one whole FEST result, on synthetic or real images", lambda: demo),
+    "data check": ("check a dataset folder", lambda: data_check),
+    "data synth": ("make a dataset of synthetic scenes", lambda: data_synth),
+    "backbones": ("list the backbones", lambda: backbones),
+    "train": ("train one backbone at one input size", train_command),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: command and options; None takes those of the process.
+
+    Returns:
+        Exit status: 0, 1 after an error, 2 for an unknown command.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    length = 2 if " ".join(words[:2]) in COMMANDS else 1
+    name, options = " ".join(words[:length]), words[length:]
+    if name not in COMMANDS:
+        return _complain(name)
+    try:
+        tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+        if os.environ.get("FESTKIT_TRACEBACK"):
+            raise
+        print(f"festkit {name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _help() -> str:
+    lines = [f"  festkit {name:12} {meaning}" for name, (meaning, _) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: festkit COMMAND [options]", "", *lines, "", "festkit COMMAND --help tells more."]
+    )
+
+
+def _complain(name: str) -> int:
+    try:
+        find_name("command", name, COMMANDS)
+    except ValueError as error:
+        print(f"festkit: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""A training run's configuration and its folder."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ._devices import Precision
+from ._files import read_json, whole_file, write_json, write_text
+from ._names import find_name
+from .backbones import backbone_name
+from .losses import LOSSES, create_loss
+
+MAP_LEVELS = 65535
+"""Probability maps are stored as 16-bit integers, this being probability 1."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the outcome of a training run.
+
+    Attributes:
+        dataset: name of a known set, a folder, or a union such as "NUAA-SIRST+NUDT-SIRST".
+        size: side of the square network input [px]; a multiple of the backbone's divisor.
+        backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W);
+            a network that does not take 3 channels says so in an attribute ``in_channels``.
+        loss: BCE, SoftIoU, Dice, EE, DM or EEDM.
+        loss_options: options of the loss, such as ``{"edge_weight": 4, "keep_ratio": 0.5}``.
+        epochs: passes over the training images.
+        batch_size: images per step, at least 2.
+        learning_rate: highest rate of AdamW.
+        weight_decay: of AdamW.
+        warmup_steps: steps of linear rise, at most a quarter of all; then the rate falls to zero
+            along a cosine.
+        average_decay: share of the running average of the weights that a step keeps, in [0, 1).
+        seed: of initialisation, batches and augmentation.
+        initial_weights: weights file to start from; None starts at the prior.
+        precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it.
+        device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        out: run folder; None names one under ``runs`` after the configuration.
+
+    Raises:
+        ValueError: for a value out of range or an unknown name.
+
+    Example:
+        >>> TrainConfig("NUAA-SIRST", size=256, loss="BCE").folder.name
+        'nuaa-sirst-acm-256-bce-seed0'
+    """
+
+    dataset: str
+    size: int
+    backbone: str | nn.Module = "ACM"
+    loss: str = "EEDM"
+    loss_options: Mapping[str, float] = field(default_factory=dict)
+    epochs: int = 80
+    batch_size: int = 8
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    average_decay: float = 0.998
+    seed: int = 0
+    initial_weights: str | None = None
+    precision: Precision = "auto"
+    device: str = "auto"
+    data_root: str | None = None
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in {"size": 1, "epochs": 1, "batch_size": 2, "warmup_steps": 0}.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision is {self.precision!r}, expected auto, fp32 or bf16")
+        create_loss(self.loss, **self.loss_options)
+        backbone_name(self.backbone)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        if self.out is not None:
+            return Path(self.out)
+        parts = [Path(self.dataset).name, backbone_name(self.backbone), str(self.size), self.loss]
+        return Path("runs") / "-".join([*parts, f"seed{self.seed}"]).lower()
+
+    def plain(self) -> dict[str, Any]:
+        """The configuration as JSON values, without the folders that may differ between machines.
+
+        Example:
+            >>> TrainConfig("NUAA-SIRST", size=256).plain()["loss"]
+            'EEDM'
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        del values["out"], values["data_root"]
+        names = {
+            "backbone": backbone_name(self.backbone),
+            "loss": find_name("loss", self.loss, LOSSES),
+            "loss_options": dict(self.loss_options),
+        }
+        return values | names
+
+    def command(self) -> str:
+        """The command line that trains this configuration.
+
+        Example:
+            >>> TrainConfig("NUAA-SIRST", size=256, loss="BCE").command()
+            'festkit train --dataset NUAA-SIRST --size 256 --loss BCE'
+        """
+        words = ["festkit", "train"]
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in ("out", "data_root") or value in (option.default, {}):
+                continue
+            value = backbone_name(self.backbone) if option.name == "backbone" else value
+            pairs = value.items() if isinstance(value, Mapping) else [(value,)]
+            flag = "--" + option.name.replace("_", "-")
+            words += [flag, *(str(part) for pair in pairs for part in pair)]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run's folder: configuration, history, weights, test probability maps, record.
+
+    Attributes:
+        folder: where it all lies.
+    """
+
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end; its record is written last."""
+        return (self.folder / "record.json").is_file()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What was trained, on what, how, and the figures on the test split.
+
+        Raises:
+            FileNotFoundError: if the run has not finished.
+        """
+        if not self.finished:
+            raise FileNotFoundError(f"{self.folder} holds no finished run; train it to its end")
+        record: dict[str, Any] = read_json(self.folder / "record.json")
+        return record
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file from which a killed run continues; gone once the run has finished."""
+        return self.folder / "checkpoint.pt"
+
+    def history(self) -> list[dict[str, float]]:
+        """One row per epoch: epoch, loss, train_iou, learning_rate."""
+        lines = (self.folder / "history.csv").read_text(encoding="utf-8").splitlines()
+        names = lines[0].split(",")
+        return [dict(zip(names, map(float, line.split(",")), strict=True)) for line in lines[1:]]
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Write one row per epoch to ``history.csv``."""
+        lines = [",".join(rows[0]), *(",".join(map(repr, row.values())) for row in rows)]
+        write_text(self.folder / "history.csv", "\n".join(lines) + "\n")
+
+    def test_maps(self) -> dict[str, NDArray[np.float32]]:
+        """Probability maps (H, W) of the test images by name, each at its image's own size."""
+        with np.load(self.folder / "test_maps.npz") as maps:
+            return {name: maps[name].astype(np.float32) / MAP_LEVELS for name in maps.files}
+
+    def write_test_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
+        """Store probability maps by name, rounded to 16 bit and compressed."""
+        levels = {name: np.rint(prob * MAP_LEVELS).astype(np.uint16) for name, prob in maps.items()}
+        with whole_file(self.folder / "test_maps.npz") as part, part.open("wb") as file:
+            np.savez_compressed(file, **levels)  # type: ignore[arg-type]
+
+
+def open_run(config: TrainConfig) -> Run:
+    """The run folder of a configuration: a new one, or the one that already holds this run.
+
+    Raises:
+        FileExistsError: if the folder holds a run of another configuration, or other files.
+
+    Example:
+        >>> import tempfile
+        >>> config = TrainConfig("NUAA-SIRST", size=256, out=tempfile.mkdtemp())
+        >>> open_run(config).finished
+        False
+    """
+    run = Run(config.folder)
+    written = run.folder / "config.json"
+    if not written.is_file():
+        if run.folder.is_dir() and any(run.folder.iterdir()):
+            raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
+        write_json(written, config.plain())
+    before, now = read_json(written), config.plain()
+    if before != now:
+        changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
+        raise FileExistsError(
+            f"{run.folder} already holds another run ({'; '.join(changed)}); "
+            "choose another run folder or remove this one"
+        )
+    return run

@@ -1,0 +1,259 @@
+"""Random changes of a training batch, image and mask together.
+
+Everything works on whole batches of tensors on any device and draws from one generator, so that the
+same seed gives the same batches. Masks stay bool and stay aligned with their images.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from .components import find_components
+
+MAX_PATCH = 64
+"""Targets are pasted from square patches of at most this side [px]."""
+
+
+@dataclass(frozen=True)
+class TargetBank:
+    """Every target of a training set, cut out for pasting into other images.
+
+    Attributes:
+        contrast: (T, P, P) float, gray value minus the local background, 0 outside the target.
+        mask: (T, P, P) bool, the target in the middle of its patch.
+    """
+
+    contrast: Tensor
+    mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+
+def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
+    """Cut every target out of its image, with its contrast to the pixels around it.
+
+    A target's local background is the mean of its patch outside all targets. Targets larger than
+    their patch, or too near the frame for a whole one, are left out.
+
+    Args:
+        gray: (N, 1, H, W) float in [0, 1].
+        mask: (N, 1, H, W) bool.
+
+    Returns:
+        The bank; it may be empty.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool); mask[..., 8:10, 8:10] = True
+        >>> len(cut_targets(mask.float(), mask))
+        1
+    """
+    found = find_components(mask[:, 0].cpu().numpy())
+    height, width = mask.shape[-2:]
+    longest = int((found.box[:, 2:] - found.box[:, :2]).max(initial=1))
+    patch = min(2 * longest + 1, MAX_PATCH, height, width)
+    fitting = [
+        (int(n), int(y) - patch // 2, int(x) - patch // 2)
+        for n, (y, x) in zip(found.image, found.centroid_pixel, strict=True)
+    ]
+    cuts = [
+        _cut(gray[n, 0, y : y + patch, x : x + patch], mask[n, 0, y : y + patch, x : x + patch])
+        for n, y, x in fitting
+        if y >= 0 and x >= 0 and y + patch <= height and x + patch <= width
+    ]
+    whole = [cut for cut in cuts if cut is not None]
+    if not whole:
+        return TargetBank(gray.new_zeros(0, patch, patch), mask.new_zeros(0, patch, patch))
+    contrasts, masks = zip(*whole, strict=True)
+    return TargetBank(torch.stack(contrasts), torch.stack(masks))
+
+
+def augment(
+    gray: Tensor, mask: Tensor, bank: TargetBank, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """One random version of a batch: paste targets, turn, warp, change brightness and noise.
+
+    Args:
+        gray: (N, 1, S, S) float in [0, 1].
+        mask: (N, 1, S, S) bool.
+        bank: targets to paste.
+        generator: source of all randomness, on the CPU.
+
+    Returns:
+        New gray values in [0, 1] and the masks that belong to them, same shapes.
+
+    Example:
+        >>> gray, mask = torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> new, _ = augment(gray, mask, cut_targets(gray, mask), torch.Generator().manual_seed(0))
+        >>> new.shape
+        torch.Size([2, 1, 32, 32])
+    """
+    gray, mask = paste_targets(gray, mask, bank, generator)
+    gray, mask = flip_and_turn(gray, mask, generator)
+    gray, mask = warp(gray, mask, generator)
+    return change_values(gray, generator), mask
+
+
+def paste_targets(
+    gray: Tensor,
+    mask: Tensor,
+    bank: TargetBank,
+    generator: Generator,
+    *,
+    probability: float = 0.5,
+    tries: int = 8,
+) -> tuple[Tensor, Tensor]:
+    """Copy-paste: add one target of the bank to some of the images, clear of their own targets.
+
+    The target's contrast is added to the new background, so that it neither darkens nor lightens
+    its surroundings. Where all ``tries`` random places come within 2 px of a target, the image
+    stays as it is.
+
+    Args:
+        gray: (N, 1, H, W) float in [0, 1].
+        mask: (N, 1, H, W) bool.
+        bank: targets to paste; an empty one changes nothing.
+        generator: source of all randomness, on the CPU.
+        probability: share of the images that get a target, in [0, 1].
+        tries: places drawn per image.
+
+    Returns:
+        New gray values in [0, 1] and masks.
+    """
+    if not len(bank):
+        return gray, mask
+    count, _, height, width = gray.shape
+    patch = bank.mask.shape[-1]
+    chosen = torch.randint(len(bank), (count,), generator=generator)
+    top = torch.randint(height - patch + 1, (count, tries), generator=generator)
+    left = torch.randint(width - patch + 1, (count, tries), generator=generator)
+    wanted = torch.rand(count, generator=generator) < probability
+    chosen, top, left, wanted = (t.to(gray.device) for t in (chosen, top, left, wanted))
+
+    side = torch.arange(patch, device=gray.device)
+    rows, columns = (top[..., None] + side)[..., None], (left[..., None] + side)[..., None, :]
+    image = torch.arange(count, device=gray.device)
+    near = F.max_pool2d(mask.float(), 5, 1, 2) > 0
+    target = bank.mask[chosen]
+    clash = (near[image[:, None, None, None], 0, rows, columns] & target[:, None]).any(-1).any(-1)
+    first = (~clash).int().argmax(1)
+    placed = target & (wanted & ~clash.all(1))[:, None, None]
+
+    rows, columns, image = rows[image, first], columns[image, first], image[:, None, None]
+    gray, mask = gray.clone(), mask.clone()
+    lifted = gray[image, 0, rows, columns] + bank.contrast[chosen] * placed
+    gray[image, 0, rows, columns] = lifted.clamp(0, 1)
+    mask[image, 0, rows, columns] |= placed
+    return gray, mask
+
+
+def flip_and_turn(gray: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """One of the eight flips and quarter turns of a square, for every image on its own.
+
+    Args:
+        gray: (N, 1, S, S) float.
+        mask: (N, 1, S, S) bool.
+        generator: source of all randomness, on the CPU.
+
+    Returns:
+        The turned batch.
+    """
+    moves = (torch.rand(3, len(gray), 1, 1, 1, generator=generator) < 0.5).to(gray.device)
+    return _turn(gray, moves), _turn(mask, moves)
+
+
+def warp(
+    gray: Tensor,
+    mask: Tensor,
+    generator: Generator,
+    *,
+    probability: float = 0.5,
+    degrees: float = 45.0,
+    scale: float = 0.2,
+    shift: float = 0.1,
+) -> tuple[Tensor, Tensor]:
+    """Rotate, scale and shift some of the images; the frame is filled by reflection.
+
+    Args:
+        gray: (N, 1, S, S) float.
+        mask: (N, 1, S, S) bool; beyond the frame there are no targets.
+        generator: source of all randomness, on the CPU.
+        probability: share of the images that are warped, in [0, 1].
+        degrees: largest rotation to either side.
+        scale: largest relative change of size.
+        shift: largest shift, as a share of the side.
+
+    Returns:
+        The warped batch.
+    """
+    count = len(gray)
+    chosen = torch.rand(count, generator=generator) < probability
+    angle, size, dx, dy = torch.rand(4, count, generator=generator) * 2 - 1
+    angle, size = angle * math.radians(degrees), 1 / (1 + scale * size)
+    cosine, sine = angle.cos() * size, angle.sin() * size
+    moved = torch.stack([cosine, -sine, 2 * shift * dx, sine, cosine, 2 * shift * dy], dim=1)
+    index = chosen.nonzero()[:, 0]
+    if not len(index):
+        return gray, mask
+    matrix, index = moved[index].reshape(-1, 2, 3).to(gray.device), index.to(gray.device)
+    grid = F.affine_grid(matrix, list(gray[index].shape), align_corners=False)
+    gray, mask = gray.clone(), mask.clone()
+    gray[index] = F.grid_sample(gray[index], grid, padding_mode="reflection", align_corners=False)
+    mask[index] = F.grid_sample(mask[index].float(), grid, align_corners=False) > 0.5
+    return gray, mask
+
+
+def change_values(
+    gray: Tensor,
+    generator: Generator,
+    *,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    noise: float = 0.02,
+) -> Tensor:
+    """Change brightness and contrast of every image and add white noise to half of them.
+
+    Args:
+        gray: (N, 1, H, W) float in [0, 1].
+        generator: source of all randomness, on the CPU.
+        brightness: largest shift of all values.
+        contrast: largest relative change of the distance from the mean.
+        noise: largest standard deviation of the noise.
+
+    Returns:
+        (N, 1, H, W) float in [0, 1].
+    """
+    count = len(gray)
+    bright, strong, noisy = torch.rand(3, count, 1, 1, 1, generator=generator) * 2 - 1
+    white = torch.randn(gray.shape, generator=generator) * (noise * noisy.clamp(min=0))
+    bright, strong, white = (t.to(gray.device) for t in (bright, strong, white))
+    mean = gray.mean((1, 2, 3), keepdim=True)
+    changed = mean + (gray - mean) * (1 + contrast * strong) + brightness * bright
+    return (changed + white).clamp(0, 1)
+
+
+def _cut(gray: Tensor, mask: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Contrast and mask of the target in the middle of a patch; None if it leaves the patch."""
+    found = find_components(mask.cpu().numpy())
+    middle = torch.zeros_like(mask).flatten()
+    centre = (mask.shape[0] // 2) * mask.shape[1] + mask.shape[1] // 2
+    own = [k for k in range(len(found)) if centre in found.pixels[found.label == k]]
+    if not own:
+        return None
+    middle[torch.from_numpy(found.pixels[found.label == own[0]]).to(mask.device)] = True
+    target = middle.reshape(mask.shape)
+    on_frame = target[0].any() | target[-1].any() | target[:, 0].any() | target[:, -1].any()
+    if on_frame or mask.all():
+        return None
+    background = gray[~mask].mean()
+    return torch.where(target, gray - background, 0.0), target
+
+
+def _turn(batch: Tensor, moves: Tensor) -> Tensor:
+    flip_x, flip_y, transpose = moves
+    batch = torch.where(flip_x, batch.flip(-1), batch)
+    batch = torch.where(flip_y, batch.flip(-2), batch)
+    return torch.where(transpose, batch.transpose(-1, -2), batch)

@@ -1,0 +1,256 @@
+"""The FEST framework: several networks, one per input size, fused and refined (paper figure 1).
+
+With one size it is the paper's LW-FEST: the EEDM loss and adjustable sensitivity alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ._progress import progress
+from ._run import Run, TrainConfig
+from .backbones import backbone_name, create_backbone, fill_backbone, read_tensors
+from .data import Dataset
+from .fusion import fuse, input_channels, probability_map
+from .metrics import Counts, count
+from .sensitivity import Detection, adjust_sensitivity, check_threshold
+from .training import train
+from .weights import load_weights, read_card, save_tensors
+
+Rule = Literal["per_scale", "fused"]
+
+
+class FEST:
+    """Networks by input size, with the thresholds that turn their fused map into targets.
+
+    Args:
+        backbones: {size [px]: name of a backbone, or any network (N, C, size, size) -> logits
+            (N, 1, size, size)}. The order of the sizes is the order of the scales.
+        th1: threshold of strong targets, in [0, 1].
+        th2: threshold of weak targets, in [0, 1]; None looks for none.
+        rule: where weak targets come from: "per_scale", each scale's own map in order, as in the
+            published results; "fused", the fused map, as in the paper's text. With one size both
+            are the same.
+        mean: mean gray value of the training set, in [0, 1]; :meth:`fit` and :meth:`from_runs` set
+            it.
+        std: standard deviation of the training set's gray values, in [0, 1]; likewise.
+
+    Raises:
+        ValueError: for no or wrong sizes, a threshold outside [0, 1], an unknown rule or backbone.
+
+    Example:
+        >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
+        >>> fest.predict(np.zeros((40, 30), np.uint8)).mask.shape
+        (40, 30)
+    """
+
+    def __init__(
+        self,
+        backbones: Mapping[int, str | nn.Module],
+        th1: float = 0.5,
+        th2: float | None = 0.1,
+        *,
+        rule: Rule = "per_scale",
+        mean: float | None = None,
+        std: float | None = None,
+    ) -> None:
+        if not backbones:
+            raise ValueError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
+        if rule not in get_args(Rule):
+            raise ValueError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
+        check_threshold("th1", th1)
+        if th2 is not None:
+            check_threshold("th2", th2)
+        self.backbones = {
+            size: (create_backbone(net) if isinstance(net, str) else net).eval()
+            for size, net in backbones.items()
+        }
+        for size, net in self.backbones.items():
+            _check_size(size, net)
+        self._given = dict(backbones)
+        self.th1, self.th2, self.rule = th1, th2, rule
+        self.mean, self.std = mean, std
+
+    @classmethod
+    def from_runs(
+        cls,
+        runs: Sequence[Run],
+        th1: float = 0.5,
+        th2: float | None = 0.1,
+        *,
+        rule: Rule = "per_scale",
+        backbones: Mapping[int, nn.Module] | None = None,
+    ) -> "FEST":
+        """Put finished training runs together, one per size.
+
+        Args:
+            runs: the runs, in the order of the scales.
+            th1: threshold of strong targets, in [0, 1].
+            th2: threshold of weak targets, in [0, 1].
+            rule: as for :class:`FEST`.
+            backbones: networks by size to hold the weights, where they are not of the catalogue.
+
+        Raises:
+            FileNotFoundError: if a run has not finished.
+            ValueError: if two runs have the same size, or were trained on different data.
+        """
+        records = {run.record["size"]: run.record for run in runs}
+        if len(records) < len(runs):
+            raise ValueError(f"{len(runs)} runs came for the sizes {list(records)}; one each fits")
+        splits = {record["train_split"] for record in records.values()}
+        if len(splits) > 1:
+            raise ValueError(
+                f"the runs were trained on {len(splits)} different training splits "
+                f"({', '.join(splits)}); train every size on the same images"
+            )
+        given = backbones or {}
+        nets = {
+            run.record["size"]: load_weights(run.weights, given.get(run.record["size"]))
+            for run in runs
+        }
+        first = runs[0].record
+        return cls(nets, th1, th2, rule=rule, mean=first["mean"], std=first["std"])
+
+    def fit(self, dataset: str, *, out: str | Path, **options: Any) -> list[Run]:
+        """Train every size on a dataset, one after the other, and take over the weights.
+
+        Args:
+            dataset: as in :class:`TrainConfig`.
+            out: folder of the runs, one subfolder per size; a finished run is not repeated.
+            options: any other field of :class:`TrainConfig`.
+
+        Returns:
+            The runs, in the order of the sizes.
+        """
+        runs = []
+        for size, given in self._given.items():
+            folder = str(Path(out) / str(size))
+            config = TrainConfig(dataset, size=size, backbone=given, out=folder, **options)
+            runs.append(train(config))
+        for run, net in zip(runs, self.backbones.values(), strict=True):
+            load_weights(run.weights, net)
+        self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
+        return runs
+
+    def scale_maps(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Every network's own probability map (H, W) of an image, in the order of the sizes.
+
+        Raises:
+            ValueError: if the training set's gray statistics are not known, or for an image that
+                is not (H, W) uint8.
+        """
+        if self.mean is None or self.std is None:
+            raise ValueError(
+                "the gray statistics of the training set are not known: "
+                "call fit, or pass mean= and std= to FEST"
+            )
+        return [
+            probability_map(net, image, size, mean=self.mean, std=self.std)
+            for size, net in self.backbones.items()
+        ]
+
+    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The fused probability map (H, W) in [0, 1] of a gray image (H, W) uint8."""
+        return fuse(self.scale_maps(image), image.shape[:2])
+
+    def predict(self, image: NDArray[np.uint8]) -> Detection:
+        """Strong and weak targets of a gray image (H, W) uint8."""
+        maps = self.scale_maps(image)
+        return self.detect(maps)
+
+    def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:
+        """Fuse and refine probability maps that are already at hand, with this FEST's thresholds.
+
+        Args:
+            scale_maps: (H, W) in [0, 1], one per size, all at the image's own size.
+        """
+        fused = fuse(scale_maps, scale_maps[0].shape[:2])
+        per_scale = len(scale_maps) > 1 and self.rule == "per_scale"
+        return adjust_sensitivity(
+            fused, self.th1, self.th2, scale_maps=scale_maps if per_scale else None
+        )
+
+    def evaluate(self, dataset: Dataset) -> Counts:
+        """Counts over a dataset split at the images' own sizes.
+
+        Example:
+            >>> import tempfile
+            >>> from festkit.data import load_dataset
+            >>> from festkit.scenes import make_synthetic_dataset
+            >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
+            >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
+            >>> fest.evaluate(load_dataset(folder, "test")).images
+            2
+        """
+        total = Counts()
+        for sample in progress(dataset, "evaluating", unit="image"):
+            total = total + count(self.predict(sample.image).mask, sample.mask)
+        return total
+
+    def save(self, path: str | Path) -> Path:
+        """Write networks, thresholds and statistics to one ``.safetensors`` file.
+
+        Example:
+            >>> import tempfile
+            >>> path = FEST({32: "ACM"}, th2=0.2).save(f"{tempfile.mkdtemp()}/fest.safetensors")
+            >>> FEST.load(path).th2
+            0.2
+        """
+        tensors = {
+            f"{size}.{name}": tensor
+            for size, net in self.backbones.items()
+            for name, tensor in net.state_dict().items()
+        }
+        networks = [
+            {"size": size, "backbone": backbone_name(net), "in_channels": input_channels(net)}
+            for size, net in self.backbones.items()
+        ]
+        card = {"kind": "FEST", "networks": networks}
+        settings = {name: getattr(self, name) for name in ("th1", "th2", "rule", "mean", "std")}
+        return save_tensors(tensors, path, card | settings)
+
+    @classmethod
+    def load(cls, path: str | Path, *, backbones: Mapping[int, nn.Module] | None = None) -> "FEST":
+        """Read a file written by :meth:`save`.
+
+        Args:
+            path: the file.
+            backbones: networks by size to fill, where they are not of the catalogue.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it holds no FEST, or does not fit the networks.
+        """
+        card, tensors = read_card(path), read_tensors(path)
+        if card.get("kind") != "FEST":
+            raise ValueError(
+                f"{path} holds the weights of one network, not a FEST; see load_weights"
+            )
+        nets = dict(backbones or {})
+        for entry in card["networks"]:
+            size, prefix = entry["size"], f"{entry['size']}."
+            if size not in nets:
+                nets[size] = create_backbone(entry["backbone"], in_channels=entry["in_channels"])
+            own = {
+                name.removeprefix(prefix): t
+                for name, t in tensors.items()
+                if name.startswith(prefix)
+            }
+            fill_backbone(nets[size], own, path)
+        ordered = {entry["size"]: nets[entry["size"]] for entry in card["networks"]}
+        settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
+        return cls(ordered, **settings)
+
+
+def _check_size(size: int, backbone: nn.Module) -> None:
+    divisor = int(getattr(backbone, "divisor", 1))
+    if size < 1 or size % divisor:
+        fit = max(-(-size // divisor), 1) * divisor
+        raise ValueError(
+            f"size {size} px is not a positive multiple of {divisor}, which "
+            f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
+        )

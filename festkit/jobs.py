@@ -1,0 +1,89 @@
+"""Notebooks as batch jobs: run headless, kept whole, progress shown."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
+from papermill.exceptions import PapermillExecutionError
+
+from ._files import write_text
+from ._names import find_name
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str | Path) -> Path:
+    """Run a parameterised notebook headless and keep it, executed, with an HTML copy.
+
+    What the notebook prints is shown while it runs. Both files appear in ``out`` when the notebook
+    has come to its end; one that fails is kept as ``NAME.failed.ipynb``.
+
+    Args:
+        notebook: a path, or the name of one of the kit's notebooks, such as "00_quickstart".
+        parameters: values for its cell tagged ``parameters``, by name.
+        out: folder of the executed notebook.
+
+    Returns:
+        The executed notebook.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook.
+        ValueError: for a parameter that the notebook does not have.
+        RuntimeError: if a cell fails; the message names the cell's error and the failed notebook.
+    """
+    source, out = find_notebook(notebook), Path(out)
+    known = papermill.inspect_notebook(str(source))
+    for name in parameters:
+        if name not in known:
+            find_name(f"parameter of {source.name}", name, known)
+            raise ValueError(f"{source.name} has no parameter {name!r}; it has {', '.join(known)}")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".run.", dir=out) as folder:
+        part = Path(folder) / source.name
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(part),
+                dict(parameters),
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+            )
+        except PapermillExecutionError as error:
+            failed = out / f"{source.stem}.failed.ipynb"
+            shutil.move(part, failed)
+            raise RuntimeError(
+                f"{source.name} failed: {error.ename}: {error.evalue} (all of it is in {failed})"
+            ) from error
+        executed = nbformat.read(part, as_version=4)
+    executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
+    html, _ = HTMLExporter().from_notebook_node(executed, {"metadata": {"name": source.stem}})
+    write_text(out / f"{source.stem}.html", html)
+    write_text(out / source.name, nbformat.writes(executed))
+    return out / source.name
+
+
+def find_notebook(notebook: str | Path) -> Path:
+    """The path of a notebook given as a path or as the name of one of the kit's.
+
+    Raises:
+        FileNotFoundError: naming where it was looked for and which notebooks there are.
+
+    Example:
+        >>> find_notebook("00_quickstart").name
+        '00_quickstart.ipynb'
+    """
+    for path in (Path(notebook), NOTEBOOKS / f"{notebook}.ipynb"):
+        if path.is_file():
+            return path
+    there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
+    raise FileNotFoundError(
+        f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there}"
+    )

@@ -1,0 +1,238 @@
+"""Pictures: detections over their image with every target enlarged, and training curves.
+
+Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
+
+from ._run import Run
+from .components import find_components
+from .metrics import count, match_targets
+from .sensitivity import Detection
+
+TRUTH, STRONG, WEAK, MISSED, FALSE = "#56B4E9", "#E69F00", "#F0E442", "#D55E00", "#CC79A7"
+INSETS = 6
+INSET_SIDE = 32
+"""Smallest side of an inset [px]."""
+
+Outcome = Literal["found", "missed", "false alarm", "target"]
+FRAME_COLOUR = {"found": TRUTH, "missed": MISSED, "false alarm": FALSE, "target": STRONG}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place worth enlarging: a target, and what became of it."""
+
+    outcome: Outcome
+    box: tuple[int, int, int, int]
+
+
+def show(
+    image: NDArray[np.uint8],
+    detection: Detection | None,
+    mask: NDArray[np.bool_] | None = None,
+) -> Figure:
+    """Draw a detection or just the truth over an image, with its targets enlarged beside it.
+
+    Strong regions are filled, weak targets are crosses, true targets are outlined. Numbered frames
+    lead to the insets; with a mask they tell found, missed and false targets apart.
+
+    Args:
+        image: (H, W) uint8 gray.
+        detection: of one map (H, W), as numpy arrays; None draws the truth alone.
+        mask: (H, W) bool, the truth, if known.
+
+    Returns:
+        A matplotlib figure; at most six targets are enlarged, missed ones first, false ones last.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> from festkit.sensitivity import adjust_sensitivity
+        >>> prob = np.zeros((40, 60), np.float32); prob[20, 30] = 0.9
+        >>> figure = show(np.zeros((40, 60), np.uint8), adjust_sensitivity(prob))
+        >>> len(figure.axes)
+        2
+    """
+    _check_shapes(image, detection, mask)
+    spots = _spots(detection, mask)
+    insets = spots[:INSETS]
+    figure, (main, *small) = _layout(image.shape, len(insets))
+    _paint(main, image, detection, mask, cross=6)
+    main.set_title(_headline(detection, mask), fontsize=10, loc="left")
+    for number, (axes, spot) in enumerate(zip(small, insets, strict=True), start=1):
+        y0, x0, y1, x1 = _window(spot.box, image.shape)
+        _frame(main, number, spot, (y0, x0, y1, x1))
+        _paint(axes, image, detection, mask, cross=11)
+        axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
+        axes.set_title(f"{number}  {spot.outcome}", fontsize=9, loc="left")
+        for side in axes.spines.values():
+            side.set(visible=True, color=FRAME_COLOUR[spot.outcome], linewidth=1.8)
+    _legend(figure, found=detection is not None, truth=mask is not None)
+    plt.close(figure)
+    return figure
+
+
+def plot_history(run: Run) -> Figure:
+    """Loss and IoU on the augmented training batches over the epochs of a run.
+
+    Args:
+        run: a training run, finished or under way.
+
+    Returns:
+        A matplotlib figure.
+    """
+    rows = run.history()
+    epochs = [row["epoch"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    left.semilogy(epochs, [row["loss"] for row in rows], color=MISSED)
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.plot(epochs, [100 * row["train_iou"] for row in rows], color="#0072B2")
+    right.set(xlabel="epoch", ylabel="IoU on training batches [%]", ylim=(0, 100))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def _check_shapes(
+    image: NDArray[np.uint8], detection: Detection | None, mask: NDArray[np.bool_] | None
+) -> None:
+    shapes = [image.shape]
+    shapes += [] if detection is None else [detection.mask.shape]
+    shapes += [] if mask is None else [mask.shape]
+    if len(set(shapes)) > 1 or image.ndim != 2:
+        raise ValueError(f"image, detection and mask must share one shape (H, W), got {shapes}")
+
+
+def _spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
+    """Targets in the order in which they are worth a look."""
+    if detection is None or mask is None:
+        shown = mask if detection is None else detection.mask
+        boxes = () if shown is None else find_components(shown).box
+        return [Spot("target", _box(row)) for row in boxes]
+    found, true = find_components(detection.mask), find_components(mask)
+    match = match_targets(found.centroid, true.centroid, 3.0)
+    missed = [Spot("missed", _box(row)) for row in true.box[match < 0]]
+    alone = np.setdiff1d(np.arange(len(found)), match)
+    false = [Spot("false alarm", _box(row)) for row in found.box[alone]]
+    hits = [Spot("found", _box(row)) for row in true.box[match >= 0]]
+    return [*missed, *hits, *false]
+
+
+def _box(row: NDArray[np.int64]) -> tuple[int, int, int, int]:
+    y0, x0, y1, x1 = row.tolist()
+    return y0, x0, y1, x1
+
+
+def _window(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """A square around a box, inside the image where that is large enough."""
+    y0, x0, y1, x1 = box
+    side = min(max(INSET_SIDE, 2 * max(y1 - y0, x1 - x0)), *shape)
+    top = min(max((y0 + y1 - side) // 2, 0), shape[0] - side)
+    left = min(max((x0 + x1 - side) // 2, 0), shape[1] - side)
+    return top, left, top + side, left + side
+
+
+def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
+    columns = -(-insets // 2)
+    height = 4.4
+    width = height * min(max(shape[1] / shape[0], 0.6), 1.8)
+    figure = plt.figure(figsize=(width + 2.0 * columns, height + 0.4), layout="constrained")
+    grid = figure.add_gridspec(2, columns + 1, width_ratios=[width, *[1.9] * columns])
+    places = [grid[row, 1 + column] for column in range(columns) for row in range(2)]
+    panels = [figure.add_subplot(place) for place in [grid[:, 0], *places[:insets]]]
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    return figure, panels
+
+
+def _paint(
+    axes: Axes,
+    image: NDArray[np.uint8],
+    detection: Detection | None,
+    mask: NDArray[np.bool_] | None,
+    *,
+    cross: float,
+) -> None:
+    axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
+    if mask is not None:
+        _outline(axes, mask)
+    if detection is None:
+        return
+    fill = np.zeros((*image.shape, 4))
+    fill[detection.strong] = to_rgba(STRONG, 0.5)
+    axes.imshow(fill)
+    if len(detection.weak):
+        y, x = detection.weak.T
+        axes.plot(x, y, "x", color=WEAK, markersize=cross, markeredgewidth=1.8)
+
+
+def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
+    """Draw the pixel edges between target and background."""
+    padded = np.pad(mask, 1)
+    for y, x in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]):
+        axes.plot([x - 0.5, x + 0.5], [y - 0.5, y - 0.5], color=TRUTH, linewidth=1.2)
+    for y, x in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
+        axes.plot([x - 0.5, x - 0.5], [y - 0.5, y + 0.5], color=TRUTH, linewidth=1.2)
+
+
+def _frame(axes: Axes, number: int, spot: Spot, window: tuple[int, int, int, int]) -> None:
+    y0, x0, y1, x1 = window
+    colour = FRAME_COLOUR[spot.outcome]
+    place, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
+    axes.add_patch(Rectangle(place, width, height, fill=False, edgecolor=colour, linewidth=1.2))
+    axes.annotate(
+        str(number), place, xytext=(2, 2), textcoords="offset points", color=colour, fontsize=9
+    )
+
+
+def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
+    if detection is None:
+        return "" if mask is None else f"{len(find_components(mask))} true targets"
+    thresholds = f"th1 {detection.th1:g}"
+    if detection.th2 is not None:
+        thresholds += f", th2 {detection.th2:g}"
+    if mask is None:
+        return f"{len(detection.targets())} targets ({thresholds})"
+    counts = count(detection.mask, mask)
+    iou = "–" if counts.iou is None else f"{100 * counts.iou:.1f} %"
+    return (
+        f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
+        f"IoU {iou} ({thresholds})"
+    )
+
+
+def _legend(figure: Figure, *, found: bool, truth: bool) -> None:
+    marks: list[Line2D | Patch] = []
+    if found:
+        marks += [
+            Patch(color=STRONG, alpha=0.6, label="strong region"),
+            Line2D(
+                [],
+                [],
+                color=WEAK,
+                marker="x",
+                linestyle="",
+                markeredgewidth=1.8,
+                label="weak target",
+            ),
+        ]
+    if truth:
+        marks.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
+    legend = figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=9)
+    legend.get_frame().set(facecolor="#555555", alpha=1.0)
+    for text in legend.get_texts():
+        text.set_color("white")

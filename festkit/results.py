@@ -1,0 +1,75 @@
+"""Figures as tables, in the paper's units: percent with two decimals, Fa in 1e-6."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ._files import write_json, write_text
+from .metrics import Counts
+
+COLUMNS = ("IoU", "nIoU", "Pd", "Fa ×10⁻⁶", "Score")
+
+
+def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
+    """One row of figures per scheme, ready to print.
+
+    Args:
+        rows: counts by the name of what they were measured on.
+
+    Returns:
+        Strings: IoU, nIoU, Pd and Score in percent, Fa in 1e-6. An undefined ratio, and a Score
+        with Fa not below 1e-4, is "–".
+
+    Example:
+        >>> counts = Counts(images=1, pixels=10**6, intersection=3, union=4, iou_sum=0.75,
+        ...                 targets=2, detected=2, false_pixels=7)
+        >>> summary_table({"FEST": counts}).loc["FEST"].tolist()
+        ['75.00', '75.00', '100.00', '7.00', '87.50']
+    """
+    cells = {
+        name: (
+            _format(counts.iou, 100),
+            _format(counts.niou, 100),
+            _format(counts.pd, 100),
+            _format(counts.fa, 1e6),
+            _format(counts.score if counts.valid else None, 100),
+        )
+        for name, counts in rows.items()
+    }
+    return pd.DataFrame.from_dict(cells, orient="index", columns=list(COLUMNS))
+
+
+def save_results(out: str | Path, rows: Mapping[str, Counts], **run: Any) -> Path:
+    """Write the figures of some schemes, and the run they belong to, as ``metrics.json``.
+
+    Args:
+        out: folder; the file appears in it whole.
+        rows: counts by scheme.
+        run: what was measured, as plain values: dataset, split, sizes, seed and the like.
+
+    Returns:
+        The file; ``table.txt`` beside it holds :func:`summary_table`.
+
+    Raises:
+        ValueError: if a scheme was measured on no image, or ``run`` holds something but JSON.
+
+    Example:
+        >>> import tempfile
+        >>> counts = Counts(images=1, pixels=4, intersection=1, union=2)
+        >>> save_results(tempfile.mkdtemp(), {"FEST": counts}, dataset="scenes").name
+        'metrics.json'
+    """
+    for name, counts in rows.items():
+        if not counts.images:
+            raise ValueError(f"{name} was measured on no image; evaluate it on a dataset first")
+    schemes = {name: counts.record() for name, counts in rows.items()}
+    path = Path(out) / "metrics.json"
+    write_text(path.with_name("table.txt"), summary_table(rows).to_string() + "\n")
+    write_json(path, {**run, "schemes": schemes})
+    return path
+
+
+def _format(ratio: float | None, scale: float) -> str:
+    return "–" if ratio is None else f"{ratio * scale:.2f}"

@@ -1,0 +1,100 @@
+"""Trained weights as safetensors files, each with its card in the file's header.
+
+The card says what the weights are: network, data, size, loss, seed, figures. Files are never
+unpickled, and they appear under their name only when they are whole.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ._files import whole_file
+from .backbones import create_backbone, fill_backbone, read_tensors
+
+
+def save_weights(backbone: nn.Module, path: str | Path, card: Mapping[str, Any]) -> Path:
+    """Write a network's weights and their card to one ``.safetensors`` file.
+
+    Args:
+        backbone: any network.
+        path: the file; its folder is made.
+        card: plain values (JSON). ``backbone`` and ``in_channels`` let :func:`load_weights` build a
+            network of the catalogue by itself.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: if the card holds something that JSON does not.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.backbones import create_backbone
+        >>> path = Path(tempfile.mkdtemp()) / "acm.safetensors"
+        >>> card = {"backbone": "ACM", "in_channels": 3, "epochs": 0}
+        >>> _ = save_weights(create_backbone("ACM"), path, card)
+        >>> read_card(path)["epochs"]
+        0
+    """
+    return save_tensors(backbone.state_dict(), path, card)
+
+
+def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Module:
+    """Read weights into a network, ready for inference (eval mode).
+
+    Args:
+        path: a file written by :func:`save_weights`.
+        backbone: the network to fill; None builds the one its card names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is unreadable, has no card, or does not fit the network.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.backbones import create_backbone
+        >>> path = Path(tempfile.mkdtemp()) / "acm.safetensors"
+        >>> card = {"backbone": "ACM", "in_channels": 1}
+        >>> _ = save_weights(create_backbone("ACM", in_channels=1), path, card)
+        >>> load_weights(path).in_channels
+        1
+    """
+    card = read_card(path)
+    if backbone is None:
+        backbone = create_backbone(card["backbone"], in_channels=card["in_channels"])
+    fill_backbone(backbone, read_tensors(path), path)
+    return backbone.eval()
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card of a weights file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no readable safetensors file or has no card.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file ({error})") from error
+    if "card" not in header:
+        raise ValueError(f"{path} has no card; it was not written by festkit")
+    card: dict[str, Any] = json.loads(header["card"])
+    return card
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:
+    """Write named tensors and a card whole; the base of every weights file of the kit."""
+    header = {"card": json.dumps(dict(card), allow_nan=False)}
+    with whole_file(path) as part:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(plain, part, metadata=header)
+    return Path(path)
