@@ -1,0 +1,29 @@
+"""Procedural infrared scenes with exact masks: the data that festkit can always make itself.
+
+A scene is painted in radiance by one of six background families (`FAMILIES`), seen through a
+sensor (optics, gain control, noise, stripes, bad pixels, 8 bit), and carries targets drawn at a
+stated local signal-to-clutter ratio. `PRESETS` say how hard a set is.
+``python -m festkit.scenes OUT.png`` draws a contact sheet.
+
+Reading order: `scene` (the whole), `presets`, the backgrounds `sky`, `ground`, `city`,
+`highlight` on the tools of `fields`, then `sensor`, `shapes`, `targets`, `dataset`, `sheet`.
+"""
+
+from .dataset import make_synthetic_dataset
+from .presets import PRESETS, Preset
+from .scene import FAMILIES, Scene, make_scene
+from .sheet import contact_sheet, default_sheet
+from .targets import SceneTarget, local_scr
+
+__all__ = [
+    "FAMILIES",
+    "PRESETS",
+    "Preset",
+    "Scene",
+    "SceneTarget",
+    "contact_sheet",
+    "default_sheet",
+    "local_scr",
+    "make_scene",
+    "make_synthetic_dataset",
+]

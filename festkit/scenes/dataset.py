@@ -1,0 +1,136 @@
+"""A folder of synthetic scenes in the BasicIRSTD layout, with a record of every target."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .._files import read_json, whole_folder, write_json
+from .._names import find_name
+from .._progress import progress
+from .presets import PRESETS
+from .scene import Scene, check_size, make_scene
+
+GENERATOR = 1
+PER_SPLIT = 1_000_000
+
+
+def make_synthetic_dataset(
+    folder: str | Path,
+    *,
+    train: int = 160,
+    test: int = 40,
+    size: int | tuple[int, int] = 256,
+    preset: str = "nuaa",
+    seed: int = 0,
+) -> Path:
+    """Write a set of synthetic scenes that loads like any other dataset folder.
+
+    The folder holds ``images/``, ``masks/`` (0 and 255), the lists ``img_idx/train_NAME.txt`` and
+    ``img_idx/test_NAME.txt`` (NAME is the folder's name) and ``scenes.json``: the parameters and,
+    for each scene, its seed for `make_scene`, its family and the record of every target. It
+    appears whole or not at all. A folder that already holds the same set is returned at once.
+
+    Args:
+        folder: where the set is to stand.
+        train: scenes for training; scene i depends on ``seed``, ``preset``, ``size`` and i only.
+        test: scenes for testing; no test scene has the seed of a training scene.
+        size: side in px, or (height, width).
+        preset: "easy", "nuaa" or "hard".
+        seed: number of the set; sets of different numbers share no scene.
+
+    Raises:
+        ValueError: if a parameter is out of range or the preset is unknown.
+        FileExistsError: if the folder exists and holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> path = make_synthetic_dataset(
+        ...     Path(tempfile.mkdtemp()) / "tiny", train=2, test=1, size=64
+        ... )
+        >>> sorted(entry.name for entry in path.iterdir())
+        ['images', 'img_idx', 'masks', 'scenes.json']
+        >>> (path / "img_idx" / "test_tiny.txt").read_text().split()
+        ['test_00000']
+    """
+    folder = Path(folder).resolve()
+    parameters = _parameters(train, test, size, preset, seed)
+    if folder.exists():
+        _check_same(folder, parameters)
+        return folder
+    with whole_folder(folder) as part:
+        for name in ("images", "masks", "img_idx"):
+            (part / name).mkdir()
+        jobs = _seeds(train, test, seed)
+        records = []
+        for name, number in progress(jobs.items(), f"scenes for {folder.name}", unit="scene"):
+            scene = make_scene(number, size=size, preset=parameters["preset"])
+            _write_png(part / "images" / f"{name}.png", scene.image)
+            _write_png(part / "masks" / f"{name}.png", np.where(scene.mask, 255, 0))
+            records.append(_record(name, scene))
+        for split in ("train", "test"):
+            names = [name for name in jobs if name.startswith(split)]
+            text = "".join(f"{name}\n" for name in names)
+            (part / "img_idx" / f"{split}_{folder.name}.txt").write_text(text, encoding="utf-8")
+        write_json(part / "scenes.json", {"parameters": parameters, "scenes": records})
+    return folder
+
+
+def _parameters(
+    train: int, test: int, size: int | tuple[int, int], preset: str, seed: int
+) -> dict[str, Any]:
+    for name, count in (("train", train), ("test", test)):
+        if not 0 <= count <= PER_SPLIT:
+            raise ValueError(f"{name} is {count}, expected 0 to {PER_SPLIT} scenes")
+    if train + test == 0:
+        raise ValueError("train and test are both 0, expected at least one scene")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}, expected 0 or more")
+    return {
+        "train": train,
+        "test": test,
+        "size": list(check_size(size)),
+        "preset": find_name("preset", preset, PRESETS),
+        "seed": seed,
+        "generator": GENERATOR,
+    }
+
+
+def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
+    """Raise unless the folder holds a finished set of exactly these parameters."""
+    record = folder / "scenes.json"
+    advice = "choose another folder or remove it first"
+    if not record.is_file():
+        raise FileExistsError(f"{folder} exists and is no set of synthetic scenes; {advice}")
+    found = read_json(record).get("parameters", {})
+    different = [
+        f"{name} is {found.get(name)}, wanted {value}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    ]
+    if different:
+        raise FileExistsError(f"{folder} holds other scenes ({'; '.join(different)}); {advice}")
+
+
+def _seeds(train: int, test: int, seed: int) -> dict[str, int]:
+    """Seed of every scene by name; the ranges of splits and of sets do not overlap."""
+    start = 2 * PER_SPLIT * seed
+    seeds = {f"train_{number:05d}": start + number for number in range(train)}
+    return seeds | {f"test_{number:05d}": start + PER_SPLIT + number for number in range(test)}
+
+
+def _record(name: str, scene: Scene) -> dict[str, Any]:
+    return {
+        "name": name,
+        "split": name.partition("_")[0],
+        "seed": scene.seed,
+        "family": scene.family,
+        "targets": [asdict(target) for target in scene.targets],
+    }
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    _, packed = cv2.imencode(".png", image.astype(np.uint8))
+    path.write_bytes(packed.tobytes())
