@@ -15,9 +15,11 @@ def demo(
     dataset: str = "synthetic",
     data_root: str | None = None,
     backbone: str = "ACM",
-    sizes: tuple[int, int] = (192, 288),
-    epochs: int = 40,
+    sizes: tuple[int, int] = (256, 384),
+    epochs: int = 16,
     seed: int = 0,
+    preset: str = "easy",
+    threads: int = 1,
     out: Path = Path("runs/demo"),
 ) -> None:
     """Train, fuse, refine, measure and draw: one whole FEST result from one command.
@@ -32,6 +34,8 @@ def demo(
         sizes: sides of the two square network inputs in px.
         epochs: passes over the training images at the first size; the second takes half of them.
         seed: of scenes, initialisation and batches.
+        preset: how hard the synthetic scenes are: easy, nuaa or hard.
+        threads: CPU threads; small networks gain little from more, and lose on a busy machine.
         out: folder of everything that is written.
     """
     from .jobs import run_notebook
@@ -43,6 +47,8 @@ def demo(
         "sizes": list(sizes),
         "epochs": epochs,
         "seed": seed,
+        "preset": preset,
+        "threads": threads,
         "out": str(out.resolve()),
     }
     run_notebook("00_quickstart", parameters, out)

@@ -1,6 +1,8 @@
 """A training run's configuration and its folder."""
 
+import math
 import shlex
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch import nn
 from ._devices import Precision
 from ._files import read_json, whole_file, write_json, write_text
 from ._names import find_name
-from .backbones import backbone_name
+from .backbones import backbone_card, backbone_name
 from .losses import LOSSES, create_loss
 
 MAP_LEVELS = 65535
@@ -72,17 +74,19 @@ class TrainConfig:
     out: str | None = None
 
     def __post_init__(self) -> None:
-        for name, low in {"size": 1, "epochs": 1, "batch_size": 2, "warmup_steps": 0}.items():
+        for name, low in {"epochs": 1, "batch_size": 2, "warmup_steps": 0}.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision is {self.precision!r}, expected auto, fp32 or bf16")
         create_loss(self.loss, **self.loss_options)
-        backbone_name(self.backbone)
+        check_size(self.size, self.backbone)
 
     @property
     def folder(self) -> Path:
@@ -133,6 +137,10 @@ class Run:
 
     Attributes:
         folder: where it all lies.
+
+    Example:
+        >>> Run(Path("runs/never-trained")).finished
+        False
     """
 
     folder: Path
@@ -183,29 +191,59 @@ class Run:
     def write_test_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
         """Store probability maps by name, rounded to 16 bit and compressed."""
         levels = {name: np.rint(prob * MAP_LEVELS).astype(np.uint16) for name, prob in maps.items()}
-        with whole_file(self.folder / "test_maps.npz") as part, part.open("wb") as file:
-            np.savez_compressed(file, **levels)  # type: ignore[arg-type]
+        with (
+            whole_file(self.folder / "test_maps.npz") as part,
+            zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            for name, level in levels.items():  # savez would take some names for its own arguments
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, level)
 
 
-def open_run(config: TrainConfig) -> Run:
-    """The run folder of a configuration: a new one, or the one that already holds this run.
+def check_size(size: int, backbone: str | nn.Module) -> None:
+    """Refuse a size of the square network input that a backbone cannot take.
 
     Raises:
-        FileExistsError: if the folder holds a run of another configuration, or other files.
+        ValueError: for an unknown backbone, or with the next size that fits.
+
+    Example:
+        >>> check_size(256, "ACM")
+    """
+    known = backbone_card(backbone) if isinstance(backbone, str) else backbone
+    divisor = int(getattr(known, "divisor", 1))
+    if size < 1 or size % divisor:
+        fit = max(-(-size // divisor), 1) * divisor
+        raise ValueError(
+            f"size {size} px is not a positive multiple of {divisor}, which "
+            f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
+        )
+
+
+def open_run(config: TrainConfig, train_split: str) -> Run:
+    """The run folder of a configuration: a new one, or the one that already holds this run.
+
+    Args:
+        config: what is to be trained.
+        train_split: fingerprint of the training images; they may change under their name.
+
+    Raises:
+        FileExistsError: if the folder holds a run of another configuration or on other images, or
+            other files.
 
     Example:
         >>> import tempfile
         >>> config = TrainConfig("NUAA-SIRST", size=256, out=tempfile.mkdtemp())
-        >>> open_run(config).finished
+        >>> open_run(config, "0123456789ab").finished
         False
     """
     run = Run(config.folder)
-    written = run.folder / "config.json"
+    written, now = run.folder / "config.json", config.plain() | {"train_split": train_split}
     if not written.is_file():
-        if run.folder.is_dir() and any(run.folder.iterdir()):
+        there = run.folder.iterdir() if run.folder.is_dir() else ()
+        if any(not path.name.startswith(".") for path in there):
             raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
-        write_json(written, config.plain())
-    before, now = read_json(written), config.plain()
+        write_json(written, now)
+    before = read_json(written)
     if before != now:
         changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
         raise FileExistsError(

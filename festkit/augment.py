@@ -175,11 +175,11 @@ def warp(
     scale: float = 0.2,
     shift: float = 0.1,
 ) -> tuple[Tensor, Tensor]:
-    """Rotate, scale and shift some of the images; the frame is filled by reflection.
+    """Rotate, scale and shift some of the images; the frame is filled by reflection, masks as well.
 
     Args:
         gray: (N, 1, S, S) float.
-        mask: (N, 1, S, S) bool; beyond the frame there are no targets.
+        mask: (N, 1, S, S) bool.
         generator: source of all randomness, on the CPU.
         probability: share of the images that are warped, in [0, 1].
         degrees: largest rotation to either side.
@@ -201,8 +201,9 @@ def warp(
     matrix, index = moved[index].reshape(-1, 2, 3).to(gray.device), index.to(gray.device)
     grid = F.affine_grid(matrix, list(gray[index].shape), align_corners=False)
     gray, mask = gray.clone(), mask.clone()
-    gray[index] = F.grid_sample(gray[index], grid, padding_mode="reflection", align_corners=False)
-    mask[index] = F.grid_sample(mask[index].float(), grid, align_corners=False) > 0.5
+    pairs = torch.cat([gray[index], mask[index].to(gray.dtype)], dim=1)
+    pairs = F.grid_sample(pairs, grid, padding_mode="reflection", align_corners=False)
+    gray[index], mask[index] = pairs[:, :1], pairs[:, 1:] > 0.5
     return gray, mask
 
 

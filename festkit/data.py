@@ -45,6 +45,11 @@ class Sample:
         image: (H, W) gray levels, uint8.
         mask: (H, W) bool, true on targets.
         name: name within its dataset.
+
+    Example:
+        >>> sample = Sample(np.zeros((4, 6), np.uint8), np.eye(4, 6, dtype=bool), "a")
+        >>> sample.name, sample.mask.sum()
+        ('a', np.int64(4))
     """
 
     image: Gray
@@ -60,6 +65,12 @@ class Dataset(Sequence[Sample]):
         name: name of the dataset; of a union, the names joined by ``+``.
         split: "train", "test" or "all".
         pairs: the files.
+
+    Example:
+        >>> pairs = tuple(Pair(name, Path("image.png"), Path("mask.png")) for name in "abc")
+        >>> dataset = Dataset("sky", "test", pairs)
+        >>> len(dataset), dataset[1:].names
+        (3, ('b', 'c'))
     """
 
     name: str

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._progress import progress
-from ._run import Run, TrainConfig
+from ._run import Run, TrainConfig, check_size
 from .backbones import backbone_name, create_backbone, fill_backbone, read_tensors
 from .data import Dataset
 from .fusion import fuse, input_channels, probability_map
 from .metrics import Counts, count
 from .sensitivity import Detection, adjust_sensitivity, check_threshold
 from .training import train
-from .weights import load_weights, read_card, save_tensors
+from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
 
@@ -70,7 +70,7 @@ class FEST:
             for size, net in backbones.items()
         }
         for size, net in self.backbones.items():
-            _check_size(size, net)
+            check_size(size, net)
         self._given = dict(backbones)
         self.th1, self.th2, self.rule = th1, th2, rule
         self.mean, self.std = mean, std
@@ -96,8 +96,10 @@ class FEST:
 
         Raises:
             FileNotFoundError: if a run has not finished.
-            ValueError: if two runs have the same size, or were trained on different data.
+            ValueError: for no runs, two of the same size, or runs trained on different data.
         """
+        if not runs:
+            raise ValueError("FEST needs at least one finished run, got none")
         records = {run.record["size"]: run.record for run in runs}
         if len(records) < len(runs):
             raise ValueError(f"{len(runs)} runs came for the sizes {list(records)}; one each fits")
@@ -234,7 +236,7 @@ class FEST:
         for entry in card["networks"]:
             size, prefix = entry["size"], f"{entry['size']}."
             if size not in nets:
-                nets[size] = create_backbone(entry["backbone"], in_channels=entry["in_channels"])
+                nets[size] = create_from_card(entry, path)
             own = {
                 name.removeprefix(prefix): t
                 for name, t in tensors.items()
@@ -244,13 +246,3 @@ class FEST:
         ordered = {entry["size"]: nets[entry["size"]] for entry in card["networks"]}
         settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
         return cls(ordered, **settings)
-
-
-def _check_size(size: int, backbone: nn.Module) -> None:
-    divisor = int(getattr(backbone, "divisor", 1))
-    if size < 1 or size % divisor:
-        fit = max(-(-size // divisor), 1) * divisor
-        raise ValueError(
-            f"size {size} px is not a positive multiple of {divisor}, which "
-            f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
-        )

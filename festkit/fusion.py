@@ -31,14 +31,15 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
         (..., height, width) float32 of the same kind, on the same device.
 
     Raises:
-        ValueError: if a side of the map or of ``size`` is below one pixel.
+        ValueError: if the map has fewer than 2 dimensions, or a side of it or of ``size`` is below
+            one pixel.
 
     Example:
         >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4))
         array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width, *prob.shape[-2:]) < 1:
+    height, width = (size, size) if isinstance(size, int | np.integer) else size
+    if prob.ndim < 2 or min(height, width, *prob.shape[-2:]) < 1:
         raise ValueError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
     resized: Map = _lerp_columns(_lerp_rows(prob, height), width)
     return resized
@@ -55,15 +56,21 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
         (..., height, width) float32 of the kind of the maps.
 
     Raises:
-        ValueError: if ``maps`` is empty.
+        ValueError: if ``maps`` is empty, or not all of its maps are of the same images.
 
     Example:
         >>> fuse([np.zeros((2, 2), np.float32), np.ones((4, 4), np.float32)], 2)
         array([[0.5, 0.5],
                [0.5, 0.5]], dtype=float32)
     """
-    if not maps:
+    if len(maps) == 0:
         raise ValueError("fuse needs at least one probability map, got none")
+    for prob in maps:
+        if prob.shape[:-2] != maps[0].shape[:-2]:
+            raise ValueError(
+                f"maps of shape {tuple(maps[0].shape)} and {tuple(prob.shape)} cannot be fused; "
+                "all but the last two dimensions must be equal"
+            )
     total = resize_map(maps[0], size)
     for prob in maps[1:]:
         total = total + resize_map(prob, size)
@@ -146,7 +153,7 @@ def _taps(source: int, target: int) -> tuple[Any, Any]:
     """For every target pixel the source pixel before it and the weight of the one after."""
     position = (np.arange(target) + 0.5) * (source / target) - 0.5
     position = np.clip(position, 0, source - 1)
-    before = np.minimum(position.astype(np.int64), max(source - 2, 0))
+    before = position.astype(np.int64)
     return before, (position - before).astype(np.float32)
 
 

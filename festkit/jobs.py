@@ -37,6 +37,15 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
         FileNotFoundError: if there is no such notebook.
         ValueError: for a parameter that the notebook does not have.
         RuntimeError: if a cell fails; the message names the cell's error and the failed notebook.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> cell = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
+        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        >>> book = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+        >>> nbformat.write(book, folder / "one.ipynb")
+        >>> run_notebook(folder / "one.ipynb", {"n": 2}, folder / "out").name
+        'one.ipynb'
     """
     source, out = find_notebook(notebook), Path(out)
     known = papermill.inspect_notebook(str(source))
@@ -45,6 +54,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
             find_name(f"parameter of {source.name}", name, known)
             raise ValueError(f"{source.name} has no parameter {name!r}; it has {', '.join(known)}")
     out.mkdir(parents=True, exist_ok=True)
+    failed = out / f"{source.stem}.failed.ipynb"
     with tempfile.TemporaryDirectory(prefix=".run.", dir=out) as folder:
         part = Path(folder) / source.name
         try:
@@ -57,7 +67,6 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
                 stderr_file=sys.stderr,
             )
         except PapermillExecutionError as error:
-            failed = out / f"{source.stem}.failed.ipynb"
             shutil.move(part, failed)
             raise RuntimeError(
                 f"{source.name} failed: {error.ename}: {error.evalue} (all of it is in {failed})"
@@ -67,6 +76,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
     html, _ = HTMLExporter().from_notebook_node(executed, {"metadata": {"name": source.stem}})
     write_text(out / f"{source.stem}.html", html)
     write_text(out / source.name, nbformat.writes(executed))
+    failed.unlink(missing_ok=True)
     return out / source.name
 
 

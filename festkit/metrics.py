@@ -115,7 +115,8 @@ def count(
         max_distance: centroids at this distance or farther do not match [px].
 
     Raises:
-        ValueError: if the shapes differ or values other than 0 and 1 occur.
+        ValueError: if the shapes differ, values other than 0 and 1 occur, or ``max_distance`` is
+            not above 0.
 
     Example:
         >>> truth = np.zeros((8, 8), bool); truth[2:4, 2:4] = True
@@ -124,6 +125,8 @@ def count(
         >>> result.pd, result.false_pixels, result.iou
         (1.0, 1, 0.8)
     """
+    if not max_distance > 0:
+        raise ValueError(f"max_distance is {max_distance}, expected a distance above 0 px")
     pred, mask = _as_mask("pred", pred), _as_mask("mask", mask)
     if pred.shape != mask.shape:
         raise ValueError(

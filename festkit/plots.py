@@ -9,6 +9,7 @@ from typing import Literal
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -92,6 +93,15 @@ def plot_history(run: Run) -> Figure:
 
     Returns:
         A matplotlib figure.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> run = Run(Path(tempfile.mkdtemp()))
+        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "learning_rate": 0.001}
+        >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
+        >>> [axes.get_ylabel() for axes in plot_history(run).axes]
+        ['training loss', 'IoU on training batches [%]']
     """
     rows = run.history()
     epochs = [row["epoch"] for row in rows]
@@ -183,10 +193,13 @@ def _paint(
 def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
     """Draw the pixel edges between target and background."""
     padded = np.pad(mask, 1)
-    for y, x in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]):
-        axes.plot([x - 0.5, x + 0.5], [y - 0.5, y - 0.5], color=TRUTH, linewidth=1.2)
-    for y, x in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]):
-        axes.plot([x - 0.5, x - 0.5], [y - 0.5, y + 0.5], color=TRUTH, linewidth=1.2)
+    above = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])[:, ::-1] - 0.5
+    left = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])[:, ::-1] - 0.5
+    starts = np.concatenate([above, left])
+    ends = np.concatenate([np.add(above, (1, 0)), np.add(left, (0, 1))])
+    pieces = list(np.stack([starts, ends], axis=1))
+    lines = LineCollection(pieces, colors=TRUTH, linewidths=1.2, capstyle="projecting")
+    axes.add_collection(lines, autolim=False)
 
 
 def _frame(axes: Axes, number: int, spot: Spot, window: tuple[int, int, int, int]) -> None:

@@ -53,7 +53,8 @@ def save_results(out: str | Path, rows: Mapping[str, Counts], **run: Any) -> Pat
         The file; ``table.txt`` beside it holds :func:`summary_table`.
 
     Raises:
-        ValueError: if a scheme was measured on no image, or ``run`` holds something but JSON.
+        ValueError: if a scheme was measured on no image, or ``run`` holds NaN or infinity.
+        TypeError: if ``run`` holds something that JSON does not.
 
     Example:
         >>> import tempfile
@@ -66,8 +67,8 @@ def save_results(out: str | Path, rows: Mapping[str, Counts], **run: Any) -> Pat
             raise ValueError(f"{name} was measured on no image; evaluate it on a dataset first")
     schemes = {name: counts.record() for name, counts in rows.items()}
     path = Path(out) / "metrics.json"
-    write_text(path.with_name("table.txt"), summary_table(rows).to_string() + "\n")
     write_json(path, {**run, "schemes": schemes})
+    write_text(path.with_name("table.txt"), summary_table(rows).to_string() + "\n")
     return path
 
 

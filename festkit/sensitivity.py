@@ -34,6 +34,11 @@ class Target:
         peak: largest probability, of the map the target was found in.
         box: rows and columns (y0, x0, y1, x1), half open [px].
         image: index in the batch, 0 for a single map.
+
+    Example:
+        >>> prob = np.zeros((9, 9), np.float32); prob[6, 5:8] = 0.25
+        >>> adjust_sensitivity(prob).targets()
+        [Target(kind='weak', centroid=(6.0, 6.0), area=3, peak=0.25, box=(6, 5, 7, 8), image=0)]
     """
 
     kind: Literal["strong", "weak"]
@@ -55,6 +60,12 @@ class Detection:
             in front for a batch. Two weak targets may share a pixel.
         th1: threshold of strong targets.
         th2: threshold of weak targets, None if there was none.
+
+    Example:
+        >>> prob = np.array([[0.8, 0.0, 0.3], [0.0, 0.0, 0.0]], np.float32)
+        >>> adjust_sensitivity(prob).mask
+        array([[ True, False,  True],
+               [False, False, False]])
     """
 
     mask: Any
@@ -104,7 +115,8 @@ def adjust_sensitivity(
         A :class:`Detection` of the kind of ``prob``: numpy arrays, or tensors on its device.
 
     Raises:
-        ValueError: if a threshold or a probability lies outside [0, 1], or shapes do not fit.
+        ValueError: if a threshold or a probability lies outside [0, 1], if maps are not
+            floating-point, if shapes do not fit, or if ``scale_maps`` is empty.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -114,6 +126,8 @@ def adjust_sensitivity(
     _check_thresholds(th1, th2, one_map=scale_maps is None)
     fused = _as_maps("prob", prob)
     maps = [fused] if scale_maps is None else [_as_maps("scale map", m) for m in scale_maps]
+    if not maps:
+        raise ValueError("scale_maps is empty; pass every scale's map, or None to use prob itself")
     for scale in maps:
         if scale.shape != fused.shape:
             raise ValueError(
@@ -124,7 +138,9 @@ def adjust_sensitivity(
     mask = strong.copy()
     weak = [np.empty((0, 3), np.int64)]
     targets: list[Target] = []
-    for scale in maps if th2 is not None else []:
+    for scale in maps:
+        if th2 is None:  # only strong targets are wanted
+            break
         found = find_components(scale, th2)
         lone = np.flatnonzero(~found.touch(mask))
         centres = np.column_stack([found.image, found.centroid_pixel])[lone]
@@ -170,12 +186,13 @@ def _check_thresholds(th1: float, th2: float | None, *, one_map: bool) -> None:
 
 def _as_maps(name: str, prob: NDArray[Any] | Tensor) -> NDArray[np.float32]:
     """The checked maps as float32 (N, H, W)."""
-    array = prob.detach().float().cpu().numpy() if isinstance(prob, Tensor) else np.asarray(prob)
-    if array.dtype.kind != "f":
+    floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
+    if not floating:
         raise ValueError(
-            f"{name} is {array.dtype}, expected floating-point probabilities in [0, 1]; "
+            f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
             "divide 8-bit maps by 255"
         )
+    array = prob.detach().float().cpu().numpy() if isinstance(prob, Tensor) else prob
     if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
         raise ValueError(
             f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"

@@ -65,8 +65,8 @@ def train(config: TrainConfig) -> Run:
 
     Raises:
         FileNotFoundError: if the dataset is not there.
-        FileExistsError: if the run folder holds a run of another configuration.
-        ValueError: if the size does not fit the backbone, or the device is not at hand.
+        FileExistsError: if the run folder holds a run of another configuration or on other images.
+        ValueError: if the device is not at hand.
         FloatingPointError: if the loss stops being a number.
 
     Example:
@@ -80,7 +80,7 @@ def train(config: TrainConfig) -> Run:
     device = resolve_device(config.device)
     trainset = load_dataset(config.dataset, "train", root=config.data_root)
     testset = load_dataset(config.dataset, "test", root=config.data_root)
-    run = open_run(config)
+    run = open_run(config, trainset.fingerprint)
     if run.finished:
         return run
     images = TrainingImages.read(trainset, config.size, device)
@@ -96,7 +96,9 @@ def train(config: TrainConfig) -> Run:
     for epoch in bar:
         row = _train_epoch(config, state, images, epoch)
         state.history.append(row)
-        bar.set_postfix_str(f"loss {row['loss']:.4f}, train IoU {row['train_iou']:.3f}")
+        bar.set_postfix_str(
+            f"loss {row['loss']:.4f}, train IoU {row['train_iou']:.3f}", refresh=False
+        )
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             state.save(run)
             saved = time.monotonic()

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ._files import whole_file
-from .backbones import create_backbone, fill_backbone, read_tensors
+from .backbones import create_backbone, fill_backbone, list_backbones, read_tensors
 
 
 def save_weights(backbone: nn.Module, path: str | Path, card: Mapping[str, Any]) -> Path:
@@ -53,7 +53,8 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is unreadable, has no card, or does not fit the network.
+        ValueError: if the file is unreadable, has no card or one that names no backbone of the
+            catalogue, or does not fit the network.
 
     Example:
         >>> import tempfile
@@ -66,7 +67,7 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
     """
     card = read_card(path)
     if backbone is None:
-        backbone = create_backbone(card["backbone"], in_channels=card["in_channels"])
+        backbone = create_from_card(card, path)
     fill_backbone(backbone, read_tensors(path), path)
     return backbone.eval()
 
@@ -91,10 +92,25 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return card
 
 
+def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
+    """A new network of the kind a card names; ``source`` names the file in an error.
+
+    Raises:
+        ValueError: if it is not of the catalogue.
+    """
+    name = card.get("backbone")
+    if name not in list_backbones():
+        raise ValueError(
+            f"the card of {source} names no backbone of the catalogue but {name!r}; pass the "
+            "network to fill, or read a whole FEST with FEST.load"
+        )
+    return create_backbone(name, in_channels=card.get("in_channels", 3))
+
+
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:
     """Write named tensors and a card whole; the base of every weights file of the kit."""
     header = {"card": json.dumps(dict(card), allow_nan=False)}
     with whole_file(path) as part:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(plain, part, metadata=header)
+        part.write_bytes(save(plain, metadata=header))
     return Path(path)

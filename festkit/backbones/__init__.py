@@ -7,6 +7,7 @@ alike. Adding a network is one file and one line in ``_CATALOGUE``.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -134,9 +135,11 @@ def fill_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], source: st
     """Put tensors into a network, in place; ``source`` names them in an error.
 
     Raises:
-        ValueError: if they are not the tensors of this network; the message names them.
+        ValueError: if they are not the tensors of this network; the message names the first
+            that misfit.
     """
     try:
         backbone.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        raise ValueError(f"{source} does not fit {type(backbone).__name__}: {error}") from error
+        reason = shorten(str(error), 400)
+        raise ValueError(f"{source} does not fit {type(backbone).__name__}: {reason}") from error

@@ -1,0 +1,280 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from handmade import Fixed, TinyNet, make_set, scene
+
+from festkit._files import write_json
+from festkit._run import Run
+from festkit.data import load_dataset
+from festkit.fest import FEST
+from festkit.metrics import Counts, count
+from festkit.sensitivity import adjust_sensitivity
+from festkit.weights import load_weights, save_weights
+
+GRAY = {"mean": 0.4, "std": 0.1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("data") / "hand")
+
+
+@pytest.fixture(scope="module")
+def testset(folder):
+    return load_dataset(folder, "test")
+
+
+@pytest.fixture(scope="class")
+def fitted(folder, tmp_path_factory):
+    torch.manual_seed(0)
+    fest = FEST({32: TinyNet(), 48: TinyNet()}, th2=0.2)
+    out = tmp_path_factory.mktemp("fit")
+    runs = fest.fit(str(folder), out=out, epochs=1, batch_size=4, device="cpu")
+    return fest, runs, out
+
+
+def blob(*places, side=16):
+    """A map with one pixel pair of the given probability at each (row, column, probability)."""
+    prob = np.zeros((side, side), np.float32)
+    for y, x, p in places:
+        prob[y, x : x + 2] = p
+    return prob
+
+
+class TestRules:
+    """At 16 px the fixed networks see exactly these maps; their mean is the fused one."""
+
+    first = blob((2, 2, 0.9), (8, 8, 0.30), (12, 2, 0.15))
+    second = blob((2, 2, 0.7), (8, 8, 0.04), (12, 12, 0.40))
+    image = np.zeros((16, 16), np.uint8)
+
+    def fest(self, **options):
+        # halving averages 2 x 2 equal pixels, so that both maps come out as they are
+        fest = FEST({16: Fixed(self.first), 32: Fixed(np.kron(self.second, np.ones((2, 2))))})
+        return FEST(fest.backbones, **(GRAY | options))
+
+    def test_the_networks_see_what_they_are_made_to_see(self):
+        first, second = self.fest().scale_maps(self.image)
+        np.testing.assert_allclose(first, self.first, atol=2e-6)
+        np.testing.assert_allclose(second, self.second, atol=2e-6)
+        fused = self.fest().probability(self.image)
+        np.testing.assert_allclose(fused, (self.first + self.second) / 2, atol=2e-6)
+
+    def test_fused_takes_weak_targets_from_the_mean(self):
+        # of the mean: 0.17 at (8, 8), 0.2 at (12, 12), 0.075 at (12, 2)
+        found = self.fest(rule="fused").predict(self.image)
+        assert found.weak.tolist() == [[8, 8], [12, 12]]
+
+    def test_per_scale_takes_them_from_each_map_in_order(self):
+        found = self.fest(rule="per_scale").predict(self.image)
+        assert found.weak.tolist() == [[8, 8], [12, 2], [12, 12]]
+
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    @pytest.mark.parametrize(("th1", "th2"), [(0.5, 0.1), (0.85, 0.35), (0.5, None), (0.1, 0.1)])
+    @pytest.mark.filterwarnings("ignore:th2")
+    def test_both_are_adjust_sensitivity(self, rule, th1, th2):
+        fest = self.fest(rule=rule, th1=th1, th2=th2)
+        found = fest.predict(self.image)
+        maps = fest.scale_maps(self.image)
+        given = {"scale_maps": maps} if rule == "per_scale" else {}
+        wanted = adjust_sensitivity((maps[0] + maps[1]) / 2, th1, th2, **given)
+        np.testing.assert_array_equal(found.mask, wanted.mask)
+        np.testing.assert_array_equal(found.weak, wanted.weak)
+        assert found.targets() == wanted.targets()
+
+    def test_no_th2_is_a_plain_threshold(self):
+        found = self.fest(th2=None).predict(self.image)
+        np.testing.assert_array_equal(found.mask, (self.first + self.second) / 2 > 0.5)
+        assert len(found.weak) == 0
+
+    def test_with_one_size_the_rules_are_one(self):
+        found = [
+            FEST({16: Fixed(self.first)}, rule=rule, **GRAY).predict(self.image)
+            for rule in ("per_scale", "fused")
+        ]
+        np.testing.assert_array_equal(found[0].mask, found[1].mask)
+        assert found[0].weak.tolist() == found[1].weak.tolist() == [[8, 8], [12, 2]]
+
+    def test_detect_takes_maps_at_hand(self):
+        found = self.fest().detect([self.first, self.second])
+        np.testing.assert_array_equal(found.mask, self.fest().predict(self.image).mask)
+
+    def test_the_order_of_sizes_is_the_order_of_scales(self):
+        swapped = FEST(dict(reversed(list(self.fest().backbones.items()))), **GRAY)
+        assert swapped.predict(self.image).weak.tolist() == [[12, 12], [8, 8], [12, 2]]
+
+
+class TestImages:
+    def test_maps_come_at_the_image_size(self):
+        fest = FEST({32: TinyNet(), 48: TinyNet()}, **GRAY)
+        image, _ = scene(0)
+        assert [prob.shape for prob in fest.scale_maps(image)] == [image.shape] * 2
+        assert fest.predict(image).mask.shape == image.shape
+
+    def test_it_predicts_the_same_twice(self):
+        fest = FEST({32: TinyNet().train()}, **GRAY)  # dropout must be off
+        image, _ = scene(0)
+        np.testing.assert_array_equal(fest.probability(image), fest.probability(image))
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((8, 8)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16)]
+    )
+    def test_another_image_is_refused(self, image):
+        with pytest.raises(ValueError, match=r"expected a gray image \(H, W\) of uint8, got"):
+            FEST({32: TinyNet()}, **GRAY).predict(image)
+
+    @pytest.mark.parametrize("known", [{}, {"mean": 0.4}, {"std": 0.1}])
+    def test_unknown_statistics(self, known):
+        with pytest.raises(ValueError, match=r"gray statistics .* not known: call fit, or pass me"):
+            FEST({32: TinyNet()}, **known).predict(np.zeros((8, 8), np.uint8))
+
+    def test_evaluate_is_the_sum_over_images(self, testset):
+        torch.manual_seed(0)
+        fest = FEST({32: TinyNet(), 48: TinyNet()}, th1=0.5, th2=0.45, **GRAY)
+        total = Counts()
+        for number in range(3):
+            image, mask = scene(100 + number)
+            total += count(fest.predict(image).mask, mask)
+        assert fest.evaluate(testset) == total
+        assert total.targets == 4
+
+
+class TestSaving:
+    @pytest.fixture
+    def fest(self):
+        torch.manual_seed(2)
+        return FEST({48: "ACM", 32: "ACM"}, th1=0.6, th2=0.2, rule="fused", mean=0.41, std=0.09)
+
+    def test_round_trip(self, fest, tmp_path):
+        again = FEST.load(fest.save(tmp_path / "fest.safetensors"))
+        assert list(again.backbones) == [48, 32]
+        names = ("th1", "th2", "rule", "mean", "std")
+        assert [getattr(again, n) for n in names] == [0.6, 0.2, "fused", 0.41, 0.09]
+        image, _ = scene(0)
+        for old, new in zip(fest.scale_maps(image), again.scale_maps(image), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+    def test_no_th2_and_no_statistics_come_back(self, tmp_path):
+        again = FEST.load(FEST({16: "ACM"}, th2=None).save(tmp_path / "f"))
+        assert (again.th2, again.mean, again.std) == (None, None, None)
+
+    def test_own_networks_are_given_again(self, tmp_path):
+        torch.manual_seed(3)
+        fest = FEST({32: TinyNet(), 48: TinyNet(5)}, **GRAY)
+        saved = fest.save(tmp_path / "f")
+        again = FEST.load(saved, backbones={48: TinyNet(5), 32: TinyNet()})
+        assert list(again.backbones) == [32, 48]
+        image, _ = scene(0)
+        np.testing.assert_array_equal(fest.probability(image), again.probability(image))
+        with pytest.raises(
+            ValueError, match="no backbone of the catalogue but 'TinyNet'; pass the"
+        ):
+            FEST.load(saved)
+        with pytest.raises(ValueError, match="f does not fit TinyNet"):
+            FEST.load(saved, backbones={48: TinyNet(), 32: TinyNet()})
+
+    def test_weights_of_one_network_are_no_fest(self, tmp_path):
+        saved = save_weights(TinyNet(), tmp_path / "w", {"backbone": "TinyNet"})
+        with pytest.raises(ValueError, match=r"w holds the weights of one network, not a FEST"):
+            FEST.load(saved)
+
+    def test_a_full_disk_leaves_no_half_file(self, fest, tmp_path, monkeypatch):
+        def no_space(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            fest.save(tmp_path / "f")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestFitting:
+    def test_one_run_per_size(self, fitted, folder):
+        fest, runs, out = fitted
+        assert [run.folder for run in runs] == [out / "32", out / "48"]
+        assert [run.record["size"] for run in runs] == [32, 48]
+        mean, std = load_dataset(folder, "train").statistics()
+        assert (fest.mean, fest.std) == (mean, std)
+
+    def test_it_predicts_with_the_kept_weights(self, fitted):
+        fest, runs, _ = fitted
+        for run, net in zip(runs, fest.backbones.values(), strict=True):
+            kept = load_weights(run.weights, TinyNet()).state_dict()
+            assert all(torch.equal(kept[name], t) for name, t in net.state_dict().items())
+            assert not net.training
+
+    def test_from_runs_is_the_same_fest(self, fitted):
+        fest, runs, _ = fitted
+        again = FEST.from_runs(runs, th2=0.2, backbones={32: TinyNet(), 48: TinyNet()})
+        assert (again.mean, again.std) == (fest.mean, fest.std)
+        image, _ = scene(100)
+        np.testing.assert_allclose(again.probability(image), fest.probability(image), atol=1e-6)
+
+    def test_the_stored_maps_are_the_scale_maps(self, fitted):
+        fest, runs, _ = fitted
+        image, _ = scene(100)
+        for run, prob in zip(runs, fest.scale_maps(image), strict=True):
+            np.testing.assert_allclose(run.test_maps()["e0"], prob, atol=1e-5)
+
+    def test_catalogue_networks_are_trained_too(self, folder, tmp_path):
+        fest = FEST({16: "ACM"})
+        (run,) = fest.fit(str(folder), out=tmp_path, epochs=1, device="cpu")
+        kept = load_weights(run.weights).state_dict()
+        own = fest.backbones[16].state_dict()
+        assert all(torch.equal(kept[name], own[name]) for name in kept)
+
+    def test_runs_on_different_images(self, fitted, tmp_path):
+        _, (run, _), _ = fitted
+        other = Run(tmp_path)
+        write_json(tmp_path / "record.json", run.record | {"size": 64, "train_split": "ba98"})
+        with pytest.raises(ValueError, match="trained on 2 different training splits"):
+            FEST.from_runs([run, other], backbones={32: TinyNet(), 64: TinyNet()})
+
+    def test_two_runs_of_one_size(self, fitted):
+        _, (run, _), _ = fitted
+        with pytest.raises(ValueError, match=r"2 runs came for the sizes \[32\]; one each fits"):
+            FEST.from_runs([run, run], backbones={32: TinyNet()})
+
+    def test_an_unfinished_run(self, fitted, tmp_path):
+        _, (run, _), _ = fitted
+        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+            FEST.from_runs([run, dataclasses.replace(run, folder=tmp_path)])
+
+    def test_no_run(self):
+        with pytest.raises(ValueError, match="at least one finished run, got none"):
+            FEST.from_runs([])
+
+
+class TestBadInput:
+    def test_no_size(self):
+        with pytest.raises(ValueError, match="FEST needs at least one size"):
+            FEST({})
+
+    @pytest.mark.parametrize(("size", "fit"), [(0, 16), (-5, 16), (100, 112), (256.5, None)])
+    def test_a_size_off_the_divisor(self, size, fit):
+        with pytest.raises(ValueError, match=rf"not a positive multiple of 16.*{fit or ''}"):
+            FEST({size: "ACM"})
+
+    @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+    def test_thresholds_outside_the_unit_interval(self, threshold):
+        with pytest.raises(ValueError, match=r"th1 is .*, expected a probability in \[0, 1\]"):
+            FEST({16: "ACM"}, th1=threshold)
+        with pytest.raises(ValueError, match=r"th2 is .*, expected a probability in \[0, 1\]"):
+            FEST({16: "ACM"}, th2=threshold)
+
+    def test_unknown_rule(self):
+        with pytest.raises(ValueError, match="unknown rule 'scale'; known are per_scale, fused"):
+            FEST({16: "ACM"}, rule="scale")
+
+    def test_unknown_backbone(self):
+        with pytest.raises(ValueError, match=r"unknown backbone 'ACN'.*Did you mean 'ACM'"):
+            FEST({16: "ACN"})
+
+    def test_th2_above_th1_warns_on_one_size_only(self):
+        image = np.zeros((16, 16), np.uint8)
+        one = FEST({16: Fixed(np.full((16, 16), 0.3))}, th1=0.2, th2=0.4, **GRAY)
+        with pytest.warns(UserWarning, match=r"th2 = 0\.4 is not below th1 = 0\.2"):
+            assert one.predict(image).mask.all()

@@ -1,0 +1,129 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from festkit import _files
+from festkit._files import read_json, whole_file, whole_folder, write_json, write_text
+
+
+def no_space(*_args, **_options):
+    raise OSError(28, "No space left on device")
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestWholeFile:
+    def test_it_appears_at_the_end_and_only_then(self, tmp_path):
+        path = tmp_path / "deep" / "down" / "a.txt"
+        with whole_file(path) as part:
+            part.write_text("new")
+            assert not path.exists()
+            assert part.parent == path.parent
+        assert path.read_text() == "new"
+        assert entries(path.parent) == ["a.txt"]
+
+    @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
+    @pytest.mark.parametrize("before", [None, "old"])
+    def test_an_error_leaves_all_as_it_was(self, tmp_path, error, before):
+        path = tmp_path / "a.txt"
+        if before:
+            path.write_text(before)
+        with pytest.raises(error), whole_file(path) as part:  # noqa: PT012
+            part.write_text("half")
+            raise error
+        assert entries(tmp_path) == (["a.txt"] if before else [])
+        assert before is None or path.read_text() == before
+
+    def test_a_disk_that_is_full_when_the_data_is_flushed(self, tmp_path, monkeypatch):
+        (tmp_path / "a.txt").write_text("old")
+        monkeypatch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            write_text(tmp_path / "a.txt", "new")
+        assert entries(tmp_path) == ["a.txt"]
+        assert (tmp_path / "a.txt").read_text() == "old"
+
+    def test_a_disk_that_is_full_while_writing(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Path, "write_text", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            write_json(tmp_path / "a.json", {"a": 1})
+        assert entries(tmp_path) == []
+
+    def test_nothing_written_is_an_error(self, tmp_path):
+        with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
+            pass
+        assert entries(tmp_path) == []
+
+    def test_a_killed_process_leaves_nothing_under_the_final_name(self, tmp_path):
+        script = f"""
+import os, signal
+from festkit._files import whole_file
+with whole_file({str(tmp_path / "a.txt")!r}) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        done = subprocess.run([sys.executable, "-c", script], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not (tmp_path / "a.txt").exists()
+        write_text(tmp_path / "a.txt", "whole")
+        assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+class TestWholeFolder:
+    def test_it_appears_at_the_end_readable_by_others(self, tmp_path):
+        target = tmp_path / "deep" / "set"
+        with whole_folder(target) as part:
+            (part / "a.txt").write_text("a")
+            assert not target.exists()
+        assert entries(target) == ["a.txt"]
+        assert entries(target.parent) == ["set"]
+        assert target.stat().st_mode & 0o777 == 0o755
+
+    @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+    def test_an_error_leaves_nothing(self, tmp_path, error):
+        with pytest.raises(error), whole_folder(tmp_path / "set") as part:  # noqa: PT012
+            (part / "a.txt").write_text("half")
+            raise error
+        assert entries(tmp_path) == []
+
+    def test_what_stands_there_stays(self, tmp_path):
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "mine.txt").write_text("mine")
+        with (
+            pytest.raises(FileExistsError, match=r"set already exists; choose another folder"),
+            whole_folder(tmp_path / "set"),
+        ):
+            pass
+        assert entries(tmp_path / "set") == ["mine.txt"]
+
+
+class TestJson:
+    def test_round_trip(self, tmp_path):
+        value = {"a": [1, 2.5, None, True], "ß": "–"}
+        write_json(tmp_path / "a.json", value)
+        assert read_json(tmp_path / "a.json") == value
+        assert (tmp_path / "a.json").read_text().endswith("}\n")
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_no_number_no_file(self, tmp_path, value):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write_json(tmp_path / "a.json", {"a": value})
+        assert entries(tmp_path) == []
+
+    @pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe\x00"])
+    def test_an_unreadable_file_is_named(self, tmp_path, content):
+        (tmp_path / "half.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"half\.json is not readable JSON"):
+            read_json(tmp_path / "half.json")
+
+    def test_files_are_written_through_whole_file(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(_files, "_flush", no_space)
+        with pytest.raises(OSError, match="No space"):
+            write_json(tmp_path / "a.json", json.loads("[1]"))
+        assert entries(tmp_path) == []

@@ -1,0 +1,214 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from goldens import each_case
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import nn
+
+from festkit import fuse, resize_map
+from festkit.fusion import input_channels, network_input, probability_map, resize_image
+
+sides = st.integers(1, 9)
+shapes = st.tuples(sides, sides)
+probabilities = st.floats(0, 1, width=32)
+OTHER_LIBRARIES = 6e-5  # their float32 positions are this far off at odd ratios
+FLOAT64 = 2e-7
+
+
+def plain_resize(prob, height, width):
+    """Linear interpolation in float64, pixel by pixel: half-pixel centres, border clamped."""
+    rows, columns = prob.shape
+    resized = np.empty((height, width))
+    for i in range(height):
+        for j in range(width):
+            y = min(max((i + 0.5) * rows / height - 0.5, 0), rows - 1)
+            x = min(max((j + 0.5) * columns / width - 0.5, 0), columns - 1)
+            y0, x0 = int(y), int(x)
+            y1, x1 = min(y0 + 1, rows - 1), min(x0 + 1, columns - 1)
+            top = prob[y0, x0] * (x0 + 1 - x) + prob[y0, x1] * (x - x0)
+            bottom = prob[y1, x0] * (x0 + 1 - x) + prob[y1, x1] * (x - x0)
+            resized[i, j] = top * (y0 + 1 - y) + bottom * (y - y0)
+    return resized
+
+
+def random_map(shape, seed=0):
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+class TestResizeMap:
+    @each_case("fusion_resize")
+    def test_stored_figures(self, case):
+        source = np.array(case["src"], np.float32)
+        resized = resize_map(source, tuple(case["dst_shape"]))
+        np.testing.assert_allclose(resized, case["float64"], rtol=0, atol=FLOAT64)
+        np.testing.assert_allclose(resized, case["cv2"], rtol=0, atol=OTHER_LIBRARIES)
+
+    def test_doubling_worked_by_hand(self):
+        doubled = resize_map(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), 4)
+        expected = [
+            [0, 0.25, 0.75, 1],
+            [0.25, 0.375, 0.625, 0.75],
+            [0.75, 0.625, 0.375, 0.25],
+            [1, 0.75, 0.25, 0],
+        ]
+        np.testing.assert_array_equal(doubled, np.float32(expected))
+
+    @given(st.data(), shapes, shapes)
+    def test_agrees_with_float64(self, data, shape, size):
+        prob = data.draw(arrays(np.float32, shape, elements=probabilities))
+        expected = plain_resize(prob.astype(np.float64), *size)
+        np.testing.assert_allclose(resize_map(prob, size), expected, rtol=0, atol=FLOAT64)
+
+    @pytest.mark.parametrize(
+        ("shape", "size"),
+        [((64, 64), (96, 96)), ((96, 96), (41, 67)), ((60, 80), (256, 333)), ((51, 33), (16, 16))],
+    )
+    def test_agrees_with_other_libraries(self, shape, size):
+        prob = random_map(shape)
+        resized = resize_map(prob, size)
+        by_cv2 = cv2.resize(prob, size[::-1], interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_allclose(resized, by_cv2, rtol=0, atol=OTHER_LIBRARIES)
+        tensor = torch.from_numpy(prob)[None, None]
+        by_torch = F.interpolate(tensor, size, mode="bilinear", align_corners=False)[0, 0]
+        np.testing.assert_allclose(resized, by_torch, rtol=0, atol=OTHER_LIBRARIES)
+        in_double = F.interpolate(tensor.double(), size, mode="bilinear", align_corners=False)[0, 0]
+        np.testing.assert_allclose(resized, in_double, rtol=0, atol=FLOAT64)
+
+    @given(st.data(), shapes)
+    def test_own_size_changes_nothing(self, data, shape):
+        prob = data.draw(arrays(np.float32, shape, elements=probabilities))
+        np.testing.assert_array_equal(resize_map(prob, shape), prob)
+
+    @given(st.data(), shapes, shapes)
+    def test_stays_within_the_range_of_the_map(self, data, shape, size):
+        prob = data.draw(arrays(np.float32, shape, elements=probabilities))
+        resized = resize_map(prob, size)
+        assert resized.min() >= prob.min() - 1e-7
+        assert resized.max() <= prob.max() + 1e-7
+
+    @given(shapes, shapes)
+    def test_rows_and_columns_are_treated_alike(self, shape, size):
+        prob = random_map(shape)
+        transposed = resize_map(prob.T, size[::-1])
+        np.testing.assert_allclose(transposed.T, resize_map(prob, size), rtol=0, atol=FLOAT64)
+
+    @given(shape=shapes, size=shapes)
+    def test_arrays_and_tensors_agree(self, device, shape, size):
+        prob = random_map((2, 1, *shape))
+        resized = resize_map(prob, size)
+        tensor = resize_map(torch.from_numpy(prob).to(device), size)
+        assert (tensor.dtype, tensor.device.type) == (torch.float32, device.partition(":")[0])
+        np.testing.assert_allclose(tensor.cpu(), resized, rtol=0, atol=FLOAT64)
+        np.testing.assert_array_equal(resized[1, 0], resize_map(prob[1, 0], size))
+
+    def test_result_is_float32_and_its_size_may_be_one_number(self, device):
+        assert resize_map(np.zeros((3, 4)), 5).shape == (5, 5)
+        assert resize_map(np.zeros((3, 4)), np.int64(5)).dtype == np.float32
+        half = torch.zeros(2, 3, 4, dtype=torch.float16, device=device)
+        assert resize_map(half, (5, 6)).shape == (2, 5, 6)
+        assert resize_map(half, (5, 6)).dtype == torch.float32
+
+    @pytest.mark.parametrize(
+        ("shape", "size"), [((4, 4), 0), ((4, 4), (3, -1)), ((0, 4), 3), ((4,), 3)]
+    )
+    def test_refuses_what_has_no_pixels(self, shape, size):
+        with pytest.raises(ValueError, match=r"cannot resize a map of \(.*\) to -?\d+ x -?\d+ px"):
+            resize_map(np.zeros(shape), size)
+        with pytest.raises(ValueError, match=r"cannot resize a map of \(.*\) to -?\d+ x -?\d+ px"):
+            resize_map(torch.zeros(shape), size)
+
+
+class TestFuse:
+    def test_mean_of_the_resized_maps(self):
+        maps = [random_map((6, 7), 1), random_map((9, 5), 2), random_map((4, 4), 3)]
+        expected = sum(plain_resize(prob.astype(np.float64), 8, 6) for prob in maps) / 3
+        np.testing.assert_allclose(fuse(maps, (8, 6)), expected, rtol=0, atol=3e-7)
+
+    def test_probabilities_are_averaged_in_float32(self):
+        a, b = random_map((5, 5), 1), random_map((5, 5), 2)
+        np.testing.assert_array_equal(fuse([a, b], 5), (a + b) / np.float32(2))
+        np.testing.assert_array_equal(fuse([a, b], 5), fuse([b, a], 5))
+
+    def test_one_map_is_only_resized(self):
+        prob = random_map((5, 5))
+        np.testing.assert_array_equal(fuse([prob], 8), resize_map(prob, 8))
+
+    def test_arrays_and_tensors_agree(self, device):
+        maps = [random_map((2, 1, 6, 6), 1), random_map((2, 1, 9, 9), 2)]
+        tensors = [torch.from_numpy(prob).to(device) for prob in maps]
+        fused = fuse(maps, (7, 8))
+        assert fused.shape == (2, 1, 7, 8)
+        np.testing.assert_allclose(fuse(tensors, (7, 8)).cpu(), fused, rtol=0, atol=FLOAT64)
+
+    def test_leaves_the_maps_alone(self):
+        maps = [np.ones((3, 3), np.float32), np.zeros((3, 3), np.float32)]
+        fuse(maps, 3)
+        assert [prob.mean() for prob in maps] == [1, 0]
+
+    def test_refuses_no_maps(self):
+        with pytest.raises(ValueError, match="fuse needs at least one probability map, got none"):
+            fuse([], 8)
+
+    def test_refuses_maps_of_different_images(self):
+        expected = r"maps of shape \(2, 4, 4\) and \(1, 6, 6\) cannot be fused"
+        with pytest.raises(ValueError, match=expected):
+            fuse([np.zeros((2, 4, 4)), np.zeros((1, 6, 6))], 4)
+
+
+class TestImages:
+    @pytest.mark.parametrize("size", [(32, 32), (96, 80), (50, 61)])
+    def test_resized_to_the_nearest_gray_level(self, size):
+        image = np.random.default_rng(0).integers(0, 256, (50, 61), np.uint8)
+        resized = resize_image(image, size)
+        exact = plain_resize(image.astype(np.float64), *size)
+        assert resized.dtype == np.uint8
+        assert np.abs(resized - exact).max() < 0.501
+        by_cv2 = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+        assert np.abs(resized.astype(int) - by_cv2).max() <= 1
+
+    def test_network_input_is_normalised_and_repeated(self, device):
+        gray = torch.tensor([0.5, 0.75], device=device).reshape(2, 1, 1, 1)
+        batch = network_input(gray, mean=0.5, std=0.25, channels=4)
+        assert batch.shape == (2, 4, 1, 1)
+        assert batch[:, 3].flatten().tolist() == [0, 1]
+        assert network_input(gray, mean=0.5, std=0.25).shape == (2, 3, 1, 1)
+
+    def test_channels_a_network_takes(self):
+        network = nn.Conv2d(1, 1, 1)
+        assert input_channels(network) == 1
+        assert input_channels(nn.Identity()) == 3
+
+
+class Brightness(nn.Module):
+    """Logit = the mean of the network's input channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, image):
+        assert image.shape[1:] == (3, 8, 8)
+        return self.scale * image.mean(1, keepdim=True)
+
+
+class TestProbabilityMap:
+    def test_sigmoid_of_the_logits_at_the_size_of_the_image(self, device):
+        image = np.random.default_rng(0).integers(0, 256, (12, 20), np.uint8)
+        prob = probability_map(Brightness().to(device), image, 8, mean=0.4, std=0.2)
+        logits = (resize_image(image, 8) / 255 - 0.4) / 0.2
+        expected = plain_resize(1 / (1 + np.exp(-logits)), 12, 20)
+        assert prob.dtype == np.float32
+        np.testing.assert_allclose(prob, expected, rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8)), np.zeros((8, 8), np.uint16)]
+    )
+    def test_refuses_other_images(self, image):
+        with pytest.raises(
+            ValueError, match=r"expected a gray image \(H, W\) of uint8, got \(8, 8"
+        ):
+            probability_map(Brightness(), image, 8, mean=0.4, std=0.2)

@@ -1,0 +1,196 @@
+"""The rules of the house: who may import whom, what is public, what stays light."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import festkit
+
+HOUSE = Path(festkit.__file__).parent
+NOTEBOOKS = sorted((HOUSE.parent / "notebooks").rglob("*.ipynb"))
+
+# A room imports only rooms above it. A folder is one room.
+ROOMS = [
+    "_names",
+    "_files",
+    "_progress",
+    "_devices",
+    "backbones",
+    "selection",
+    "losses",
+    "components",
+    "sensitivity",
+    "fusion",
+    "metrics",
+    "_images",
+    "_layouts",
+    "_catalogue",
+    "_report",
+    "_check",
+    "data",
+    "scenes",
+    "augment",
+    "weights",
+    "_run",
+    "training",
+    "fest",
+    "jobs",
+    "results",
+    "plots",
+    "__main__",
+]
+ONLY_USER = {"papermill": "jobs", "matplotlib": "plots"}
+PUBLIC = [
+    "BCELoss",
+    "Counts",
+    "DMLoss",
+    "Dataset",
+    "Detection",
+    "DiceLoss",
+    "EEDMLoss",
+    "EELoss",
+    "FEST",
+    "Run",
+    "Sample",
+    "SoftIoULoss",
+    "Target",
+    "TrainConfig",
+    "adjust_sensitivity",
+    "backbone_card",
+    "check_dataset",
+    "count",
+    "create_backbone",
+    "create_loss",
+    "edge_map",
+    "eedm_loss",
+    "evaluate",
+    "fuse",
+    "hard_mining",
+    "list_backbones",
+    "list_datasets",
+    "load_dataset",
+    "load_weights",
+    "make_scene",
+    "make_synthetic_dataset",
+    "plot_history",
+    "resize_map",
+    "run_notebook",
+    "save_results",
+    "save_weights",
+    "show",
+    "summary_table",
+    "train",
+]
+
+
+def room_of(path):
+    """The room a file belongs to; None for festkit/__init__.py itself."""
+    first = path.relative_to(HOUSE).parts[0].removesuffix(".py")
+    return None if first == "__init__" else first
+
+
+def imported(path):
+    """Dotted names of everything a file imports, at its top or inside a function."""
+    package = ["festkit", *path.relative_to(HOUSE).parts[:-1]]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(HOUSE.rglob("*.py"))
+FILE_IDS = [path.relative_to(HOUSE).as_posix() for path in FILES]
+
+
+def test_every_room_has_its_place():
+    assert {room for room in map(room_of, FILES) if room} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILE_IDS)
+def test_a_room_imports_only_rooms_above_it(path):
+    room = room_of(path)
+    allowed = ROOMS[: ROOMS.index(room) + 1] if room else []
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("festkit.")}
+    assert ours - {"__version__"} <= set(allowed)
+
+
+@pytest.mark.parametrize("path", FILES, ids=FILE_IDS)
+def test_only_one_room_knows_papermill_and_one_matplotlib(path):
+    used = {name.partition(".")[0] for name in imported(path)}
+    for package, room in ONLY_USER.items():
+        assert package not in used or room_of(path) == room
+
+
+def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "HOUSE", tmp_path)
+    file = tmp_path / "scenes" / "sky.py"
+    file.parent.mkdir()
+    file.write_text(
+        "import a.b\nfrom c import d\nfrom . import e\nfrom .f import g\n"
+        "def late():\n    from ..h import i\n    from .. import j\n"
+    )
+    assert imported(file) == {
+        "a.b",
+        "c.d",
+        "festkit.scenes.e",
+        "festkit.scenes.f.g",
+        "festkit.h.i",
+        "festkit.j",
+    }
+
+
+def test_import_is_light():
+    code = "import festkit, sys; dir(festkit); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(result.stdout.split())
+    assert "festkit" in loaded
+    assert not loaded & {"torch", "matplotlib", "numpy", "cv2", "pandas", "papermill"}
+
+
+def test_public_names_change_only_on_purpose():
+    assert sorted(festkit.__all__) == PUBLIC
+    assert sorted(dir(festkit)) == sorted([*PUBLIC, "__version__"])
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'festkit' has no attribute 'nothing'"):
+        festkit.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_is_documented_with_an_example(name):
+    value = getattr(festkit, name)
+    text = inspect.getdoc(value)
+    assert text, f"{name} has no docstring"
+    assert "Example:\n    >>> " in text, f"the docstring of {name} has no Example"
+    if inspect.isclass(value):
+        own = vars(value).get("__doc__")
+        assert own, f"{name} inherits its docstring"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_lives_in_it(room):
+    assert import_module(f"festkit.{room}").__doc__
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_hold_no_outputs(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    for cell in code:
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None

@@ -1,0 +1,160 @@
+import io
+import os
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from festkit import jobs
+from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook
+
+
+def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'"):
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_markdown_cell("# Title"), first, *(new_code_cell(cell) for cell in cells)]
+    book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(book, folder / "book.ipynb")
+    return folder / "book.ipynb"
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jobs")
+    source = notebook(
+        folder,
+        "import sys\nfor n in range(3):\n    print('line', n, flush=True)",
+        "for n in range(3):\n    print(name, file=sys.stderr, flush=True)",
+        "epochs * 2",
+    )
+    before = source.read_bytes()
+    path = run_notebook(source, {"epochs": 21}, folder / "out")
+    assert source.read_bytes() == before
+    return path
+
+
+class TestSuccess:
+    def test_the_executed_notebook_and_its_page_are_kept(self, executed):
+        assert executed.name == "book.ipynb"
+        assert entries(executed.parent) == ["book.html", "book.ipynb"]
+
+    def test_the_parameters_act(self, executed):
+        book = nbformat.read(executed, as_version=4)
+        nbformat.validate(book)
+        (output,) = book.cells[-1].outputs
+        assert output["data"]["text/plain"] == "42"
+
+    def test_what_was_printed_is_one_piece_per_stream(self, executed):
+        book = nbformat.read(executed, as_version=4)
+        pieces = [(out.name, out.text) for cell in book.cells[-3:-1] for out in cell.outputs]
+        assert pieces == [("stdout", "line 0\nline 1\nline 2\n"), ("stderr", "a\na\na\n")]
+
+    def test_the_page_is_whole(self, executed):
+        page = executed.with_suffix(".html").read_text(encoding="utf-8")
+        assert "<title>book</title>" in page
+        assert "line 2" in page
+        assert page.rstrip().endswith("</html>")
+
+    def test_prints_reach_the_terminal_while_it_runs(self, tmp_path, capfd, monkeypatch):
+        class Terminal(io.StringIO):
+            def write(self, text):
+                if "working" in text:
+                    (tmp_path / "seen").touch()
+                return super().write(text)
+
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        source = notebook(
+            tmp_path,
+            "import sys\nprint('working', flush=True)\nprint('hard', file=sys.stderr, flush=True)",
+            f"""
+import time
+from pathlib import Path
+deadline = time.monotonic() + 20
+while not Path({str(tmp_path / "seen")!r}).exists():
+    assert time.monotonic() < deadline, "the first cell's print has not arrived"
+    time.sleep(0.05)
+""",
+        )
+        run_notebook(source, {}, tmp_path / "out")
+        assert "hard" in capfd.readouterr().err
+
+
+class TestFailure:
+    def test_a_failing_cell(self, tmp_path):
+        source = notebook(tmp_path, "1 / 0", "print('never')")
+        with pytest.raises(
+            RuntimeError,
+            match=r"book\.ipynb failed: ZeroDivisionError: division by zero "
+            r"\(all of it is in .*book\.failed\.ipynb\)",
+        ):
+            run_notebook(source, {}, tmp_path / "out")
+        assert entries(tmp_path / "out") == ["book.failed.ipynb"]
+        failed = nbformat.read(tmp_path / "out" / "book.failed.ipynb", as_version=4)
+        assert "ZeroDivisionError" in str(failed)
+        assert "never" not in str([cell.get("outputs") for cell in failed.cells])
+
+    def test_a_success_clears_the_failure_before_it(self, tmp_path):
+        source = notebook(tmp_path, "assert epochs == 4, 'wrong'")
+        with pytest.raises(RuntimeError, match="wrong"):
+            run_notebook(source, {}, tmp_path / "out")
+        run_notebook(source, {"epochs": 4}, tmp_path / "out")
+        assert entries(tmp_path / "out") == ["book.html", "book.ipynb"]
+
+    def test_a_full_disk_leaves_no_half_file(self, tmp_path, monkeypatch):
+        def no_space(*_):
+            raise OSError(28, "No space left on device")
+
+        source = notebook(tmp_path, "1")
+        monkeypatch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            run_notebook(source, {}, tmp_path / "out")
+        assert entries(tmp_path / "out") == []
+
+
+class TestBadInput:
+    def test_an_unknown_parameter(self, tmp_path):
+        source = notebook(tmp_path)
+        with pytest.raises(
+            ValueError,
+            match=r"unknown parameter of book\.ipynb 'epoch'; known are epochs, name\. "
+            r"Did you mean 'epochs'\?",
+        ):
+            run_notebook(source, {"epoch": 4}, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_parameter_in_another_spelling(self, tmp_path):
+        with pytest.raises(ValueError, match=r"has no parameter 'Epochs'; it has epochs, name"):
+            run_notebook(notebook(tmp_path), {"Epochs": 4}, tmp_path / "out")
+
+    def test_an_unknown_notebook_lists_the_known_ones(self, tmp_path):
+        with pytest.raises(
+            FileNotFoundError, match=r"there is no notebook 0_quick; .*notebooks holds: .*00_quick"
+        ):
+            run_notebook("0_quick", {}, tmp_path)
+
+    def test_a_kit_without_notebooks(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(jobs, "NOTEBOOKS", tmp_path)
+        with pytest.raises(FileNotFoundError, match="holds: none"):
+            find_notebook("00_quickstart")
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+class TestOwnNotebooks:
+    def test_it_is_stored_without_output(self, path):
+        book = nbformat.read(path, as_version=4)
+        nbformat.validate(book)
+        for cell in book.cells:
+            assert not cell.get("outputs")
+            assert cell.get("execution_count") is None
+
+    def test_it_has_a_title_and_one_cell_of_parameters(self, path):
+        book = nbformat.read(path, as_version=4)
+        assert book.cells[0].source.startswith("# ")
+        tags = [tag for cell in book.cells for tag in cell.metadata.get("tags", [])]
+        assert tags.count("parameters") == 1
+        assert book.metadata.kernelspec.name == "python3"

@@ -1,0 +1,271 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from handmade import HEIGHT, WIDTH, make_set
+from PIL import Image
+
+from festkit.__main__ import COMMANDS, main
+from festkit._run import Run
+from festkit.data import load_dataset
+from festkit.fest import FEST
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("data") / "hand")
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+    def test_it_lists_every_command(self, words, capsys):
+        assert main(words) == 0
+        text = capsys.readouterr().out
+        assert all(f"festkit {name} " in text for name in COMMANDS)
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_explains_its_options(self, name, capsys):
+        with pytest.raises(SystemExit) as stopped:
+            main([*name.split(), "--help"])
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        assert f"festkit {name}" in text
+        assert "show this help message and exit" in text
+        documented = text.split("show this help message and exit")[1]
+        assert all(words in documented for words in re.findall(r"--[a-z-]+", text.split("\n")[0]))
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (
+                ["dmeo"],
+                "unknown command 'dmeo'; known are demo, data check, .* Did you mean 'demo'",
+            ),
+            (["data"], "unknown command 'data'; .* Did you mean 'data"),
+            (["--size", "3"], "unknown command '--size'"),
+        ],
+    )
+    def test_an_unknown_command(self, words, message, capsys):
+        assert main(words) == 2
+        assert_one_line(capsys.readouterr().err, message)
+
+    def test_an_unknown_option(self, capsys):
+        with pytest.raises(SystemExit) as stopped:
+            main(["demo", "--epoch", "3"])
+        assert stopped.value.code == 2
+        assert "--epochs" in capsys.readouterr().err
+
+    def test_as_a_module(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "festkit", "backbones", "--sise"],
+            cwd=REPOSITORY, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+
+    def test_help_is_quick_because_it_imports_no_torch(self):
+        script = (
+            "import sys, festkit.__main__ as m; m.main(['--help']); print('torch' in sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=True
+        )
+        assert done.stdout.decode().splitlines()[-1] == "False"
+
+
+def assert_one_line(text, pattern):
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("festkit")
+    assert re.search(pattern, lines[0]), text
+
+
+class TestDataCheck:
+    def test_a_good_folder(self, folder, capsys):
+        assert main(["data", "check", str(folder)]) == 0
+        assert "9" in capsys.readouterr().out
+
+    def test_a_faulty_folder(self, folder, tmp_path, capsys):
+        shutil.copytree(folder, tmp_path / "bad")
+        (tmp_path / "bad" / "masks" / "t1.png").unlink()
+        with pytest.raises(SystemExit) as stopped:
+            main(["data", "check", str(tmp_path / "bad")])
+        assert stopped.value.code == 1
+        assert "t1" in capsys.readouterr().out
+
+    def test_a_folder_under_the_root(self, folder, capsys):
+        assert main(["data", "check", "hand", "--data-root", str(folder.parent)]) == 0
+
+    def test_a_missing_set_says_how_to_get_it(self, tmp_path, capsys):
+        assert main(["data", "check", "NUAA-SIRST", "--data-root", str(tmp_path)]) == 1
+        assert_one_line(
+            capsys.readouterr().err, r"festkit data check: NUAA-SIRST is not .*How to ge"
+        )
+
+
+class TestSmallCommands:
+    def test_backbones(self, capsys):
+        assert main(["backbones"]) == 0
+        assert "ACM             397,971 parameters  sizes: n × 16  Dai" in capsys.readouterr().out
+
+    def test_data_synth(self, tmp_path, capsys):
+        where = tmp_path / "sky"
+        words = ["--train", "2", "--test", "1", "--size", "64", "--seed", "5"]
+        assert main(["data", "synth", str(where), *words]) == 0
+        assert capsys.readouterr().out.strip() == str(where)
+        assert main(["data", "check", str(where)]) == 0
+
+    def test_train(self, folder, tmp_path, capsys):
+        out = tmp_path / "run"
+        words = [
+            "train", "--dataset", "hand", "--data-root", str(folder.parent), "--size", "32",
+            "--epochs", "1", "--loss-options", "edge_weight", "2", "--device", "cpu",
+            "--out", str(out),
+        ]  # fmt: skip
+        assert main(words) == 0
+        assert capsys.readouterr().out.strip() == f"finished: {out}"
+        record = Run(out).record
+        assert (record["dataset"], record["loss_options"]) == ("hand", {"edge_weight": 2})
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--size", "32", "--dataset", "nowhere/x"], "there is no dataset folder .*nowhere/x"),
+            (["--size", "32", "--device", "gpu"], "unknown device 'gpu'"),
+            (["--size", "32", "--initial-weights", "w"], "there is no weights file w"),
+        ],
+    )
+    def test_train_ends_in_one_line(self, folder, tmp_path, options, message, capsys):
+        given = ["train", "--dataset", str(folder), "--out", str(tmp_path / "run"), *options]
+        assert main(given) == 1
+        errors = [line for line in capsys.readouterr().err.splitlines() if "festkit" in line]
+        assert_one_line("\n".join(errors), f"^festkit train: .*{message}")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--size", "40"], "size 40 px is not a positive multiple of 16, which ACM needs; "),
+            (["--size", "32", "--loss", "BEC"], "unknown loss 'BEC'; known are BCE, "),
+            (["--size", "32", "--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
+        ],
+    )
+    def test_a_wrong_option_is_explained(self, folder, options, message, capsys):
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", "--dataset", str(folder), *options])
+        assert stopped.value.code == 2
+        unwrapped = " ".join(re.sub("[│|]", " ", capsys.readouterr().err).split())
+        assert message.strip() in unwrapped
+        assert "Traceback" not in unwrapped
+
+    def test_the_traceback_is_there_for_who_wants_it(self, folder, monkeypatch):
+        monkeypatch.setenv("FESTKIT_TRACEBACK", "1")
+        with pytest.raises(ValueError, match="unknown device 'gpu'"):
+            main(["train", "--dataset", str(folder), "--size", "32", "--device", "gpu"])
+
+    def test_demo_of_a_missing_set(self, tmp_path, capsys):
+        words = [
+            "--dataset",
+            "NUAA-SIRST",
+            "--data-root",
+            str(tmp_path),
+            "--out",
+            str(tmp_path / "o"),
+        ]
+        assert main(["demo", *words]) == 1
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert last.startswith(
+            "festkit demo: 00_quickstart.ipynb failed: FileNotFoundError: NUAA-S"
+        )
+
+
+@pytest.fixture(scope="module")
+def demo(folder, tmp_path_factory):
+    """The demo run twice on the hand-made set: its folder, and when its runs were written."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    words = ["demo", "--dataset", str(folder), "--sizes", "48", "64", "--epochs", "24"]
+    times = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.chdir(out.parent)
+        for _ in range(2):
+            assert main([*words, "--out", "out"]) == 0
+            times.append({path: path.stat().st_mtime_ns for path in out.glob("*/*")})
+    return out, times
+
+
+class TestDemo:
+    def test_it_writes_the_five_things(self, demo):
+        out, _ = demo
+        assert {
+            "00_quickstart.ipynb", "00_quickstart.html", "metrics.json", "fest.safetensors",
+            "figure.png",
+        } == {path.name for path in out.iterdir() if path.is_file()} - {"table.txt"}  # fmt: skip
+        with Image.open(out / "figure.png") as figure:
+            assert min(figure.size) > 300
+
+    def test_the_second_call_trains_nothing(self, demo):
+        out, (first, second) = demo
+        assert first == second
+        assert {path.parent.name for path in first} == {"48-bce", "48-eedm", "64-eedm"}
+        assert all(Run(path).finished for path in out.iterdir() if path.is_dir())
+
+    def test_the_figures_are_sane(self, demo, folder):
+        out, _ = demo
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert list(metrics["schemes"]) == ["Original", "LW-FEST", "FEST"]
+        for scheme in metrics["schemes"].values():
+            assert (scheme["images"], scheme["targets"]) == (3, 4)
+            assert scheme["pixels"] == 3 * HEIGHT * WIDTH
+            assert 0 <= scheme["detected"] <= 4
+            assert 0 <= scheme["intersection"] <= scheme["union"]
+        assert metrics["schemes"]["FEST"]["pd"] > 0.5
+        assert (metrics["dataset"], metrics["sizes"], metrics["epochs"]) == ("hand", [48, 64], 24)
+        assert metrics["train_split"] == load_dataset(folder, "train").fingerprint
+        assert metrics["rule"] == "per_scale"
+
+    def test_the_records_of_the_runs_agree(self, demo):
+        out, _ = demo
+        schemes = json.loads((out / "metrics.json").read_text())["schemes"]
+        baseline, light = Run(out / "48-bce").record, Run(out / "48-eedm").record
+        assert (baseline["loss"], baseline["epochs"]) == ("BCE", 24)
+        for name, own in (("Original", baseline["test"][0]), ("LW-FEST", light["test"][1])):
+            assert {key: own[key] for key in schemes[name]} == schemes[name]
+        second = Run(out / "64-eedm").record
+        assert (second["epochs"], second["learning_rate"]) == (12, 1.5e-3)
+        assert second["initial_weights"].endswith("48-eedm/weights.safetensors")
+
+    def test_the_kept_fest_gives_the_table_again(self, demo, folder):
+        out, _ = demo
+        fest = FEST.load(out / "fest.safetensors")
+        assert list(fest.backbones) == [48, 64]
+        scheme = json.loads((out / "metrics.json").read_text())["schemes"]["FEST"]
+        total = fest.evaluate(load_dataset(folder, "test")).record()
+        assert {key: total[key] for key in ("detected", "targets")} == {
+            key: scheme[key] for key in ("detected", "targets")
+        }
+        assert total["iou"] == pytest.approx(scheme["iou"], abs=0.02)
+        table = (out / "table.txt").read_text(encoding="utf-8").splitlines()
+        assert table[3].split()[:2] == ["FEST", f"{100 * scheme['iou']:.2f}"]
+
+    def test_the_notebook_was_executed_with_the_given_parameters(self, demo):
+        out, _ = demo
+        book = nbformat.read(out / "00_quickstart.ipynb", as_version=4)
+        injected = [
+            cell.source for cell in book.cells
+            if "injected-parameters" in cell.metadata.get("tags", [])
+        ]  # fmt: skip
+        assert len(injected) == 1
+        assert "sizes = [48, 64]" in injected[0]
+        assert not any(
+            output["output_type"] == "error"
+            for cell in book.cells
+            for output in cell.get("outputs", [])
+        )

@@ -1,0 +1,196 @@
+import io
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from handmade import scene
+
+from festkit._run import Run
+from festkit.plots import FALSE, MISSED, STRONG, TRUTH, WEAK, plot_history, show
+from festkit.sensitivity import adjust_sensitivity
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open():
+    assert not plt.get_fignums()
+    yield
+    assert not plt.get_fignums()
+
+
+def draw(figure):
+    """Render it as a file would be, so that layout and text are really made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(io.BytesIO(), dpi=50)
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def detection(*places, shape=(48, 64), size=2, **thresholds):
+    prob = np.zeros(shape, np.float32)
+    for y, x, p in places:
+        prob[y : y + size, x : x + size] = p
+    return adjust_sensitivity(prob, **thresholds)
+
+
+IMAGE, MASK = scene(1)  # two targets
+
+
+class TestShow:
+    def test_the_truth_alone(self):
+        figure = show(IMAGE, None, MASK)
+        draw(figure)
+        assert titles(figure) == ["2 true targets", "1  target", "2  target"]
+
+    def test_an_image_alone(self):
+        figure = show(IMAGE, None)
+        draw(figure)
+        assert titles(figure) == [""]
+
+    def test_no_target_and_no_truth(self):
+        figure = show(IMAGE, detection())
+        draw(figure)
+        assert titles(figure) == ["0 targets (th1 0.5, th2 0.1)"]
+
+    def test_no_target_beside_an_empty_truth(self):
+        figure = show(IMAGE, detection(), np.zeros_like(MASK))
+        draw(figure)
+        assert titles(figure) == ["0 of 0 targets, 0 false px, IoU – (th1 0.5, th2 0.1)"]
+
+    def test_found_missed_and_false(self):
+        mask = np.zeros((48, 64), bool)
+        mask[10:12, 10:12] = mask[30:32, 50:52] = True
+        found = detection((10, 10, 0.9), (40, 5, 0.8), th2=None)
+        figure = show(np.zeros((48, 64), np.uint8), found, mask)
+        draw(figure)
+        assert titles(figure) == [
+            "1 of 2 targets, 4 false px, IoU 33.3 % (th1 0.5)",
+            "1  missed", "2  found", "3  false alarm",
+        ]  # fmt: skip
+        frames = [rectangle.get_edgecolor() for rectangle in figure.axes[0].patches]
+        assert frames == [to_rgba(colour) for colour in (MISSED, TRUTH, FALSE)]
+
+    def test_every_inset_holds_its_target(self):
+        mask = np.zeros((48, 64), bool)
+        corners = [(0, 0), (0, 62), (46, 0), (46, 62), (24, 32)]
+        for y, x in corners:
+            mask[y : y + 2, x : x + 2] = True
+        figure = show(np.zeros((48, 64), np.uint8), None, mask)
+        seen = set()
+        for axes in figure.axes[1:]:
+            (x0, x1), (y1, y0) = axes.get_xlim(), axes.get_ylim()
+            assert (x1 - x0, y1 - y0) == (32, 32)
+            assert x0 >= -0.5
+            assert y0 >= -0.5
+            assert x1 <= 63.5
+            assert y1 <= 47.5
+            seen |= {(y, x) for y, x in corners if x0 < x < x1 and y0 < y < y1}
+        assert seen == set(corners)
+
+    def test_at_most_six_insets_missed_first(self):
+        mask = np.zeros((96, 128), bool)
+        mask[8:90:20, 8:120:20] = True  # 5 x 6 single pixels
+        prob = np.where(mask, 0.9, 0).astype(np.float32)
+        prob[88, 108] = 0
+        figure = show(np.zeros((96, 128), np.uint8), adjust_sensitivity(prob), mask)
+        draw(figure)
+        assert titles(figure)[0].startswith("29 of 30 targets")
+        assert titles(figure)[1:] == ["1  missed", *(f"{n}  found" for n in range(2, 7))]
+
+    def test_weak_targets_are_crosses_and_strong_ones_filled(self):
+        found = detection((10, 10, 0.9), (30, 40, 0.3))
+        figure = show(np.zeros((48, 64), np.uint8), found)
+        main = figure.axes[0]
+        (crosses,) = main.lines
+        assert (crosses.get_xdata().tolist(), crosses.get_ydata().tolist()) == ([40], [30])
+        assert (crosses.get_marker(), crosses.get_color()) == ("x", WEAK)
+        fill = main.images[1].get_array()
+        np.testing.assert_array_equal(fill[..., 3] > 0, found.strong)
+        np.testing.assert_allclose(fill[10, 10], to_rgba(STRONG, 0.5))
+
+    def test_the_outline_runs_along_the_pixel_edges(self):
+        mask = np.zeros((48, 64), bool)
+        mask[10, 20:22] = True
+        figure = show(np.zeros((48, 64), np.uint8), None, mask)
+        ends = set()
+        for line in outlines(figure.axes[0]):
+            ends.add(tuple(sorted(map(tuple, np.round(line, 3).tolist()))))
+        assert ends == {
+            ((19.5, 9.5), (20.5, 9.5)), ((20.5, 9.5), (21.5, 9.5)),
+            ((19.5, 10.5), (20.5, 10.5)), ((20.5, 10.5), (21.5, 10.5)),
+            ((19.5, 9.5), (19.5, 10.5)), ((21.5, 9.5), (21.5, 10.5)),
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 200), (200, 3), (7, 5)])
+    def test_small_and_narrow_images(self, shape):
+        image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+        found = detection((0, 0, 0.9), shape=shape, size=1)
+        figure = show(image, found, found.mask)
+        draw(figure)
+        assert titles(figure)[1:] == ["1  found"]
+
+    @pytest.mark.parametrize("level", [0, 255])
+    def test_a_flat_image(self, level):
+        draw(show(np.full((8, 8), level, np.uint8), None))
+
+    def test_a_target_as_large_as_the_image(self):
+        mask = np.ones((20, 30), bool)
+        draw(show(np.zeros((20, 30), np.uint8), None, mask))
+
+    def test_the_legend_names_what_is_drawn(self):
+        texts = [text.get_text() for text in show(IMAGE, None, MASK).legends[0].get_texts()]
+        assert texts == ["truth"]
+        texts = [t.get_text() for t in show(IMAGE, detection(), MASK).legends[0].get_texts()]
+        assert texts == ["strong region", "weak target", "truth"]
+
+    @pytest.mark.parametrize(
+        ("image", "found", "mask"),
+        [
+            (np.zeros((48, 64), np.uint8), detection(shape=(40, 64)), None),
+            (np.zeros((48, 64), np.uint8), None, np.zeros((64, 48), bool)),
+            (np.zeros((48, 64, 3), np.uint8), None, None),
+            (np.zeros((2, 48, 64), np.uint8), None, np.zeros((2, 48, 64), bool)),
+        ],
+    )
+    def test_wrong_shapes_are_refused(self, image, found, mask):
+        with pytest.raises(ValueError, match=r"must share one shape \(H, W\), got \["):
+            show(image, found, mask)
+
+
+def outlines(axes):
+    """End points of all outline pieces, drawn as lines or as one collection of them."""
+    pieces = [np.column_stack(line.get_data()) for line in axes.lines]
+    for collection in axes.collections:
+        pieces += collection.get_segments()
+    return pieces
+
+
+class TestHistory:
+    def test_curves_of_a_run(self, tmp_path):
+        run = Run(tmp_path)
+        run.write_history(
+            [
+                {"epoch": 1, "loss": 0.5, "train_iou": 0.0, "learning_rate": 0.1},
+                {"epoch": 2, "loss": 0.1, "train_iou": 0.4, "learning_rate": 0.0},
+            ]
+        )
+        figure = plot_history(run)
+        draw(figure)
+        left, right = figure.axes
+        assert left.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.1]]
+        assert right.lines[0].get_xydata().tolist() == [[1, 0], [2, 40]]
+        assert left.get_xlabel() == right.get_xlabel() == "epoch"
+        assert right.get_ylabel().endswith("[%]")
+
+    def test_a_run_of_one_epoch(self, tmp_path):
+        run = Run(tmp_path)
+        run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "learning_rate": 0.0}])
+        draw(plot_history(run))

@@ -1,0 +1,225 @@
+import dataclasses
+import json
+import shlex
+
+import numpy as np
+import pytest
+from handmade import TinyNet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from festkit import training
+from festkit.__main__ import main
+from festkit._run import Run, TrainConfig, check_size, open_run
+
+DATA = "0123456789ab"
+
+
+class TestConfig:
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            ("size", 0, r"size 0 px is not a positive multiple of 16.*ACM needs.*fits is 16$"),
+            ("size", -16, r"the next size that fits is 16$"),
+            ("size", 250, r"size 250 px is not a positive multiple of 16.*fits is 256$"),
+            ("backbone", "AMC", r"unknown backbone 'AMC'; known are ACM.*Did you mean 'ACM'"),
+            ("loss", "EEMD", r"unknown loss 'EEMD'; known are BCE, .*Did you mean 'EEDM'"),
+            ("loss_options", {"edge": 4}, r"EEDM has no option 'edge'; it has edge_weight, keep_"),
+            ("loss_options", {"keep_ratio": 2}, r"keep_ratio is 2, expected a share in \(0, 1\]"),
+            ("epochs", 0, "epochs is 0, expected at least 1"),
+            ("batch_size", 1, "batch_size is 1, expected at least 2"),
+            ("learning_rate", 0, "learning_rate is 0, expected a number above 0"),
+            ("learning_rate", float("nan"), "learning_rate is nan, expected a number above 0"),
+            ("learning_rate", float("inf"), "learning_rate is inf, expected a number above 0"),
+            ("weight_decay", -0.1, r"weight_decay is -0\.1, expected a number from 0 on"),
+            ("weight_decay", float("nan"), "weight_decay is nan, expected a number from 0 on"),
+            ("warmup_steps", -1, "warmup_steps is -1, expected at least 0"),
+            ("average_decay", 1, r"average_decay is 1, expected it in \[0, 1\)"),
+            ("average_decay", -0.1, r"average_decay is -0\.1, expected it in \[0, 1\)"),
+            ("precision", "fp16", "precision is 'fp16', expected auto, fp32 or bf16"),
+        ],
+    )
+    def test_a_wrong_value_is_named(self, field, value, message):
+        with pytest.raises(ValueError, match=message):
+            TrainConfig(**({"dataset": "NUAA-SIRST", "size": 256} | {field: value}))
+
+    def test_it_cannot_be_changed(self):
+        config = TrainConfig("NUAA-SIRST", size=256)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            config.size = 512
+
+    def test_plain_is_json_with_the_names_of_the_paper(self):
+        config = TrainConfig(
+            "NUAA-SIRST", size=256, backbone="acm", loss="e-edm", loss_options={"edge_weight": 3},
+            data_root="/here", out="/there",
+        )  # fmt: skip
+        plain = config.plain()
+        assert json.loads(json.dumps(plain)) == plain
+        assert (plain["backbone"], plain["loss"]) == ("ACM", "EEDM")
+        assert plain["loss_options"] == {"edge_weight": 3}
+        named = {field.name for field in dataclasses.fields(TrainConfig)}
+        assert named - set(plain) == {"data_root", "out"}
+
+    def test_an_own_network_goes_by_its_class(self):
+        config = TrainConfig("NUAA-SIRST", size=2, backbone=TinyNet())
+        assert config.plain()["backbone"] == "TinyNet"
+        assert config.folder.as_posix() == "runs/nuaa-sirst-tinynet-2-eedm-seed0"
+
+    def test_the_folder(self):
+        assert TrainConfig("a/My Set", size=16, seed=3).folder.as_posix() == (
+            "runs/my set-acm-16-eedm-seed3"
+        )
+        assert TrainConfig("a", size=16, out="x/y").folder.as_posix() == "x/y"
+
+    @pytest.mark.parametrize(("size", "fit"), [(1, 16), (17, 32), (255, 256), (-3, 16)])
+    def test_the_next_size_that_fits(self, size, fit):
+        with pytest.raises(ValueError, match=rf"fits is {fit}$"):
+            check_size(size, "acm")
+        check_size(fit, "acm")
+
+    def test_a_network_without_divisor_takes_any_size(self):
+        network = TinyNet()
+        network.divisor = 1
+        check_size(1, network)
+        with pytest.raises(ValueError, match="size 0 px"):
+            check_size(0, network)
+
+
+class TestCommand:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"backbone": "ACM", "epochs": 80},
+            {"dataset": "NUAA-SIRST+my set", "size": 512, "backbone": "acm", "loss": "BCE"},
+            {"loss_options": {"edge_weight": 4.5, "keep_ratio": 0.25}, "seed": 7},
+            {"epochs": 2, "batch_size": 3, "learning_rate": 1e-4, "weight_decay": 0.0},
+            {"warmup_steps": 0, "average_decay": 0.0, "initial_weights": "a b.safetensors"},
+            {"precision": "bf16", "device": "cuda:1", "seed": -1},
+        ],
+    )
+    def test_it_trains_the_same_configuration(self, options, monkeypatch, capsys):
+        config = TrainConfig(**({"dataset": "NUAA-SIRST", "size": 256} | options))
+        came = []
+
+        def train(parsed):
+            came.append(parsed)
+            return Run(parsed.folder)
+
+        monkeypatch.setattr(training, "train", train)
+        program, *words = shlex.split(config.command())
+        assert program == "festkit"
+        assert main(words) == 0
+        assert came[0].plain() == config.plain()
+        assert "finished: runs/" in capsys.readouterr().out
+
+    def test_folders_of_this_machine_are_not_in_it(self):
+        config = TrainConfig("NUAA-SIRST", size=256, data_root="/data", out="/runs/x")
+        assert config.command() == "festkit train --dataset NUAA-SIRST --size 256"
+
+    def test_the_options_are_the_fields(self, capsys):
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", "--help"])
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        for field in dataclasses.fields(TrainConfig):
+            assert "--" + field.name.replace("_", "-") in text
+
+
+@pytest.fixture
+def config(tmp_path):
+    return TrainConfig("NUAA-SIRST", size=256, out=str(tmp_path / "run"))
+
+
+class TestOpenRun:
+    def test_a_new_folder_holds_its_configuration(self, config):
+        run = open_run(config, DATA)
+        written = json.loads((run.folder / "config.json").read_text())
+        assert written == config.plain() | {"train_split": DATA}
+        assert not run.finished
+
+    def test_the_same_configuration_opens_it_again(self, config):
+        same = dataclasses.replace(config, data_root="/elsewhere", backbone="acm")
+        assert open_run(config, DATA) == open_run(same, DATA)
+
+    def test_another_configuration_names_every_change(self, config):
+        open_run(config, DATA)
+        other = dataclasses.replace(config, loss="BCE", seed=1)
+        with pytest.raises(
+            FileExistsError,
+            match=r"run already holds another run \(loss 'EEDM' -> 'BCE'; seed 0 -> 1\); "
+            "choose another run folder or remove this one",
+        ):
+            open_run(other, DATA)
+
+    def test_another_training_set_is_another_run(self, config):
+        open_run(config, DATA)
+        with pytest.raises(FileExistsError, match=r"\(train_split '0123456789ab' -> 'ba98'\)"):
+            open_run(config, "ba98")
+
+    def test_a_folder_with_other_files(self, config):
+        config.folder.mkdir()
+        (config.folder / "thesis.tex").write_text("mine")
+        with pytest.raises(FileExistsError, match="run holds other files; choose another run fol"):
+            open_run(config, DATA)
+        assert [path.name for path in config.folder.iterdir()] == ["thesis.tex"]
+
+    def test_hidden_files_do_not_matter(self, config):
+        config.folder.mkdir()
+        (config.folder / ".config.json.17.part").write_text("{")
+        assert not open_run(config, DATA).finished
+
+    def test_a_damaged_configuration_is_named(self, config):
+        open_run(config, DATA)
+        (config.folder / "config.json").write_text("{")
+        with pytest.raises(ValueError, match=r"config\.json is not readable JSON"):
+            open_run(config, DATA)
+
+
+class TestRun:
+    def test_an_unfinished_run_has_no_record(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+            _ = Run(tmp_path).record
+
+    def test_a_half_written_record_is_none(self, tmp_path):
+        (tmp_path / ".record.json.17.part").write_text('{"size": 2')
+        assert not Run(tmp_path).finished
+
+    def test_a_damaged_record_is_named(self, tmp_path):
+        (tmp_path / "record.json").write_text('{"size": 2')
+        with pytest.raises(ValueError, match=r"record\.json is not readable JSON"):
+            _ = Run(tmp_path).record
+
+    def test_history_round_trip_is_exact(self, tmp_path):
+        rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-17}]
+        Run(tmp_path).write_history(rows)
+        assert Run(tmp_path).history() == rows
+
+    @given(st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6))
+    def test_maps_come_back_to_half_a_level(self, tmp_path_factory, values):
+        run = Run(tmp_path_factory.mktemp("run"))
+        prob = np.array(values, np.float32).reshape(2, 3)
+        run.write_test_maps({"a": prob})
+        again = run.test_maps()["a"]
+        assert again.dtype == np.float32
+        assert np.abs(again.astype(np.float64) - prob).max() <= 0.5 / 65535 + 6e-8
+        assert again.min() >= 0
+        assert again.max() <= 1
+
+    def test_maps_keep_their_names_order_and_sizes(self, tmp_path):
+        names = ["b", "a", "file", "allow_pickle", "self", "arr_0", "Misc 1.old", "küste"]
+        maps = {name: np.full((n + 1, 2), n / 8, np.float32) for n, name in enumerate(names)}
+        Run(tmp_path).write_test_maps(maps)
+        again = Run(tmp_path).test_maps()
+        assert list(again) == names
+        assert [prob.shape for prob in again.values()] == [(n + 1, 2) for n in range(8)]
+
+    def test_a_full_disk_leaves_no_half_file(self, tmp_path, monkeypatch):
+        def no_space(file, _array):
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(np.lib.format, "write_array", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            Run(tmp_path).write_test_maps({"a": np.zeros((2, 2), np.float32)})
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,160 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from handmade import TinyNet
+from safetensors.torch import save_file
+
+from festkit.backbones import create_backbone
+from festkit.fest import FEST
+from festkit.weights import load_weights, read_card, save_weights
+
+CARD = {"backbone": "ACM", "in_channels": 3, "loss_options": {"edge_weight": 4.0}, "note": "ß – ×"}
+
+
+@pytest.fixture(scope="module")
+def acm():
+    torch.manual_seed(1)
+    network = create_backbone("ACM")
+    network(torch.randn(2, 3, 32, 32))  # moves the batch-norm statistics off their start
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def path(acm, tmp_path_factory):
+    return save_weights(acm, tmp_path_factory.mktemp("weights") / "deep" / "acm.safetensors", CARD)
+
+
+class TestRoundTrip:
+    def test_equal_logits(self, acm, path):
+        image = torch.randn(2, 3, 48, 32)
+        again = load_weights(path)
+        assert not again.training
+        assert torch.equal(again(image), acm(image))
+
+    def test_the_given_network_is_filled_and_returned(self, acm, path):
+        network = create_backbone("ACM")
+        assert load_weights(path, network) is network
+        for name, tensor in acm.state_dict().items():
+            assert torch.equal(network.state_dict()[name], tensor)
+
+    def test_the_card(self, path):
+        assert read_card(path) == CARD
+
+    def test_a_channels_last_network(self, tmp_path):
+        network = TinyNet().to(memory_format=torch.channels_last)
+        image = torch.randn(1, 1, 8, 8)
+        saved = save_weights(network, tmp_path / "tiny.safetensors", {})
+        torch.testing.assert_close(load_weights(saved, TinyNet())(image), network.eval()(image))
+
+    def test_other_input_channels(self, tmp_path):
+        network = create_backbone("ACM", in_channels=1)
+        card = {"backbone": "ACM", "in_channels": 1}
+        assert load_weights(save_weights(network, tmp_path / "w", card)).in_channels == 1
+
+    def test_others_may_read_the_file_as_any_other(self, tmp_path):
+        (tmp_path / "plain").touch()
+        saved = save_weights(TinyNet(), tmp_path / "w", {})
+        assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+    def test_the_network_stays_in_its_mode_and_place(self, tmp_path):
+        network = TinyNet().train()
+        save_weights(network, tmp_path / "w", {})
+        assert network.training
+        assert network.head.weight.requires_grad
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("read", [load_weights, read_card, FEST.load])
+    def test_a_missing_file(self, tmp_path, read):
+        with pytest.raises(
+            FileNotFoundError, match=r"there is no weights file .*none\.safetensors"
+        ):
+            read(tmp_path / "none.safetensors")
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip file, as torch.save makes them"])
+    @pytest.mark.parametrize("read", [load_weights, read_card, FEST.load])
+    def test_no_safetensors_file(self, tmp_path, read, content):
+        (tmp_path / "acm.pth").write_bytes(content)
+        with pytest.raises(ValueError, match=r"acm\.pth is not a readable safetensors file"):
+            read(tmp_path / "acm.pth")
+
+    def test_a_truncated_file(self, path, tmp_path):
+        (tmp_path / "half").write_bytes(path.read_bytes()[:-10])
+        with pytest.raises(ValueError, match="half is not a readable safetensors file"):
+            load_weights(tmp_path / "half")
+
+    def test_the_weights_of_another_network(self, path):
+        with pytest.raises(ValueError, match=r"acm\.safetensors does not fit TinyNet"):
+            load_weights(path, TinyNet())
+
+    def test_a_file_without_card(self, tmp_path):
+        save_file(TinyNet().state_dict(), tmp_path / "bare")
+        with pytest.raises(ValueError, match="bare has no card; it was not written by festkit"):
+            load_weights(tmp_path / "bare", TinyNet())
+
+    def test_an_own_network_must_be_given(self, tmp_path):
+        save_weights(TinyNet(), tmp_path / "w", {"backbone": "TinyNet", "in_channels": 1})
+        with pytest.raises(
+            ValueError, match=r"w names no backbone .* but 'TinyNet'; pass the netw"
+        ):
+            load_weights(tmp_path / "w")
+
+    def test_a_card_that_names_no_backbone(self, tmp_path):
+        save_weights(TinyNet(), tmp_path / "w", {})
+        with pytest.raises(ValueError, match="no backbone of the catalogue but None; pass the"):
+            load_weights(tmp_path / "w")
+
+    def test_a_whole_fest(self, tmp_path):
+        saved = FEST({16: "ACM"}).save(tmp_path / "fest")
+        with pytest.raises(ValueError, match=r"read a whole FEST with FEST\.load"):
+            load_weights(saved)
+
+    @pytest.mark.parametrize(
+        ("card", "error"), [({"a": object()}, TypeError), ({"a": float("nan")}, ValueError)]
+    )
+    def test_a_card_that_is_no_json(self, tmp_path, card, error):
+        with pytest.raises(error, match="JSON"):
+            save_weights(TinyNet(), tmp_path / "w", card)
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestWhole:
+    def test_a_full_disk_keeps_the_old_file(self, tmp_path, monkeypatch):
+        def no_space(part, content):
+            with part.open("wb") as file:
+                file.write(content[:100])
+            raise OSError(28, "No space left on device")
+
+        saved = save_weights(TinyNet(), tmp_path / "w", {"epochs": 1})
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            save_weights(TinyNet(), tmp_path / "w", {"epochs": 2})
+        assert read_card(saved) == {"epochs": 1}
+        assert [entry.name for entry in tmp_path.iterdir()] == ["w"]
+
+    def test_killed_while_writing(self, tmp_path):
+        script = """
+import os, signal, sys
+from pathlib import Path
+from torch import nn
+from festkit.weights import save_weights
+kept = Path.write_bytes
+def write_bytes(part, content):
+    kept(part, content[:100])
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.write_bytes = write_bytes
+save_weights(nn.Conv2d(1, 1, 1), sys.argv[1], {})
+"""
+        path = tmp_path / "w.safetensors"
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path)],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert not path.exists()
