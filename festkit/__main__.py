@@ -16,7 +16,7 @@ def demo(
     data_root: str | None = None,
     backbone: str = "ACM",
     sizes: tuple[int, int] = (256, 384),
-    epochs: int = 16,
+    epochs: int = 12,
     seed: int = 0,
     preset: str = "easy",
     threads: int = 1,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ._progress import progress
 
 from ._catalogue import find_folder
 from ._images import Mask, format_size, read_raster, resize_mask, same_aspect
 from ._layouts import DatasetFolder, Pair, open_folder
+from ._progress import progress
 from ._report import POINT, SPOT, DatasetReport, SplitFigures
 
 

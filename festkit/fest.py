@@ -69,6 +69,8 @@ class FEST:
             size: (create_backbone(net) if isinstance(net, str) else net).eval()
             for size, net in backbones.items()
         }
+        if len({id(net) for net in self.backbones.values()}) < len(self.backbones):
+            raise ValueError("every size needs a network of its own, one came for several sizes")
         for size, net in self.backbones.items():
             check_size(size, net)
         self._given = dict(backbones)

@@ -141,7 +141,7 @@ def probability_map(
             f"expected a gray image (H, W) of uint8, got {image.shape} {image.dtype}; "
             "convert it first, for instance with Pillow's convert('L')"
         )
-    device = next(backbone.parameters()).device
+    device = next(backbone.parameters(), torch.empty(0)).device
     pixels = torch.from_numpy(resize_image(image, size)).to(device)
     gray = pixels[None, None].float() / 255
     batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))

@@ -155,6 +155,8 @@ class TrainingImages:
                 stacklevel=3,
             )
         mean, std = dataset.statistics()
+        if std == 0:
+            raise ValueError(f"every training image of {dataset.name} is of one gray level")
         grays, masks = torch.from_numpy(gray), torch.from_numpy(mask)
         bank = cut_targets(grays.float() / 255, masks)
         bank = TargetBank(bank.contrast.to(device), bank.mask.to(device))
