@@ -9,14 +9,24 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
+from traitlets import default
 
 from ._files import write_text
 from ._names import find_name
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+class LocalKernelManager(AsyncKernelManager):
+    """Kernels that listen on files of this user instead of network ports, where there are such."""
+
+    @default("transport")
+    def _local_transport(self) -> str:
+        return "tcp" if sys.platform == "win32" else "ipc"
 
 
 def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str | Path) -> Path:
@@ -63,6 +73,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
                 str(part),
                 dict(parameters),
                 progress_bar=False,
+                kernel_manager_class=LocalKernelManager,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
             )
