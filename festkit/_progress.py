@@ -10,10 +10,11 @@ from tqdm import tqdm
 def progress(
     items: Iterable[Any], label: str, *, unit: str, done: int = 0, total: int | None = None
 ) -> Any:
-    """Iterate with a text progress bar on standard error.
+    """Iterate with a text progress bar.
 
     A terminal is refreshed twice a second. Elsewhere (a log file, a notebook run headless) the bar
-    is written only now and then, so that outputs stay short.
+    is written only now and then, so that outputs stay short. It goes to standard error, so that a
+    command's output stays its own; in a notebook, which paints that red, to standard output.
 
     Args:
         items: what to iterate.
@@ -29,9 +30,11 @@ def progress(
         >>> list(progress([1, 2], "reading", unit="image"))
         [1, 2]
     """
-    interval = 0.5 if sys.stderr.isatty() else 5.0
+    stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    interval = 0.5 if stream.isatty() else 5.0
     return tqdm(
         items,
+        file=stream,
         desc=label,
         unit=unit,
         initial=done,

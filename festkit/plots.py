@@ -106,8 +106,8 @@ def plot_history(run: Run) -> Figure:
     rows = run.history()
     epochs = [row["epoch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-    left.semilogy(epochs, [row["loss"] for row in rows], color=MISSED)
-    left.set(xlabel="epoch", ylabel="training loss")
+    left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
+    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
     right.plot(epochs, [100 * row["train_iou"] for row in rows], color="#0072B2")
     right.set(xlabel="epoch", ylabel="IoU on training batches [%]", ylim=(0, 100))
     for axes in (left, right):
