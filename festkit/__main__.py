@@ -20,7 +20,7 @@ def demo(
     seed: int = 0,
     preset: str = "easy",
     threads: int = 1,
-    out: Path = Path("runs/demo"),
+    out: Path | None = None,
 ) -> None:
     """Train, fuse, refine, measure and draw: one whole FEST result from one command.
 
@@ -36,10 +36,14 @@ def demo(
         seed: of scenes, initialisation and batches.
         preset: how hard the synthetic scenes are: easy, nuaa or hard.
         threads: CPU threads; small networks gain little from more, and lose on a busy machine.
-        out: folder of everything that is written.
+        out: folder of everything that is written; default runs/demo, for another dataset
+            runs/demo-DATASET.
     """
     from .jobs import run_notebook
 
+    if out is None:
+        named = "" if dataset == "synthetic" else f"-{Path(dataset).name.lower()}"
+        out = Path("runs") / f"demo{named}"
     parameters = {
         "dataset": dataset,
         "data_root": None if data_root is None else str(Path(data_root).resolve()),
@@ -68,14 +72,14 @@ def data_check(dataset: tyro.conf.Positional[str], data_root: str | None = None)
     """Check a dataset folder: counts, sizes, pairs, splits, masks, targets. Faults exit non-zero.
 
     Args:
-        dataset: a known dataset, or a folder.
+        dataset: a known dataset, a folder, or several joined by +.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
     """
     from .data import check_dataset
 
-    report = check_dataset(dataset, root=data_root)
-    print(report)
-    if report.faults:
+    reports = [check_dataset(name, root=data_root) for name in dataset.split("+")]
+    print("\n\n".join(map(str, reports)))
+    if any(report.faults for report in reports):
         raise SystemExit(1)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ._catalogue import find_folder
-from ._images import Mask, format_size, read_raster, resize_mask, same_aspect
+from ._images import Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
 from ._layouts import DatasetFolder, Pair, open_folder
 from ._progress import progress
-from ._report import POINT, SPOT, DatasetReport, SplitFigures
+from ._report import DatasetReport, SplitFigures
+from .components import POINT_AREA, SPOT_AREA, find_components
 
 
 def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
@@ -106,7 +107,7 @@ def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[s
 
 
 def _look(pair: Pair) -> _Look:
-    image, mask = read_raster(pair.image), read_raster(pair.mask)
+    image, mask = read_raster(pair.image), read_mask(pair.mask)
     gray = image.gray
     fits = same_aspect(mask.levels.shape, gray.shape)
     return _Look(
@@ -125,8 +126,6 @@ def _look(pair: Pair) -> _Look:
 
 
 def _target_areas(mask: Mask) -> tuple[int, ...]:
-    from .components import find_components  # noqa: PLC0415  (keeps festkit.data light)
-
     return tuple(find_components(mask).area.tolist())
 
 
@@ -170,9 +169,9 @@ def _figures(images: int, looks: Sequence[_Look]) -> SplitFigures:
         images=images,
         several=sum(len(found) > 1 for found, _ in fitting),
         targets=len(areas),
-        point=int(np.sum(areas <= POINT)),
-        spot=int(np.sum((areas > POINT) & (areas <= SPOT))),
-        extended=int(np.sum(areas > SPOT)),
+        point=int(np.sum(areas <= POINT_AREA)),
+        spot=int(np.sum((areas > POINT_AREA) & (areas <= SPOT_AREA))),
+        extended=int(np.sum(areas > SPOT_AREA)),
         areas=tuple(quantiles),
         target_share=int(areas.sum()) / pixels if pixels else 0.0,
         gray_mean=_mean([look.gray_mean for look in looks]),

@@ -83,6 +83,28 @@ def read_raster(path: str | Path) -> Raster:
     return Raster(np.asarray(image.convert("L")), image.mode, 1 if image.mode == "1" else 8)
 
 
+def read_mask(path: str | Path) -> Raster:
+    """Read a mask file; one that marks something, but nothing above 127 of 255, is refused.
+
+    Raises:
+        ValueError: as :func:`read_raster`, or for class numbers instead of black and white.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+        >>> read_mask(path).mask
+        array([[False,  True]])
+    """
+    raster = read_raster(path)
+    if raster.levels.any() and not raster.mask.any():
+        raise ValueError(
+            f"mask {path} has levels up to {raster.levels.max()} but none above 127 of 255, so it "
+            "would be empty; save targets as 255 (or 1) and background as 0"
+        )
+    return raster
+
+
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether two sizes (H, W) are one image at two scales, to within a pixel of the smaller.
 

@@ -30,7 +30,8 @@ def progress(
         >>> list(progress([1, 2], "reading", unit="image"))
         [1, 2]
     """
-    stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    stream = sys.stdout if in_notebook else sys.stderr
     interval = 0.5 if stream.isatty() else 5.0
     return tqdm(
         items,

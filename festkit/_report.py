@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ._catalogue import dataset_card, list_datasets
 
-POINT, SPOT = 9, 81  # largest areas, px, of point and spot targets; larger ones are extended
-
 _FAULTS = {
     "missing_images": "listed names without an image file",
     "missing_masks": "images without a mask",

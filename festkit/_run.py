@@ -1,5 +1,6 @@
 """A training run's configuration and its folder."""
 
+import hashlib
 import math
 import shlex
 import zipfile
@@ -99,6 +100,8 @@ class TrainConfig:
     def plain(self) -> dict[str, Any]:
         """The configuration as JSON values, without the folders that may differ between machines.
 
+        A dataset's folder counts by its name.
+
         Example:
             >>> TrainConfig("NUAA-SIRST", size=256).plain()["loss"]
             'EEDM'
@@ -109,11 +112,12 @@ class TrainConfig:
             "backbone": backbone_name(self.backbone),
             "loss": find_name("loss", self.loss, LOSSES),
             "loss_options": dict(self.loss_options),
+            "dataset": Path(self.dataset).name,
         }
         return values | names
 
     def command(self) -> str:
-        """The command line that trains this configuration.
+        """The command line that trains this configuration, with the datasets in FESTKIT_DATA.
 
         Example:
             >>> TrainConfig("NUAA-SIRST", size=256, loss="BCE").command()
@@ -200,6 +204,12 @@ class Run:
                     np.lib.format.write_array(file, level)
 
 
+def _digest(path: str) -> str:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+
+
 def check_size(size: int, backbone: str | nn.Module) -> None:
     """Refuse a size of the square network input that a backbone cannot take.
 
@@ -211,6 +221,8 @@ def check_size(size: int, backbone: str | nn.Module) -> None:
     """
     known = backbone_card(backbone) if isinstance(backbone, str) else backbone
     divisor = int(getattr(known, "divisor", 1))
+    if not isinstance(size, int):
+        raise ValueError(f"size is {size!r}, expected a whole number of px")
     if size < 1 or size % divisor:
         fit = max(-(-size // divisor), 1) * divisor
         raise ValueError(
@@ -219,12 +231,13 @@ def check_size(size: int, backbone: str | nn.Module) -> None:
         )
 
 
-def open_run(config: TrainConfig, train_split: str) -> Run:
+def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
     """The run folder of a configuration: a new one, or the one that already holds this run.
 
     Args:
         config: what is to be trained.
         train_split: fingerprint of the training images; they may change under their name.
+        test_split: fingerprint of the test images.
 
     Raises:
         FileExistsError: if the folder holds a run of another configuration or on other images, or
@@ -233,21 +246,28 @@ def open_run(config: TrainConfig, train_split: str) -> Run:
     Example:
         >>> import tempfile
         >>> config = TrainConfig("NUAA-SIRST", size=256, out=tempfile.mkdtemp())
-        >>> open_run(config, "0123456789ab").finished
+        >>> open_run(config, train_split="0123456789ab", test_split="ba9876543210").finished
         False
     """
     run = Run(config.folder)
-    written, now = run.folder / "config.json", config.plain() | {"train_split": train_split}
-    if not written.is_file():
-        there = run.folder.iterdir() if run.folder.is_dir() else ()
-        if any(not path.name.startswith(".") for path in there):
-            raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
-        write_json(written, now)
-    before = read_json(written)
-    if before != now:
-        changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
+    written = run.folder / "config.json"
+    now = config.plain() | {"train_split": train_split, "test_split": test_split}
+    if config.initial_weights is not None:  # the same file may be rewritten, or lie elsewhere
+        now["initial_weights"] = f"sha256 {_digest(config.initial_weights)}"
+    found = set(run.folder.iterdir()) if run.folder.is_dir() else set()
+    parts = {path for path in found if path.name.startswith(".") and path.name.endswith(".part")}
+    for path in parts:
+        path.unlink()
+    there = {path.name for path in found if not path.name.startswith(".")}
+    if there and "config.json" not in there:
+        raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
+    before = read_json(written) if there else {}
+    changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
+    if changed and len(there) > 1:
         raise FileExistsError(
             f"{run.folder} already holds another run ({'; '.join(changed)}); "
-            "choose another run folder or remove this one"
+            "choose another run folder (out) or remove this one"
         )
+    if changed:
+        write_json(written, now)
     return run

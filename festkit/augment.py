@@ -55,20 +55,20 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
     height, width = mask.shape[-2:]
     longest = int((found.box[:, 2:] - found.box[:, :2]).max(initial=1))
     patch = min(2 * longest + 1, MAX_PATCH, height, width)
-    fitting = [
-        (int(n), int(y) - patch // 2, int(x) - patch // 2)
-        for n, (y, x) in zip(found.image, found.centroid_pixel, strict=True)
-    ]
-    cuts = [
-        _cut(gray[n, 0, y : y + patch, x : x + patch], mask[n, 0, y : y + patch, x : x + patch])
-        for n, y, x in fitting
-        if y >= 0 and x >= 0 and y + patch <= height and x + patch <= width
-    ]
-    whole = [cut for cut in cuts if cut is not None]
-    if not whole:
-        return TargetBank(gray.new_zeros(0, patch, patch), mask.new_zeros(0, patch, patch))
-    contrasts, masks = zip(*whole, strict=True)
-    return TargetBank(torch.stack(contrasts), torch.stack(masks))
+    contrasts, masks = [gray.new_zeros(0, patch, patch)], [mask.new_zeros(0, patch, patch)]
+    for k, (y0, x0, y1, x1) in enumerate(found.box.tolist()):
+        top, left = (y0 + y1 - patch) // 2, (x0 + x1 - patch) // 2
+        inside = 0 <= top <= height - patch and 0 <= left <= width - patch
+        if not inside or max(y1 - y0, x1 - x0) > patch - 2:
+            continue
+        n, place = int(found.image[k]), (slice(top, top + patch), slice(left, left + patch))
+        background = gray[n, 0][place][~mask[n, 0][place]].mean()
+        target = torch.zeros(height * width, dtype=torch.bool, device=mask.device)
+        target[torch.from_numpy(found.pixels[found.label == k] - n * height * width)] = True
+        target = target.reshape(height, width)[place]
+        contrasts.append(torch.where(target, gray[n, 0][place] - background, 0.0)[None])
+        masks.append(target[None])
+    return TargetBank(torch.cat(contrasts), torch.cat(masks))
 
 
 def augment(
@@ -234,23 +234,6 @@ def change_values(
     mean = gray.mean((1, 2, 3), keepdim=True)
     changed = mean + (gray - mean) * (1 + contrast * strong) + brightness * bright
     return (changed + white).clamp(0, 1)
-
-
-def _cut(gray: Tensor, mask: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Contrast and mask of the target in the middle of a patch; None if it leaves the patch."""
-    found = find_components(mask.cpu().numpy())
-    middle = torch.zeros_like(mask).flatten()
-    centre = (mask.shape[0] // 2) * mask.shape[1] + mask.shape[1] // 2
-    own = [k for k in range(len(found)) if centre in found.pixels[found.label == k]]
-    if not own:
-        return None
-    middle[torch.from_numpy(found.pixels[found.label == own[0]]).to(mask.device)] = True
-    target = middle.reshape(mask.shape)
-    on_frame = target[0].any() | target[-1].any() | target[:, 0].any() | target[:, -1].any()
-    if on_frame or mask.all():
-        return None
-    background = gray[~mask].mean()
-    return torch.where(target, gray - background, 0.0), target
 
 
 def _turn(batch: Tensor, moves: Tensor) -> Tensor:

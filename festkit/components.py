@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+POINT_AREA, SPOT_AREA = 9, 81
+"""Largest areas of point and of spot targets [px]; larger ones are extended."""
+
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets
 from ._check import check_dataset
-from ._images import Gray, Mask, format_size, read_raster, resize_mask, same_aspect
+from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
 from ._layouts import Pair, open_folder
 from ._names import find_name
 from ._report import DatasetReport, SplitFigures
@@ -200,7 +200,7 @@ def _require_files(pair: Pair) -> None:
 
 
 def _read_sample(pair: Pair) -> Sample:
-    image, mask = read_raster(pair.image).gray, read_raster(pair.mask).mask
+    image, mask = read_raster(pair.image).gray, read_mask(pair.mask).mask
     if mask.shape != image.shape:
         sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
         if not same_aspect(mask.shape, image.shape):

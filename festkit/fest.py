@@ -40,7 +40,8 @@ class FEST:
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
 
     Raises:
-        ValueError: for no or wrong sizes, a threshold outside [0, 1], an unknown rule or backbone.
+        ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule or
+            backbone, or one network for two sizes.
 
     Example:
         >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
@@ -62,6 +63,7 @@ class FEST:
             raise ValueError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
         if rule not in get_args(Rule):
             raise ValueError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
+        _check_statistics(mean, std)
         check_threshold("th1", th1)
         if th2 is not None:
             check_threshold("th2", th2)
@@ -234,17 +236,26 @@ class FEST:
             raise ValueError(
                 f"{path} holds the weights of one network, not a FEST; see load_weights"
             )
-        nets = dict(backbones or {})
-        for entry in card["networks"]:
-            size, prefix = entry["size"], f"{entry['size']}."
-            if size not in nets:
-                nets[size] = create_from_card(entry, path)
-            own = {
-                name.removeprefix(prefix): t
-                for name, t in tensors.items()
-                if name.startswith(prefix)
-            }
-            fill_backbone(nets[size], own, path)
-        ordered = {entry["size"]: nets[entry["size"]] for entry in card["networks"]}
-        settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
-        return cls(ordered, **settings)
+        nets: dict[int, nn.Module] = {}
+        try:
+            for entry in card["networks"]:
+                size = entry["size"]
+                given = (backbones or {}).get(size)
+                nets[size] = create_from_card(entry, path) if given is None else given
+                prefix = f"{size}."
+                names = [name for name in tensors if name.startswith(prefix)]
+                own = {name.removeprefix(prefix): tensors.pop(name) for name in names}
+                fill_backbone(nets[size], own, path)
+            settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} has a damaged FEST card ({error!r})") from error
+        if tensors:
+            raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
+        return cls(nets, **settings)
+
+
+def _check_statistics(mean: float | None, std: float | None) -> None:
+    if mean is not None and not 0 <= mean <= 1:
+        raise ValueError(f"mean is {mean}, expected a gray value in [0, 1]; divide by 255")
+    if std is not None and not 0 < std <= 1:
+        raise ValueError(f"std is {std}, expected a gray value above 0, at most 1; divide by 255")

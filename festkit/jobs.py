@@ -106,5 +106,6 @@ def find_notebook(notebook: str | Path) -> Path:
             return path
     there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
     raise FileNotFoundError(
-        f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there}"
+        f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there} "
+        "(the kit's notebooks come with a clone of its repository)"
     )

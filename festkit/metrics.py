@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .components import find_components
 
+MATCH_DISTANCE = 3.0
+"""Centroids closer than this match [px]."""
+
 FA_LIMIT = 1e-4
 """A Score counts only while Fa is below this (paper section 4.2)."""
 
@@ -100,7 +103,10 @@ class Counts:
 
 
 def count(
-    pred: NDArray[np.bool_] | Tensor, mask: NDArray[np.bool_] | Tensor, *, max_distance: float = 3.0
+    pred: NDArray[np.bool_] | Tensor,
+    mask: NDArray[np.bool_] | Tensor,
+    *,
+    max_distance: float = MATCH_DISTANCE,
 ) -> Counts:
     """Compare one predicted mask, or a batch of them, with the truth.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ._run import Run
 from .components import find_components
-from .metrics import count, match_targets
+from .metrics import MATCH_DISTANCE, count, match_targets
 from .sensitivity import Detection
 
 TRUTH, STRONG, WEAK, MISSED, FALSE = "#56B4E9", "#E69F00", "#F0E442", "#D55E00", "#CC79A7"
@@ -50,7 +50,7 @@ def show(
 
     Args:
         image: (H, W) uint8 gray.
-        detection: of one map (H, W), as numpy arrays; None draws the truth alone.
+        detection: of one map (H, W), arrays or tensors; None draws the truth alone.
         mask: (H, W) bool, the truth, if known.
 
     Returns:
@@ -66,6 +66,7 @@ def show(
         >>> len(figure.axes)
         2
     """
+    detection = None if detection is None else detection.numpy()
     _check_shapes(image, detection, mask)
     spots = _spots(detection, mask)
     insets = spots[:INSETS]
@@ -134,7 +135,7 @@ def _spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[
         boxes = () if shown is None else find_components(shown).box
         return [Spot("target", _box(row)) for row in boxes]
     found, true = find_components(detection.mask), find_components(mask)
-    match = match_targets(found.centroid, true.centroid, 3.0)
+    match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
     missed = [Spot("missed", _box(row)) for row in true.box[match < 0]]
     alone = np.setdiff1d(np.arange(len(found)), match)
     false = [Spot("false alarm", _box(row)) for row in found.box[alone]]

@@ -10,7 +10,7 @@ a strong pixel: AS keeps the strong mask as it is, and drops the low-threshold r
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -75,6 +75,17 @@ class Detection:
     th2: float | None
     _prob: NDArray[np.float32]
     _weak_targets: tuple[Target, ...]
+
+    def numpy(self) -> "Detection":
+        """The same detection with numpy arrays instead of tensors.
+
+        Example:
+            >>> adjust_sensitivity(torch.tensor([[0.9]])).numpy().mask
+            array([[ True]])
+        """
+        return replace(
+            self, mask=_numpy(self.mask), strong=_numpy(self.strong), weak=_numpy(self.weak)
+        )
 
     def targets(self) -> list[Target]:
         """Every target: the strong ones in raster order, then the weak ones as they were found.
@@ -229,6 +240,10 @@ def _target(kind: Literal["strong", "weak"], found: Components, k: int) -> Targe
         box=(y0, x0, y1, x1),
         image=int(found.image[k]),
     )
+
+
+def _numpy(array: NDArray[Any] | Tensor) -> NDArray[Any]:
+    return array.cpu().numpy() if isinstance(array, Tensor) else array
 
 
 def _like(prob: Array, array: NDArray[Any]) -> Array:

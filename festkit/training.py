@@ -6,10 +6,13 @@ layer starts at such a prior (:func:`start_at_prior`). And single steps move the
 points; so a running average of the weights is what is kept and measured.
 
 Everything random in an epoch follows from the seed and the epoch's number. A killed run therefore
-continues from its last checkpoint and ends with the same weights as an undisturbed one.
+continues from its last checkpoint and, on the CPU, ends with the same weights as an undisturbed
+one.
 """
 
+import copy
 import math
+import pickle
 import time
 import warnings
 from dataclasses import dataclass
@@ -55,7 +58,8 @@ def train(config: TrainConfig) -> Run:
 
     What is kept is the running average of the weights after the last epoch, its batch-norm
     statistics measured afresh on training images. The test split chooses nothing: it is measured
-    once, at the end.
+    once, at the end. A network passed as such is copied, not changed. Torch's global generator is
+    seeded.
 
     Args:
         config: see :class:`TrainConfig`.
@@ -66,7 +70,7 @@ def train(config: TrainConfig) -> Run:
     Raises:
         FileNotFoundError: if the dataset is not there.
         FileExistsError: if the run folder holds a run of another configuration or on other images.
-        ValueError: if the device is not at hand.
+        ValueError: if the device is not at hand, or fewer than two training images are.
         FloatingPointError: if the loss stops being a number.
 
     Example:
@@ -80,7 +84,11 @@ def train(config: TrainConfig) -> Run:
     device = resolve_device(config.device)
     trainset = load_dataset(config.dataset, "train", root=config.data_root)
     testset = load_dataset(config.dataset, "test", root=config.data_root)
-    run = open_run(config, trainset.fingerprint)
+    if len(trainset) < 2:
+        raise ValueError(
+            f"{trainset.name} has {len(trainset)} training image; at least 2 are needed"
+        )
+    run = open_run(config, train_split=trainset.fingerprint, test_split=testset.fingerprint)
     if run.finished:
         return run
     images = TrainingImages.read(trainset, config.size, device)
@@ -104,20 +112,7 @@ def train(config: TrainConfig) -> Run:
             saved = time.monotonic()
 
     state.save(run)
-    backbone = _calibrated(state.average.module, config, images)
-    card = _card(config, backbone, images, trainset)
-    save_weights(backbone, run.weights, card)
-    run.write_test_maps(
-        {
-            sample.name: probability_map(
-                backbone, sample.image, config.size, mean=images.mean, std=images.std
-            )
-            for sample in progress(testset, "mapping test images", unit="image")
-        }
-    )
-    tested = {"test_split": testset.fingerprint, "test": _figures(run, testset)}
-    write_json(run.folder / "record.json", card | tested)
-    run.checkpoint.unlink()
+    _finish(config, run, state.average.module, images, testset)
     return run
 
 
@@ -128,6 +123,7 @@ class TrainingImages:
     Attributes:
         gray: (N, 1, S, S) uint8.
         mask: (N, 1, S, S) bool.
+        split: fingerprint of the training split.
         bank: the set's targets, for copy-paste.
         mean: mean over images of the mean gray value, in [0, 1].
         std: mean over images of the gray values' standard deviation, in [0, 1].
@@ -135,6 +131,7 @@ class TrainingImages:
 
     gray: Tensor
     mask: Tensor
+    split: str
     bank: TargetBank
     mean: float
     std: float
@@ -160,7 +157,7 @@ class TrainingImages:
         grays, masks = torch.from_numpy(gray), torch.from_numpy(mask)
         bank = cut_targets(grays.float() / 255, masks)
         bank = TargetBank(bank.contrast.to(device), bank.mask.to(device))
-        return cls(grays.to(device), masks.to(device), bank, mean, std)
+        return cls(grays.to(device), masks.to(device), dataset.fingerprint, bank, mean, std)
 
 
 @dataclass
@@ -177,9 +174,10 @@ class TrainState:
     def start(cls, config: TrainConfig, device: torch.device, *, steps: int) -> "TrainState":
         """The state before the first of ``steps`` steps."""
         torch.manual_seed(config.seed)
-        model = config.backbone
-        if isinstance(model, str):
-            model = create_backbone(model)
+        if isinstance(config.backbone, str):
+            model = create_backbone(config.backbone)
+        else:
+            model = copy.deepcopy(config.backbone)
         if config.initial_weights is None:
             start_at_prior(model)
         else:
@@ -202,7 +200,12 @@ class TrainState:
     def resume(self, run: Run) -> None:
         """Continue from the run's checkpoint, if there is one."""
         if run.checkpoint.is_file():
-            states = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
+            try:
+                states = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
+            except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+                raise ValueError(
+                    f"{run.checkpoint} is damaged; remove it to train this run afresh"
+                ) from error
             self.history = states.pop("history")
             for name, state in states.items():
                 getattr(self, name).load_state_dict(state)
@@ -223,8 +226,7 @@ def start_at_prior(backbone: nn.Module) -> None:
         backbone: its output layers are the convolutions that its method ``output_layers`` returns,
             or else the last one with a single output channel.
 
-    Raises:
-        ValueError: if no output layer with a bias is found.
+    A network without such a layer, or whose layer has no bias, is left as it is, with a warning.
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1)
@@ -232,14 +234,18 @@ def start_at_prior(backbone: nn.Module) -> None:
         >>> round(network.bias.sigmoid().item(), 3)
         0.01
     """
-    for layer in _output_layers(backbone):
-        if layer.bias is None:
-            raise ValueError(
-                f"the output layer of {type(backbone).__name__} has no bias to hold the prior; "
-                "give it one, or name other layers in a method output_layers()"
-            )
+    layers = _output_layers(backbone)
+    if not layers or any(layer.bias is None for layer in layers):
+        warnings.warn(
+            f"{type(backbone).__name__} has no output convolution with a bias to hold the prior; "
+            "it starts at a probability of about 0.5 and may predict nothing for many epochs. Name "
+            "its output layers in a method output_layers()",
+            stacklevel=2,
+        )
+        return
+    for layer in layers:
         with torch.no_grad():
-            layer.bias.fill_(math.log(PRIOR / (1 - PRIOR)))
+            layer.bias.fill_(math.log(PRIOR / (1 - PRIOR)))  # type: ignore[union-attr]
             if layer.in_channels <= NARROW:
                 layer.weight.abs_()
 
@@ -249,11 +255,6 @@ def _output_layers(backbone: nn.Module) -> list[nn.Conv2d]:
     if named is not None:
         return list(named())
     single = [m for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.out_channels == 1]
-    if not single:
-        raise ValueError(
-            f"{type(backbone).__name__} has no convolution with one output channel; "
-            "name its output layers in a method output_layers()"
-        )
     return single[-1:]
 
 
@@ -327,23 +328,47 @@ def _normalised(model: nn.Module, gray: Tensor, images: TrainingImages) -> Tenso
     return batch.contiguous(memory_format=torch.channels_last)
 
 
-def _calibrated(backbone: nn.Module, config: TrainConfig, images: TrainingImages) -> nn.Module:
-    """The averaged network in eval mode, its batch-norm statistics measured on training images."""
+def _finish(
+    config: TrainConfig,
+    run: Run,
+    backbone: nn.Module,
+    images: TrainingImages,
+    testset: Dataset,
+) -> None:
+    """Write what is kept of the averaged network: weights, test maps and, last, the record."""
+    _calibrate(backbone, config, images)
+    card = _card(config, backbone, images)
+    save_weights(backbone, run.weights, card)
+    run.write_test_maps(
+        {
+            sample.name: probability_map(
+                backbone, sample.image, config.size, mean=images.mean, std=images.std
+            )
+            for sample in progress(testset, "mapping test images", unit="image")
+        }
+    )
+    tested = {"test_split": testset.fingerprint, "test": _figures(run, testset)}
+    write_json(run.folder / "record.json", card | tested)
+    run.checkpoint.unlink()
+
+
+def _calibrate(backbone: nn.Module, config: TrainConfig, images: TrainingImages) -> None:
+    """Measure batch-norm statistics on random training images, and switch to eval mode."""
     torch.manual_seed(config.seed)
+    order = torch.randperm(len(images.gray), generator=Generator().manual_seed(config.seed))
     starts = _batch_starts(config, images)[:CALIBRATION_BATCHES]
-    grays = (images.gray[start : start + config.batch_size].float() / 255 for start in starts)
+    chosen = (order[start : start + config.batch_size].to(images.gray.device) for start in starts)
+    grays = (images.gray[batch].float() / 255 for batch in chosen)
     update_bn((_normalised(backbone, gray, images) for gray in grays), backbone)
-    return backbone.eval()
+    backbone.eval()
 
 
-def _card(
-    config: TrainConfig, backbone: nn.Module, images: TrainingImages, trainset: Dataset
-) -> dict[str, Any]:
+def _card(config: TrainConfig, backbone: nn.Module, images: TrainingImages) -> dict[str, Any]:
     """What the weights are and how they came about."""
     device = images.gray.device
     return config.plain() | {
         "in_channels": input_channels(backbone),
-        "train_split": trainset.fingerprint,
+        "train_split": images.split,
         "mean": images.mean,
         "std": images.std,
         "protocol": "last",

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from ._files import whole_file
 from .backbones import create_backbone, fill_backbone, list_backbones, read_tensors
+
+MAX_CHANNELS = 1024
+"""More input channels than any sensor has; a card that asks for more is damaged."""
 
 
 def save_weights(backbone: nn.Module, path: str | Path, card: Mapping[str, Any]) -> Path:
@@ -88,7 +92,12 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a readable safetensors file ({error})") from error
     if "card" not in header:
         raise ValueError(f"{path} has no card; it was not written by festkit")
-    card: dict[str, Any] = json.loads(header["card"])
+    try:
+        card = json.loads(header["card"])
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the card of {path} is not readable JSON ({error})") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"the card of {path} is {type(card).__name__}, expected named values")
     return card
 
 
@@ -96,7 +105,7 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
     """A new network of the kind a card names; ``source`` names the file in an error.
 
     Raises:
-        ValueError: if it is not of the catalogue.
+        ValueError: if it is not of the catalogue, or its number of channels is not one.
     """
     name = card.get("backbone")
     if name not in list_backbones():
@@ -104,13 +113,19 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
             f"the card of {source} names no backbone of the catalogue but {name!r}; pass the "
             "network to fill, or read a whole FEST with FEST.load"
         )
-    return create_backbone(name, in_channels=card.get("in_channels", 3))
+    channels = card.get("in_channels", 3)
+    if not (isinstance(channels, int) and 1 <= channels <= MAX_CHANNELS):
+        raise ValueError(f"the card of {source} has in_channels {channels!r}, expected 1 to 1024")
+    return create_backbone(name, in_channels=channels)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:
     """Write named tensors and a card whole; the base of every weights file of the kit."""
     header = {"card": json.dumps(dict(card), allow_nan=False)}
     with whole_file(path) as part:
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        plain = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()
+        }
         part.write_bytes(save(plain, metadata=header))
     return Path(path)

@@ -745,3 +745,16 @@ def test_real_sets(name):
     assert report.faults == ()
     train = report.figures["train"]
     assert (train.gray_mean, train.gray_std) == pytest.approx(statistics, abs=1e-5)
+
+
+@pytest.mark.parametrize("colour", [(128, 0, 0), (1, 2, 3)])
+def test_masks_of_class_numbers_are_refused_instead_of_being_empty(tmp_path, colour):
+    folder = tmp_path / "classes"
+    for place, pixel in (("train/image", (90, 90, 90)), ("train/mask", colour)):
+        (folder / place).mkdir(parents=True)
+        picture = Image.new("RGB", (6, 4))
+        picture.putpixel((2, 2), pixel)
+        picture.quantize(2).save(folder / place / "a.png")
+    with pytest.raises(ValueError, match=r"mask .*a\.png has levels up to .* but none above 127"):
+        load_dataset(folder, "train")[0]
+    assert any("none above 127" in fault for fault in check_dataset(folder).faults)

@@ -8,11 +8,12 @@ from handmade import Fixed, TinyNet, make_set, scene
 
 from festkit._files import write_json
 from festkit._run import Run
+from festkit.backbones import create_backbone, read_tensors
 from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts, count
 from festkit.sensitivity import adjust_sensitivity
-from festkit.weights import load_weights, save_weights
+from festkit.weights import load_weights, read_card, save_tensors, save_weights
 
 GRAY = {"mean": 0.4, "std": 0.1}
 
@@ -253,10 +254,53 @@ class TestBadInput:
         with pytest.raises(ValueError, match="FEST needs at least one size"):
             FEST({})
 
-    @pytest.mark.parametrize(("size", "fit"), [(0, 16), (-5, 16), (100, 112), (256.5, None)])
+    @pytest.mark.parametrize(("size", "fit"), [(0, 16), (-5, 16), (100, 112)])
     def test_a_size_off_the_divisor(self, size, fit):
-        with pytest.raises(ValueError, match=rf"not a positive multiple of 16.*{fit or ''}"):
+        with pytest.raises(ValueError, match=rf"not a positive multiple of 16.*{fit}"):
             FEST({size: "ACM"})
+
+    @pytest.mark.parametrize("size", [256.5, "256"])
+    def test_a_size_that_is_no_whole_number(self, size):
+        with pytest.raises(ValueError, match="expected a whole number of px"):
+            FEST({size: "ACM"})
+
+    def test_one_network_for_two_sizes(self):
+        network = create_backbone("ACM")
+        with pytest.raises(ValueError, match="every size needs a network of its own"):
+            FEST({16: network, 32: network})
+
+    @pytest.mark.parametrize(
+        ("statistics", "message"),
+        [({"mean": 111.0}, "mean is 111.0.*divide by 255"), ({"std": 0.0}, "std is 0.0.*above 0")],
+    )
+    def test_statistics_out_of_range(self, statistics, message):
+        with pytest.raises(ValueError, match=message):
+            FEST({16: "ACM"}, **statistics)
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda card: card.pop("networks"),
+            lambda card: card.pop("th1"),
+            lambda card: card.update(networks=[7]),
+            lambda card: card["networks"][0].pop("size"),
+            lambda card: card["networks"].append({"size": 32, "backbone": "ACM"}),
+        ],
+    )
+    def test_a_damaged_card_is_named(self, tmp_path, damage):
+        path = FEST({16: "ACM"}).save(tmp_path / "fest.safetensors")
+        card, tensors = read_card(path), read_tensors(path)
+        damage(card)
+        save_tensors(tensors, path, card)
+        with pytest.raises(ValueError, match=r"fest\.safetensors"):
+            FEST.load(path)
+
+    def test_tensors_of_no_network(self, tmp_path):
+        path = FEST({16: "ACM"}).save(tmp_path / "fest.safetensors")
+        tensors = {**read_tensors(path), "99.weight": torch.zeros(1)}
+        save_tensors(tensors, path, read_card(path))
+        with pytest.raises(ValueError, match=r"tensors of no network, such as 99\.weight"):
+            FEST.load(path)
 
     @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
     def test_thresholds_outside_the_unit_interval(self, threshold):

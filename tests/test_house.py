@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -13,7 +14,8 @@ import pytest
 import festkit
 
 HOUSE = Path(festkit.__file__).parent
-NOTEBOOKS = sorted((HOUSE.parent / "notebooks").rglob("*.ipynb"))
+ROOT = HOUSE.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 # A room imports only rooms above it. A folder is one room.
 ROOMS = [
@@ -194,3 +196,17 @@ def test_notebooks_hold_no_outputs(path):
     for cell in code:
         assert cell["outputs"] == []
         assert cell["execution_count"] is None
+
+
+def test_every_link_of_the_pages_leads_somewhere():
+    pages = [ROOT / "README.md", ROOT / "data" / "README.md"]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+    assert links
+    assert [
+        f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()
+    ] == []

@@ -131,49 +131,84 @@ def config(tmp_path):
     return TrainConfig("NUAA-SIRST", size=256, out=str(tmp_path / "run"))
 
 
+def opened(config, train=DATA, test=DATA):
+    return open_run(config, train_split=train, test_split=test)
+
+
+def with_checkpoint(config):
+    """A run that has done some work, so that its folder is taken."""
+    run = opened(config)
+    run.checkpoint.write_bytes(b"weights")
+    return run
+
+
 class TestOpenRun:
     def test_a_new_folder_holds_its_configuration(self, config):
-        run = open_run(config, DATA)
+        run = opened(config)
         written = json.loads((run.folder / "config.json").read_text())
-        assert written == config.plain() | {"train_split": DATA}
+        assert written == config.plain() | {"train_split": DATA, "test_split": DATA}
         assert not run.finished
 
     def test_the_same_configuration_opens_it_again(self, config):
         same = dataclasses.replace(config, data_root="/elsewhere", backbone="acm")
-        assert open_run(config, DATA) == open_run(same, DATA)
+        assert with_checkpoint(config) == opened(same)
 
     def test_another_configuration_names_every_change(self, config):
-        open_run(config, DATA)
+        with_checkpoint(config)
         other = dataclasses.replace(config, loss="BCE", seed=1)
         with pytest.raises(
             FileExistsError,
             match=r"run already holds another run \(loss 'EEDM' -> 'BCE'; seed 0 -> 1\); "
-            "choose another run folder or remove this one",
+            r"choose another run folder \(out\) or remove this one",
         ):
-            open_run(other, DATA)
+            opened(other)
 
-    def test_another_training_set_is_another_run(self, config):
-        open_run(config, DATA)
-        with pytest.raises(FileExistsError, match=r"\(train_split '0123456789ab' -> 'ba98'\)"):
-            open_run(config, "ba98")
+    def test_nothing_is_lost_where_nothing_was_trained(self, config):
+        opened(config)
+        other = dataclasses.replace(config, loss="BCE")
+        run = opened(other)
+        assert json.loads((run.folder / "config.json").read_text())["loss"] == "BCE"
+
+    @pytest.mark.parametrize("split", ["train", "test"])
+    def test_other_images_are_another_run(self, config, split):
+        with_checkpoint(config)
+        with pytest.raises(FileExistsError, match=rf"\({split}_split '0123456789ab' -> 'ba98'\)"):
+            opened(config, **{split: "ba98"})
+
+    def test_other_initial_weights_are_another_run(self, config, tmp_path):
+        weights = tmp_path / "start.safetensors"
+        weights.write_bytes(b"one")
+        config = dataclasses.replace(config, initial_weights=str(weights))
+        with_checkpoint(config)
+        moved = weights.rename(tmp_path / "moved.safetensors")
+        opened(dataclasses.replace(config, initial_weights=str(moved)))
+        moved.write_bytes(b"two")
+        with pytest.raises(FileExistsError, match="initial_weights 'sha256 "):
+            opened(dataclasses.replace(config, initial_weights=str(moved)))
+
+    def test_a_moved_dataset_is_the_same_run(self, config):
+        with_checkpoint(dataclasses.replace(config, dataset="/here/scenes"))
+        opened(dataclasses.replace(config, dataset="/there/scenes"))
 
     def test_a_folder_with_other_files(self, config):
         config.folder.mkdir()
         (config.folder / "thesis.tex").write_text("mine")
         with pytest.raises(FileExistsError, match="run holds other files; choose another run fol"):
-            open_run(config, DATA)
+            opened(config)
         assert [path.name for path in config.folder.iterdir()] == ["thesis.tex"]
 
-    def test_hidden_files_do_not_matter(self, config):
+    def test_what_a_killed_run_left_half_written_is_removed(self, config):
         config.folder.mkdir()
         (config.folder / ".config.json.17.part").write_text("{")
-        assert not open_run(config, DATA).finished
+        (config.folder / ".DS_Store").write_text("")
+        assert not opened(config).finished
+        assert sorted(p.name for p in config.folder.iterdir()) == [".DS_Store", "config.json"]
 
     def test_a_damaged_configuration_is_named(self, config):
-        open_run(config, DATA)
+        opened(config)
         (config.folder / "config.json").write_text("{")
         with pytest.raises(ValueError, match=r"config\.json is not readable JSON"):
-            open_run(config, DATA)
+            opened(config)
 
 
 class TestRun:

@@ -6,6 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,9 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from festkit import training
-from festkit._run import Run, TrainConfig
+from festkit._run import Run, TrainConfig, open_run
 from festkit.backbones import create_backbone
-from festkit.data import Dataset
+from festkit.data import Dataset, load_dataset
 from festkit.fusion import probability_map
 from festkit.metrics import evaluate
 from festkit.training import start_at_prior, train
@@ -90,13 +91,12 @@ class TestPrior:
             network.side.bias.item() == network.head.bias.item() == pytest.approx(-4.595, abs=0.01)
         )
 
-    def test_an_output_layer_without_bias_is_refused(self):
-        with pytest.raises(ValueError, match=r"output layer of Conv2d has no bias.*output_layers"):
-            start_at_prior(nn.Conv2d(3, 1, 1, bias=False))
-
-    def test_a_network_without_output_layer_is_refused(self):
-        with pytest.raises(ValueError, match="Linear has no convolution with one output channel"):
-            start_at_prior(nn.Linear(2, 1))
+    @pytest.mark.parametrize("network", [nn.Conv2d(3, 1, 1, bias=False), nn.Linear(2, 1)])
+    def test_a_network_that_cannot_hold_the_prior_stays_as_it_is(self, network):
+        before = [p.clone() for p in network.parameters()]
+        with pytest.warns(UserWarning, match=r"no output convolution with a bias.*output_layers"):
+            start_at_prior(network)
+        assert all(map(torch.equal, before, network.parameters()))
 
 
 class TestLearning:
@@ -218,9 +218,55 @@ class TestBatches:
         train(config(folder, tmp_path / "run", epochs=1))
         assert seen == sizes
 
-    def test_a_set_of_one_image_trains_where_the_network_allows_it(self, tmp_path):
+    def test_a_set_of_one_image_is_refused(self, tmp_path):
         folder = make_set(tmp_path / "set", train=1, test=1)
-        assert train(config(folder, tmp_path / "run", epochs=1)).finished
+        with pytest.raises(ValueError, match="set has 1 training image; at least 2 are needed"):
+            train(config(folder, tmp_path / "run", epochs=1))
+        assert not (tmp_path / "run").exists()
+
+    def test_a_network_passed_as_such_is_copied(self, folder, tmp_path):
+        network = TinyNet()
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        runs = [train(config(folder, tmp_path / name, backbone=network, epochs=1)) for name in "ab"]
+        assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+        assert runs[0].weights.read_bytes() == runs[1].weights.read_bytes()
+
+    def test_batch_norm_is_calibrated_on_a_random_sample(self, folder, tmp_path, monkeypatch):
+        chosen = []
+        real = training._normalised
+
+        def spy(model, gray, images):
+            if not torch.is_grad_enabled():
+                chosen.append(gray)
+            return real(model, gray, images)
+
+        monkeypatch.setattr(training, "_normalised", spy)
+        monkeypatch.setattr(training, "CALIBRATION_BATCHES", 1)
+        train(config(folder, tmp_path / "run", epochs=1, batch_size=2))
+        images = training.TrainingImages.read(
+            load_dataset(folder, "train"), chosen[0].shape[-1], torch.device("cpu")
+        )
+        first = images.gray[:2].float() / 255
+        assert len(chosen) == 1
+        assert not torch.equal(chosen[0], first)
+
+    def test_a_damaged_checkpoint_is_named(self, folder, tmp_path):
+        cfg = config(folder, tmp_path / "run", epochs=1)
+        (tmp_path / "run").mkdir()
+        open_run(
+            cfg,
+            train_split=load_dataset(folder, "train").fingerprint,
+            test_split=load_dataset(folder, "test").fingerprint,
+        ).checkpoint.write_bytes(b"not a checkpoint")
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):
+            train(cfg)
+
+    def test_constant_images_are_refused(self, tmp_path):
+        folder = make_set(tmp_path / "set")
+        for path in (folder / "images").iterdir():
+            cv2.imwrite(str(path), np.full((48, 64), 90, np.uint8))
+        with pytest.raises(ValueError, match="every training image of set is of one gray level"):
+            train(config(folder, tmp_path / "run", epochs=1))
 
     def test_the_rate_rises_then_falls_along_a_cosine(self):
         rates = [training._rate(step, 4, 12) for step in range(13)]

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from handmade import TinyNet
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
+from torch import nn
 
 from festkit.backbones import create_backbone
 from festkit.fest import FEST
@@ -158,3 +160,26 @@ save_weights(nn.Conv2d(1, 1, 1), sys.argv[1], {})
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ([1], "card of .* is list, expected named values"),
+        ({"backbone": "ACM", "in_channels": 10**11}, "in_channels 100000000000, expected 1 to"),
+        ({"backbone": "ACM", "in_channels": "3"}, "in_channels '3', expected 1 to 1024"),
+    ],
+)
+def test_a_card_of_nonsense(acm, tmp_path, card, message):
+    path = tmp_path / "acm.safetensors"
+    path.write_bytes(save(acm.state_dict(), metadata={"card": json.dumps(card)}))
+    with pytest.raises(ValueError, match=message):
+        load_weights(path)
+
+
+def test_tied_weights_are_kept_twice(tmp_path):
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    network[1].weight = network[0].weight
+    path = save_weights(network, tmp_path / "tied.safetensors", {"backbone": "Sequential"})
+    other = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    assert torch.equal(load_weights(path, other)[1].weight, network[1].weight)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..components import POINT_AREA, SPOT_AREA
 from .fields import Field
 from .sensor import Frame
 
@@ -40,7 +41,7 @@ def kind_of(area: int) -> str:
         >>> kind_of(9), kind_of(10), kind_of(82)
         ('point', 'spot', 'extended')
     """
-    return "point" if area <= 9 else "spot" if area <= 81 else "extended"
+    return "point" if area <= POINT_AREA else "spot" if area <= SPOT_AREA else "extended"
 
 
 def local_scr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
