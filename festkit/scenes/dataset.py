@@ -13,7 +13,7 @@ from .._progress import progress
 from .presets import PRESETS
 from .scene import Scene, check_size, make_scene
 
-GENERATOR = 1
+GENERATOR = 2
 PER_SPLIT = 1_000_000
 
 

@@ -27,7 +27,7 @@ def _glow(rng: np.random.Generator, shape: Shape, *, lowest: float) -> Field:
     y, x = rng.uniform(-0.2, lowest) * shape[0], rng.uniform(-0.2, 1.2) * shape[1]
     distance = np.hypot(rows - y, columns - x)
     halo = (1 + (distance / (rng.uniform(0.08, 0.35) * side)) ** 2) ** -rng.uniform(0.8, 1.8)
-    core = rng.uniform(0.015, 0.06) * side
+    core = rng.uniform(0.04, 0.09) * side  # beyond the size of any target
     source = np.exp(-((distance / core) ** 2)) * (rng.random() < 0.7)
     ring = np.exp(-(((distance - 2.2 * core) / (0.4 * core)) ** 2)) * (rng.random() < 0.2)
     return (rng.uniform(0.15, 0.6) * halo + 2 * source + 0.05 * ring).astype(np.float32)
