@@ -9,24 +9,15 @@ from typing import Any
 
 import nbformat
 import papermill
-from jupyter_client.manager import AsyncKernelManager
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
-from traitlets import default
+from traitlets.config import Config
 
 from ._files import write_text
 from ._names import find_name
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-
-
-class LocalKernelManager(AsyncKernelManager):
-    """Kernels that listen on files of this user instead of network ports, where there are such."""
-
-    @default("transport")
-    def _local_transport(self) -> str:
-        return "tcp" if sys.platform == "win32" else "ipc"
 
 
 def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str | Path) -> Path:
@@ -65,7 +56,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
             raise ValueError(f"{source.name} has no parameter {name!r}; it has {', '.join(known)}")
     out.mkdir(parents=True, exist_ok=True)
     failed = out / f"{source.stem}.failed.ipynb"
-    with tempfile.TemporaryDirectory(prefix=".run.", dir=out) as folder:
+    with tempfile.TemporaryDirectory(prefix="festkit-") as folder:  # short: sockets need that
         part = Path(folder) / source.name
         try:
             papermill.execute_notebook(
@@ -73,7 +64,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
                 str(part),
                 dict(parameters),
                 progress_bar=False,
-                kernel_manager_class=LocalKernelManager,
+                config=_local_kernel(folder),
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
             )
@@ -89,6 +80,13 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
     write_text(out / source.name, nbformat.writes(executed))
     failed.unlink(missing_ok=True)
     return out / source.name
+
+
+def _local_kernel(folder: str) -> Config:
+    """Kernels that listen on files of their own instead of network ports, where there are such."""
+    if sys.platform == "win32":
+        return Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
 
 
 def find_notebook(notebook: str | Path) -> Path:

@@ -1,5 +1,6 @@
 import io
 import os
+import subprocess
 import sys
 
 import nbformat
@@ -158,3 +159,15 @@ class TestOwnNotebooks:
         tags = [tag for cell in book.cells for tag in cell.metadata.get("tags", [])]
         assert tags.count("parameters") == 1
         assert book.metadata.kernelspec.name == "python3"
+
+
+def test_notebooks_run_side_by_side(tmp_path):
+    """Kernels share nothing, not even what they find where their process was started."""
+    book = notebook(tmp_path, "print(epochs)")
+    code = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, book, tmp_path / str(k)], cwd=tmp_path)
+        for k in range(3)
+    ]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
+    assert entries(tmp_path) == ["0", "1", "2", "book.ipynb"]
