@@ -9,7 +9,7 @@ import torch
 from skimage.measure import label, regionprops
 from torch.nn import functional as F
 
-from festkit.backbones import create_backbone
+from festkit.backbones import create_backbone, list_backbones
 from festkit.components import find_components
 from festkit.fusion import resize_map
 from festkit.losses import edge_map, eedm_loss
@@ -71,14 +71,14 @@ def cases(device: torch.device) -> Iterator[Case]:
         lambda: resize_map(prob[:384, :384], 512),
         lambda: cv2.resize(prob[:384, :384], (512, 512), interpolation=cv2.INTER_LINEAR),
     )
-    network = create_backbone("ACM").to(device).eval()
-    image = torch.rand(1, 3, 512, 512, generator=generator).to(device)
-    yield Case(
-        "ACM forward, one image of 512², channels_last",
-        "the same, contiguous",
-        _forward(network, image, torch.channels_last),
-        _forward(create_backbone("ACM").to(device).eval(), image, torch.contiguous_format),
-    )
+    image = torch.rand(1, 3, 256, 256, generator=generator).to(device)
+    for name in list_backbones():
+        yield Case(
+            f"{name} forward, one image of 256², channels last",
+            "the same, contiguous",
+            _forward(create_backbone(name).to(device).eval(), image, torch.channels_last),
+            _forward(create_backbone(name).to(device).eval(), image, torch.contiguous_format),
+        )
 
 
 def _forward(network: torch.nn.Module, image: torch.Tensor, layout: torch.memory_format) -> Call:

@@ -31,7 +31,7 @@ _PUBLIC = {
     "metrics": ["Counts", "count", "evaluate"],
     "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
-    "weights": ["load_weights", "save_weights"],
+    "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "jobs": ["run_notebook"],

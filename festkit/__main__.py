@@ -109,13 +109,26 @@ def data_synth(
 
 
 def backbones() -> None:
-    """List the backbones: parameters, divisor of the input size, paper."""
+    """List the backbones: parameters, multiply-accumulate operations, size divisor, paper.
+
+    Published parameters are more where some of them reach no output; so are, in brackets, published
+    operations.
+    """
     from .backbones import backbone_card, list_backbones
 
+    head = ("backbone", "parameters", "published", "GMAC 256²", "GMAC 512²", "n ×", "deep sup.")
+    print("{:10} {:>12} {:>12} {:>16} {:>16} {:>4} {:>10}  paper".format(*head))
     for name in list_backbones():
         card = backbone_card(name)
+        published = "–" if card.published_parameters is None else f"{card.published_parameters:,}"
+        operations = [f"{macs / 1e9:.3f}" for macs in (card.macs_256, card.macs_512)]
+        if card.published_macs is not None:
+            pairs = zip(operations, card.published_macs, strict=True)
+            operations = [f"{own} ({macs / 1e9:.3f})" for own, macs in pairs]
         print(
-            f"{name:10} {card.parameters:>12,} parameters  sizes: n × {card.divisor}  {card.paper}"
+            f"{name:10} {card.parameters:>12,} {published:>12} {operations[0]:>16} "
+            f"{operations[1]:>16} {card.divisor:>4} {'yes' if card.deep_supervision else 'no':>10}"
+            f"  {card.paper}"
         )
 
 

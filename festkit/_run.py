@@ -16,7 +16,7 @@ from torch import nn
 from ._devices import Precision
 from ._files import read_json, whole_file, write_json, write_text
 from ._names import find_name
-from .backbones import backbone_card, backbone_name
+from .backbones import backbone_card, backbone_name, check_options
 from .losses import LOSSES, create_loss
 
 MAP_LEVELS = 65535
@@ -32,6 +32,8 @@ class TrainConfig:
         size: side of the square network input [px]; a multiple of the backbone's divisor.
         backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W);
             a network that does not take 3 channels says so in an attribute ``in_channels``.
+        backbone_options: options of a catalogue's backbone, such as ``{"base": True}`` of MLCL-Net;
+            with ``{"deep_supervision": True}`` the loss is the mean over all outputs.
         loss: BCE, SoftIoU, Dice, EE, DM or EEDM.
         loss_options: options of the loss, such as ``{"edge_weight": 4, "keep_ratio": 0.5}``.
         epochs: passes over the training images.
@@ -59,6 +61,7 @@ class TrainConfig:
     dataset: str
     size: int
     backbone: str | nn.Module = "ACM"
+    backbone_options: Mapping[str, bool | float] = field(default_factory=dict)
     loss: str = "EEDM"
     loss_options: Mapping[str, float] = field(default_factory=dict)
     epochs: int = 80
@@ -88,13 +91,16 @@ class TrainConfig:
             raise ValueError(f"precision is {self.precision!r}, expected auto, fp32 or bf16")
         create_loss(self.loss, **self.loss_options)
         check_size(self.size, self.backbone)
+        check_options(self.backbone, self.backbone_options)
 
     @property
     def folder(self) -> Path:
         """The run folder."""
         if self.out is not None:
             return Path(self.out)
-        parts = [Path(self.dataset).name, backbone_name(self.backbone), str(self.size), self.loss]
+        options = [f"{name}={value}" for name, value in self.backbone_options.items()]
+        network = [backbone_name(self.backbone), *options]
+        parts = [Path(self.dataset).name, *network, str(self.size), self.loss]
         return Path("runs") / "-".join([*parts, f"seed{self.seed}"]).lower()
 
     def plain(self) -> dict[str, Any]:
@@ -111,6 +117,7 @@ class TrainConfig:
         names = {
             "backbone": backbone_name(self.backbone),
             "loss": find_name("loss", self.loss, LOSSES),
+            "backbone_options": dict(self.backbone_options),
             "loss_options": dict(self.loss_options),
             "dataset": Path(self.dataset).name,
         }
@@ -223,8 +230,9 @@ def check_size(size: int, backbone: str | nn.Module) -> None:
     divisor = int(getattr(known, "divisor", 1))
     if not isinstance(size, int):
         raise ValueError(f"size is {size!r}, expected a whole number of px")
-    if size < 1 or size % divisor:
-        fit = max(-(-size // divisor), 1) * divisor
+    smallest = int(getattr(known, "smallest", divisor))
+    if size < smallest or size % divisor:
+        fit = -(-max(size, smallest) // divisor) * divisor
         raise ValueError(
             f"size {size} px is not a positive multiple of {divisor}, which "
             f"{backbone_name(backbone)} needs; the next size that fits is {fit}"

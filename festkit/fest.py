@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from ._progress import progress
 from ._run import Run, TrainConfig, check_size
-from .backbones import backbone_name, create_backbone, fill_backbone, read_tensors
+from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
 from .data import Dataset
 from .fusion import fuse, input_channels, probability_map
 from .metrics import Counts, count
@@ -67,10 +68,7 @@ class FEST:
         check_threshold("th1", th1)
         if th2 is not None:
             check_threshold("th2", th2)
-        self.backbones = {
-            size: (create_backbone(net) if isinstance(net, str) else net).eval()
-            for size, net in backbones.items()
-        }
+        self.backbones = {size: _ready(net) for size, net in backbones.items()}
         if len({id(net) for net in self.backbones.values()}) < len(self.backbones):
             raise ValueError("every size needs a network of its own, one came for several sizes")
         for size, net in self.backbones.items():
@@ -212,7 +210,12 @@ class FEST:
             for name, tensor in net.state_dict().items()
         }
         networks = [
-            {"size": size, "backbone": backbone_name(net), "in_channels": input_channels(net)}
+            {
+                "size": size,
+                "backbone": backbone_name(net),
+                "in_channels": input_channels(net),
+                "backbone_options": backbone_options(net),
+            }
             for size, net in self.backbones.items()
         ]
         card = {"kind": "FEST", "networks": networks}
@@ -252,6 +255,13 @@ class FEST:
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         return cls(nets, **settings)
+
+
+def _ready(backbone: str | nn.Module) -> nn.Module:
+    """A network in eval mode and in the faster memory layout, channels last."""
+    network = create_backbone(backbone) if isinstance(backbone, str) else backbone
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval()
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:

@@ -145,6 +145,7 @@ def probability_map(
     pixels = torch.from_numpy(resize_image(image, size)).to(device)
     gray = pixels[None, None].float() / 255
     batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))
+    batch = batch.contiguous(memory_format=torch.channels_last)
     prob = backbone(batch).float().sigmoid()[0, 0].cpu().numpy()
     return resize_map(prob, (image.shape[0], image.shape[1]))
 

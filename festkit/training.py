@@ -30,7 +30,7 @@ from ._files import whole_file, write_json
 from ._progress import progress
 from ._run import Run, TrainConfig, open_run
 from .augment import TargetBank, augment, cut_targets
-from .backbones import backbone_name, create_backbone
+from .backbones import backbone_name, backbone_options, create_backbone
 from .components import above
 from .data import Dataset, load_dataset
 from .fusion import input_channels, network_input, probability_map, resize_image, resize_map
@@ -175,7 +175,7 @@ class TrainState:
         """The state before the first of ``steps`` steps."""
         torch.manual_seed(config.seed)
         if isinstance(config.backbone, str):
-            model = create_backbone(config.backbone)
+            model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
         else:
             model = copy.deepcopy(config.backbone)
         if config.initial_weights is None:
@@ -299,16 +299,17 @@ def _train_epoch(
             images.gray[chosen].float() / 255, images.mask[chosen], images.bank, generator
         )
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            logits = state.model(_normalised(state.model, gray, images))
-        loss = loss_of(logits, mask)
+            outputs = state.model(_normalised(state.model, gray, images))
+        outputs = outputs if isinstance(outputs, list) else [outputs]  # main first
+        loss = torch.stack([loss_of(logits, mask) for logits in outputs]).mean()
         state.optimizer.zero_grad()
         loss.backward()
         state.optimizer.step()
         state.schedule.step()
         state.average.update_parameters(state.model)
         total += loss.detach()
-        intersection += ((logits > 0) & mask).sum()
-        union += ((logits > 0) | mask).sum()
+        intersection += ((outputs[0] > 0) & mask).sum()
+        union += ((outputs[0] > 0) | mask).sum()
     mean_loss = total.item() / len(starts)
     if not math.isfinite(mean_loss):
         raise FloatingPointError(
@@ -368,6 +369,7 @@ def _card(config: TrainConfig, backbone: nn.Module, images: TrainingImages) -> d
     device = images.gray.device
     return config.plain() | {
         "in_channels": input_channels(backbone),
+        "backbone_options": backbone_options(backbone),
         "train_split": images.split,
         "mean": images.mean,
         "std": images.std,

@@ -1,11 +1,12 @@
-"""Trained weights as safetensors files, each with its card in the file's header.
+"""Trained weights as safetensors files, each with its card in the file's header; published weights.
 
 The card says what the weights are: network, data, size, loss, seed, figures. Files are never
 unpickled, and they appear under their name only when they are whole.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ._checkpoints import plain_tensors, read_checkpoint
 from ._files import whole_file
-from .backbones import create_backbone, fill_backbone, list_backbones, read_tensors
+from .backbones import (
+    backbone_name,
+    create_backbone,
+    fill_backbone,
+    list_backbones,
+    read_tensors,
+)
+from .backbones._published import ROWS, Row, rename
+from .fusion import input_channels
 
 MAX_CHANNELS = 1024
 """More input channels than any sensor has; a card that asks for more is damaged."""
@@ -76,6 +86,137 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
     return backbone.eval()
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A published network's weights in a backbone of the catalogue.
+
+    Attributes:
+        backbone: the filled network, in eval mode.
+        unused: published tensors without effect: no path of the network reaches them, or they
+            belong to side outputs that this network does not have.
+        unexpected: names that the published network does not have.
+        adapted: our tensors that were fitted to another number of input channels, exactly.
+
+    Example:
+        >>> state = create_backbone("ACM").state_dict()
+        >>> import_state_dict(state | {"total_ops": state["head.4.bias"]}, "ACM").unexpected
+        ('total_ops',)
+    """
+
+    backbone: nn.Module
+    unused: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    adapted: tuple[str, ...]
+
+
+def import_state_dict(
+    path_or_mapping: str | Path | Mapping[str, Any], backbone: str | nn.Module
+) -> Imported:
+    """Bring published weights into a backbone, name by name.
+
+    Files are read without running anything in them. ``state_dict`` and the like are unwrapped,
+    prefixes such as ``module.`` dropped. Weights for one input channel serve a network for three
+    and the other way round where that gives exactly the same outputs on gray images.
+
+    Args:
+        path_or_mapping: a .pth, .pth.tar, .pt, .npz or .safetensors file, or tensors by name.
+        backbone: a name of the catalogue, which builds a network for 3 channels; or a network made
+            by :func:`create_backbone`, which is filled in place.
+
+    Returns:
+        The network, with a report by name.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is unreadable or would run code; if tensors of the network are
+            missing or of another shape; or if the file is of another form of the network.
+
+    Example:
+        >>> state = create_backbone("ACM").state_dict()
+        >>> import_state_dict({f"module.{name}": t for name, t in state.items()}, "ACM").unexpected
+        ()
+    """
+    if isinstance(path_or_mapping, Mapping):
+        source, published = "the mapping", plain_tensors(path_or_mapping, "the mapping")
+    else:
+        source, published = str(path_or_mapping), read_checkpoint(path_or_mapping)
+    network = create_backbone(backbone) if isinstance(backbone, str) else backbone
+    own = network.state_dict()
+    rows = ROWS.get(backbone_name(network), [])
+    tensors, unused, unexpected = _renamed(published, rows, own)
+    foreign = [name for name in unused if _has_place(name, rows)]
+    if foreign:
+        raise ValueError(
+            f"{source} is of another form of {backbone_name(network)}: it also holds "
+            f"{_some(foreign)}. Build the network as published (create_backbone has options, such "
+            "as base=True of MLCL-Net)"
+        )
+    missing = [
+        name for name in own if name not in tensors and not name.endswith("num_batches_tracked")
+    ]
+    if missing:
+        raise ValueError(
+            f"{source} lacks {len(missing)} of {len(own)} tensors of {backbone_name(network)}: "
+            f"{_some(missing)}; it holds {_some(published)}"
+        )
+    channels = input_channels(network)
+    fitted = {name: _fitted(name, t, own[name], channels, source) for name, t in tensors.items()}
+    adapted = tuple(name for name in tensors if tensors[name].shape != own[name].shape)
+    fill_backbone(network, {**own, **fitted}, source)
+    return Imported(network.eval(), tuple(unused), tuple(unexpected), adapted)
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join([*names[:20], *(["…"] if len(names) > 20 else [])])
+
+
+def _renamed(
+    published: Mapping[str, Tensor], rows: list[Row], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str], list[str]]:
+    """Published tensors under our names; names without effect; names nobody knows."""
+    tensors: dict[str, Tensor] = {}
+    unused, unexpected = [], []
+    for name, tensor in published.items():
+        try:
+            ours = name if name in own else rename(name, rows)
+        except KeyError:
+            unexpected.append(name)
+            continue
+        if ours is None or ours not in own:
+            unused.append(name)
+        else:
+            tensors[ours] = tensor
+    return tensors, unused, unexpected
+
+
+def _has_place(published: str, rows: list[Row]) -> bool:
+    """Whether a published tensor acts in the published network's main output."""
+    ours = rename(published, rows)
+    return ours is not None and not ours.startswith("side_heads.")
+
+
+def _fitted(name: str, tensor: Tensor, own: Tensor, channels: int, source: str) -> Tensor:
+    """A tensor for another number of equal input channels, if that changes no output."""
+    if tensor.shape == own.shape:
+        return tensor
+    if tensor.numel() == own.numel() == 1:
+        return tensor.reshape(own.shape)
+    if tensor.ndim == 4 and tensor.shape[2:] == own.shape[2:] and len(tensor) == len(own):
+        if channels == own.shape[1] == 1:
+            return tensor.float().sum(1, keepdim=True)
+        if channels == own.shape[1] and tensor.shape[1] == 1:
+            return tensor.float().expand_as(own) / channels
+    if tensor.shape == (1,) and own.shape == (channels,):
+        return tensor.expand_as(own)
+    raise ValueError(
+        f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own.shape)}. Weights "
+        "for another number of input channels fit only where that is exact; not, for instance, "
+        "from three to one where batch norm comes before the first convolution, whose shift then "
+        "meets zero padding. Build the network with in_channels as published"
+    )
+
+
 def read_card(path: str | Path) -> dict[str, Any]:
     """The card of a weights file.
 
@@ -116,7 +257,10 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
     channels = card.get("in_channels", 3)
     if not (isinstance(channels, int) and 1 <= channels <= MAX_CHANNELS):
         raise ValueError(f"the card of {source} has in_channels {channels!r}, expected 1 to 1024")
-    return create_backbone(name, in_channels=channels)
+    options = card.get("backbone_options", {})
+    if not isinstance(options, dict):
+        raise ValueError(f"the card of {source} has backbone_options {options!r}, expected names")
+    return create_backbone(name, in_channels=channels, **options)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:

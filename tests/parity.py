@@ -4,6 +4,8 @@ Tensors are filled by what they are and by their shape, whatever a module is cal
 implementations of one topology compute the same function and their figures can be compared.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,6 +33,7 @@ def noise(count: int, kind: int) -> NDArray[np.float64]:
     return x.astype(np.float64) / 2**32
 
 
+@lru_cache(maxsize=512)
 def values(shape: tuple[int, ...], kind: int) -> Tensor:
     """The float32 values of a tensor of a kind and shape."""
     u = noise(int(np.prod(shape)), kind)

@@ -1,54 +1,58 @@
 """The catalogue of backbones, the paper's "basic models": one file per network, one entry here.
 
 A backbone maps an image (N, C, H, W) to logits (N, 1, H, W) of the same size, in train and eval
-alike. Adding a network is one file and one line in ``_CATALOGUE``.
+alike. Built with ``deep_supervision=True``, some give a list of logits in training, the main ones
+first. Adding a network is one file, which ends in its ``CARD``, and one line in ``_NETWORKS``.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .._names import find_name
-from .acm import ACM
+from . import (
+    acm,
+    alcl_net,
+    alcnet,
+    alcnet_lc,
+    dna_net,
+    ggl_net,
+    mlcl_net,
+    msda_net,
+    uiu_net,
+)
+from .card import BackboneCard
 
+__all__ = [
+    "BackboneCard",
+    "backbone_card",
+    "backbone_name",
+    "backbone_options",
+    "check_options",
+    "create_backbone",
+    "fill_backbone",
+    "list_backbones",
+    "read_tensors",
+]
 
-@dataclass(frozen=True)
-class BackboneCard:
-    """What is known of a backbone before it is built.
-
-    Attributes:
-        name: the name as the FEST paper prints it.
-        build: its class; takes ``in_channels``.
-        parameters: trainable numbers with 3 input channels.
-        divisor: input height and width must be multiples of this.
-        paper: title, venue and link.
-    """
-
-    name: str
-    build: Callable[..., nn.Module]
-    parameters: int
-    divisor: int
-    paper: str
-
-
-_CATALOGUE = {
-    card.name: card
-    for card in [
-        BackboneCard(
-            name="ACM",
-            build=ACM,
-            parameters=397_971,
-            divisor=ACM.divisor,
-            paper="Dai et al., Asymmetric Contextual Modulation for Infrared Small Target "
-            "Detection, WACV 2021, https://arxiv.org/abs/2009.14530",
-        ),
-    ]
-}
+_NETWORKS = (
+    acm,
+    alcnet,
+    mlcl_net,
+    alcl_net,
+    dna_net,
+    ggl_net,
+    uiu_net,
+    msda_net,
+    alcnet_lc,
+)
+_CATALOGUE = {network.CARD.name: network.CARD for network in _NETWORKS}
 
 
 def list_backbones() -> list[str]:
@@ -75,29 +79,57 @@ def backbone_card(name: str) -> BackboneCard:
 
 
 def create_backbone(
-    name: str, *, in_channels: int = 3, weights: str | Path | None = None
+    name: str,
+    *,
+    in_channels: int = 3,
+    weights: str | Path | None = None,
+    **options: Any,
 ) -> nn.Module:
     """Build a backbone by name.
 
     Args:
         name: a name of :func:`list_backbones`; case and hyphens do not matter.
         in_channels: channels of the input; infrared gray is repeated over them.
-        weights: a ``.safetensors`` file written by festkit; None leaves PyTorch's initialisation,
-            which follows ``torch.manual_seed``.
+        weights: a ``.safetensors`` file written by festkit; None leaves the network's
+            initialisation, which follows ``torch.manual_seed``.
+        options: the network's own, such as ``deep_supervision`` of DNA-Net and UIU-Net, ``base`` of
+            MLCL-Net, ``bn_momentum`` of ACM and ALCNet.
 
     Raises:
         FileNotFoundError: if there is no such weights file.
-        ValueError: for an unknown name, or weights that are not of this network.
+        ValueError: for an unknown name or option, or weights that are not of this network.
 
     Example:
         >>> import torch
         >>> create_backbone("ACM", in_channels=1).eval()(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 1, 32, 32])
     """
-    backbone = backbone_card(name).build(in_channels=in_channels)
+    check_options(name, options)
+    backbone = backbone_card(name).build(in_channels=in_channels, **options)
+    vars(backbone)["options"] = dict(options)
     if weights is not None:
         fill_backbone(backbone, read_tensors(weights), weights)
     return backbone
+
+
+def check_options(backbone: str | nn.Module, options: Mapping[str, bool | float]) -> None:
+    """Refuse options that a backbone does not have.
+
+    Raises:
+        ValueError: naming the option and those that the backbone has.
+
+    Example:
+        >>> check_options("DNA-Net", {"deep_supervision": True})
+    """
+    name, known = backbone_name(backbone), []
+    if isinstance(backbone, str):
+        known = list(inspect.signature(backbone_card(name).build).parameters)
+        known.remove("in_channels")
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
+            )
 
 
 def backbone_name(backbone: str | nn.Module) -> str:
@@ -107,7 +139,7 @@ def backbone_name(backbone: str | nn.Module) -> str:
         ValueError: for a name that the catalogue does not know.
 
     Example:
-        >>> backbone_name("acm"), backbone_name(ACM()), backbone_name(nn.Conv2d(3, 1, 1))
+        >>> backbone_name("acm"), backbone_name(acm.ACM()), backbone_name(nn.Conv2d(3, 1, 1))
         ('ACM', 'ACM', 'Conv2d')
     """
     if isinstance(backbone, str):
@@ -129,6 +161,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a readable safetensors file ({error})") from error
+
+
+def backbone_options(backbone: nn.Module) -> dict[str, Any]:
+    """The options that :func:`create_backbone` was given, with which a network is built again."""
+    return dict(getattr(backbone, "options", {}))
 
 
 def fill_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:

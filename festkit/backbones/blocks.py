@@ -1,9 +1,11 @@
 """Parts that several backbones share, and the checks every backbone makes of its input.
 
-The asymmetric contextual modulation parts (stem, basic block, fusion, head) serve ACM and ALCNet.
-In them ``momentum`` is PyTorch's: the share of the new batch in the running statistics.
+First the checks; then the parts of ACM and ALCNet, in which ``momentum`` is PyTorch's: the share of
+the new batch in the running statistics; then those of the other networks.
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -162,3 +164,170 @@ class FCNHead(nn.Sequential):
             nn.Dropout(0.1),
             nn.Conv2d(narrow, 1, 1),
         )
+
+
+def conv_bn_relu(
+    inside: int, out: int, kernel: int = 3, *, dilation: int = 1, bias: bool = True
+) -> nn.Sequential:
+    """Convolution, batch norm, ReLU; the size stays.
+
+    Shape: (N, inside, H, W) -> (N, out, H, W).
+    """
+    padding = dilation * (kernel - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(inside, out, kernel, padding=padding, dilation=dilation, bias=bias),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+    )
+
+
+def full_stem(in_channels: int) -> nn.Sequential:
+    """Image to 16 channels at full resolution.
+
+    Shape: (N, in_channels, H, W) -> (N, 16, H, W).
+    """
+    return nn.Sequential(conv_bn_relu(in_channels, 16), conv_bn_relu(16, 16))
+
+
+class ResidualUnit(nn.Module):
+    """Two 3x3 convolutions around which the signal passes.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the body finds to its input."""
+        return (self.body(x) + x).relu()
+
+
+class DownUnit(nn.Module):
+    """Residual unit to half the size: a pooled path and a strided one, each with its own ReLU.
+
+    Shape: (N, inside, H, W) -> (N, out, H / 2, W / 2).
+    """
+
+    def __init__(self, inside: int, out: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, out, 3, padding=1),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(out, out, 3, padding=1),
+            nn.BatchNorm2d(out),
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(inside, out, 3, 2, 1), nn.BatchNorm2d(out), nn.ReLU()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the pooled and the strided path."""
+        return (self.body(x) + self.shortcut(x)).relu()
+
+
+def local_contrast_learning(channels: int) -> nn.Sequential:
+    """Local contrast learning (LCL): a pointwise look at a pixel, then at its neighbours.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 1),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(),
+    )
+
+
+class SqueezeExcitation(nn.Module):
+    """Weigh every channel by what it holds on average over the image.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Linear(channels, channels // 4, bias=False),
+            nn.ReLU(),
+            nn.Linear(channels // 4, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the channels."""
+        return x * self.gate(x.mean((2, 3)))[:, :, None, None]
+
+
+class ChannelAttention(nn.Module):
+    """Which channels matter: one small map applied to their largest and to their mean value.
+
+    Shape: (N, C, H, W) -> (N, C, 1, 1) in (0, 1).
+    """
+
+    def __init__(self, channels: int, *, reduction: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Conv2d(channels, channels // reduction, 1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(channels // reduction, channels, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight of every channel."""
+        largest, mean = x.amax((2, 3), keepdim=True), x.mean((2, 3), keepdim=True)
+        return (self.gate(largest) + self.gate(mean)).sigmoid()
+
+
+class SpatialAttention(nn.Module):
+    """Where to look: a 7x7 convolution over the largest and the mean channel.
+
+    Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, 7, padding=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight of every pixel."""
+        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        return self.conv(summary).sigmoid()
+
+
+def pixel_head(channels: int) -> nn.Sequential:
+    """Features to logits, pixel by pixel.
+
+    Shape: (N, C, H, W) -> (N, 1, H, W).
+    """
+    return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 1, 1))
+
+
+def double(x: Tensor, factor: int = 2) -> Tensor:
+    """Enlarge by bilinear interpolation with aligned corners.
+
+    Shape: (N, C, H, W) -> (N, C, factor H, factor W).
+    """
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)
+
+
+def init_kaiming(network: nn.Module) -> None:
+    """Kaiming initialisation (fan out, ReLU) of the convolutions, with zero biases.
+
+    The published code does so for most of them. Those with one output channel, the logits and the
+    attention maps, are left to PyTorch: fan out would give them weights far too large.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.out_channels > 1:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,103 @@
+"""ALCL-Net (2022): five scales, local contrast on each, deep features passed up through gates.
+
+Paper: Yu et al., Pay Attention to Local Contrast Learning Networks for Infrared Small Target
+Detection, IEEE GRSL 19, 2022.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from .blocks import (
+    DownUnit,
+    ResidualUnit,
+    check_image,
+    conv_bn_relu,
+    double,
+    full_stem,
+    init_kaiming,
+    local_contrast_learning,
+    pixel_head,
+)
+from .card import BackboneCard
+
+CHANNELS = (16, 32, 64, 128, 256)
+
+
+class GatedFusion(nn.Module):
+    """Shallow features let through of the deep ones what they confirm, and keep themselves.
+
+    Shape: deep (N, inside, H, W), shallow (N, out, 2 H, 2 W) -> (N, out, 2 H, 2 W).
+    """
+
+    def __init__(self, inside: int, out: int) -> None:
+        super().__init__()
+        self.deep = conv_bn_relu(inside, out, 1)
+        self.gate = nn.Sequential(nn.Conv2d(out, out, 1), nn.BatchNorm2d(out), nn.Sigmoid())
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Add the gated deep features to the shallow ones."""
+        return shallow + self.deep(double(deep)) * self.gate(shallow)
+
+
+class ALCLNet(nn.Module):
+    """ALCL-Net: image to target logits.
+
+    Args:
+        in_channels: channels of the input; the published weights take 3.
+
+    Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
+
+    Example:
+        >>> import torch
+        >>> ALCLNet().eval()(torch.zeros(1, 3, 32, 48)).shape
+        torch.Size([1, 1, 32, 48])
+    """
+
+    divisor = 16
+
+    def __init__(self, in_channels: int = 3) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        pairs = list(pairwise(CHANNELS))
+        first = [full_stem(in_channels), *(ResidualUnit(16) for _ in range(3))]
+        self.encoders = nn.ModuleList([nn.Sequential(*first)])
+        for inside, out in pairs:
+            self.encoders.append(
+                nn.Sequential(DownUnit(inside, out), ResidualUnit(out), ResidualUnit(out))
+            )
+        self.contrasts = nn.ModuleList(local_contrast_learning(channels) for channels in CHANNELS)
+        self.fusions = nn.ModuleList(GatedFusion(deep, shallow) for shallow, deep in pairs)
+        self.head = pixel_head(16)
+        init_kaiming(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image (N, in_channels, H, W) to logits (N, 1, H, W).
+
+        Raises:
+            ValueError: for other channels or a size off 16.
+        """
+        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        levels = []
+        x = image
+        for encoder, contrast in zip(self.encoders, self.contrasts, strict=True):
+            x = encoder(x)  # 1/1, 1/2, 1/4, 1/8, 1/16
+            levels.append(contrast(x))
+        y = levels.pop()
+        for fusion in reversed(self.fusions):
+            y = fusion(y, levels.pop())
+        return self.head(y)
+
+
+CARD = BackboneCard(
+    name="ALCL-Net",
+    build=ALCLNet,
+    parameters=5_668_145,
+    macs_256=6_673_137_664,
+    macs_512=26_692_550_656,
+    paper="Yu et al., Pay Attention to Local Contrast Learning Networks for Infrared Small "
+    "Target Detection, IEEE GRSL 19, 2022, https://doi.org/10.1109/LGRS.2022.3178984",
+    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
+    "float16 autocast",
+    published_parameters=5_668_145,
+)

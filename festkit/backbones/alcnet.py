@@ -1,0 +1,88 @@
+"""ALCNet (2021) as the field's comparisons use it: a pyramid with asymmetric modulation.
+
+Paper: Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, TGRS
+2021, arXiv 2012.08573. The network that the FEST paper and others publish results for under this
+name is not the one of that paper: it is the pyramid form of ACM, four blocks a stage, with three
+learned upsamplings and no local-contrast operator. It is rebuilt here because the published figures
+belong to it; the paper's own network is ``ALCNet-LC``.
+
+Differs from the published code: two stages of four blocks that no path reaches (92,928 parameters)
+are left out; batch norm's running statistics take 0.1 of every batch (see ``acm``).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import (
+    AsymmetricFusion,
+    FCNHead,
+    Stem,
+    check_batch,
+    check_image,
+    double_size,
+    stage,
+)
+from .card import BackboneCard
+
+
+class ALCNet(nn.Module):
+    """ALCNet: image to target logits.
+
+    Args:
+        in_channels: channels of the input; the published weights take 3.
+        bn_momentum: share of the new batch in the running statistics; the published code has 0.9.
+
+    Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
+
+    Example:
+        >>> import torch
+        >>> ALCNet().eval()(torch.zeros(1, 3, 64, 96)).shape
+        torch.Size([1, 1, 64, 96])
+    """
+
+    divisor = 16
+
+    def __init__(self, in_channels: int = 3, *, bn_momentum: float = 0.1) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        m = bn_momentum
+        self.stem = Stem(in_channels, momentum=m)
+        self.encoder1 = stage(16, 16, 4, stride=1, momentum=m)
+        self.encoder2 = stage(16, 32, 4, stride=2, momentum=m)
+        self.encoder3 = stage(32, 64, 4, stride=2, momentum=m)
+        self.up2 = double_size(64, 32)
+        self.fuse2 = AsymmetricFusion(32, momentum=m)
+        self.up1 = double_size(32, 16)
+        self.fuse1 = AsymmetricFusion(16, momentum=m)
+        self.up0 = double_size(16, 8)
+        self.head = FCNHead(8, momentum=m)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image (N, in_channels, H, W) to logits (N, 1, H, W).
+
+        Raises:
+            ValueError: for other channels, a size off 16, or a training batch of one.
+        """
+        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        check_batch(image, training=self.training)
+        e1 = self.encoder1(self.stem(image))  # 1/4
+        e2 = self.encoder2(e1)  # 1/8
+        e3 = self.encoder3(e2)  # 1/16
+        d2 = self.fuse2(self.up2(e3), e2)
+        d1 = self.fuse1(self.up1(d2), e1)
+        logits = self.head(self.up0(d1))  # 1/2
+        return F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+CARD = BackboneCard(
+    name="ALCNet",
+    build=ALCNet,
+    parameters=427_109,
+    macs_256=297_435_776,
+    macs_512=1_189_741_184,
+    paper="Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, "
+    "TGRS 2021, https://arxiv.org/abs/2012.08573",
+    recipe="Adam 5e-4, a tenth of it from epochs 200 and 300 on, 400 epochs, batch 16, crops of "
+    "256 px, soft IoU loss",
+    published_parameters=520_037,
+)

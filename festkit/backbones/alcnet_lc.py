@@ -1,0 +1,135 @@
+"""ALCNet of its own paper (2021): features that stand out from all sides at once.
+
+Paper: Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, TGRS
+2021, arXiv 2012.08573. Results published under the name ALCNet mostly belong to another network,
+see ``alcnet``; no weights in that comparison fit this one.
+
+The authors offer several ways to combine distances and do not say which one their weights used;
+this is the largest contrast over 13 and 17 px.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
+from .card import BackboneCard
+
+SHIFTS = (13, 17)
+"""Distances of the local contrast [px of the feature map]."""
+
+DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, 1))
+"""One of each pair of opposite directions, rows and columns."""
+
+
+def local_contrast(x: Tensor) -> Tensor:
+    """How far a feature stands out from both sides, in the direction where it does so least.
+
+    For each distance the smallest over four directions of the product of its differences to the two
+    features there; the largest of that over the distances. The map is taken as a torus.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+
+    Example:
+        >>> spot = torch.zeros(1, 1, 40, 40); spot[0, 0, 20, 20] = 2.0
+        >>> local_contrast(spot)[0, 0, 20, 20].item(), local_contrast(spot).sum().item()
+        (4.0, 4.0)
+    """
+    contrasts = []
+    for shift in SHIFTS:
+        products = [
+            (x.roll((shift * dy, shift * dx), (2, 3)) - x)
+            * (x.roll((-shift * dy, -shift * dx), (2, 3)) - x)
+            for dy, dx in DIRECTIONS
+        ]
+        contrasts.append(torch.stack(products).amin(0))
+    return torch.maximum(*contrasts)
+
+
+class BottomUpFusion(nn.Module):
+    """Bottom-up local attention: shallow detail says where the deep features matter.
+
+    Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.deep_norm = nn.BatchNorm2d(channels)
+        self.shallow_norm = nn.BatchNorm2d(channels)
+        self.gate = nn.Sequential(
+            nn.Conv2d(channels, channels, 1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 1),
+            nn.BatchNorm2d(channels),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Add the gated deep features to the shallow ones."""
+        deep, shallow = self.deep_norm(deep), self.shallow_norm(shallow)
+        return deep * self.gate(shallow) + shallow
+
+
+class ALCNetLC(nn.Module):
+    """ALCNet of its own paper: image to target logits.
+
+    Args:
+        in_channels: channels of the input.
+
+    Shape: image (N, in_channels, H, W), H and W multiples of 4 and at least 72 -> logits
+        (N, 1, H, W).
+
+    Example:
+        >>> ALCNetLC().eval()(torch.zeros(1, 3, 72, 80)).shape
+        torch.Size([1, 1, 72, 80])
+    """
+
+    divisor = 4
+    smallest = divisor * (max(SHIFTS) + 1)
+
+    def __init__(self, in_channels: int = 3) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.stem = nn.Sequential(
+            nn.BatchNorm2d(in_channels, affine=False), conv_bn_relu(in_channels, 16, bias=False)
+        )
+        self.encoder1 = stage(16, 16, 4, stride=1, momentum=0.1)
+        self.encoder2 = stage(16, 32, 4, stride=2, momentum=0.1)
+        self.encoder3 = stage(32, 64, 4, stride=2, momentum=0.1)
+        self.project2 = conv_bn_relu(32, 16, 1, bias=False)
+        self.project3 = conv_bn_relu(64, 16, 1, bias=False)
+        self.fuse2 = BottomUpFusion(16)
+        self.fuse1 = BottomUpFusion(16)
+        self.head = FCNHead(16, momentum=0.1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image (N, in_channels, H, W) to logits (N, 1, H, W).
+
+        Raises:
+            ValueError: for other channels, a size off 4, or a side below 72.
+        """
+        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        if min(image.shape[-2:]) < self.smallest:
+            raise ValueError(
+                f"image size {image.shape[-2]} x {image.shape[-1]} is too small for the local "
+                f"contrast of ALCNet-LC; both sides must be at least {self.smallest}"
+            )
+        e1 = self.encoder1(self.stem(image))  # 1/1
+        e2 = self.encoder2(e1)  # 1/2
+        e3 = self.encoder3(e2)  # 1/4
+        d3 = self.project3(local_contrast(e3))
+        d2 = self.fuse2(double(d3), self.project2(local_contrast(e2)))
+        d1 = self.fuse1(double(d2), local_contrast(e1))
+        return self.head(d1)
+
+
+CARD = BackboneCard(
+    name="ALCNet-LC",
+    build=ALCNetLC,
+    parameters=372_573,
+    macs_256=3_610_509_312,
+    macs_512=14_442_037_248,
+    paper="Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, "
+    "TGRS 2021, https://arxiv.org/abs/2012.08573",
+    recipe="Adagrad 0.1, weight decay 1e-4, 300 epochs, batch 2, crops of 480 px, soft IoU loss",
+)

@@ -1,0 +1,178 @@
+"""GGL-Net (2023): the image's gradient guides every stage of the encoder.
+
+Paper: Zhao et al., Gradient-Guided Learning Network for Infrared Small Target Detection, IEEE GRSL
+20, 2023, arXiv 2512.09497. In the original the gradient image is a second input; here, as in the
+FEST paper, the network computes it.
+"""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import (
+    ChannelAttention,
+    DownUnit,
+    ResidualUnit,
+    SpatialAttention,
+    SqueezeExcitation,
+    check_image,
+    conv_bn_relu,
+    double,
+    full_stem,
+    init_kaiming,
+    local_contrast_learning,
+    pixel_head,
+)
+from .card import BackboneCard
+
+CHANNELS = (16, 32, 64, 128, 256)
+
+
+def gradient_image(image: Tensor) -> Tensor:
+    """Length of the gradient by central differences, per channel, zero beyond the frame.
+
+    Computed in float32, since small differences squared vanish in half precision. Where the image
+    is flat the gradient with respect to the image is taken as zero.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+
+    Example:
+        >>> gradient_image(torch.tensor([[[[0.0, 1.0, 2.0]]]]))
+        tensor([[[[0.5000, 1.0000, 0.5000]]]])
+    """
+    exact = image if image.dtype == torch.float64 else image.float()
+    padded = F.pad(exact, (1, 1, 1, 1))
+    across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    square = across**2 + down**2
+    flat = square == 0
+    return torch.where(flat, 0.0, torch.where(flat, 1.0, square).sqrt()).to(image.dtype)
+
+
+class SqueezedUnit(nn.Module):
+    """Residual unit with squeeze and excitation between its two convolutions.
+
+    Shape: (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = _squeezed(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the body finds to its input."""
+        return (self.body(x) + x).relu()
+
+
+class GradientGuide(nn.Module):
+    """Gradient supplementary module: edges of the image enter a stage's features.
+
+    Shape: features (N, C, H, W), gradient (N, G, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, gradient_channels: int) -> None:
+        super().__init__()
+        self.edges = nn.Sequential(*_squeezed(gradient_channels, channels), nn.ReLU())
+        self.merge = _squeezed(2 * channels, channels)
+
+    def forward(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """Add what features and edges say together."""
+        return (self.merge(torch.cat([x, self.edges(gradient)], dim=1)) + x).relu()
+
+
+def _squeezed(inside: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+        SqueezeExcitation(out),
+        nn.Conv2d(out, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+    )
+
+
+class TwoWayGuidance(nn.Module):
+    """Two-way guidance fusion: deep features weigh channels, shallow ones weigh pixels.
+
+    Shape: deep (N, inside, H, W), shallow (N, out, 2 H, 2 W) -> (N, out, 2 H, 2 W).
+    """
+
+    def __init__(self, inside: int, out: int) -> None:
+        super().__init__()
+        self.deep = conv_bn_relu(inside, out, 1)
+        self.channels = ChannelAttention(out, reduction=8)
+        self.pixels = SpatialAttention()
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Let each input weigh the other and add them."""
+        deep = self.deep(double(deep))
+        return shallow * self.channels(deep) + deep * self.pixels(shallow)
+
+
+class GGLNet(nn.Module):
+    """GGL-Net: image to target logits.
+
+    Args:
+        in_channels: channels of the input; the published weights take 3.
+
+    Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
+
+    Example:
+        >>> GGLNet().eval()(torch.zeros(1, 3, 32, 48)).shape
+        torch.Size([1, 1, 32, 48])
+    """
+
+    divisor = 16
+
+    def __init__(self, in_channels: int = 3) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        pairs = list(pairwise(CHANNELS))
+        first = [full_stem(in_channels), ResidualUnit(16), SqueezedUnit(16), SqueezedUnit(16)]
+        self.encoders = nn.ModuleList([nn.Sequential(*first)])
+        for inside, out in pairs:
+            self.encoders.append(
+                nn.Sequential(DownUnit(inside, out), SqueezedUnit(out), SqueezedUnit(out))
+            )
+        self.guides = nn.ModuleList(GradientGuide(channels, in_channels) for channels in CHANNELS)
+        self.contrasts = nn.ModuleList(local_contrast_learning(channels) for channels in CHANNELS)
+        self.fusions = nn.ModuleList(TwoWayGuidance(deep, shallow) for shallow, deep in pairs)
+        self.head = pixel_head(16)
+        init_kaiming(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image (N, in_channels, H, W) to logits (N, 1, H, W).
+
+        Raises:
+            ValueError: for other channels or a size off 16.
+        """
+        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        gradient = gradient_image(image)
+        levels = []
+        x = image
+        stages = zip(self.encoders, self.guides, self.contrasts, strict=True)
+        for depth, (encoder, guide, contrast) in enumerate(stages):
+            if depth:
+                gradient = F.max_pool2d(gradient, 2)
+            x = guide(encoder(x), gradient)  # 1/1, 1/2, 1/4, 1/8, 1/16
+            levels.append(contrast(x))
+        y = levels.pop()
+        for fusion in reversed(self.fusions):
+            y = fusion(y, levels.pop())
+        return self.head(y)
+
+
+CARD = BackboneCard(
+    name="GGL-Net",
+    build=GGLNet,
+    parameters=8_988_093,
+    macs_256=9_689_496_704,
+    macs_512=38_757_430_400,
+    paper="Zhao et al., Gradient-Guided Learning Network for Infrared Small Target Detection, "
+    "IEEE GRSL 20, 2023, https://arxiv.org/abs/2512.09497",
+    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
+    "float16 autocast",
+    published_parameters=8_988_093,
+)
