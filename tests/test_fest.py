@@ -314,8 +314,8 @@ class TestBadInput:
             FEST({16: "ACM"}, rule="scale")
 
     def test_unknown_backbone(self):
-        with pytest.raises(ValueError, match=r"unknown backbone 'ACN'.*Did you mean 'ACM'"):
-            FEST({16: "ACN"})
+        with pytest.raises(ValueError, match=r"unknown backbone 'ACMM'.*Did you mean 'ACM'"):
+            FEST({16: "ACMM"})
 
     def test_th2_above_th1_warns_on_one_size_only(self):
         image = np.zeros((16, 16), np.uint8)

@@ -112,7 +112,20 @@ class TestDataCheck:
 class TestSmallCommands:
     def test_backbones(self, capsys):
         assert main(["backbones"]) == 0
-        assert "ACM             397,971 parameters  sizes: n × 16  Dai" in capsys.readouterr().out
+        rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+        assert rows["ACM"][1:7] == ["397,971", "397,971", "0.346", "1.383", "16", "no"]
+        assert rows["ALCNet"][1:7] == ["427,109", "520,037", "0.297", "1.190", "16", "no"]
+        dna_net = [
+            "4,696,837",
+            "4,696,888",
+            "13.927",
+            "(13.930)",
+            "55.708",
+            "(55.720)",
+            "16",
+            "yes",
+        ]
+        assert rows["DNA-Net"][1:9] == dna_net
 
     def test_data_synth(self, tmp_path, capsys):
         where = tmp_path / "sky"
