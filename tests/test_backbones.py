@@ -479,6 +479,10 @@ class TestOptions:
         with pytest.raises(ValueError, match=r"68 x 80 is too small .* at least 72"):
             create_backbone("ALCNet-LC")(torch.zeros(2, 3, 68, 80))
 
+    def test_msda_net_has_room_for_ten_input_channels(self):
+        with pytest.raises(ValueError, match="in_channels is 11, expected 1 to 10"):
+            create_backbone("MSDA-Net", in_channels=11)
+
     def test_a_flat_image_has_a_gradient_in_ggl_net(self):
         image = torch.zeros(1, 3, 16, 16, requires_grad=True)
         ggl_net.gradient_image(image).sum().backward()

@@ -96,6 +96,8 @@ class TestCommand:
             {"epochs": 2, "batch_size": 3, "learning_rate": 1e-4, "weight_decay": 0.0},
             {"warmup_steps": 0, "average_decay": 0.0, "initial_weights": "a b.safetensors"},
             {"precision": "bf16", "device": "cuda:1", "seed": -1},
+            {"backbone": "MLCL-Net", "backbone_options": {"base": True}},
+            {"backbone_options": {"bn_momentum": 0.9}},
         ],
     )
     def test_it_trains_the_same_configuration(self, options, monkeypatch, capsys):

@@ -38,6 +38,9 @@ HAAR = torch.tensor(
 
 HAAR_SCALE = 0.5
 
+MAX_CHANNELS = 10
+"""The wavelet's three bands per input channel share the 32 channels of the second stage."""
+
 
 class Haar(nn.Module):
     """Haar wavelet responses of every channel on its own.
@@ -192,6 +195,8 @@ class MSDANet(nn.Module):
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
+        if not 1 <= in_channels <= MAX_CHANNELS:
+            raise ValueError(f"in_channels is {in_channels}, expected 1 to {MAX_CHANNELS}")
         self.in_channels = in_channels
         unit = DirectionAwareUnit
         self.encoder1 = nn.Sequential(full_stem(in_channels), ResidualUnit(16), unit(16), unit(16))
