@@ -146,21 +146,12 @@ def adjust_sensitivity(
                 "resize every scale map to the image first (resize_map)"
             )
     strong = above(fused, th1)
-    mask = strong.copy()
-    weak = [np.empty((0, 3), np.int64)]
+    mask, centroids = strong, np.empty((0, 3), np.int64)
     targets: list[Target] = []
-    for scale in maps:
-        if th2 is None:  # only strong targets are wanted
-            break
-        found = find_components(scale, th2)
-        lone = np.flatnonzero(~found.touch(mask))
-        centres = np.column_stack([found.image, found.centroid_pixel])[lone]
-        mask[tuple(centres.T)] = True
-        weak.append(centres)
-        targets += _targets("weak", found, lone)
-    centroids = np.concatenate(weak)
+    if th2 is not None:
+        mask, centroids, targets = _add_weak(strong, maps, th2)
     return Detection(
-        mask=_like(prob, mask.reshape(prob.shape)),
+        mask=_like(prob, mask.reshape(prob.shape).copy()),
         strong=_like(prob, strong.reshape(prob.shape)),
         weak=_like(prob, centroids if prob.ndim > 2 else centroids[:, 1:]),
         th1=th1,
@@ -168,6 +159,23 @@ def adjust_sensitivity(
         _prob=fused,
         _weak_targets=tuple(targets),
     )
+
+
+def _add_weak(
+    strong: NDArray[np.bool_], maps: Sequence[NDArray[np.float32]], th2: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], list[Target]]:
+    """Inject the centroids of weak components, map after map: mask, pixels, targets."""
+    mask = strong.copy()
+    weak: list[NDArray[np.int64]] = []
+    targets: list[Target] = []
+    for prob in maps:
+        found = find_components(prob, th2)
+        lone = np.flatnonzero(~found.touch(mask))
+        centres = np.column_stack([found.image, found.centroid_pixel])[lone]
+        mask[tuple(centres.T)] = True
+        weak.append(centres)
+        targets += _targets("weak", found, lone)
+    return mask, np.concatenate(weak), targets
 
 
 def check_threshold(name: str, value: float) -> None:

@@ -92,9 +92,7 @@ def train(config: TrainConfig) -> Run:
     if run.finished:
         return run
     images = TrainingImages.read(trainset, config.size, device)
-    state = TrainState.start(
-        config, device, steps=config.epochs * len(_batch_starts(config, images))
-    )
+    state = TrainState.start(config, device, epoch_steps=len(_batch_starts(config, images)))
     state.resume(run)
 
     label = f"{backbone_name(config.backbone)} {config.size} px {config.loss}"
@@ -171,8 +169,8 @@ class TrainState:
     history: list[dict[str, float]]
 
     @classmethod
-    def start(cls, config: TrainConfig, device: torch.device, *, steps: int) -> "TrainState":
-        """The state before the first of ``steps`` steps."""
+    def start(cls, config: TrainConfig, device: torch.device, *, epoch_steps: int) -> "TrainState":
+        """The state before the first step, of so many in an epoch."""
         torch.manual_seed(config.seed)
         if isinstance(config.backbone, str):
             model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
@@ -186,6 +184,7 @@ class TrainState:
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
+        steps = config.epochs * epoch_steps
         warmup = min(config.warmup_steps, steps // 4)
         schedule = LambdaLR(optimizer, lambda step: _rate(step, warmup, steps))
         average = AveragedModel(model, multi_avg_fn=_averaging(config.average_decay))
