@@ -152,7 +152,7 @@ class TestEveryBackbone:
             assert network(one).isfinite().all()
         else:
             with pytest.raises(
-                ValueError, match=r"training batch of 1 has .* or eval\(\) for a si"
+                ValueError, match=r"training batch of 1 has .* eval\(\) for a single image"
             ):
                 network(one)
         assert network.eval()(one).isfinite().all()
@@ -478,6 +478,17 @@ class TestOptions:
     def test_alcnet_of_its_own_paper_needs_room_for_its_shifts(self):
         with pytest.raises(ValueError, match=r"68 x 80 is too small .* at least 72"):
             create_backbone("ALCNet-LC")(torch.zeros(2, 3, 68, 80))
+
+    @pytest.mark.parametrize("name", ["ACM", "ALCNet"])
+    def test_group_norm_trains_on_one_image(self, name):
+        network = create_backbone(name, group_norm=True).train()
+        one, two = small_image(name, batch=1), small_image(name)
+        network(one).square().mean().backward()
+        assert all(p.grad.isfinite().all() for p in network.parameters())
+        norms = [m for m in network.modules() if isinstance(m, nn.GroupNorm)]
+        assert len(norms) == 10
+        fused = network.fuse1(two.new_ones(2, 16, 4, 4), two.new_ones(2, 16, 4, 4))
+        assert torch.equal(fused[0], fused[1])
 
     def test_msda_net_has_room_for_ten_input_channels(self):
         with pytest.raises(ValueError, match="in_channels is 11, expected 1 to 10"):

@@ -30,6 +30,8 @@ class ACM(nn.Module):
     Args:
         in_channels: channels of the input; the published weights take 3.
         bn_momentum: share of the new batch in the running statistics (see above).
+        group_norm: group instead of batch norm in the fusions, for training on small batches; the
+            published weights have batch norm.
 
     Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
 
@@ -41,19 +43,22 @@ class ACM(nn.Module):
 
     divisor = 16
 
-    def __init__(self, in_channels: int = 3, *, bn_momentum: float = 0.1) -> None:
+    def __init__(
+        self, in_channels: int = 3, *, bn_momentum: float = 0.1, group_norm: bool = False
+    ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.group_norm = group_norm
         m = bn_momentum
         self.stem = Stem(in_channels, momentum=m)
         self.encoder1 = stage(16, 16, 3, stride=1, momentum=m)
         self.encoder2 = stage(16, 32, 3, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 3, stride=2, momentum=m)
         self.up2 = double_size(64, 32)
-        self.fuse2 = AsymmetricFusion(32, momentum=m)
+        self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
         self.decoder2 = stage(32, 32, 3, stride=1, momentum=m)
         self.up1 = double_size(32, 16)
-        self.fuse1 = AsymmetricFusion(16, momentum=m)
+        self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
         self.decoder1 = stage(16, 16, 3, stride=1, momentum=m)
         self.head = FCNHead(16, momentum=m)
 
@@ -64,7 +69,7 @@ class ACM(nn.Module):
             ValueError: for other channels, a size off 16, or a training batch of one.
         """
         check_image(image, in_channels=self.in_channels, divisor=self.divisor)
-        check_batch(image, training=self.training)
+        check_batch(image, training=self.training and not self.group_norm)
         e1 = self.encoder1(self.stem(image))  # 1/4
         e2 = self.encoder2(e1)  # 1/8
         e3 = self.encoder3(e2)  # 1/16

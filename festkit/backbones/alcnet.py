@@ -31,6 +31,8 @@ class ALCNet(nn.Module):
     Args:
         in_channels: channels of the input; the published weights take 3.
         bn_momentum: share of the new batch in the running statistics; the published code has 0.9.
+        group_norm: group instead of batch norm in the fusions, for training on small batches; the
+            published weights have batch norm.
 
     Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
 
@@ -42,18 +44,21 @@ class ALCNet(nn.Module):
 
     divisor = 16
 
-    def __init__(self, in_channels: int = 3, *, bn_momentum: float = 0.1) -> None:
+    def __init__(
+        self, in_channels: int = 3, *, bn_momentum: float = 0.1, group_norm: bool = False
+    ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.group_norm = group_norm
         m = bn_momentum
         self.stem = Stem(in_channels, momentum=m)
         self.encoder1 = stage(16, 16, 4, stride=1, momentum=m)
         self.encoder2 = stage(16, 32, 4, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 4, stride=2, momentum=m)
         self.up2 = double_size(64, 32)
-        self.fuse2 = AsymmetricFusion(32, momentum=m)
+        self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
         self.up1 = double_size(32, 16)
-        self.fuse1 = AsymmetricFusion(16, momentum=m)
+        self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
         self.up0 = double_size(16, 8)
         self.head = FCNHead(8, momentum=m)
 
@@ -64,7 +69,7 @@ class ALCNet(nn.Module):
             ValueError: for other channels, a size off 16, or a training batch of one.
         """
         check_image(image, in_channels=self.in_channels, divisor=self.divisor)
-        check_batch(image, training=self.training)
+        check_batch(image, training=self.training and not self.group_norm)
         e1 = self.encoder1(self.stem(image))  # 1/4
         e2 = self.encoder2(e1)  # 1/8
         e3 = self.encoder3(e2)  # 1/16

@@ -4,6 +4,8 @@ First the checks; then the parts of ACM and ALCNet, in which ``momentum`` is PyT
 the new batch in the running statistics; then those of the other networks.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,7 +44,8 @@ def check_batch(image: Tensor, *, training: bool) -> None:
     if training and image.shape[0] == 1:
         raise ValueError(
             "a training batch of 1 has no batch statistics after the global pool; "
-            "use batches of at least 2, or eval() for a single image"
+            "use batches of at least 2, or eval() for a single image (ACM and ALCNet also train "
+            "on one with group_norm=True)"
         )
 
 
@@ -111,17 +114,24 @@ class AsymmetricFusion(nn.Module):
     The deep features, pooled over the image, say *what* matters in the shallow ones; the shallow
     features say pixel by pixel *where* the deep ones matter.
 
+    With ``group_norm`` every image is normalised by itself (one group of all channels) instead of
+    over the batch, so that batches may be small, down to one image.
+
     Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, *, momentum: float) -> None:
+    def __init__(self, channels: int, *, momentum: float, group_norm: bool = False) -> None:
         super().__init__()
-        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_gate(channels, momentum))
-        self.detail = nn.Sequential(*_gate(channels, momentum))
+
+        def norm(width: int) -> nn.Module:
+            return (
+                nn.GroupNorm(1, width) if group_norm else nn.BatchNorm2d(width, momentum=momentum)
+            )
+
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_gate(channels, norm))
+        self.detail = nn.Sequential(*_gate(channels, norm))
         self.merge = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1),
-            nn.BatchNorm2d(channels, momentum=momentum),
-            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1), norm(channels), nn.ReLU()
         )
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
@@ -129,14 +139,14 @@ class AsymmetricFusion(nn.Module):
         return self.merge(2 * shallow * self.context(deep) + 2 * deep * self.detail(shallow))
 
 
-def _gate(channels: int, momentum: float) -> list[nn.Module]:
+def _gate(channels: int, norm: Callable[[int], nn.Module]) -> list[nn.Module]:
     narrow = channels // 4
     return [
         nn.Conv2d(channels, narrow, 1),
-        nn.BatchNorm2d(narrow, momentum=momentum),
+        norm(narrow),
         nn.ReLU(),
         nn.Conv2d(narrow, channels, 1),
-        nn.BatchNorm2d(channels, momentum=momentum),
+        norm(channels),
         nn.Sigmoid(),
     ]
 
