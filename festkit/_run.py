@@ -44,7 +44,8 @@ class TrainConfig:
             along a cosine.
         average_decay: share of the running average of the weights that a step keeps, in [0, 1).
         seed: of initialisation, batches and augmentation.
-        initial_weights: weights file to start from; None starts at the prior.
+        initial_weights: weights file to start from; None starts at the prior, which sets the output
+            layer anew, also of a network passed as such: continue trained weights by their file.
         precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it.
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.

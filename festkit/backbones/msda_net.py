@@ -5,7 +5,8 @@ TGRS 2025, arXiv 2406.02037. Directions come from the Haar wavelet.
 
 Differs from the published code: the wavelet is a plain convolution with autograd's gradient, so
 that the network trains in any precision (the published one trains under float16 autocast alone);
-14,048 parameters that no path reaches are left out; repeated pools and ReLUs are written once.
+14,048 parameters that no path reaches are left out; repeated pools and ReLUs are written once; the
+wavelet's constant is 0.5, where the published one is a rounded 0.4999999701976776.
 """
 
 import torch
