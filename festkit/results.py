@@ -23,8 +23,8 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
         with Fa not below 1e-4, is "–".
 
     Example:
-        >>> counts = Counts(images=1, pixels=10**6, intersection=3, union=4, iou_sum=0.75,
-        ...                 targets=2, detected=2, false_pixels=7)
+        >>> counts = Counts(images=1, pixels=10**6, intersection=3, predicted=3, true=4,
+        ...                 iou_sum=0.75, targets=2, detected=2, false_pixels=7)
         >>> summary_table({"FEST": counts}).loc["FEST"].tolist()
         ['75.00', '75.00', '100.00', '7.00', '87.50']
     """
@@ -58,7 +58,7 @@ def save_results(out: str | Path, rows: Mapping[str, Counts], **run: Any) -> Pat
 
     Example:
         >>> import tempfile
-        >>> counts = Counts(images=1, pixels=4, intersection=1, union=2)
+        >>> counts = Counts(images=1, pixels=4, intersection=1, predicted=1, true=2)
         >>> save_results(tempfile.mkdtemp(), {"FEST": counts}, dataset="scenes").name
         'metrics.json'
     """

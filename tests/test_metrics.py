@@ -1,6 +1,6 @@
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, astuple, replace
 from functools import reduce
 
 import numpy as np
@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
 
-from festkit import Counts, count, evaluate
-from festkit.metrics import match_targets
+from festkit.metrics import (
+    SIZES,
+    Counts,
+    TargetCounts,
+    confidence_intervals,
+    count,
+    count_targets,
+    evaluate,
+    evaluate_images,
+    match_targets,
+)
 
 pixels = st.sampled_from([False, False, True])
 
@@ -25,6 +34,14 @@ def mask_pairs(draw, min_dims=2, max_dims=2):
     return [draw(arrays(bool, shape, elements=pixels)) for _ in range(2)]
 
 
+@st.composite
+def block_pairs(draw):
+    """A prediction and a truth of up to five blocks each, of every size class."""
+    side = st.sampled_from([1, 2, 3, 4, 9, 10])
+    block = st.tuples(st.integers(0, 19), st.integers(0, 23), side, side)
+    return [draw_mask((20, 24), *draw(st.lists(block, max_size=5))) for _ in range(2)]
+
+
 def regions(mask):
     """Pixel coordinates of every 8-connected target, in raster order of their first pixel."""
     labels = label(mask, connectivity=2)
@@ -32,29 +49,58 @@ def regions(mask):
     return sorted(found, key=lambda coordinates: tuple(coordinates[0]))
 
 
-def plain_count(pred, mask, max_distance=3.0):
-    """The counts of one image, written out with loops."""
-    left = regions(pred)
-    true = regions(mask)
-    matched = []
-    for target in true:
+def plain_match(pred, mask, max_distance=3.0):
+    """Pairs of a true target and the predicted one it takes, and the predicted ones left over."""
+    left, pairs = regions(pred), []
+    for target in regions(mask):
         for candidate in left:
             dy, dx = candidate.sum(0) / len(candidate) - target.sum(0) / len(target)
             if math.sqrt(dy * dy + dx * dx) < max_distance:
-                matched.append(candidate)
+                pairs.append((target, candidate))
                 left = [other for other in left if other is not candidate]
                 break
+    return pairs, left
+
+
+def plain_count(pred, mask, max_distance=3.0):
+    """The counts of one image, written out with loops."""
+    pairs, left = plain_match(pred, mask, max_distance)
     both, either = int((pred & mask).sum()), int((pred | mask).sum())
     return Counts(
         images=1,
+        empty=int(either == 0),
         pixels=pred.size,
         intersection=both,
-        union=either,
+        predicted=int(pred.sum()),
+        true=int(mask.sum()),
         iou_sum=both / either if either else 0.0,
-        targets=len(true),
-        detected=len(matched),
-        false_pixels=int(pred.sum()) - sum(map(len, matched)),
+        targets=len(regions(mask)),
+        detected=len(pairs),
+        false_pixels=sum(map(len, left)),
     )
+
+
+def plain_count_targets(pred, mask, areas=(1, math.inf), max_distance=3.0):
+    """The target counts of one image, written out with sets of pixels."""
+    pairs, left = plain_match(pred, mask, max_distance)
+    pairs = [pair for pair in pairs if areas[0] <= len(pair[0]) <= areas[1]]
+    left = [false for false in left if areas[0] <= len(false) <= areas[1]]
+    as_sets = [[set(map(tuple, pixels.tolist())) for pixels in pair] for pair in pairs]
+    return TargetCounts(
+        pixels=pred.size,
+        targets=sum(areas[0] <= len(target) <= areas[1] for target in regions(mask)),
+        detected=len(pairs),
+        false_targets=len(left),
+        false_pixels=sum(map(len, left)),
+        iou_sum=sum(len(a & b) / len(a | b) for a, b in as_sets),
+    )
+
+
+def assert_same(ours, theirs):
+    """Equal, but for the rounding of sums of IoUs."""
+    assert type(ours) is type(theirs)
+    assert ours.iou_sum == pytest.approx(theirs.iou_sum, rel=1e-12)
+    assert replace(ours, iou_sum=0) == replace(theirs, iou_sum=0)
 
 
 def draw_mask(shape, *targets):
@@ -148,10 +194,239 @@ class TestCount:
         empty = np.zeros((8, 8), bool)
         result = count(empty, empty)
         assert (result.iou, result.pd, result.score, result.valid) == (None, None, None, False)
-        assert (result.niou, result.fa) == (0.0, 0.0)
+        assert (result.niou, result.niou_nonempty, result.fa) == (0.0, None, 0.0)
+        assert (result.precision, result.recall, result.f1) == (None, None, None)
+        full = ~empty
+        half = count(np.stack([empty, full]), np.stack([empty, full]))
+        assert (half.niou, half.niou_nonempty) == (0.5, 1.0)
         nothing = count(empty[None][:0], empty[None][:0])
         assert nothing == Counts()
         assert (nothing.niou, nothing.fa, nothing.valid) == (None, None, False)
+
+
+class TestCountTargets:
+    # Truth: a point (4 px), a spot (16 px) and an extended target (100 px). Prediction: the point
+    # one column aside (shared 2, either 6), half of the extended target 2.5 px aside (50, 100),
+    # and two false ones, of 12 px and of 1 px.
+    TRUTH = draw_mask((24, 32), (2, 2, 2, 2), (2, 12, 4, 4), (8, 20, 10, 10))
+    PRED = draw_mask((24, 32), (2, 3, 2, 2), (8, 20, 10, 5), (16, 2, 3, 4), (20, 2, 1, 1))
+
+    @pytest.mark.parametrize(
+        ("size", "counts"),
+        [
+            (None, {"targets": 3, "detected": 2, "false_targets": 2, "false_pixels": 13}),
+            ("point", {"targets": 1, "detected": 1, "false_targets": 1, "false_pixels": 1}),
+            ("spot", {"targets": 1, "detected": 0, "false_targets": 1, "false_pixels": 12}),
+            ("extended", {"targets": 1, "detected": 1, "false_targets": 0, "false_pixels": 0}),
+        ],
+    )
+    def test_worked_by_hand(self, size, counts):
+        iou_sum = {None: 2 / 6 + 50 / 100, "point": 2 / 6, "spot": 0, "extended": 50 / 100}[size]
+        expected = TargetCounts(pixels=24 * 32, iou_sum=iou_sum, **counts)
+        assert_same(count_targets(self.PRED, self.TRUTH, size=size), expected)
+
+    @pytest.mark.parametrize("size", [None, *SIZES])
+    @given(pair=st.one_of(mask_pairs(), block_pairs()), max_distance=st.sampled_from([1.5, 3, 9]))
+    def test_agrees_with_plain_loops(self, size, pair, max_distance):
+        areas = (1, math.inf) if size is None else SIZES[size]
+        expected = plain_count_targets(*pair, areas, max_distance)
+        assert_same(count_targets(*pair, size=size, max_distance=max_distance), expected)
+
+    @given(block_pairs())
+    def test_the_size_classes_add_up(self, pair):
+        whole = count_targets(*pair)
+        parts = sum((count_targets(*pair, size=size) for size in SIZES), TargetCounts())
+        assert_same(replace(parts, pixels=whole.pixels), whole)
+
+    @given(block_pairs())
+    def test_agrees_with_count(self, pair):
+        ours, theirs = count_targets(*pair), count(*pair)
+        for name in ("pixels", "targets", "detected", "false_pixels", "pd", "fa"):
+            assert getattr(ours, name) == getattr(theirs, name)
+
+    @pytest.mark.parametrize(
+        ("height", "width", "size"),
+        [(3, 3, "point"), (2, 5, "spot"), (9, 9, "spot"), (2, 41, "extended")],
+    )
+    def test_edges_of_the_size_classes(self, height, width, size):
+        block, empty = draw_mask((12, 50), (1, 1, height, width)), np.zeros((12, 50), bool)
+        assert {s: count_targets(empty, block, size=s).targets for s in SIZES} == {
+            s: int(s == size) for s in SIZES
+        }
+        assert {s: count_targets(block, empty, size=s).false_targets for s in SIZES} == {
+            s: int(s == size) for s in SIZES
+        }
+
+    @given(mask_pairs(min_dims=3, max_dims=3), st.integers(0, 9))
+    def test_any_split_of_a_batch_adds_up(self, pair, cut):
+        for counting in (count, count_targets):
+            parts = [
+                counting(*(masks[part] for masks in pair))
+                for part in (slice(cut), slice(cut, None))
+            ]
+            assert_same(parts[0] + parts[1], counting(*pair))
+
+    def test_tensors(self, device):
+        pair = [torch.from_numpy(mask).to(device) for mask in (self.PRED, self.TRUTH)]
+        expected = count_targets(self.PRED, self.TRUTH)
+        assert count_targets(*pair) == expected
+        assert count_targets(*(mask[None, None].float() for mask in pair)) == expected
+
+    def test_nothing_true_and_nothing_predicted(self):
+        empty = np.zeros((8, 8), bool)
+        result = count_targets(empty, empty)
+        assert result == TargetCounts(pixels=64)
+        assert [getattr(result, name) for name in result.ratios] == [None, 0, *[None] * 4]
+
+
+class TestTargetCounts:
+    def test_ratios_worked_by_hand(self):
+        result = TargetCounts(
+            pixels=1000, targets=8, detected=6, false_targets=2, false_pixels=5, iou_sum=4.5
+        )
+        assert (result.pd, result.fa, result.precision) == (0.75, 0.005, 0.75)
+        assert (result.f1, result.target_iou) == (12 / 16, 0.75)
+        assert result.hiou == pytest.approx(6 / (8 + 2) * 0.75)
+
+    def test_nothing_detected(self):
+        result = TargetCounts(pixels=9, targets=2)
+        assert (result.pd, result.precision, result.f1) == (0, None, 0)
+        assert (result.target_iou, result.hiou) == (None, 0)
+
+    def test_record_is_plain_json(self):
+        record = count_targets(TestCountTargets.PRED, TestCountTargets.TRUTH).record()
+        assert json.loads(json.dumps(record)) == record
+        assert (record["targets"], record["precision"]) == (3, 0.5)
+        assert record["hiou"] == pytest.approx(2 / 5 * 5 / 12)
+
+
+class TestConfidenceIntervals:
+    @pytest.fixture
+    def images(self):
+        """Counts of 30 images: ours, another method's, and ours target by target."""
+        rng = np.random.default_rng(3)
+        truths = [rng.random((12, 12)) < 0.05 for _ in range(30)]
+        ours = [truth ^ (rng.random((12, 12)) < 0.03) for truth in truths]
+        others = [truth ^ (rng.random((12, 12)) < 0.06) for truth in truths]
+        targets = list(map(count_targets, ours, truths))
+        return evaluate_images(ours, truths), evaluate_images(others, truths), targets
+
+    @staticmethod
+    def plain(counts, baseline=None, level=0.95, samples=200, seed=0):
+        """The same draws, with lists of counts added one by one."""
+        rng = np.random.default_rng(seed)
+        drawn = {name: [] for name in counts[0].ratios}
+        for _ in range(samples):
+            picks = rng.integers(len(counts), size=len(counts))
+            ours = reduce(type(counts[0]).__add__, [counts[k] for k in picks])
+            theirs = baseline and reduce(type(counts[0]).__add__, [baseline[k] for k in picks])
+            for name, values in drawn.items():
+                value, minus = getattr(ours, name), getattr(theirs, name) if theirs else 0
+                if value is not None and minus is not None:
+                    values.append(value - minus)
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        return {k: tuple(np.quantile(v, tails)) if v else None for k, v in drawn.items()}
+
+    @staticmethod
+    def assert_close(ours, theirs):
+        assert list(ours) == list(theirs)
+        for name, interval in ours.items():
+            assert interval == (theirs[name] and pytest.approx(theirs[name], abs=1e-12))
+
+    @pytest.mark.parametrize(("level", "seed"), [(0.95, 0), (0.5, 7)])
+    def test_agrees_with_adding_the_drawn_counts(self, images, level, seed):
+        ours, others, targets = images
+        for counts, baseline in ((ours, None), (ours, others), (targets, None)):
+            found = confidence_intervals(
+                counts, baseline=baseline, level=level, samples=200, seed=seed
+            )
+            self.assert_close(found, self.plain(counts, baseline, level, 200, seed))
+
+    @given(st.lists(mask_pairs(), min_size=2, max_size=5))
+    def test_agrees_where_ratios_are_undefined(self, pairs):
+        counts = [count(*pair) for pair in pairs]
+        self.assert_close(confidence_intervals(counts, samples=9), self.plain(counts, samples=9))
+
+    def test_a_share_has_the_interval_of_a_binomial(self):
+        hit, miss = (Counts(images=1, targets=1, detected=k) for k in (1, 0))
+        low, high = confidence_intervals([hit] * 300 + [miss] * 100)["pd"]
+        half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
+        assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.006)
+
+    def test_the_seed_decides(self, images):
+        ours = images[0]
+        assert confidence_intervals(ours, seed=1) == confidence_intervals(tuple(ours), seed=1)
+        assert confidence_intervals(ours, seed=1) != confidence_intervals(ours, seed=2)
+
+    def test_a_higher_level_is_wider(self, images):
+        narrow, wide = (confidence_intervals(images[0], level=level) for level in (0.5, 0.99))
+        for name, (low, high) in narrow.items():
+            assert wide[name][0] < low < high < wide[name][1]
+
+    def test_identical_methods_differ_by_exactly_nothing(self, images):
+        ours = images[0]
+        difference = confidence_intervals(ours, baseline=list(ours))
+        assert difference == dict.fromkeys(Counts.ratios, (0.0, 0.0))
+
+    def test_a_constant_gain_has_no_spread_when_paired(self):
+        theirs = [Counts(images=1, targets=4, detected=k % 3) for k in range(50)]
+        ours = [replace(counts, detected=counts.detected + 1) for counts in theirs]
+        low, high = confidence_intervals(ours)["pd"]
+        assert high - low > 0.05
+        assert confidence_intervals(ours, baseline=theirs)["pd"] == pytest.approx((0.25, 0.25))
+
+    def test_draws_without_a_target_are_left_out(self):
+        counts = [Counts(pixels=9), Counts(pixels=9, targets=1, detected=1)]
+        found = confidence_intervals(counts)
+        assert (found["pd"], found["fa"], found["iou"]) == ((1, 1), (0, 0), None)
+
+    def test_every_ratio_and_plain_floats(self, images):
+        for counts in (images[0], images[2]):
+            found = confidence_intervals(counts, samples=1)
+            assert tuple(found) == type(counts[0]).ratios
+            assert {type(end) for interval in found.values() for end in interval} == {float}
+            assert set(found) < set(counts[0].record())
+
+    @pytest.mark.parametrize("images", [0, 1])
+    def test_refuses_too_few_images(self, images):
+        with pytest.raises(
+            ValueError, match=f"counts of {images} images came; intervals need .* 2"
+        ):
+            confidence_intervals([Counts(images=1)] * images)
+
+    @pytest.mark.parametrize(
+        ("counts", "baseline", "kinds"),
+        [
+            ([Counts(), TargetCounts()], None, "Counts, TargetCounts"),
+            ([Counts(), Counts()], [TargetCounts()] * 2, "Counts, TargetCounts"),
+            ([astuple(Counts())] * 2, None, "tuple"),
+        ],
+    )
+    def test_refuses_mixed_counts(self, counts, baseline, kinds):
+        with pytest.raises(TypeError, match=f"counts are of {kinds}; expected Counts alone"):
+            confidence_intervals(counts, baseline=baseline)
+
+    @pytest.mark.parametrize("length", [0, 2, 4])
+    def test_refuses_a_baseline_of_other_length(self, length):
+        with pytest.raises(ValueError, match=f"3 images and a baseline of {length} came; pass"):
+            confidence_intervals([Counts()] * 3, baseline=[Counts()] * length)
+
+    @pytest.mark.parametrize("other", [Counts(pixels=9, targets=2), Counts(pixels=8, targets=1)])
+    def test_refuses_a_baseline_on_other_images(self, other):
+        counts = [Counts(pixels=9, targets=1)] * 2
+        expected = r"image 1 has 9 px and 1 targets in counts, .* in the same order"
+        with pytest.raises(ValueError, match=expected):
+            confidence_intervals(counts, baseline=[counts[0], other])
+
+    @pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
+    def test_refuses_a_level_outside_its_range(self, level):
+        with pytest.raises(ValueError, match=rf"level is {level}, expected a share in \(0, 1\)"):
+            confidence_intervals([Counts()] * 2, level=level)
+
+    @pytest.mark.parametrize("samples", [0, -1])
+    def test_refuses_to_draw_nothing(self, samples):
+        with pytest.raises(ValueError, match=f"samples is {samples}, expected at least 1 draw"):
+            confidence_intervals([Counts()] * 2, samples=samples)
 
 
 class TestMatchTargets:
@@ -159,6 +434,22 @@ class TestMatchTargets:
         preds = np.array([[5.0, 5.0], [5.0, 6.0]])
         truths = np.array([[5.0, 7.5], [5.0, 5.0], [5.0, 6.0]])
         np.testing.assert_array_equal(match_targets(preds, truths, 3.0), [0, 1, -1])
+
+    @given(st.integers(0, 2**32), st.sampled_from([0.0, 1.0, 3.0, math.inf]))
+    def test_agrees_with_plain_loops(self, seed, max_distance):
+        rng = np.random.default_rng(seed)
+        preds, truths = (rng.integers(0, 12, (rng.integers(40), 2)) / 2 for _ in range(2))
+        given = preds.copy()
+        taken = []
+        for truth in truths:
+            near = [
+                k
+                for k, pred in enumerate(preds)
+                if math.sqrt(((pred - truth) ** 2).sum()) < max_distance and k not in taken
+            ]
+            taken.append(near[0] if near else -1)
+        np.testing.assert_array_equal(match_targets(preds, truths, max_distance), taken)
+        np.testing.assert_array_equal(preds, given)
 
     @pytest.mark.parametrize(("preds", "truths"), [(0, 2), (2, 0), (0, 0)])
     def test_nothing_on_one_side(self, preds, truths):
@@ -172,18 +463,32 @@ class TestCounts:
             images=4,
             pixels=100_000,
             intersection=30,
-            union=40,
-            iou_sum=2.0,
+            predicted=50,
+            true=40,
+            iou_sum=1.5,
             targets=8,
             detected=6,
             false_pixels=5,
+            empty=1,
         )
-        assert (result.iou, result.niou, result.pd, result.fa) == (0.75, 0.5, 0.75, 5e-5)
-        assert (result.score, result.valid) == (0.75, True)
+        assert result.union == 60
+        assert (result.iou, result.niou, result.niou_nonempty) == (0.5, 0.375, 0.5)
+        assert (result.precision, result.recall, result.f1) == (0.6, 0.75, 60 / 90)
+        assert (result.pd, result.fa) == (0.75, 5e-5)
+        assert (result.score, result.valid) == (0.625, True)
+
+    @pytest.mark.parametrize(("side", "none"), [("predicted", "recall"), ("true", "precision")])
+    def test_one_side_empty(self, side, none):
+        result = Counts(images=1, pixels=9, **{side: 4})
+        ratios = {name: getattr(result, name) for name in ("iou", "precision", "recall", "f1")}
+        assert ratios == {"iou": 0, "precision": 0, "recall": 0, "f1": 0} | {none: None}
 
     @pytest.mark.parametrize(("false_pixels", "valid"), [(99, True), (100, False), (101, False)])
     def test_score_is_valid_only_below_the_false_alarm_limit(self, false_pixels, valid):
-        result = Counts(1, 1_000_000, 1, 1, 1.0, 1, 1, false_pixels)
+        result = Counts(
+            images=1, pixels=1_000_000, intersection=1, predicted=1, true=1, iou_sum=1.0,
+            targets=1, detected=1, false_pixels=false_pixels,
+        )  # fmt: skip
         assert (result.score, result.valid) == (1.0, valid)
 
     @given(st.lists(mask_pairs(), min_size=3, max_size=3))
@@ -191,15 +496,19 @@ class TestCounts:
         a, b, c = (count(*pair) for pair in pairs)
         whole = evaluate([pred for pred, _ in pairs], [mask for _, mask in pairs])
         for total in ((a + b) + c, a + (b + c), c + a + b, Counts() + a + b + c):
-            ours, theirs = asdict(total), asdict(whole)
-            assert ours.pop("iou_sum") == pytest.approx(theirs.pop("iou_sum"), rel=1e-12)
-            assert ours == theirs
+            assert_same(total, whole)
+
+    def test_different_kinds_do_not_add(self):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            Counts() + TargetCounts()
 
     def test_record_is_plain_json(self):
         truth = draw_mask((8, 8), (2, 2, 2, 2))
         record = count(truth, truth).record()
         assert json.loads(json.dumps(record)) == record
         assert (record["iou"], record["pd"], record["valid"], record["targets"]) == (1, 1, True, 1)
+        assert record["union"] == 4
+        assert {*record} == {*asdict(Counts()), *Counts.ratios, "union", "valid"}
 
 
 class TestEvaluate:
@@ -212,6 +521,13 @@ class TestEvaluate:
 
     def test_nothing(self):
         assert evaluate([], []) == Counts()
+        assert evaluate_images([], []) == []
+
+    @given(st.lists(mask_pairs(), max_size=4))
+    def test_image_by_image(self, pairs):
+        preds, masks = [pred for pred, _ in pairs], [mask for _, mask in pairs]
+        assert evaluate_images(preds, iter(masks)) == [plain_count(*pair) for pair in pairs]
+        assert evaluate(iter(preds), masks) == sum(map(plain_count, preds, masks), Counts())
 
 
 class TestBadInput:
@@ -245,6 +561,13 @@ class TestBadInput:
         mask = np.ones((4, 4), bool)
         with pytest.raises(ValueError, match=f"max_distance is {value}, expected a distance above"):
             count(mask, mask, max_distance=value)
+        with pytest.raises(ValueError, match=f"max_distance is {value}, expected a distance above"):
+            count_targets(mask, mask, max_distance=value)
+
+    def test_refuses_an_unknown_size(self):
+        mask = np.ones((4, 4), bool)
+        with pytest.raises(ValueError, match=r"unknown size 'spots'; known are .* mean 'spot'\?"):
+            count_targets(mask, mask, size="spots")
 
     def test_refuses_sets_of_unequal_length(self):
         masks = [np.zeros((4, 4), bool)] * 3

@@ -7,12 +7,12 @@ from festkit.metrics import Counts
 from festkit.results import save_results, summary_table
 
 GOOD = Counts(
-    images=2, pixels=1_000_000, intersection=300, union=400, iou_sum=1.5, targets=8, detected=6,
-    false_pixels=12,
+    images=2, pixels=1_000_000, intersection=300, predicted=350, true=350, iou_sum=1.5,
+    targets=8, detected=6, false_pixels=12,
 )  # fmt: skip
 LOUD = Counts(
-    images=1, pixels=10_000, intersection=5, union=10, iou_sum=0.5, targets=1, detected=1,
-    false_pixels=1,
+    images=1, pixels=10_000, intersection=5, predicted=7, true=8, iou_sum=0.5, targets=1,
+    detected=1, false_pixels=1,
 )  # fmt: skip
 EMPTY = Counts(images=1, pixels=100, iou_sum=0.0)
 

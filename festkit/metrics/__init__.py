@@ -1,0 +1,36 @@
+"""The field's figures: IoU, nIoU, Pd, Fa and Score (paper section 4.2), and how sure they are.
+
+An image, a worker or a whole test set returns :class:`Counts` (pixels and targets) or
+:class:`TargetCounts` (targets, on request of one size), which add; ratios are taken once, at the
+end, over everything that was added. A ratio with nothing in its denominator is None.
+
+Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`.
+"""
+
+from .counts import FA_LIMIT, Counts, TargetCounts
+from .intervals import confidence_intervals
+from .matching import (
+    MATCH_DISTANCE,
+    SIZES,
+    as_mask,
+    count,
+    count_targets,
+    evaluate,
+    evaluate_images,
+    match_targets,
+)
+
+__all__ = [
+    "FA_LIMIT",
+    "MATCH_DISTANCE",
+    "SIZES",
+    "Counts",
+    "TargetCounts",
+    "as_mask",
+    "confidence_intervals",
+    "count",
+    "count_targets",
+    "evaluate",
+    "evaluate_images",
+    "match_targets",
+]

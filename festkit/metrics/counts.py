@@ -1,0 +1,192 @@
+"""What is counted, and the ratios taken of it (paper section 4.2, equations 9 to 12)."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import ClassVar, Self
+
+FA_LIMIT = 1e-4
+"""A Score counts only while Fa is below this (paper section 4.2)."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Counts that add with ``+``, and the two ratios that all of them know."""
+
+    ratios: ClassVar[tuple[str, ...]]
+
+    pixels: int = 0
+    targets: int = 0
+    detected: int = 0
+    false_pixels: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def pd(self) -> float | None:
+        """Detection rate: matched targets / targets, in [0, 1] (equation 10)."""
+        return _ratio(self.detected, self.targets)
+
+    @property
+    def fa(self) -> float | None:
+        """False-alarm rate: false pixels / all pixels, a plain fraction (equation 11)."""
+        return _ratio(self.false_pixels, self.pixels)
+
+    def record(self) -> dict[str, int | float | bool | None]:
+        """Counts and ratios by name, ready for JSON.
+
+        Example:
+            >>> Counts(images=1, pixels=4, intersection=1, predicted=1, true=2).record()["iou"]
+            0.5
+        """
+        counts: dict[str, int | float | bool | None] = asdict(self)
+        return counts | {name: getattr(self, name) for name in self.ratios}
+
+
+@dataclass(frozen=True)
+class Counts(Sums):
+    """What one or more images contribute to every metric; counts add with ``+``.
+
+    Attributes:
+        images: number of images.
+        empty: images with nothing true and nothing predicted.
+        pixels: number of pixels.
+        intersection: pixels predicted and true.
+        predicted: pixels predicted.
+        true: pixels true.
+        iou_sum: sum over images of intersection / union; an empty image predicted empty adds 0.
+        targets: true targets, 8-connected.
+        detected: true targets matched by a predicted one.
+        false_pixels: predicted pixels outside matched predicted targets.
+        ratios: names of the ratios.
+
+    Example:
+        >>> a = Counts(images=1, pixels=100, intersection=3, predicted=3, true=4, iou_sum=0.75,
+        ...            targets=1, detected=1, false_pixels=0)
+        >>> (a + a).iou, (a + a).pd, (a + a).valid
+        (0.75, 1.0, True)
+    """
+
+    ratios = (
+        "iou", "niou", "niou_nonempty", "precision", "recall", "f1", "pd", "fa", "score",
+    )  # fmt: skip
+
+    images: int = 0
+    empty: int = 0
+    intersection: int = 0
+    predicted: int = 0
+    true: int = 0
+    iou_sum: float = 0.0
+
+    @property
+    def union(self) -> int:
+        """Pixels predicted or true."""
+        return self.predicted + self.true - self.intersection
+
+    @property
+    def iou(self) -> float | None:
+        """Foreground intersection over union of the whole set, in [0, 1] (equation 9)."""
+        return _ratio(self.intersection, self.union)
+
+    @property
+    def niou(self) -> float | None:
+        """Mean over images of intersection over union, in [0, 1].
+
+        An empty image predicted empty, 0/0, counts as 0, as in the published evaluation.
+        """
+        return _ratio(self.iou_sum, self.images)
+
+    @property
+    def niou_nonempty(self) -> float | None:
+        """The same mean without the empty images predicted empty, in [0, 1]."""
+        return _ratio(self.iou_sum, self.images - self.empty)
+
+    @property
+    def precision(self) -> float | None:
+        """Predicted pixels that are true, in [0, 1]."""
+        return _ratio(self.intersection, self.predicted)
+
+    @property
+    def recall(self) -> float | None:
+        """True pixels that are predicted, in [0, 1]."""
+        return _ratio(self.intersection, self.true)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall (Dice), in [0, 1]; 0 if one side is empty."""
+        return _ratio(2 * self.intersection, self.predicted + self.true)
+
+    @property
+    def score(self) -> float | None:
+        """0.5 IoU + 0.5 Pd, in [0, 1] (equation 12); counts only where :attr:`valid`."""
+        if self.iou is None or self.pd is None:
+            return None
+        return 0.5 * self.iou + 0.5 * self.pd
+
+    @property
+    def valid(self) -> bool:
+        """Whether Score is defined and Fa is below 1e-4, as the paper demands."""
+        return self.score is not None and self.fa is not None and self.fa < FA_LIMIT
+
+    def record(self) -> dict[str, int | float | bool | None]:
+        """Counts, union, ratios and validity by name, ready for JSON.
+
+        Example:
+            >>> Counts(images=1, pixels=4, intersection=1, predicted=1, true=2).record()["union"]
+            2
+        """
+        return super().record() | {"union": self.union, "valid": self.valid}
+
+
+@dataclass(frozen=True)
+class TargetCounts(Sums):
+    """What one or more images contribute to the metrics of targets; counts add with ``+``.
+
+    Attributes:
+        pixels: number of pixels of the images.
+        targets: true targets, 8-connected.
+        detected: true targets matched by a predicted one.
+        false_targets: predicted targets without a match.
+        false_pixels: their pixels.
+        iou_sum: sum over matched pairs of the pixel IoU of their two targets.
+        ratios: names of the ratios.
+
+    Example:
+        >>> a = TargetCounts(pixels=100, targets=2, detected=1, false_targets=1, iou_sum=0.75)
+        >>> a.pd, a.precision, a.target_iou, a.hiou
+        (0.5, 0.5, 0.75, 0.25)
+    """
+
+    ratios = ("pd", "fa", "precision", "f1", "target_iou", "hiou")
+
+    false_targets: int = 0
+    iou_sum: float = 0.0
+
+    @property
+    def precision(self) -> float | None:
+        """Predicted targets that are matched, in [0, 1]."""
+        return _ratio(self.detected, self.detected + self.false_targets)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and Pd, in [0, 1]; 0 if one side is empty."""
+        return _ratio(2 * self.detected, self.targets + self.detected + self.false_targets)
+
+    @property
+    def target_iou(self) -> float | None:
+        """Mean pixel IoU of the matched pairs, in [0, 1]: how well found targets are segmented."""
+        return _ratio(self.iou_sum, self.detected)
+
+    @property
+    def hiou(self) -> float | None:
+        """Hierarchical IoU, in [0, 1]: IoU of localisation times :attr:`target_iou`.
+
+        Localisation is detected / (targets + false targets), so that detected cancels out, and a
+        set where nothing is detected has 0.
+        """
+        return _ratio(self.iou_sum, self.targets + self.false_targets)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

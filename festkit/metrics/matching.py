@@ -1,0 +1,258 @@
+"""Counting: which predicted target belongs to which true one, and which pixels they share."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._names import find_name
+from ..components import POINT_AREA, SPOT_AREA, Components, find_components
+from .counts import Counts, TargetCounts
+
+MATCH_DISTANCE = 3.0
+"""Centroids closer than this match [px]."""
+
+SIZES = {
+    "point": (1, POINT_AREA),
+    "spot": (POINT_AREA + 1, SPOT_AREA),
+    "extended": (SPOT_AREA + 1, math.inf),
+}
+"""Least and largest area of the targets of each size class [px]."""
+
+Mask = NDArray[np.bool_]
+Size = Literal["point", "spot", "extended"]
+
+
+def count(
+    pred: Mask | Tensor, mask: Mask | Tensor, *, max_distance: float = MATCH_DISTANCE
+) -> Counts:
+    """Compare one predicted mask, or a batch of them, with the truth.
+
+    Targets are 8-connected components, taken per image in raster order of their first pixel. Every
+    true target takes the first remaining predicted one whose centroid lies closer than
+    ``max_distance``: first, not nearest; overlap plays no role. All pixels of predicted targets
+    that nobody took are false.
+
+    Args:
+        pred: (H, W), (N, H, W) or (N, 1, H, W), bool or 0/1.
+        mask: the truth, of the same shape.
+        max_distance: centroids at this distance or farther do not match [px].
+
+    Raises:
+        ValueError: if the shapes differ, values other than 0 and 1 occur, or ``max_distance`` is
+            not above 0.
+
+    Example:
+        >>> truth = np.zeros((8, 8), bool); truth[2:4, 2:4] = True
+        >>> pred = truth.copy(); pred[7, 7] = True
+        >>> result = count(pred, truth)
+        >>> result.pd, result.false_pixels, result.iou
+        (1.0, 1, 0.8)
+    """
+    pairs = _image_pairs(pred, mask, max_distance)
+    return sum((_count_image(p, m, max_distance) for p, m in pairs), Counts())
+
+
+def count_targets(
+    pred: Mask | Tensor,
+    mask: Mask | Tensor,
+    *,
+    size: Size | None = None,
+    max_distance: float = MATCH_DISTANCE,
+) -> TargetCounts:
+    """Compare one predicted mask, or a batch of them, with the truth, target by target.
+
+    Targets match as in :func:`count`, always among all of them. A size class then keeps the true
+    targets of that area with their matches, and the unmatched predicted targets of that area: over
+    the three classes everything adds up, but for the pixels of the images.
+
+    Args:
+        pred: (H, W), (N, H, W) or (N, 1, H, W), bool or 0/1.
+        mask: the truth, of the same shape.
+        size: "point" (up to 9 px), "spot" (10 to 81 px), "extended" (more), or None for all.
+        max_distance: centroids at this distance or farther do not match [px].
+
+    Raises:
+        ValueError: as :func:`count`, or if there is no such size.
+
+    Example:
+        >>> truth = np.zeros((16, 16), bool); truth[2:4, 2:4] = True; truth[8:12, 8:12] = True
+        >>> pred = truth.copy(); pred[3, 3] = False; pred[8:12, 8:12] = False
+        >>> count_targets(pred, truth).hiou
+        0.375
+        >>> count_targets(pred, truth, size="point").pd, count_targets(pred, truth, size="spot").pd
+        (1.0, 0.0)
+    """
+    areas = (1, math.inf) if size is None else SIZES[find_name("size", size, SIZES)]
+    pairs = _image_pairs(pred, mask, max_distance)
+    return sum((_count_targets(p, m, areas, max_distance) for p, m in pairs), TargetCounts())
+
+
+def evaluate(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> Counts:
+    """Counts over a whole set; images may differ in size.
+
+    Args:
+        preds: predicted masks, one per image, as :func:`count` takes them.
+        masks: the truths, in the same order.
+
+    Raises:
+        ValueError: if there are not as many predictions as truths.
+
+    Example:
+        >>> truth = np.eye(4, dtype=bool)
+        >>> evaluate([truth, ~truth], [truth, truth]).pd
+        1.0
+    """
+    return sum(evaluate_images(preds, masks), Counts())
+
+
+def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> list[Counts]:
+    """Counts of every image of a set, as :func:`evaluate` adds them.
+
+    Args:
+        preds: predicted masks, one per image, as :func:`count` takes them.
+        masks: the truths, in the same order.
+
+    Raises:
+        ValueError: if there are not as many predictions as truths.
+
+    Example:
+        >>> truth = np.eye(4, dtype=bool)
+        >>> [counts.iou for counts in evaluate_images([truth, ~truth], [truth, truth])]
+        [1.0, 0.0]
+    """
+    result: list[Counts] = []
+    missing: Any = object()
+    for pred, mask in zip_longest(preds, masks, fillvalue=missing):
+        if pred is missing or mask is missing:
+            short = "predictions" if pred is missing else "truths"
+            raise ValueError(f"only {len(result)} {short} came; every image needs one of each")
+        result.append(count(pred, mask))
+    return result
+
+
+def match_targets(
+    pred_centroids: NDArray[np.float64], true_centroids: NDArray[np.float64], max_distance: float
+) -> NDArray[np.int64]:
+    """For every true target the predicted one it takes, or -1.
+
+    Args:
+        pred_centroids: (P, 2) row and column [px], in raster order of the targets.
+        true_centroids: (T, 2), likewise.
+        max_distance: strict upper bound on the distance [px].
+
+    Returns:
+        (T,) index of the first remaining predicted target that is close enough.
+
+    Example:
+        >>> match_targets(np.array([[5.0, 5.0]]), np.array([[5.0, 7.0], [5.0, 5.0]]), 3.0)
+        array([ 0, -1])
+    """
+    match = np.full(len(true_centroids), -1, np.int64)
+    if not len(pred_centroids):
+        return match
+    y, x = pred_centroids.T.copy()
+    for index, (true_y, true_x) in enumerate(true_centroids.tolist()):
+        dy, dx = y - true_y, x - true_x
+        near = np.sqrt(dy * dy + dx * dx) < max_distance
+        first = near.argmax()
+        if near[first]:
+            match[index] = first
+            y[first] = np.inf  # taken: from now on it is near nobody
+    return match
+
+
+def _count_image(pred: Mask, mask: Mask, max_distance: float) -> Counts:
+    predicted, true = find_components(pred), find_components(mask)
+    match = match_targets(predicted.centroid, true.centroid, max_distance)
+    taken = match[match >= 0]
+    intersection = int(np.count_nonzero(mask.reshape(-1)[predicted.pixels]))
+    union = len(predicted.pixels) + len(true.pixels) - intersection
+    return Counts(
+        images=1,
+        empty=int(union == 0),
+        pixels=mask.size,
+        intersection=intersection,
+        predicted=len(predicted.pixels),
+        true=len(true.pixels),
+        iou_sum=intersection / union if union else 0.0,
+        targets=len(true),
+        detected=len(taken),
+        false_pixels=len(predicted.pixels) - int(predicted.area[taken].sum()),
+    )
+
+
+def _count_targets(
+    pred: Mask, mask: Mask, areas: tuple[float, float], max_distance: float
+) -> TargetCounts:
+    predicted, true = find_components(pred), find_components(mask)
+    match = match_targets(predicted.centroid, true.centroid, max_distance)
+    low, high = areas
+    chosen = (true.area >= low) & (true.area <= high)
+    false = (predicted.area >= low) & (predicted.area <= high)
+    false[match[match >= 0]] = False
+    hit = np.flatnonzero(chosen & (match >= 0))
+    shared = _shared_pixels(pred, mask, predicted, true, match)[hit]
+    either = predicted.area[match[hit]] + true.area[hit] - shared
+    return TargetCounts(
+        pixels=mask.size,
+        targets=int(np.count_nonzero(chosen)),
+        detected=len(hit),
+        false_targets=int(np.count_nonzero(false)),
+        false_pixels=int(predicted.area[false].sum()),
+        iou_sum=float((shared / either).sum()),
+    )
+
+
+def _shared_pixels(
+    pred: Mask, mask: Mask, predicted: Components, true: Components, match: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(T,) pixels that each true target shares with the predicted one it took."""
+    theirs = predicted.label[mask.reshape(-1)[predicted.pixels]]
+    ours = true.label[pred.reshape(-1)[true.pixels]]
+    return np.bincount(ours[match[ours] == theirs], minlength=len(true))
+
+
+def _image_pairs(
+    pred: Mask | Tensor, mask: Mask | Tensor, max_distance: float
+) -> Iterator[tuple[Mask, Mask]]:
+    """Prediction and truth of every image, checked."""
+    if not max_distance > 0:
+        raise ValueError(f"max_distance is {max_distance}, expected a distance above 0 px")
+    pred, mask = as_mask("pred", pred), as_mask("mask", mask)
+    if pred.shape != mask.shape:
+        raise ValueError(
+            f"prediction {pred.shape} and truth {mask.shape} differ in shape; "
+            "resize the probability map to the truth's size before thresholding it"
+        )
+    size = mask.shape[-2:]
+    return zip(pred.reshape(-1, *size), mask.reshape(-1, *size), strict=True)
+
+
+def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
+    """A checked mask as a bool array, of the shape it came in.
+
+    Raises:
+        ValueError: for another shape than (H, W), (N, H, W) or (N, 1, H, W), or values other than
+            0 and 1.
+
+    Example:
+        >>> as_mask("mask", np.array([[0, 1]]))
+        array([[False,  True]])
+    """
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
+        )
+    mask = array.astype(bool, copy=False)
+    if mask is not array and (mask != array).any():
+        raise ValueError(
+            f"{name} is {array.dtype} with values other than 0 and 1; "
+            "pass a bool mask, for instance prob > 0.5"
+        )
+    return mask
