@@ -8,17 +8,19 @@ Not to be confused with hysteresis thresholding, which keeps the *whole* low-thr
 a strong pixel: AS keeps the strong mask as it is, and drops the low-threshold region around it.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .components import Components, above, find_components
+from ._compiled import HAS_NUMBA, compiled
+from .components import Components, above, columns, find_components
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
 
@@ -73,8 +75,8 @@ class Detection:
     weak: Any
     th1: float
     th2: float | None
-    _prob: NDArray[np.float32]
-    _weak_targets: tuple[Target, ...]
+    _prob: Any
+    _weak_parts: "tuple[_Weak, ...]"
 
     def numpy(self) -> "Detection":
         """The same detection with numpy arrays instead of tensors.
@@ -90,13 +92,16 @@ class Detection:
     def targets(self) -> list[Target]:
         """Every target: the strong ones in raster order, then the weak ones as they were found.
 
+        They are measured now, on the map that was passed: do not write to it in between.
+
         Example:
             >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
             >>> [(t.kind, t.centroid, t.area) for t in adjust_sensitivity(prob).targets()]
             [('strong', (2.0, 2.0), 1), ('weak', (6.0, 6.0), 3)]
         """
         strong = find_components(self._prob, self.th1)
-        return [*_targets("strong", strong, np.arange(len(strong))), *self._weak_targets]
+        weak = [_targets("weak", part.found, part.chosen) for part in self._weak_parts]
+        return sum(weak, _targets("strong", strong, slice(None)))
 
 
 def adjust_sensitivity(
@@ -135,47 +140,51 @@ def adjust_sensitivity(
         array([[6, 6]])
     """
     _check_thresholds(th1, th2, one_map=scale_maps is None)
-    fused = _as_maps("prob", prob)
-    maps = [fused] if scale_maps is None else [_as_maps("scale map", m) for m in scale_maps]
+    fused, strong = _threshold("prob", prob, th1)
+    maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
         raise ValueError("scale_maps is empty; pass every scale's map, or None to use prob itself")
     for scale in maps:
+        if getattr(scale, "device", "cpu") != getattr(fused, "device", "cpu"):
+            raise ValueError("the scale maps and the fused map lie on different devices; move them")
         if scale.shape != fused.shape:
             raise ValueError(
-                f"a scale map has shape {scale.shape}, the fused map {fused.shape}; "
+                f"a scale map has shape {tuple(scale.shape)}, the fused map {tuple(fused.shape)}; "
                 "resize every scale map to the image first (resize_map)"
             )
-    strong = above(fused, th1)
-    mask, centroids = strong, np.empty((0, 3), np.int64)
-    targets: list[Target] = []
-    if th2 is not None:
-        mask, centroids, targets = _add_weak(strong, maps, th2)
+    mask = strong.clone() if isinstance(strong, Tensor) else strong.copy()
+    nowhere = math.inf  # no component is above it
+    weak = [_inject_weak(mask, scale, nowhere if th2 is None else th2) for scale in maps]
+    centres = [part.centres for part in weak]
+    all_centres = torch.cat(centres) if isinstance(strong, Tensor) else np.concatenate(centres)
     return Detection(
-        mask=_like(prob, mask.reshape(prob.shape).copy()),
+        mask=_like(prob, mask.reshape(prob.shape)),
         strong=_like(prob, strong.reshape(prob.shape)),
-        weak=_like(prob, centroids if prob.ndim > 2 else centroids[:, 1:]),
+        weak=_like(prob, all_centres if prob.ndim > 2 else all_centres[:, 1:]),
         th1=th1,
         th2=th2,
         _prob=fused,
-        _weak_targets=tuple(targets),
+        _weak_parts=tuple(weak),
     )
 
 
-def _add_weak(
-    strong: NDArray[np.bool_], maps: Sequence[NDArray[np.float32]], th2: float
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], list[Target]]:
-    """Inject the centroids of weak components, map after map: mask, pixels, targets."""
-    mask = strong.copy()
-    weak: list[NDArray[np.int64]] = []
-    targets: list[Target] = []
-    for prob in maps:
-        found = find_components(prob, th2)
-        lone = np.flatnonzero(~found.touch(mask))
-        centres = np.column_stack([found.image, found.centroid_pixel])[lone]
-        mask[tuple(centres.T)] = True
-        weak.append(centres)
-        targets += _targets("weak", found, lone)
-    return mask, np.concatenate(weak), targets
+class _Weak(NamedTuple):
+    """The weak components of one map: ``chosen`` among all; (K, 3) image, row, column."""
+
+    found: Components
+    chosen: Any
+    centres: Any
+
+
+def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
+    """Add the centroid pixels of the components that do not meet the mask."""
+    found = find_components(prob, th2)
+    lone = ~found.touch(mask)
+    chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
+    y, x = found.sum_y // found.area, found.sum_x // found.area
+    centres = columns(found.image, y, x)[chosen]
+    mask[tuple(centres.T)] = True
+    return _Weak(found, chosen, centres)
 
 
 def check_threshold(name: str, value: float) -> None:
@@ -203,56 +212,117 @@ def _check_thresholds(th1: float, th2: float | None, *, one_map: bool) -> None:
         )
 
 
-def _as_maps(name: str, prob: NDArray[Any] | Tensor) -> NDArray[np.float32]:
-    """The checked maps as float32 (N, H, W)."""
+def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
+    """Checked probability maps as float32 (N, H, W), in an array, or a tensor off the CPU.
+
+    Raises:
+        ValueError: for another shape or kind, or values outside [0, 1].
+
+    Example:
+        >>> as_maps("prob", np.zeros((4, 5))).shape
+        (1, 4, 5)
+    """
+    return _in_unit_range(name, _as_floats(name, prob))
+
+
+def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any]:
+    """Checked maps as of :func:`as_maps`, and what is above a threshold; compiled, in one pass."""
+    maps = _as_floats(name, prob)
+    if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.c_contiguous:
+        strong = np.empty(maps.shape, bool)
+        highest = _mark_above(maps.reshape(-1), np.float32(threshold), strong.reshape(-1))
+        if highest <= np.float32(1).view(np.uint32):
+            return maps, strong
+    maps = _in_unit_range(name, maps)
+    return maps, above(maps, threshold)
+
+
+@compiled
+def _mark_above(values: Any, threshold: Any, marks: Any) -> Any:
+    """Mark what is above a threshold; the highest value, its bits read as an unsigned integer.
+
+    Read so, floats ascend from 0 to infinity; NaN and negative ones come after.
+    """
+    bits, highest = values.view(np.uint32), np.uint32(0)
+    for i in range(len(values)):
+        marks[i] = values[i] > threshold
+        highest = max(highest, bits[i])
+    return highest
+
+
+def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
     floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
     if not floating:
         raise ValueError(
             f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
             "divide 8-bit maps by 255"
         )
-    array = prob.detach().float().cpu().numpy() if isinstance(prob, Tensor) else prob
-    if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
+    if prob.ndim not in (2, 3) and not (prob.ndim == 4 and prob.shape[1] == 1):
         raise ValueError(
-            f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
+            f"{name} has shape {tuple(prob.shape)}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
-    missing = np.isnan(array)
-    if missing.any():
+    count = prob.shape[0] if prob.ndim > 2 else 1
+    return _native(prob).reshape(count, *prob.shape[-2:])
+
+
+def _in_unit_range(name: str, maps: Any) -> Any:
+    """The maps with NaN replaced by 0, if everything else is a probability."""
+    low, high = _range(maps)
+    if math.isnan(low):
+        missing = maps != maps  # noqa: PLR0124
         warnings.warn(
-            f"{name} holds {missing.sum()} NaN of {array.size} values; they count as background",
+            f"{name} holds {int(missing.sum())} NaN of {math.prod(maps.shape)} values; they count "
+            "as background",
             stacklevel=3,
         )
-        array = np.where(missing, 0, array)
-    if array.size and (array.min() < -1e-6 or array.max() > 1 + 1e-6):
-        raise ValueError(
-            f"{name} runs from {array.min():.4g} to {array.max():.4g}, expected probabilities in "
-            "[0, 1]; if these are logits, apply torch.sigmoid first"
+        maps = (
+            maps.masked_fill(missing, 0) if isinstance(maps, Tensor) else np.where(missing, 0, maps)
         )
-    return array.astype(np.float32).reshape(-1, *array.shape[-2:])
+        low, high = _range(maps)
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise ValueError(
+            f"{name} runs from {low:.4g} to {high:.4g}, expected probabilities in [0, 1]; if these "
+            "are logits, apply torch.sigmoid first"
+        )
+    return maps
 
 
-def _targets(
-    kind: Literal["strong", "weak"], found: Components, chosen: NDArray[np.int64]
-) -> list[Target]:
-    return [_target(kind, found, int(k)) for k in chosen]
+def _native(prob: NDArray[Any] | Tensor) -> Any:
+    """Where the work is done: in float32 arrays on the CPU, else in float32 tensors."""
+    if not isinstance(prob, Tensor):
+        return prob.astype(np.float32, copy=False)
+    floats = prob.detach().float()
+    return floats.numpy() if prob.device.type == "cpu" else floats
 
 
-def _target(kind: Literal["strong", "weak"], found: Components, k: int) -> Target:
-    row, column = found.centroid[k].tolist()
-    y0, x0, y1, x1 = found.box[k].tolist()
-    return Target(
-        kind=kind,
-        centroid=(row, column),
-        area=int(found.area[k]),
-        peak=float(found.peak[k]),
-        box=(y0, x0, y1, x1),
-        image=int(found.image[k]),
-    )
+def _range(maps: Any) -> tuple[float, float]:
+    """Least and largest value, both NaN if there is one; zeros for no values."""
+    if math.prod(maps.shape) == 0:
+        return 0.0, 0.0
+    if isinstance(maps, Tensor):
+        low, high = torch.stack(maps.aminmax()).tolist()
+        return low, high
+    return float(maps.min()), float(maps.max())
+
+
+def _targets(kind: Literal["strong", "weak"], found: Components, chosen: Any) -> list[Target]:
+    columns = (found.centroid, found.area, found.peak, found.box, found.image)
+    return [
+        Target(kind, tuple(centroid), area, peak, tuple(box), image)
+        for centroid, area, peak, box, image in zip(
+            *(column[chosen].tolist() for column in columns), strict=True
+        )
+    ]
 
 
 def _numpy(array: NDArray[Any] | Tensor) -> NDArray[Any]:
     return array.cpu().numpy() if isinstance(array, Tensor) else array
 
 
-def _like(prob: Array, array: NDArray[Any]) -> Array:
-    return torch.from_numpy(array).to(prob.device) if isinstance(prob, Tensor) else array
+def _like(prob: NDArray[Any] | Tensor, result: Any) -> Any:
+    """A result as a tensor if the map was one; tensors pass."""
+    return (
+        torch.from_numpy(result)
+        if isinstance(prob, Tensor) and not isinstance(result, Tensor)
+        else result
+    )
