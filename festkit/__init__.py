@@ -28,7 +28,16 @@ _PUBLIC = {
     ],
     "sensitivity": ["Detection", "Target", "adjust_sensitivity"],
     "fusion": ["fuse", "resize_map"],
-    "metrics": ["Counts", "count", "evaluate"],
+    "metrics": [
+        "Counts",
+        "TargetCounts",
+        "confidence_intervals",
+        "count",
+        "count_targets",
+        "evaluate",
+        "evaluate_images",
+    ],
+    "surface": ["OperatingPoint", "ROC", "ThresholdSurface", "roc", "threshold_surface"],
     "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
@@ -36,7 +45,7 @@ _PUBLIC = {
     "fest": ["FEST"],
     "jobs": ["run_notebook"],
     "results": ["save_results", "summary_table"],
-    "plots": ["plot_history", "show"],
+    "plots": ["plot_history", "plot_roc", "plot_surface", "show"],
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}
 

@@ -12,8 +12,19 @@ import matplotlib.pyplot as plt
 from handmade import scene
 
 from festkit._run import Run
-from festkit.plots import FALSE, MISSED, STRONG, TRUTH, WEAK, plot_history, show
+from festkit.plots import (
+    FALSE,
+    MISSED,
+    STRONG,
+    TRUTH,
+    WEAK,
+    plot_history,
+    plot_roc,
+    plot_surface,
+    show,
+)
 from festkit.sensitivity import adjust_sensitivity
+from festkit.surface import roc, threshold_surface
 
 
 @pytest.fixture(autouse=True)
@@ -194,3 +205,67 @@ class TestHistory:
         run = Run(tmp_path)
         run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "learning_rate": 0.0}])
         draw(plot_history(run))
+
+
+def blob_surface(count=9):
+    prob = np.zeros((48, 64), np.float32)
+    for y, x, peak in ((8, 8, 0.9), (24, 40, 0.35), (40, 12, 0.6)):
+        prob[y : y + 3, x : x + 3] = 0.2
+        prob[y + 1, x + 1] = peak
+    truth = np.zeros(prob.shape, bool)
+    truth[8:11, 8:11] = truth[24:27, 40:43] = True
+    grid = np.linspace(0.1, 0.9, count)
+    return threshold_surface([prob], [truth], grid, grid), prob, truth
+
+
+class TestSurface:
+    @pytest.mark.parametrize(
+        ("value", "label"),
+        [("score", "Score [%]"), ("IoU", "IoU [%]"), ("nIoU", "nIoU [%]"), ("Pd", "Pd [%]")],
+    )
+    def test_shows_the_value_with_th1_to_the_right_and_th2_upwards(self, value, label):
+        surface, *_ = blob_surface()
+        figure = plot_surface(surface, value)
+        draw(figure)
+        mesh = figure.axes[0].collections[0]
+        expected = 100 * getattr(surface, value.lower()).T
+        np.testing.assert_allclose(mesh.get_array().filled(np.nan), expected)
+        assert figure.axes[1].get_ylabel() == label
+
+    def test_the_cross_marks_the_best_point_under_the_limit(self):
+        surface, *_ = blob_surface()
+        best = surface.best(max_fa=1e-3)
+        figure = plot_surface(surface, max_fa=1e-3)
+        draw(figure)
+        marker = next(line for line in figure.axes[0].lines if line.get_marker() == "P")
+        assert (marker.get_xdata()[0], marker.get_ydata()[0]) == best[:2]
+        assert f"best Score {100 * best.counts.score:.2f}" in marker.get_label()
+
+    def test_a_surface_without_valid_point_or_without_targets(self):
+        surface, prob, _ = blob_surface()
+        draw(plot_surface(surface, max_fa=1e-12))
+        grid = [0.1, 0.5]
+        draw(plot_surface(threshold_surface([prob], [prob > 2], grid, grid), "fa"))
+
+    def test_refuses_an_unknown_value_and_a_single_threshold(self):
+        with pytest.raises(ValueError, match=r"unknown value 'scor'.*score"):
+            plot_surface(blob_surface()[0], "scor")
+        with pytest.raises(ValueError, match="at least two thresholds"):
+            plot_surface(blob_surface(count=1)[0])
+
+
+class TestROC:
+    def test_every_method_has_its_curves_and_its_areas(self):
+        _, prob, truth = blob_surface()
+        curve = roc([prob], [truth])
+        figure = plot_roc({"EEDM": curve, "BCE": curve})
+        draw(figure)
+        left, right = figure.axes
+        labels = [text.get_text() for text in left.get_legend().get_texts()]
+        assert labels == [f"{name}, AUC {curve.auc:.4f}" for name in ("EEDM", "BCE")]
+        np.testing.assert_allclose(left.lines[0].get_xdata(), 100 * curve.fpr)
+        assert right.get_xlim() == (0, 100)
+
+    def test_refuses_no_curves(self):
+        with pytest.raises(ValueError, match="no curves"):
+            plot_roc({})

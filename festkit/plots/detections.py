@@ -1,7 +1,4 @@
-"""Pictures: detections over their image with every target enlarged, and training curves.
-
-Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
-"""
+"""Detections over their image, with every target enlarged beside it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,12 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from ._run import Run
-from .components import find_components
-from .metrics import MATCH_DISTANCE, count, match_targets
-from .sensitivity import Detection
+from ..components import find_components
+from ..metrics import MATCH_DISTANCE, count, match_targets
+from ..sensitivity import Detection
+from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 
-TRUTH, STRONG, WEAK, MISSED, FALSE = "#56B4E9", "#E69F00", "#F0E442", "#D55E00", "#CC79A7"
 INSETS = 6
 INSET_SIDE = 32
 """Smallest side of an inset [px]."""
@@ -82,38 +78,6 @@ def show(
         for side in axes.spines.values():
             side.set(visible=True, color=FRAME_COLOUR[spot.outcome], linewidth=1.8)
     _legend(figure, found=detection is not None, truth=mask is not None)
-    plt.close(figure)
-    return figure
-
-
-def plot_history(run: Run) -> Figure:
-    """Loss and IoU on the augmented training batches over the epochs of a run.
-
-    Args:
-        run: a training run, finished or under way.
-
-    Returns:
-        A matplotlib figure.
-
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> run = Run(Path(tempfile.mkdtemp()))
-        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "learning_rate": 0.001}
-        >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
-        >>> [axes.get_ylabel() for axes in plot_history(run).axes]
-        ['training loss', 'IoU on training batches [%]']
-    """
-    rows = run.history()
-    epochs = [row["epoch"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-    left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
-    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    right.plot(epochs, [100 * row["train_iou"] for row in rows], color="#0072B2")
-    right.set(xlabel="epoch", ylabel="IoU on training batches [%]", ylim=(0, 100))
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure
 

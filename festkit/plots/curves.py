@@ -1,0 +1,154 @@
+"""Curves and surfaces: training, thresholds, ROC."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from .._names import find_name
+from .._run import Run
+from ..metrics import FA_LIMIT
+from ..surface import ROC, ThresholdSurface
+from .palette import DASHES, LINES, MISSED, WEAK
+
+Metric = Literal["score", "iou", "niou", "pd", "fa"]
+METRIC_LABEL = {
+    "score": "Score [%]",
+    "iou": "IoU [%]",
+    "niou": "nIoU [%]",
+    "pd": "Pd [%]",
+    "fa": "Fa [1e-6]",
+}
+
+
+def plot_history(run: Run) -> Figure:
+    """Loss and IoU on the augmented training batches over the epochs of a run.
+
+    Args:
+        run: a training run, finished or under way.
+
+    Returns:
+        A matplotlib figure.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> run = Run(Path(tempfile.mkdtemp()))
+        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "learning_rate": 0.001}
+        >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
+        >>> [axes.get_ylabel() for axes in plot_history(run).axes]
+        ['training loss', 'IoU on training batches [%]']
+    """
+    rows = run.history()
+    epochs = [row["epoch"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
+    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    right.plot(epochs, [100 * row["train_iou"] for row in rows], color=LINES[0])
+    right.set(xlabel="epoch", ylabel="IoU on training batches [%]", ylim=(0, 100))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def plot_surface(
+    surface: ThresholdSurface, value: Metric = "score", *, max_fa: float = FA_LIMIT
+) -> Figure:
+    """One figure of merit over both thresholds, with the false-alarm limit and the best point.
+
+    Args:
+        surface: as :func:`threshold_surface` returns it.
+        value: "score", "iou", "niou", "pd" or "fa".
+        max_fa: the line of this false-alarm rate is drawn; the cross marks the best Score below it.
+
+    Returns:
+        A matplotlib figure; values in percent, Fa in 1e-6.
+
+    Raises:
+        ValueError: for an unknown value, or a grid of a single threshold.
+
+    Example:
+        >>> from festkit.surface import threshold_surface
+        >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
+        >>> surface = threshold_surface([prob], [prob > 0], th1=[0.2, 0.5], th2=[0.1, 0.4])
+        >>> plot_surface(surface, "pd").axes[0].get_xlabel()
+        'strong threshold th1'
+    """
+    name = find_name("value", value, METRIC_LABEL)
+    if min(len(surface.th1), len(surface.th2)) < 2:
+        raise ValueError("a surface is drawn over at least two thresholds of each kind")
+    shown = getattr(surface, name).T * (1e6 if name == "fa" else 100)
+    figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
+    norm = LogNorm(max(shown[shown > 0].min(initial=1e3), 1e-2)) if name == "fa" else None
+    mesh = axes.pcolormesh(
+        surface.th1, surface.th2, np.ma.masked_invalid(shown), norm=norm, cmap="viridis"
+    )
+    figure.colorbar(mesh, ax=axes, label=METRIC_LABEL[name])
+    fa = surface.fa.T
+    if fa.min() < max_fa < fa.max():
+        axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="white", linewidths=2)
+        axes.plot([], [], color="white", linewidth=2, label=f"Fa = {1e6 * max_fa:.4g}e-6")
+    if np.nanmin(np.where(np.isnan(surface.score), np.inf, surface.fa)) < max_fa:
+        th1, th2, counts = surface.best(max_fa)
+        label = f"best Score {100 * (counts.score or 0):.2f} at {th1:.3g} / {th2:.3g}"
+        axes.plot(th1, th2, "P", color=WEAK, markersize=11, markeredgecolor="black", label=label)
+    axes.axline((0.5, 0.5), slope=1, color="white", linestyle=":", label="th2 = th1")
+    axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
+    axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1.13),
+        ncols=3,
+        facecolor="#666666",
+        labelcolor="white",
+        framealpha=1,
+    )
+    plt.close(figure)
+    return figure
+
+
+def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
+    """ROC of pixels, and detection rate over false-alarm rate, of one or more methods.
+
+    Args:
+        curves: by the name that the legend shows.
+        max_fa: highest false-alarm rate of the right picture, whose mean Pd up to there is named.
+
+    Returns:
+        A matplotlib figure with two pictures.
+
+    Raises:
+        ValueError: for no curves.
+
+    Example:
+        >>> from festkit.surface import roc
+        >>> prob = np.array([[0.9, 0.2], [0.4, 0.1]])
+        >>> curve = roc([prob], [prob > 0.3], thresholds=[0.0, 0.3, 0.5])
+        >>> len(plot_roc({"BCE": curve}).axes)
+        2
+    """
+    if not curves:
+        raise ValueError("no curves came; pass at least one, by name")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for k, (name, curve) in enumerate(curves.items()):
+        style = {"color": LINES[k % len(LINES)], "linestyle": DASHES[k % len(DASHES)]}
+        left.plot(100 * curve.fpr, 100 * curve.tpr, label=f"{name}, AUC {curve.auc:.4f}", **style)
+        label = f"{name}, mean Pd {100 * curve.pd_auc(max_fa):.2f} %"
+        fa, pd = curve.pd_steps(max_fa)
+        right.step(1e6 * fa, 100 * pd, where="post", label=label, **style)
+    left.set(xlabel="background pixels predicted [%]", ylabel="true pixels predicted [%]")
+    left.set_xscale("symlog", linthresh=1e-3)
+    left.set(xlim=(0, 100), ylim=(0, 101), title="ROC of pixels")
+    right.set(xlabel="Fa [1e-6]", ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
+    right.set_ylim(None, 101)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="lower right", fontsize=9)
+    plt.close(figure)
+    return figure

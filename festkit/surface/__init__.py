@@ -1,0 +1,203 @@
+"""Every pair of thresholds at once: exact counts of a whole test set over th1 and th2.
+
+Adjustable sensitivity has two thresholds, so its figures form a surface. Instead of thresholding
+and labelling once per pair, each map is flooded twice, once per threshold, and counted where
+something changes; the result is the same to the last pixel.
+
+Reading order: `floods` (components at every level), `window` (a part of the frame), `image`.
+"""
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, islice, repeat, zip_longest
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._progress import progress
+from ..metrics import as_mask
+from ..sensitivity import as_maps, check_threshold
+from .curves import ROC
+from .image import add_image
+from .table import OperatingPoint, ThresholdSurface
+
+__all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "threshold_surface"]
+
+EIGHT_BIT = tuple(level / 255 for level in range(256))
+"""The thresholds that tell 8-bit maps apart."""
+
+FLOODED = 0.1
+"""A lowest threshold that this share of all pixels exceeds lies under the noise floor."""
+
+Floats = NDArray[np.float64]
+Map = NDArray[Any] | Tensor
+Image = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]
+
+
+def threshold_surface(
+    probs: Iterable[Map],
+    masks: Iterable[Map],
+    th1: Sequence[float] | NDArray[np.floating],
+    th2: Sequence[float] | NDArray[np.floating],
+    *,
+    scale_maps: Iterable[Sequence[Map]] | None = None,
+    workers: int | None = None,
+) -> ThresholdSurface:
+    """Exact figures of a test set for every pair of thresholds, as AS and the metrics define them.
+
+    Args:
+        probs: probability maps (H, W) in [0, 1], one per image; for several scales their fused
+            maps. Images may differ in size.
+        masks: the truths (H, W), bool, in the same order.
+        th1: ascending strong thresholds in [0, 1], such as ``numpy.linspace(0.05, 0.95, 19)``,
+            ``EIGHT_BIT``, or ``numpy.unique(prob)`` for every distinct value.
+        th2: ascending weak thresholds in [0, 1].
+        scale_maps: for every image its scales' own maps, at the size of the image; weak targets
+            then come from these in order, else from ``probs``, as in :func:`adjust_sensitivity`.
+        workers: threads; None takes one per processor.
+
+    Raises:
+        ValueError: if thresholds are empty, not ascending or outside [0, 1], numbers of images or
+            shapes differ, or maps are not probabilities.
+
+    Example:
+        >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
+        >>> surface = threshold_surface([prob], [prob > 0], th1=[0.2, 0.5], th2=[0.1, 0.4])
+        >>> surface.pd
+        array([[1. , 1. ],
+               [1. , 0.5]])
+    """
+    grid1, grid2 = _grid("th1", th1), _grid("th2", th2)
+    surface = ThresholdSurface.of_no_images(grid1, grid2)
+    lowest, flooded = min(grid1[0], grid2[0]), 0
+    threads = workers or os.cpu_count() or 1
+    total = len(probs) if isinstance(probs, Sized) else None
+    with ThreadPoolExecutor(threads) as pool:
+        images = _images(probs, masks, scale_maps)
+        counted = _in_waves(pool, lambda image: _count(image, grid1, grid2), images, 4 * threads)
+        for part, above_lowest in progress(counted, "threshold surface", unit="image", total=total):
+            surface, flooded = surface + part, flooded + above_lowest
+    if not surface.images:
+        raise ValueError("no images came; a surface needs at least one map and its truth")
+    if flooded > FLOODED * surface.pixels:
+        warnings.warn(
+            f"{flooded / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
+            f"{lowest:.4g}: it lies under the noise floor and makes the surface slow",
+            stacklevel=2,
+        )
+    return surface
+
+
+def roc(
+    probs: Iterable[Map],
+    masks: Iterable[Map],
+    thresholds: Sequence[float] | NDArray[np.floating] = EIGHT_BIT,
+    *,
+    workers: int | None = None,
+) -> ROC:
+    """ROC and Pd–Fa curve of plain thresholding, without weak targets.
+
+    Args:
+        probs: probability maps (H, W) in [0, 1], one per image.
+        masks: the truths (H, W), bool, in the same order.
+        thresholds: ascending thresholds in [0, 1].
+        workers: threads; None takes one per processor.
+
+    Raises:
+        ValueError: as :func:`threshold_surface`, or if a truth of nothing or of everything alone
+            leaves a rate undefined.
+
+    Example:
+        >>> prob = np.array([[0.9, 0.2], [0.4, 0.1]])
+        >>> roc([prob], [prob > 0.3], thresholds=[0.0, 0.3, 0.5]).tpr
+        array([1. , 1. , 0.5])
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[0-9]+% of all pixels exceed")
+        surface = threshold_surface(probs, masks, thresholds, [1.0], workers=workers)
+    return surface.roc(th2=1.0)
+
+
+def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
+    grid = np.asarray(thresholds, np.float64)
+    if grid.ndim != 1 or not len(grid):
+        raise ValueError(f"{name} has shape {grid.shape}, expected a list of thresholds")
+    for value in grid[[0, -1]]:
+        check_threshold(name, float(value))
+    if not (np.diff(grid) > 0).all():
+        raise ValueError(f"{name} must ascend, every threshold once; sort it (numpy.unique)")
+    return grid
+
+
+def _images(
+    probs: Iterable[Map], masks: Iterable[Map], scale_maps: Iterable[Sequence[Map]] | None
+) -> Iterator[Image]:
+    """Fused map (1, H, W), maps of weak targets (S, H, W) and truth (1, H, W), checked."""
+    missing: Any = object()
+    scales = repeat(None) if scale_maps is None else chain(scale_maps, repeat(missing))
+    for index, (prob, mask) in enumerate(zip_longest(probs, masks, fillvalue=missing)):
+        own = next(scales)
+        if prob is missing or mask is missing or own is missing:
+            raise ValueError(
+                f"maps, truths or scale maps ended after {index} images; one each fits"
+            )
+        yield _image(prob, mask, own)
+    if scale_maps is not None and next(scales) is not missing:
+        raise ValueError("more scale maps than images came; every image needs one list")
+
+
+def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
+    fused, truth = _one("prob", as_maps("prob", prob)), as_mask("mask", mask)
+    maps = (
+        [fused]
+        if scale_maps is None
+        else [_one("scale map", as_maps("scale map", m)) for m in scale_maps]
+    )
+    truth = truth.reshape(-1, *truth.shape[-2:])
+    if not maps:
+        raise ValueError("an image has no scale maps; pass every scale's map, or None for all")
+    for other in (truth, *maps):
+        if other.shape != fused.shape:
+            raise ValueError(
+                f"a map has shape {fused.shape[1:]}, its truth or a scale map {other.shape[1:]}; "
+                "resize maps to the truth first (resize_map)"
+            )
+    return fused, np.concatenate(maps), np.ascontiguousarray(truth).view(np.uint8)
+
+
+def _one(name: str, maps: Any) -> NDArray[np.float32]:
+    if len(maps) != 1:
+        raise ValueError(f"a {name} holds {len(maps)} images; pass one map (H, W) per image")
+    return np.ascontiguousarray(maps.cpu() if isinstance(maps, Tensor) else maps)
+
+
+def _count(image: Image, th1: Floats, th2: Floats) -> tuple[ThresholdSurface, int]:
+    """The surface of one image, and its pixels above the lowest threshold."""
+    fused, scales, truth = image
+    part = ThresholdSurface.of_no_images(th1, th2)
+    counts = np.stack([part.intersection, part.predicted, part.detected, part.matched])
+    low1, low2 = th1.astype(np.float32), th2.astype(np.float32)
+    targets = add_image((counts, part.iou_sum, part.empty), image, low1, low2)
+    names = ("intersection", "predicted", "detected", "matched")
+    values: dict[str, Any] = dict(zip(names, counts, strict=True))
+    values |= {
+        "images": 1,
+        "pixels": truth.size,
+        "targets": targets,
+        "true": int(np.count_nonzero(truth)),
+    }
+    above = max(int((fused > low1[0]).sum()), *(int((scale > low2[0]).sum()) for scale in scales))
+    return replace(part, **values), above
+
+
+def _in_waves(
+    pool: ThreadPoolExecutor, function: Any, items: Iterator[Any], size: int
+) -> Iterator[Any]:
+    """Results in order; only so many items are taken ahead, so that maps need not all fit."""
+    while wave := list(islice(items, size)):
+        yield from map(function, wave) if len(wave) == 1 else pool.map(function, wave)

@@ -1,0 +1,67 @@
+"""ROC of pixels and Pd–Fa curve of targets, over the strong threshold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..metrics import FA_LIMIT
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ROC:
+    """What one threshold trades, for T ascending thresholds.
+
+    Attributes:
+        thresholds: (T,) in [0, 1].
+        tpr: (T,) true pixels that are predicted, in [0, 1].
+        fpr: (T,) background pixels that are predicted, in [0, 1].
+        pd: (T,) true targets that are detected, in [0, 1].
+        fa: (T,) false-alarm rate, a plain fraction.
+
+    Example:
+        >>> curve = ROC(np.array([0.5]), *np.array([[0.8], [0.1], [1.0], [1e-5]]))
+        >>> round(curve.auc, 2)
+        0.85
+    """
+
+    thresholds: Floats
+    tpr: Floats
+    fpr: Floats
+    pd: Floats
+    fa: Floats
+
+    @property
+    def auc(self) -> float:
+        """Area under tpr over fpr, straight between the thresholds, from (0, 0) to (1, 1)."""
+        fpr = np.concatenate([[0.0], self.fpr[::-1], [1.0]])
+        tpr = np.concatenate([[0.0], self.tpr[::-1], [1.0]])
+        return float(np.trapezoid(tpr, fpr))
+
+    def pd_auc(self, max_fa: float = FA_LIMIT) -> float:
+        """Mean Pd over the false-alarm rates from 0 to ``max_fa``, in [0, 1]: see :meth:`pd_steps`.
+
+        Raises:
+            ValueError: if ``max_fa`` is not above 0.
+        """
+        fa, pd = self.pd_steps(max_fa)
+        return float((pd[:-1] * np.diff(fa)).sum() / max_fa)
+
+    def pd_steps(self, max_fa: float = FA_LIMIT) -> tuple[Floats, Floats]:
+        """Corners of the curve of Pd over Fa, from Fa = 0 to ``max_fa``.
+
+        At every rate the best Pd counts that some threshold reaches without exceeding it: steps
+        instead of straight lines, since no threshold lies between two neighbours.
+
+        Raises:
+            ValueError: if ``max_fa`` is not above 0.
+        """
+        if not max_fa > 0:
+            raise ValueError(f"max_fa is {max_fa}, expected a false-alarm rate above 0")
+        order = np.lexsort((-self.pd, self.fa))
+        order = order[self.fa[order] <= max_fa]
+        fa = np.concatenate([[0.0], self.fa[order], [max_fa]])
+        pd = np.maximum.accumulate(np.concatenate([[0.0], self.pd[order], [0.0]]))
+        return fa, pd

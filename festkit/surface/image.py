@@ -1,0 +1,118 @@
+"""Exact counts of one image under every pair of thresholds.
+
+What happens in one place of a frame does not depend on what happens far away: predicted targets
+merge only where they touch and match only within reach. So the frame falls into windows that are
+counted one by one; the pixels between them are below every threshold.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._compiled import compiled
+from ..components.compiled import find
+from ..metrics import MATCH_DISTANCE
+from .floods import Window, ranks
+from .window import TABLES, add_window
+
+GAP = math.ceil(MATCH_DISTANCE) + 1
+"""Pixels between windows: centroids farther apart neither match nor touch [px]."""
+
+
+@compiled
+def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
+    """Add an image's counts to tables (A, B) indexed [th1, th2]; how many true targets it has.
+
+    Args:
+        tables: (4, A, B) intersection, predicted, detected and matched pixels; (A, B) sum over
+            images of intersection / union, nothing over nothing being 0; (A, B) images with nothing
+            true and nothing predicted.
+        image: the fused map (1, H, W) and the maps (S, H, W) that weak targets come from, float32,
+            and the truth (1, H, W), 0 or 1, uint8.
+        th1: (A,) ascending float32 strong thresholds.
+        th2: (B,) ascending float32 weak thresholds.
+    """
+    totals, iou_sum, empty = tables
+    deltas = np.zeros((TABLES, len(th1) + 1, len(th2) + 1), np.int64)
+    targets = _add_windows(deltas, image, th1, th2)
+    true_pixels = np.count_nonzero(image[2])
+    for i in range(len(th1)):
+        for table in range(TABLES):
+            running = 0
+            for j in range(len(th2)):
+                running += deltas[table, i, j]
+                deltas[table, i, j] = running + (deltas[table, i - 1, j] if i else 0)
+        for j in range(len(th2)):
+            intersection = deltas[0, i, j]
+            union = deltas[1, i, j] + true_pixels - intersection
+            if union:
+                iou_sum[i, j] += intersection / union
+            else:
+                empty[i, j] += 1
+    totals += deltas[:, : len(th1), : len(th2)]
+    return targets
+
+
+@compiled
+def _add_windows(deltas: Any, image: Any, th1: Any, th2: Any) -> int:
+    """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts."""
+    fused, scales, true = image
+    found = find(true, np.uint8(0))
+    area, sum_y, sum_x = found[2], found[3], found[4]
+    centres = np.stack((sum_y / area, sum_x / area), axis=1)
+    boxes = [_point_boxes(sum_y // area, sum_x // area), find(fused, th1[0])[6]]
+    for k in range(len(scales)):
+        boxes.append(find(scales[k : k + 1], th2[0])[6])
+    for box in _windows(boxes):
+        top, left, bottom, right = box
+        inside = (centres[:, 0] >= top) & (centres[:, 0] < bottom)
+        inside &= (centres[:, 1] >= left) & (centres[:, 1] < right)
+        strong = ranks(fused[0, top:bottom, left:right], th1)
+        weak = np.empty((len(scales), *strong.shape), np.int64)
+        for k in range(len(scales)):
+            weak[k] = ranks(scales[k, top:bottom, left:right], th2)
+        here = true[0, top:bottom, left:right]
+        add_window(deltas, Window(strong, weak, here, centres[inside], box[:2]))
+    return len(area)
+
+
+@compiled
+def _point_boxes(y: Any, x: Any) -> Any:
+    return np.stack((y, x, y + 1, x + 1), axis=1)
+
+
+@compiled
+def _windows(boxes: Any) -> Any:
+    """Boxes [y0, x0, y1, x1) at least :data:`GAP` pixels apart that cover the given ones."""
+    windows = np.empty((16, 4), np.int64)
+    count = 0
+    for some in boxes:
+        for given in some:
+            box, k = given.copy(), 0
+            while k < count:
+                if _near(windows[k], box):
+                    _cover(box, windows[k])
+                    count -= 1
+                    windows[k] = windows[count]
+                    k = 0
+                else:
+                    k += 1
+            if count == len(windows):
+                windows = np.concatenate((windows, np.empty_like(windows)))
+            windows[count] = box
+            count += 1
+    return windows[:count]
+
+
+@compiled
+def _near(a: Any, b: Any) -> bool:
+    rows = a[0] < b[2] + GAP and b[0] < a[2] + GAP
+    return rows and a[1] < b[3] + GAP and b[1] < a[3] + GAP
+
+
+@compiled
+def _cover(box: Any, other: Any) -> None:
+    """Grow a box so that it covers another."""
+    box[0], box[1] = min(box[0], other[0]), min(box[1], other[1])
+    box[2], box[3] = max(box[2], other[2]), max(box[3], other[3])

@@ -1,0 +1,272 @@
+"""The surface itself: integer tables over two grids of thresholds, and what is read from them."""
+
+import zipfile
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._files import read_json, whole_file, write_json
+from ..metrics import FA_LIMIT, Counts
+from .curves import ROC
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_GRIDS = ("th1", "th2")
+_TABLES = ("intersection", "predicted", "detected", "matched", "empty")
+_SUMS = ("images", "pixels", "targets", "true")
+
+
+class OperatingPoint(NamedTuple):
+    """A pair of thresholds and what a test set gives there.
+
+    Attributes:
+        th1: strong threshold.
+        th2: weak threshold.
+        counts: of the whole set.
+
+    Example:
+        >>> OperatingPoint(0.5, 0.1, Counts(targets=4, detected=3)).counts.pd
+        0.75
+    """
+
+    th1: float
+    th2: float
+    counts: Counts
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdSurface:
+    """Exact counts for every pair of thresholds; tables (A, B) are indexed [th1, th2].
+
+    Ratios are arrays (A, B), NaN where nothing is in the denominator. Surfaces over the same grids
+    add with ``+``, as counts of different images do.
+
+    Attributes:
+        th1: (A,) ascending strong thresholds.
+        th2: (B,) ascending weak thresholds.
+        intersection: pixels predicted and true.
+        predicted: pixels predicted.
+        detected: true targets matched by a predicted one.
+        matched: pixels of matched predicted targets.
+        iou_sum: sum over images of intersection / union; nothing over nothing adds 0.
+        empty: images with nothing true and nothing predicted.
+        images: number of images.
+        pixels: number of pixels.
+        targets: true targets.
+        true: pixels true.
+
+    Example:
+        >>> from festkit.surface import threshold_surface
+        >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
+        >>> surface = threshold_surface([prob], [prob > 0], th1=[0.2, 0.5], th2=[0.1, 0.4])
+        >>> surface.at(0.5, 0.1).pd
+        1.0
+        >>> surface.best(max_fa=1e-4)[:2]
+        (0.2, 0.4)
+    """
+
+    th1: Floats
+    th2: Floats
+    intersection: Ints
+    predicted: Ints
+    detected: Ints
+    matched: Ints
+    iou_sum: Floats
+    empty: Ints
+    images: int
+    pixels: int
+    targets: int
+    true: int
+
+    @classmethod
+    def of_no_images(cls, th1: Floats, th2: Floats) -> "ThresholdSurface":
+        """The surface to which others add.
+
+        Example:
+            >>> ThresholdSurface.of_no_images(np.array([0.5]), np.array([0.1])).images
+            0
+        """
+        shape = len(th1), len(th2)
+        values: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in _TABLES}
+        values |= dict.fromkeys(_SUMS, 0)
+        return cls(th1, th2, iou_sum=np.zeros(shape), **values)
+
+    def __add__(self, other: "ThresholdSurface") -> "ThresholdSurface":
+        for name in _GRIDS:
+            if not np.array_equal(getattr(self, name), getattr(other, name)):
+                raise ValueError(f"surfaces over different grids of {name} cannot be added")
+        added = ("iou_sum", *_TABLES, *_SUMS)
+        sums = {name: getattr(self, name) + getattr(other, name) for name in added}
+        return replace(self, **sums)
+
+    @property
+    def iou(self) -> Floats:
+        """Foreground intersection over union of the whole set, in [0, 1]."""
+        return _ratio(self.intersection, self.predicted + self.true - self.intersection)
+
+    @property
+    def niou(self) -> Floats:
+        """Mean over images of intersection over union, in [0, 1]."""
+        return _ratio(self.iou_sum, self.images)
+
+    @property
+    def pd(self) -> Floats:
+        """Detection rate, in [0, 1]."""
+        return _ratio(self.detected, self.targets)
+
+    @property
+    def fa(self) -> Floats:
+        """False-alarm rate, a plain fraction."""
+        return _ratio(self.predicted - self.matched, self.pixels)
+
+    @property
+    def score(self) -> Floats:
+        """0.5 IoU + 0.5 Pd, in [0, 1]; counts only where :attr:`fa` is below 1e-4."""
+        return 0.5 * self.iou + 0.5 * self.pd
+
+    def at(self, th1: float, th2: float) -> Counts:
+        """Counts at one pair of thresholds of the grids.
+
+        Raises:
+            ValueError: if a threshold is not on its grid.
+        """
+        return self._counts(self._index("th1", th1), self._index("th2", th2))
+
+    def along_th1(self, th2: float) -> list[Counts]:
+        """Counts at every strong threshold, for one weak threshold of the grid."""
+        return [self._counts(i, self._index("th2", th2)) for i in range(len(self.th1))]
+
+    def along_th2(self, th1: float) -> list[Counts]:
+        """Counts at every weak threshold, for one strong threshold of the grid."""
+        return [self._counts(self._index("th1", th1), j) for j in range(len(self.th2))]
+
+    def best(self, max_fa: float = FA_LIMIT) -> OperatingPoint:
+        """The thresholds with the highest Score among those whose Fa is below a limit.
+
+        Among equal Scores the lowest Fa counts, then the highest th2, then the highest th1.
+
+        Raises:
+            ValueError: if no pair of thresholds keeps the limit, or there is no Score.
+        """
+        allowed = (self.fa < max_fa) & ~np.isnan(self.score)
+        if not allowed.any():
+            raise ValueError(
+                f"no pair of thresholds has a Score and Fa below {max_fa:.3g}; the lowest Fa is "
+                f"{self.fa.min():.3g}. Widen the grids, or allow more false alarms"
+            )
+        i, j = np.nonzero(allowed)
+        keys = (self.th1[i], self.th2[j], -self.fa[i, j], self.score[i, j])
+        k = np.lexsort(keys)[-1]
+        return OperatingPoint(
+            float(self.th1[i[k]]), float(self.th2[j[k]]), self._counts(i[k], j[k])
+        )
+
+    def roc(self, th2: float) -> ROC:
+        """Curves over the strong thresholds, for one weak threshold of the grid.
+
+        Raises:
+            ValueError: if there are no true pixels, or no others.
+        """
+        j = self._index("th2", th2)
+        if not 0 < self.true < self.pixels:
+            raise ValueError(
+                f"{self.true} of {self.pixels} pixels are true; a ROC needs true and other pixels"
+            )
+        hits, others = self.intersection[:, j], self.predicted[:, j] - self.intersection[:, j]
+        tpr, fpr = hits / self.true, others / (self.pixels - self.true)
+        return ROC(self.th1, tpr, fpr, self.pd[:, j], self.fa[:, j])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the surface to a ``.json`` or ``.npz`` file.
+
+        Example:
+            >>> import tempfile
+            >>> surface = ThresholdSurface.of_no_images(np.array([0.5]), np.array([0.1, 0.2]))
+            >>> path = surface.save(f"{tempfile.mkdtemp()}/surface.npz")
+            >>> ThresholdSurface.load(path).th2
+            array([0.1, 0.2])
+        """
+        path, values = Path(path), {f.name: getattr(self, f.name) for f in fields(self)}
+        if _format(path) == ".json":
+            write_json(path, {name: np.asarray(value).tolist() for name, value in values.items()})
+        else:
+            with whole_file(path) as part, part.open("wb") as file:
+                np.savez_compressed(file, **values)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ThresholdSurface":
+        """Read a file written by :meth:`save`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it holds no surface.
+        """
+        path = Path(path)
+        try:
+            values = read_json(path) if _format(path) == ".json" else _read_npz(path)
+            return _from_values(values)
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} holds no threshold surface ({error!r})") from error
+
+    def _index(self, name: str, value: float) -> int:
+        grid: Floats = getattr(self, name)
+        nearest = int(np.argmin(np.abs(grid - value)))
+        if abs(grid[nearest] - value) > 1e-9:
+            raise ValueError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.6g}")
+        return nearest
+
+    def _counts(self, i: int, j: int) -> Counts:
+        predicted = int(self.predicted[i, j])
+        return Counts(
+            images=self.images,
+            empty=int(self.empty[i, j]),
+            pixels=self.pixels,
+            intersection=int(self.intersection[i, j]),
+            predicted=predicted,
+            true=self.true,
+            iou_sum=float(self.iou_sum[i, j]),
+            targets=self.targets,
+            detected=int(self.detected[i, j]),
+            false_pixels=predicted - int(self.matched[i, j]),
+        )
+
+
+def _from_values(values: dict[str, Any]) -> ThresholdSurface:
+    """A surface from the plain values of a file, checked."""
+    checked: dict[str, Any] = {}
+    for name in (*_GRIDS, "iou_sum"):
+        checked[name] = np.asarray(values[name], np.float64)
+    for name in _TABLES:
+        checked[name] = np.asarray(values[name], np.int64)
+    for name in _SUMS:
+        checked[name] = int(values[name])
+    surface = ThresholdSurface(**checked)
+    shape = len(surface.th1), len(surface.th2)
+    for name in ("iou_sum", *_TABLES):
+        if getattr(surface, name).shape != shape:
+            raise ValueError(f"table {name} is not of the grids' shape {shape}")
+    return surface
+
+
+def _format(path: Path) -> str:
+    if path.suffix not in (".json", ".npz"):
+        raise ValueError(
+            f"{path.name} is neither .json nor .npz; a surface is stored as one of them"
+        )
+    return path.suffix
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def _ratio(part: Any, whole: Any) -> Floats:
+    """Elementwise part / whole; NaN where the whole is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), whole)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)

@@ -1,0 +1,218 @@
+"""Exact counts of every pair of thresholds within a window, a part of the frame on its own.
+
+Both thresholds' levels fall into segments within which no component changes. So a window is counted
+once for every strong segment, and once more for every pair of segments that has weak targets.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._compiled import compiled
+from ..metrics import MATCH_DISTANCE
+from .floods import (
+    AREA,
+    FIRST,
+    ROOT,
+    SUM_X,
+    SUM_Y,
+    TOP,
+    TRUE,
+    Flood,
+    Window,
+    absorb,
+    flood,
+    part_of_pixel,
+    root_in,
+    segments,
+)
+
+TABLES = 4
+"""Intersection, predicted, detected and matched pixels."""
+
+
+class Level(NamedTuple):
+    """A segment and its first level: a pixel is above if its rank exceeds that."""
+
+    segment: int
+    start: int
+
+
+@compiled
+def add_window(deltas: Any, window: Window) -> None:
+    """Add a window's counts to difference tables.
+
+    Args:
+        deltas: (4, A + 1, B + 1) tables whose sums along both axes are the counts, for A strong and
+            B weak thresholds.
+        window: the window.
+    """
+    last_row, last_column = deltas.shape[1] - 1, deltas.shape[2] - 1
+    rows = segments(window.strong.reshape((1, *window.strong.shape)), last_row)
+    columns = segments(window.scales, last_column)
+    strong = flood(window.strong, rows, window)
+    weak = [flood(window.scales[k], columns, window) for k in range(len(window.scales))]
+    lowest = _lowest_tops(weak, len(columns))
+    marks = np.full((3, window.true.size), -1)
+    bottom = last_row
+    for segment in range(len(rows)):
+        row = Level(segment, rows[segment])
+        present = strong.parts[strong.offsets[segment] : strong.offsets[segment + 1]]
+        base = _score(present, window.centres)
+        _add_block(deltas, base, (row.start, bottom), (0, last_column))
+        right = last_column
+        for k in range(len(columns)):
+            if lowest[k] <= row.start:
+                pixels = _weak_pixels(weak, window, row, Level(k, columns[k]), marks[0])
+                parts = _with_pixels(present, pixels, window)
+                _connect(parts, len(present), _Strong(window, row, strong), marks[1:])
+                change = _score(parts, window.centres) - base
+                _add_block(deltas, change, (row.start, bottom), (columns[k], right))
+            right = columns[k]
+        bottom = row.start
+
+
+class _Strong(NamedTuple):
+    """The strong components of a window at one level."""
+
+    window: Window
+    level: Level
+    flood: Flood
+
+
+@compiled
+def _lowest_tops(weak: Any, count: int) -> Any:
+    """Lowest TOP among the components of every segment; where it is not exceeded, one is weak."""
+    lowest = np.full(count, np.iinfo(np.int64).max)
+    for scale in weak:
+        for segment in range(count):
+            for k in range(scale.offsets[segment], scale.offsets[segment + 1]):
+                lowest[segment] = min(lowest[segment], scale.parts[k, TOP])
+    return lowest
+
+
+@compiled
+def _weak_pixels(weak: Any, window: Window, row: Level, column: Level, held: Any) -> Any:
+    """Centroid pixels of every scale's weak components: no strong pixel, none of earlier scales.
+
+    ``held`` marks components that hold a centroid of an earlier scale; it is -1 before and after.
+    """
+    width = window.true.shape[1]
+    pixels = [0 for _ in range(0)]
+    for scale in range(len(weak)):
+        flooded, ranks = weak[scale], window.scales[scale].reshape(-1)
+        holders = [
+            root_in(column.segment, pixel, flooded)
+            for pixel in pixels
+            if ranks[pixel] > column.start
+        ]
+        for root in holders:
+            held[root] = scale
+        begin, end = flooded.offsets[column.segment], flooded.offsets[column.segment + 1]
+        for k in range(begin, end):
+            part = flooded.parts[k]
+            if part[TOP] <= row.start and held[part[ROOT]] < 0:
+                y = part[SUM_Y] // part[AREA] - window.corner[0]
+                x = part[SUM_X] // part[AREA] - window.corner[1]
+                pixels.append(y * width + x)
+        for root in holders:
+            held[root] = -1
+    return pixels
+
+
+@compiled
+def _with_pixels(present: Any, pixels: Any, window: Window) -> Any:
+    """The strong components of a window, followed by its weak centroids as parts of one pixel."""
+    parts = np.empty((len(present) + len(pixels), 7), np.int64)
+    parts[: len(present)] = present
+    for k in range(len(pixels)):
+        part_of_pixel(parts[len(present) + k], pixels[k], window)
+    return parts
+
+
+@compiled
+def _connect(parts: Any, count: int, strong: _Strong, marks: Any) -> None:
+    """Make one of what touches, all but the first ``count`` parts being weak centroids.
+
+    Parts that were taken up are left without area, and so is a centroid on a strong pixel or on
+    another centroid. ``marks`` are -1 before and after.
+    """
+    slot, place = marks
+    for k in range(count):
+        slot[parts[k, ROOT]] = k
+    for k in range(count, len(parts)):
+        if place[parts[k, ROOT]] >= 0 or parts[k, TOP] > strong.level.start:
+            parts[k, AREA] = 0
+        else:
+            place[parts[k, ROOT]] = k
+    link = np.arange(len(parts))
+    for k in range(count, len(parts)):
+        if parts[k, AREA] > 0:
+            _link_neighbours(link, k, parts[k, ROOT], strong, marks)
+    for k in range(len(parts) - 1, -1, -1):
+        if link[k] != k:
+            absorb(parts[link[k]], parts[k])
+            parts[k, AREA] = 0
+    slot[parts[:count, ROOT]] = -1
+    place[parts[count:, ROOT]] = -1
+
+
+@compiled
+def _link_neighbours(link: Any, k: int, pixel: int, strong: _Strong, marks: Any) -> None:
+    """Link a weak centroid, part k, with the strong parts and centroids around it."""
+    slot, place = marks
+    height, width = strong.window.strong.shape
+    y, x = pixel // width, pixel % width
+    for v in range(max(y - 1, 0), min(y + 2, height)):
+        for u in range(max(x - 1, 0), min(x + 2, width)):
+            other = v * width + u
+            if strong.window.strong[v, u] > strong.level.start:
+                _link(link, k, slot[root_in(strong.level.segment, other, strong.flood)])
+            elif place[other] >= 0:
+                _link(link, k, place[other])
+
+
+@compiled
+def _link(link: Any, a: int, b: int) -> None:
+    while link[a] != a:
+        a = link[a]
+    while link[b] != b:
+        b = link[b]
+    link[max(a, b)] = min(a, b)
+
+
+@compiled
+def _score(parts: Any, centres: Any) -> Any:
+    """Counts of the parts that have an area, matched as in :func:`festkit.metrics.count`."""
+    counts = np.zeros(TABLES, np.int64)
+    free = parts[:, AREA] > 0
+    for k in range(len(parts)):
+        if free[k]:
+            counts[0] += parts[k, TRUE]
+            counts[1] += parts[k, AREA]
+    for centre in centres:
+        taken = -1
+        for k in range(len(parts)):
+            if not free[k] or (taken >= 0 and parts[k, FIRST] > parts[taken, FIRST]):
+                continue
+            dy = parts[k, SUM_Y] / parts[k, AREA] - centre[0]
+            dx = parts[k, SUM_X] / parts[k, AREA] - centre[1]
+            if np.sqrt(dy * dy + dx * dx) < MATCH_DISTANCE:
+                taken = k
+        if taken >= 0:
+            free[taken] = False
+            counts[2] += 1
+            counts[3] += parts[taken, AREA]
+    return counts
+
+
+@compiled
+def _add_block(deltas: Any, counts: Any, rows: Any, columns: Any) -> None:
+    """Add counts in the rows and columns [first, end) of the tables."""
+    for table in range(TABLES):
+        value = counts[table]
+        if value != 0:
+            deltas[table, rows[0], columns[0]] += value
+            deltas[table, rows[1], columns[0]] -= value
+            deltas[table, rows[0], columns[1]] -= value
+            deltas[table, rows[1], columns[1]] += value
