@@ -1,7 +1,10 @@
 """Time every case and print one line each: ``python -m benchmarks [--device cuda]``."""
 
+import os
 import platform
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -9,13 +12,22 @@ import numpy
 import torch
 import tyro
 
+from .case import Case
 from .cases import cases
+from .engine import run_case
 from .timing import compare
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
-def main(device: str = "cpu", threads: int = 1, rounds: int = 15, write: bool = False) -> None:
+def main(  # noqa: PLR0917 - every one is an option of the command line
+    device: str = "cpu",
+    threads: int = 1,
+    rounds: int = 15,
+    write: bool = False,
+    run: str | None = None,
+    only: str = "",
+) -> None:
     """Time festkit beside the obvious alternatives, in turn, within one run.
 
     Args:
@@ -23,6 +35,8 @@ def main(device: str = "cpu", threads: int = 1, rounds: int = 15, write: bool = 
         threads: threads that torch and OpenCV may use on the CPU.
         rounds: counted rounds of every case.
         write: write the table to benchmarks/RESULTS.md, too.
+        run: a finished run folder, whose stored test maps are counted over 100 × 100 thresholds.
+        only: time only the cases whose name contains this.
     """
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
@@ -38,16 +52,23 @@ def main(device: str = "cpu", threads: int = 1, rounds: int = 15, write: bool = 
         "|---|--:|---|--:|--:|",
     ]
     print("\n".join(lines))
-    for case in cases(place):
+    for case in chosen_cases(place, run, only):
         pair = compare(case.ours, case.other, rounds=rounds, device=place)
         row = (
-            f"| {case.name} | {1e3 * pair.ours:.2f} | {case.alternative} "
-            f"| {1e3 * pair.other:.2f} | {pair.ratio:.2f} |"
+            f"| {case.name} | {1e3 * pair.ours:.3g} | {case.alternative} "
+            f"| {1e3 * pair.other:.3g} | {pair.ratio:.2f} |"
         )
         print(row, flush=True)
         lines.append(row)
     if write:
         _write(place, lines)
+
+
+def chosen_cases(place: torch.device, run: str | None, only: str) -> Iterator[Case]:
+    """The cases to time; that of a run comes last."""
+    every = cases(place)
+    every = every if run is None else chain(every, [run_case(run, workers=os.cpu_count() or 1)])
+    return (case for case in every if only in case.name)
 
 
 def _write(place: torch.device, lines: list[str]) -> None:

@@ -1,38 +1,21 @@
-"""What is compared: each case names our way, the alternative, and the input of both."""
+"""All cases: losses and maps here, the engine in its own file."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
-from skimage.measure import label, regionprops
 from torch.nn import functional as F
 
 from festkit.backbones import create_backbone, list_backbones
-from festkit.components import find_components
 from festkit.fusion import resize_map
 from festkit.losses import edge_map, eedm_loss
 from festkit.scenes import make_scene
 
+from .case import Case
+from .engine import cpu_cases, cuda_cases
+
 Call = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Two ways of doing the same.
-
-    Attributes:
-        name: what is done, and on what.
-        alternative: the way it is compared with.
-        ours: our way.
-        other: the alternative.
-    """
-
-    name: str
-    alternative: str
-    ours: Call
-    other: Call
 
 
 def cases(device: torch.device) -> Iterator[Case]:
@@ -57,20 +40,12 @@ def cases(device: torch.device) -> Iterator[Case]:
         lambda: torch.autograd.grad(F.binary_cross_entropy_with_logits(logits, target), logits),
     )
     yield Case(
-        "components of a 512² map, with peak, area, centroid",
-        "scikit-image label and regionprops",
-        lambda: find_components(prob, 0.1),
-        lambda: [
-            (region.centroid, region.area, region.intensity_max)
-            for region in regionprops(label(prob > 0.1, connectivity=2), prob)
-        ],
-    )
-    yield Case(
         "resize a map 384² to 512²",
         "OpenCV linear resize (positions in float32)",
         lambda: resize_map(prob[:384, :384], 512),
         lambda: cv2.resize(prob[:384, :384], (512, 512), interpolation=cv2.INTER_LINEAR),
     )
+    yield from cpu_cases() if device.type == "cpu" else cuda_cases(device)
     image = torch.rand(1, 3, 256, 256, generator=generator).to(device)
     for name in list_backbones():
         yield Case(
