@@ -91,8 +91,9 @@ def run_case(folder: str, workers: int) -> Case:
     maps = [stored[name] for name in testset.names]
     masks = [sample.mask for sample in testset]
     grid = np.linspace(0.01, 0.99, 100)
+    size = f"{len(maps)} test maps of {testset.name}, {workers} threads"
     return Case(
-        f"surface of 100 × 100 thresholds, {len(maps)} test maps of {testset.name}, {workers} threads",
+        f"surface of 100 × 100 thresholds, {size}",
         "ONE scikit-image evaluation of each map",
         lambda: threshold_surface(maps, masks, grid, grid, workers=workers),
         lambda: [

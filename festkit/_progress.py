@@ -13,8 +13,9 @@ def progress(
     """Iterate with a text progress bar.
 
     A terminal is refreshed twice a second. Elsewhere (a log file, a notebook run headless) the bar
-    is written only now and then, so that outputs stay short. It goes to standard error, so that a
-    command's output stays its own; in a notebook, which paints that red, to standard output.
+    is written only now and then, so that outputs stay short. What ends within half a second shows
+    no bar. It goes to standard error, so that a command's output stays its own; in a notebook,
+    which paints that red, to standard output.
 
     Args:
         items: what to iterate.
@@ -42,5 +43,6 @@ def progress(
         total=total,
         mininterval=interval,
         maxinterval=interval,
+        delay=0.5,
         dynamic_ncols=True,
     )

@@ -2,24 +2,35 @@
 
 A component is a maximal 8-connected set of pixels above a threshold. Components are numbered image
 by image, in raster order of their first pixel; everything that counts targets builds on this order.
+
+Three ways to the same result, equal to the bit: compiled loops for arrays, OpenCV where numba is
+not installed, and tensor operations that stay on the tensor's device.
 """
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from .._compiled import HAS_NUMBA
+from . import compiled, plain, tensors
 
 POINT_AREA, SPOT_AREA = 9, 81
 """Largest areas of point and of spot targets [px]; larger ones are extended."""
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+Array = TypeVar("Array", NDArray[Any], Tensor)
+
+_find_in_array = compiled.find if HAS_NUMBA else plain.find
 
 
 @dataclass(frozen=True)
 class Components:
     """K components with P pixels in all, of a map (H, W) or a batch (N, H, W).
+
+    Arrays or tensors, as the map was; integers are int64.
 
     Attributes:
         image: (K,) index of the image in the batch, 0 for a single map.
@@ -27,57 +38,81 @@ class Components:
         area: (K,) pixels.
         sum_y: (K,) sum of the pixel rows.
         sum_x: (K,) sum of the pixel columns.
-        peak: (K,) largest value.
+        peak: (K,) largest value, float32.
         box: (K, 4) rows and columns [y0, x0, y1, x1), half open.
         pixels: (P,) raster index of every pixel in the whole batch, ascending.
         label: (P,) number of the component each pixel belongs to, 0 to K - 1.
     """
 
-    image: Ints
-    first: Ints
-    area: Ints
-    sum_y: Ints
-    sum_x: Ints
-    peak: NDArray[np.float32]
-    box: Ints
-    pixels: Ints
-    label: Ints
+    image: Any
+    first: Any
+    area: Any
+    sum_y: Any
+    sum_x: Any
+    peak: Any
+    box: Any
+    pixels: Any
+    label: Any
 
     def __len__(self) -> int:
         return len(self.area)
 
     @property
-    def centroid(self) -> NDArray[np.float64]:
-        """(K, 2) mean row and mean column."""
-        return np.stack([self.sum_y, self.sum_x], axis=1) / self.area[:, None]
+    def centroid(self) -> Any:
+        """(K, 2) mean row and mean column, float64."""
+        sums = columns(self.sum_y, self.sum_x)
+        return (sums.double() if isinstance(sums, Tensor) else sums) / self.area[:, None]
 
     @property
-    def centroid_pixel(self) -> Ints:
+    def centroid_pixel(self) -> Any:
         """(K, 2) centroid truncated to a pixel; it may lie outside its component."""
-        return np.stack([self.sum_y, self.sum_x], axis=1) // self.area[:, None]
+        return columns(self.sum_y // self.area, self.sum_x // self.area)
 
-    def touch(self, mask: Mask) -> Mask:
+    def touch(self, mask: Any) -> Any:
         """(K,) whether each component shares a pixel with a mask of the batch's shape."""
         hit = mask.reshape(-1)[self.pixels]
-        return np.bincount(self.label[hit], minlength=len(self)) > 0
+        if isinstance(hit, Tensor):
+            hits = hit.new_zeros(len(self), dtype=torch.int64)
+            return hits.index_add_(0, self.label, hit.long()) > 0
+        touched = np.zeros(len(self), bool)
+        touched[self.label[hit]] = True
+        return touched
 
 
-def above(values: NDArray[np.generic], threshold: float) -> Mask:
+def columns(*arrays: Array) -> Array:
+    """Arrays (K,) side by side, (K, len(arrays)).
+
+    Example:
+        >>> columns(np.array([1, 2]), np.array([3, 4]))
+        array([[1, 3],
+               [2, 4]])
+    """
+    first = arrays[0]
+    return torch.stack(arrays, dim=1) if isinstance(first, Tensor) else np.array(arrays).T
+
+
+def above(values: Array, threshold: float) -> Array:
     """The pixels strictly above a threshold, compared as float32; NaN is background.
 
     Example:
         >>> above(np.array([0.1, 0.5, 0.6], np.float32), 0.5)
         array([False, False,  True])
     """
+    if isinstance(values, Tensor):
+        return values.float() > float(np.float32(threshold))
     return np.asarray(values, np.float32) > np.float32(threshold)
 
 
-def find_components(values: NDArray[np.generic], threshold: float = 0.5) -> Components:
+def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Components:
     """The 8-connected components of ``values > threshold``.
 
     Args:
-        values: (H, W) or (N, H, W), float or bool; images of a batch never share a component.
+        values: (H, W) or (N, H, W), floating-point or bool; compared as float32. Images of a batch
+            never share a component.
         threshold: strict lower bound.
+
+    Returns:
+        Arrays for an array; tensors on the same device for a tensor.
 
     Raises:
         ValueError: if ``values`` has another number of dimensions.
@@ -88,53 +123,13 @@ def find_components(values: NDArray[np.generic], threshold: float = 0.5) -> Comp
         array([2, 1])
     """
     if values.ndim not in (2, 3):
-        raise ValueError(f"components need a map (H, W) or a batch (N, H, W), got {values.shape}")
-    batch = values.reshape(-1, *values.shape[-2:])
-    foreground = above(batch, threshold)
-    pixels = np.flatnonzero(foreground)
-    label = _label(foreground, pixels)
-    return _measure(batch, pixels, label)
-
-
-def _label(foreground: Mask, pixels: Ints) -> Ints:
-    """Component number of every foreground pixel, numbered by first pixel in raster order."""
-    count = 0
-    labels = np.empty(foreground.shape, np.int32)
-    for mask, out in zip(foreground, labels, strict=True):
-        found, image_labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-        out[:] = image_labels + count
-        count += found
-    _, first, label = np.unique(labels.reshape(-1)[pixels], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[label]
-
-
-def _measure(batch: NDArray[np.generic], pixels: Ints, label: Ints) -> Components:
-    height, width = batch.shape[-2:]
-    image, within = np.divmod(pixels, height * width)
-    y, x = np.divmod(within, width)
-    count = int(label.max()) + 1 if len(label) else 0
-    _, start = np.unique(label, return_index=True)
-    peak = np.full(count, -np.inf, np.float32)
-    np.maximum.at(peak, label, batch.reshape(-1)[pixels].astype(np.float32))
-    low = np.full((count, 2), max(height, width), np.int64)
-    high = np.zeros((count, 2), np.int64)
-    np.minimum.at(low, label, np.stack([y, x], axis=1))
-    np.maximum.at(high, label, np.stack([y, x], axis=1) + 1)
-    return Components(
-        image=image[start],
-        first=within[start],
-        area=np.bincount(label, minlength=count),
-        sum_y=_sum_by(label, y, count),
-        sum_x=_sum_by(label, x, count),
-        peak=peak,
-        box=np.concatenate([low, high], axis=1),
-        pixels=pixels,
-        label=label,
-    )
-
-
-def _sum_by(label: Ints, values: Ints, count: int) -> Ints:
-    """Sum of integers per label; float64 holds such sums exactly."""
-    return np.bincount(label, weights=values, minlength=count).astype(np.int64)
+        raise ValueError(
+            f"components need a map (H, W) or a batch (N, H, W), got {tuple(values.shape)}"
+        )
+    batch = values if values.ndim == 3 else values[None]
+    if isinstance(batch, Tensor):
+        return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
+    if batch.dtype == bool and 0 <= threshold < 1:
+        return Components(*_find_in_array(np.ascontiguousarray(batch).view(np.uint8), np.uint8(0)))
+    floats = np.ascontiguousarray(batch, np.float32)
+    return Components(*_find_in_array(floats, np.float32(threshold)))
