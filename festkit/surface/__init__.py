@@ -31,8 +31,8 @@ __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "thr
 EIGHT_BIT = tuple(level / 255 for level in range(256))
 """The thresholds that tell 8-bit maps apart."""
 
-FLOODED = 0.1
-"""A lowest threshold that this share of all pixels exceeds lies under the noise floor."""
+FLOODED, MANY = 0.1, 10_000
+"""A lowest threshold that this share of many pixels exceeds lies under the noise floor."""
 
 Floats = NDArray[np.float64]
 Map = NDArray[Any] | Tensor
@@ -84,7 +84,7 @@ def threshold_surface(
             surface, flooded = surface + part, flooded + above_lowest
     if not surface.images:
         raise ValueError("no images came; a surface needs at least one map and its truth")
-    if flooded > FLOODED * surface.pixels:
+    if flooded > max(FLOODED * surface.pixels, MANY):
         warnings.warn(
             f"{flooded / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
             f"{lowest:.4g}: it lies under the noise floor and makes the surface slow",
