@@ -24,7 +24,7 @@ from festkit import (
     hard_mining,
 )
 from festkit.losses import LOSSES, dice_loss, pixel_bce, soft_iou_loss
-from festkit.selection import kth_smallest
+from festkit.selection import can_fuse, kth_smallest
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=8))
 shares = st.integers(1, 20)  # twentieths
@@ -101,6 +101,31 @@ def with_gradient(loss, logits, mask):
     value = loss(logits, mask)
     value.backward()
     return value.item(), logits.grad
+
+
+def composed_eedm(logits, mask, edge_weight=4.0, keep_ratio=0.5):
+    """EEDM written out in torch, its gradient by autograd."""
+    logits = logits.float()
+    loss = F.softplus(torch.where(mask, -logits, logits))
+    loss = loss * torch.where(edge_map(mask), edge_weight, 1.0)
+    kept_at_least = math.ceil(round(keep_ratio * loss.numel(), 6))
+    kept = loss.detach() >= loss.detach().flatten().sort().values[-kept_at_least]
+    return (loss * kept).sum() / kept.sum()
+
+
+def assert_same_bits(logits, mask, edge_weight=4.0, keep_ratio=0.5, factor=1.0):
+    """EEDM and its composition agree to the last bit: value, gradient, sign of zeros, NaN."""
+    results = []
+    for loss in (eedm_loss, composed_eedm):
+        x = logits.clone().requires_grad_()
+        value = loss(x, mask, edge_weight=edge_weight, keep_ratio=keep_ratio)
+        (factor * value).backward()
+        assert (value.dtype, x.grad.dtype) == (torch.float32, logits.dtype)
+        results.append((value.detach(), x.grad))
+    for ours, plain in zip(*results, strict=True):
+        assert torch.equal(ours.isnan(), plain.isnan())
+        assert torch.equal(ours.nan_to_num(), plain.nan_to_num())
+        assert torch.equal(ours.signbit() & ~ours.isnan(), plain.signbit() & ~plain.isnan())
 
 
 def random_batch(seed=0, shape=(2, 1, 16, 16)):
@@ -183,6 +208,11 @@ class TestHardMining:
         loss = torch.tensor([1.0, 4.0, 3.0, 2.0], requires_grad=True)
         hard_mining(loss, 0.5).backward()
         assert loss.grad.tolist() == [0, 0.5, 0.5, 0]
+
+    @pytest.mark.parametrize("ratio", [0.25, 0.6, 1])
+    def test_gradient_by_finite_differences(self, ratio):
+        loss = torch.linspace(0.1, 2, 12, dtype=torch.float64).requires_grad_()
+        assert torch.autograd.gradcheck(lambda values: hard_mining(values, ratio), loss)
 
     @pytest.mark.parametrize("ratio", [0.25, 1])
     def test_nan_is_never_hidden(self, ratio):
@@ -317,6 +347,90 @@ class TestEEDM:
             eedm_loss(logits, mask, keep_ratio=value)
         with pytest.raises(ValueError, match=f"keep_ratio is {value}, expected a share in"):
             EEDMLoss(keep_ratio=value)
+
+
+class TestFusedEEDM:
+    @given(batches(), st.sampled_from([0.1, 1.0, 3.0, 4.0]), shares, st.sampled_from([1, -0.3, 0]))
+    def test_same_bits_when_values_tie(self, batch, edge_weight, share, factor):
+        assert_same_bits(*batch, edge_weight, share / 20, factor)
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("keep_ratio", [0.1, 0.5, 1])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+    def test_same_bits_on_random_batches(self, seed, keep_ratio, dtype, device):
+        logits, mask = (tensor.to(device) for tensor in random_batch(seed, (3, 1, 37, 41)))
+        for factor in (1, 65536, 1 / 3):
+            assert_same_bits(logits.to(dtype), mask, 5.3, keep_ratio, factor)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 200, -200, 1e-45, -0.0])
+    @pytest.mark.parametrize("keep_ratio", [0.001, 0.5, 1])
+    def test_same_bits_at_the_limits(self, value, keep_ratio):
+        logits, mask = random_batch()
+        logits[0, 0, 5, 4:10] = value
+        assert_same_bits(logits, mask, keep_ratio=keep_ratio)
+        assert_same_bits(torch.full_like(logits, value), mask, keep_ratio=keep_ratio)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_same_bits_under_autocast(self, dtype, device):
+        logits, mask = (tensor.to(device) for tensor in random_batch())
+        with torch.autocast(logits.device.type, torch.bfloat16):
+            assert_same_bits(logits.to(dtype), mask)
+
+    def test_same_gradient_for_any_layout(self):
+        logits, mask = random_batch(shape=(3, 1, 16, 24))
+        expected = with_gradient(eedm_loss, logits, mask)
+        for reorder in (
+            lambda tensor: tensor.contiguous(memory_format=torch.channels_last),
+            lambda tensor: tensor.mT.contiguous().mT,
+            lambda tensor: torch.stack([tensor, tensor], -1)[..., 0],
+        ):
+            value, gradient = with_gradient(eedm_loss, reorder(logits), reorder(mask))
+            assert value == pytest.approx(expected[0], rel=1e-6)
+            assert torch.equal(gradient, expected[1])
+
+    def test_same_bits_without_compiled_loops(self, monkeypatch):
+        monkeypatch.setattr("festkit.selection.HAS_NUMBA", False)
+        for seed in range(3):
+            assert_same_bits(*random_batch(seed))
+
+    def test_same_bits_within_torch_compile(self, device):
+        logits, mask = (tensor.to(device) for tensor in random_batch())
+        compiled = torch.compile(eedm_loss, backend="eager")
+        value, gradient = with_gradient(compiled, logits, mask)
+        expected = with_gradient(eedm_loss, logits, mask)
+        assert value == expected[0]
+        assert torch.equal(gradient, expected[1])
+
+    def test_runs_backward_twice_when_asked(self):
+        logits, mask = random_batch()
+        x = logits.requires_grad_()
+        value = eedm_loss(x, mask)
+        first, second = (torch.autograd.grad(value, x, retain_graph=True)[0] for _ in range(2))
+        assert torch.equal(first, second)
+
+    def test_refuses_a_gradient_of_its_gradient(self):
+        logits, mask = random_batch()
+        if not can_fuse(logits):
+            pytest.skip("without compiled loops autograd does it, and can")
+        x = logits.requires_grad_()
+        with pytest.raises(RuntimeError, match=r"no second derivative .*; write it out"):
+            torch.autograd.grad(eedm_loss(x, mask), x, create_graph=True)
+
+    def test_refuses_an_empty_batch(self):
+        empty = torch.zeros(0, 1, 4, 4)
+        with pytest.raises(ValueError, match="check for an empty batch"):
+            eedm_loss(empty, empty.bool())
+
+    def test_host_does_not_wait_for_the_device(self, device):
+        if not device.startswith("cuda"):
+            pytest.skip("needs a CUDA device")
+        logits, mask = (tensor.to(device) for tensor in random_batch())
+        logits.requires_grad_()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            eedm_loss(logits, mask).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 class TestRegionLosses:
