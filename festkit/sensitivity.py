@@ -273,7 +273,7 @@ def _in_unit_range(name: str, maps: Any) -> Any:
         warnings.warn(
             f"{name} holds {int(missing.sum())} NaN of {math.prod(maps.shape)} values; they count "
             "as background",
-            stacklevel=3,
+            stacklevel=4,
         )
         maps = (
             maps.masked_fill(missing, 0) if isinstance(maps, Tensor) else np.where(missing, 0, maps)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from festkit import Detection, adjust_sensitivity, count, fuse
+from festkit import Detection, adjust_sensitivity, components, count, fuse, sensitivity
+from festkit.components import plain
 from festkit.sensitivity import check_threshold
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.6, 1.0])
@@ -57,6 +58,39 @@ def refine(prob, th1=0.5, th2=0.1, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return adjust_sensitivity(prob, th1, th2, **options)
+
+
+def refine_by_tensors(device, prob, *thresholds, scale_maps=None):
+    """The same by tensor operations, which the CPU otherwise leaves to arrays."""
+    maps = [prob, *(scale_maps or [])]
+    tensors = [torch.from_numpy(np.array(values)).to(device) for values in maps]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sensitivity, "_native", lambda tensor: tensor.detach().float())
+        found = refine(tensors[0], *thresholds, scale_maps=tensors[1:] if scale_maps else None)
+    assert isinstance(found._prob, torch.Tensor)
+    assert {found.mask.device.type, found.weak.device.type} == {torch.device(device).type}
+    return found
+
+
+def refine_plainly(_, prob, *thresholds, scale_maps=None):
+    """The same without compiled loops."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(components, "_find_in_array", plain.find)
+        patch.setattr(sensitivity, "HAS_NUMBA", False)
+        found = refine(prob, *thresholds, scale_maps=scale_maps)
+        targets = found.targets()
+    assert found.targets() == targets
+    return found
+
+
+def assert_same(ours, theirs):
+    """Equal in every pixel, every target and every type."""
+    for name in ("mask", "strong", "weak"):
+        a, b = getattr(ours.numpy(), name), getattr(theirs.numpy(), name)
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), name
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    assert (ours.th1, ours.th2) == (theirs.th1, theirs.th2)
+    assert ours.targets() == theirs.targets()
 
 
 def added(detection):
@@ -210,6 +244,101 @@ class TestProperties:
         alone, listed = refine(prob), refine(prob, scale_maps=[prob])
         np.testing.assert_array_equal(alone.mask, listed.mask)
         np.testing.assert_array_equal(alone.weak, listed.weak)
+
+
+@pytest.mark.parametrize("other", [refine_by_tensors, refine_plainly])
+class TestAllWaysAgree:
+    @pytest.mark.parametrize("section", ["as_single", "as_multiscale"])
+    def test_on_stored_figures(self, other, device, section):
+        for case in GOLDENS[section]:
+            maps = [dense(one) for one in case.get("maps") or [case["map"]]]
+            prob = fuse(maps, maps[0].shape)
+            for scales in (None, maps, maps[::-1]):
+                ours = refine(prob, case["th1"], case["th2"], scale_maps=scales)
+                found = other(device, prob, case["th1"], case["th2"], scale_maps=scales)
+                assert_same(found, ours)
+
+    @given(batch=prob_batches, th1=THRESHOLDS, th2=st.one_of(st.none(), THRESHOLDS))
+    def test_on_batches(self, other, device, batch, th1, th2):
+        scales = [batch[::-1], np.roll(batch, 1, axis=-1), batch]
+        for maps in (None, scales[:1], scales):
+            for shaped in (batch, batch[:, None]):
+                own = maps and [one.reshape(shaped.shape) for one in maps]
+                ours = refine(shaped, th1, th2, scale_maps=own)
+                assert_same(other(device, shaped, th1, th2, scale_maps=own), ours)
+
+    @given(prob=prob_maps, th1=THRESHOLDS, th2=st.one_of(st.none(), THRESHOLDS))
+    def test_on_one_map(self, other, device, prob, th1, th2):
+        for maps in (None, [prob[::-1, ::-1], prob]):
+            ours = refine(prob, th1, th2, scale_maps=maps)
+            assert_same(other(device, prob, th1, th2, scale_maps=maps), ours)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_on_smooth_maps(self, other, device, seed):
+        maps = [np.stack([noise(seed), noise(seed + k)]) for k in (1, 50, 100)]
+        prob = fuse(maps, maps[0].shape[-2:])
+        for scales in (None, maps, maps[::-1]):
+            ours = refine(prob, 0.4, 0.2, scale_maps=scales)
+            assert len(ours.weak) > 10
+            assert_same(other(device, prob, 0.4, 0.2, scale_maps=scales), ours)
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float64])
+    def test_on_other_precisions(self, other, device, dtype):
+        prob = noise(9).astype(dtype)
+        assert_same(other(device, prob, 0.4, 0.2), refine(prob, 0.4, 0.2))
+
+    def test_on_nan(self, other, device):
+        prob = noise(5)
+        prob[::2, ::3] = np.nan
+        for scales in (None, [prob, prob[::-1]]):
+            ours = refine(np.nan_to_num(prob), 0.4, 0.2, scale_maps=scales)
+            assert_same(other(device, prob, 0.4, 0.2, scale_maps=scales), ours)
+        assert not other(device, np.full((4, 4), np.nan), 0.4, 0.2).mask.any()
+
+    @pytest.mark.parametrize("shape", [(4, 5), (1, 1), (3, 4, 5), (0, 4, 5), (0, 1, 4, 5)])
+    def test_on_nothing(self, other, device, shape):
+        prob = np.zeros(shape, np.float32)
+        for scales in (None, [prob, prob]):
+            found = other(device, prob, 0.5, 0.1, scale_maps=scales)
+            assert_same(found, refine(prob, scale_maps=scales))
+            assert (found.targets(), len(found.weak)) == ([], 0)
+
+
+class TestTensorsOffTheCPU:
+    """What arrays warn about and refuse, tensors do too; the CPU stands in for other devices."""
+
+    @pytest.fixture(autouse=True)
+    def stay_tensors(self, monkeypatch):
+        monkeypatch.setattr(sensitivity, "_native", lambda tensor: tensor.detach().float())
+
+    def test_nan_warns(self, device):
+        prob = torch.tensor([[0.8, torch.nan, 0.3]], device=device, requires_grad=True)
+        with pytest.warns(UserWarning, match="prob holds 1 NaN of 3 values; they") as record:
+            found = adjust_sensitivity(prob)
+        assert record[0].filename == __file__
+        assert found.mask.tolist() == [[True, False, True]]
+        assert prob.isnan().any()
+
+    @pytest.mark.parametrize("values", [[-3.0, 4.5], [0.0, 1.01], [-0.01, 1.0], [0.0, torch.inf]])
+    @pytest.mark.filterwarnings("ignore:prob holds 1 NaN")
+    def test_out_of_range_is_refused(self, device, values):
+        with pytest.raises(ValueError, match=r"prob runs from .*, expected prob.* torch\.sigmoid"):
+            adjust_sensitivity(torch.tensor([values], device=device))
+        with pytest.raises(ValueError, match="prob runs from"):
+            adjust_sensitivity(torch.tensor([[*values, torch.nan]], device=device))
+
+    def test_shapes_must_agree(self, device):
+        prob = torch.zeros(4, 4, device=device)
+        with pytest.raises(ValueError, match=r"a scale map has shape \(1, 5, 4\), the fused map"):
+            adjust_sensitivity(prob, scale_maps=[prob, torch.zeros(5, 4, device=device)])
+
+    def test_input_and_gradients_stay_as_they_were(self, device):
+        prob = torch.from_numpy(noise(3)).to(device).requires_grad_()
+        before = prob.detach().clone()
+        found = adjust_sensitivity(prob, 0.4, 0.2, scale_maps=[prob, prob.flip(0)])
+        assert torch.equal(prob, before)
+        assert {found.mask.requires_grad, found.weak.requires_grad} == {False}
+        assert not torch.equal(found.mask, found.strong)
 
 
 class TestKindsOfInput:

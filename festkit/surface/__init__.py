@@ -50,6 +50,8 @@ def threshold_surface(
 ) -> ThresholdSurface:
     """Exact figures of a test set for every pair of thresholds, as AS and the metrics define them.
 
+    The first call on a machine compiles, for half a minute or so.
+
     Args:
         probs: probability maps (H, W) in [0, 1], one per image; for several scales their fused
             maps. Images may differ in size.
@@ -124,7 +126,7 @@ def roc(
 
 
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
-    grid = np.asarray(thresholds, np.float64)
+    grid = np.array(thresholds, np.float64)
     if grid.ndim != 1 or not len(grid):
         raise ValueError(f"{name} has shape {grid.shape}, expected a list of thresholds")
     for value in grid[[0, -1]]:
@@ -158,7 +160,7 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
         if scale_maps is None
         else [_one("scale map", as_maps("scale map", m)) for m in scale_maps]
     )
-    truth = truth.reshape(-1, *truth.shape[-2:])
+    truth = _one("mask", truth.reshape(truth.shape[0] if truth.ndim > 2 else 1, *truth.shape[-2:]))
     if not maps:
         raise ValueError("an image has no scale maps; pass every scale's map, or None for all")
     for other in (truth, *maps):
@@ -167,13 +169,15 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
                 f"a map has shape {fused.shape[1:]}, its truth or a scale map {other.shape[1:]}; "
                 "resize maps to the truth first (resize_map)"
             )
-    return fused, np.concatenate(maps), np.ascontiguousarray(truth).view(np.uint8)
+    return fused, np.concatenate(maps), truth.view(np.uint8)
 
 
-def _one(name: str, maps: Any) -> NDArray[np.float32]:
+def _one(name: str, maps: Any) -> NDArray[Any]:
+    """The only image of a batch (1, H, W), in the one layout that is compiled for."""
     if len(maps) != 1:
         raise ValueError(f"a {name} holds {len(maps)} images; pass one map (H, W) per image")
-    return np.ascontiguousarray(maps.cpu() if isinstance(maps, Tensor) else maps)
+    array = maps.cpu().numpy() if isinstance(maps, Tensor) else maps
+    return np.require(array, requirements=["C", "W", "E"])
 
 
 def _count(image: Image, th1: Floats, th2: Floats) -> tuple[ThresholdSurface, int]:

@@ -1,6 +1,8 @@
 """The surface itself: integer tables over two grids of thresholds, and what is read from them."""
 
+import io
 import zipfile
+import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,11 @@ Floats = NDArray[np.float64]
 _GRIDS = ("th1", "th2")
 _TABLES = ("intersection", "predicted", "detected", "matched", "empty")
 _SUMS = ("images", "pixels", "targets", "true")
+_DAMAGE = (
+    KeyError, TypeError, ValueError, OverflowError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading raises for a file that holds something else."""
 
 
 class OperatingPoint(NamedTuple):
@@ -96,6 +103,8 @@ class ThresholdSurface:
         return cls(th1, th2, iou_sum=np.zeros(shape), **values)
 
     def __add__(self, other: "ThresholdSurface") -> "ThresholdSurface":
+        if not isinstance(other, ThresholdSurface):
+            return NotImplemented
         for name in _GRIDS:
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise ValueError(f"surfaces over different grids of {name} cannot be added")
@@ -210,13 +219,13 @@ class ThresholdSurface:
         try:
             values = read_json(path) if _format(path) == ".json" else _read_npz(path)
             return _from_values(values)
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{path} holds no threshold surface ({error!r})") from error
 
     def _index(self, name: str, value: float) -> int:
         grid: Floats = getattr(self, name)
         nearest = int(np.argmin(np.abs(grid - value)))
-        if abs(grid[nearest] - value) > 1e-9:
+        if not abs(grid[nearest] - value) <= 1e-9:
             raise ValueError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.6g}")
         return nearest
 
@@ -242,7 +251,7 @@ def _from_values(values: dict[str, Any]) -> ThresholdSurface:
     for name in (*_GRIDS, "iou_sum"):
         checked[name] = np.asarray(values[name], np.float64)
     for name in _TABLES:
-        checked[name] = np.asarray(values[name], np.int64)
+        checked[name] = np.asarray(values[name]).astype(np.int64, casting="same_kind")
     for name in _SUMS:
         checked[name] = int(values[name])
     surface = ThresholdSurface(**checked)
@@ -262,7 +271,7 @@ def _format(path: Path) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
         return dict(file)
 
 
