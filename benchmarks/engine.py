@@ -47,11 +47,18 @@ def cpu_cases() -> Iterator[Case]:
         lambda: count(pred, truth),
         lambda: _count_by_skimage(pred, truth),
     )
-    evaluation = "ONE scikit-image labelling and regionprops evaluation"
+    labelling = "ONE scikit-image label and regionprops"
+    evaluation = "ONE scikit-image evaluation: AS, matching, counts"
     for name, grids in (
         ("surface of 20 × 20 thresholds, 512² map", (TH1, TH2)),
         ("surface of 256 × 256 thresholds (8 bit), 512² map", (EIGHT_BIT[1:],) * 2),
     ):
+        yield Case(
+            name,
+            labelling,
+            lambda grids=grids: threshold_surface([blobs], [truth], *grids, workers=1),
+            _skimage(blobs),
+        )
         yield Case(
             name,
             evaluation,
@@ -71,16 +78,14 @@ def cpu_cases() -> Iterator[Case]:
 def cuda_cases(device: torch.device) -> Iterator[Case]:
     """The engine on tensors: 64 maps of 1024²."""
     maps = np.zeros((64, 1024, 1024), np.float32)
-    maps[:, ::2, ::2] = 0
     maps[:, :512, :512] = blob_map()
     batch = torch.from_numpy(maps).to(device)
     copy = torch.empty_like(batch)
-    yield Case(
-        "AS of 64 maps of 1024²",
-        "device copy of the same bytes",
-        lambda: adjust_sensitivity(batch),
-        lambda: copy.copy_(batch),
-    )
+    for name, other in (
+        ("device copy of the same bytes", lambda: copy.copy_(batch)),
+        ("a read of the same bytes (maximum)", batch.amax),
+    ):
+        yield Case("AS of 64 maps of 1024²", name, lambda: adjust_sensitivity(batch), other)
 
 
 def run_case(folder: str, workers: int) -> Case:

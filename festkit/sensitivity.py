@@ -140,6 +140,7 @@ def adjust_sensitivity(
         array([[6, 6]])
     """
     _check_thresholds(th1, th2, one_map=scale_maps is None)
+    prob = prob if isinstance(prob, Tensor) else np.asarray(prob)
     fused, strong = _threshold("prob", prob, th1)
     maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
@@ -181,8 +182,7 @@ def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     found = find_components(prob, th2)
     lone = ~found.touch(mask)
     chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
-    y, x = found.sum_y // found.area, found.sum_x // found.area
-    centres = columns(found.image, y, x)[chosen]
+    centres = columns(found.image, *found.centroid_pixel.T)[chosen]
     mask[tuple(centres.T)] = True
     return _Weak(found, chosen, centres)
 
@@ -228,7 +228,7 @@ def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
 def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any]:
     """Checked maps as of :func:`as_maps`, and what is above a threshold; compiled, in one pass."""
     maps = _as_floats(name, prob)
-    if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.c_contiguous:
+    if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.carray:
         strong = np.empty(maps.shape, bool)
         highest = _mark_above(maps.reshape(-1), np.float32(threshold), strong.reshape(-1))
         if highest <= np.float32(1).view(np.uint32):
@@ -251,6 +251,7 @@ def _mark_above(values: Any, threshold: Any, marks: Any) -> Any:
 
 
 def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
+    prob = prob if isinstance(prob, Tensor) else np.asarray(prob)
     floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
     if not floating:
         raise ValueError(

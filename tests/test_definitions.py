@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from goldens import bits, each_case
+from scipy.ndimage import binary_dilation, binary_fill_holes
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "definitions.md").read_text(encoding="utf-8")
@@ -32,9 +33,13 @@ def test_every_example_is_true(drawn):
 
 
 def test_every_block_of_python_is_an_example():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert blocks
-    assert all(block.startswith(">>> ") for block in blocks)
+    parts = re.split(r"^(```.*)\n", PAGE, flags=re.MULTILINE)
+    fences, texts = parts[1::2], parts[::2]
+    assert set(fences[::2]) == {"```python", "```sh"}  # every other one opens,
+    assert set(fences[1::2]) == {"```"}  # and the rest close
+    inside = [text for fence, text in zip(fences[::2], texts[1::2], strict=True) if "py" in fence]
+    assert all(text.startswith(">>> ") for text in inside)
+    assert not any(">>> " in text for text in texts[::2])
 
 
 def test_a_false_example_is_seen(drawn, tmp_path, monkeypatch, capsys):
@@ -87,3 +92,12 @@ def test_maps_are_small_enough_to_check_by_hand(drawn):
 
 def test_the_page_uses_the_words_of_the_field():
     assert "mIoU" not in PAGE
+
+
+def test_what_published_contours_add(drawn):
+    """The hole and the component's pixels beside it are an object; its centroid is added."""
+    above = drawn.HOLES[:, :8] > np.float32(0.1)  # the left component, with its hole
+    hole = binary_fill_holes(above) & ~above
+    beside = above & binary_dilation(hole)
+    centre = np.argwhere(hole | beside).mean(axis=0).astype(int)
+    assert tuple(centre) == drawn.PUBLISHED_ADDS

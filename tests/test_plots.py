@@ -52,6 +52,7 @@ def detection(*places, shape=(48, 64), size=2, **thresholds):
     return adjust_sensitivity(prob, **thresholds)
 
 
+NAN = float("nan")
 IMAGE, MASK = scene(1)  # two targets
 
 
@@ -187,24 +188,35 @@ def outlines(axes):
 class TestHistory:
     def test_curves_of_a_run(self, tmp_path):
         run = Run(tmp_path)
+        row = {"epoch": 1, "loss": 0.5, "train_iou": 0.0, "iou": NAN, "pd": NAN, "fa": NAN}
+        judged = {"iou": 0.25, "pd": 0.5, "fa": 1e-5}
         run.write_history(
             [
-                {"epoch": 1, "loss": 0.5, "train_iou": 0.0, "learning_rate": 0.1},
-                {"epoch": 2, "loss": 0.1, "train_iou": 0.4, "learning_rate": 0.0},
+                row,
+                row | {"epoch": 2, "loss": 0.1, "train_iou": 0.4} | judged,
+                row | {"epoch": 3, "loss": 0.1, "train_iou": 0.4},
+                row | {"epoch": 4, "loss": 0.0, "train_iou": 0.5} | judged | {"iou": 0.75},
             ]
         )
         figure = plot_history(run)
         draw(figure)
         left, right = figure.axes
-        assert left.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.1]]
-        assert right.lines[0].get_xydata().tolist() == [[1, 0], [2, 40]]
+        assert left.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.1], [3, 0.1], [4, 0.0]]
+        batches, iou, pd = (line.get_xydata().tolist() for line in right.lines)
+        assert batches == [[1, 0], [2, 40], [3, 40], [4, 50]]
+        assert (iou, pd) == ([[2, 25], [4, 75]], [[2, 50], [4, 50]])
+        assert [text.get_text() for text in right.get_legend().get_texts()] == [
+            "IoU, batches", "IoU, choosing images", "Pd, choosing images",
+        ]  # fmt: skip
         assert left.get_xlabel() == right.get_xlabel() == "epoch"
         assert right.get_ylabel().endswith("[%]")
 
     def test_a_run_of_one_epoch(self, tmp_path):
         run = Run(tmp_path)
-        run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "learning_rate": 0.0}])
-        draw(plot_history(run))
+        run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "iou": NAN, "pd": NAN}])
+        figure = plot_history(run)
+        draw(figure)
+        assert len(figure.axes[1].lines) == 1  # nothing was judged
 
 
 def blob_surface(count=9):
@@ -246,6 +258,13 @@ class TestSurface:
         draw(plot_surface(surface, max_fa=1e-12))
         grid = [0.1, 0.5]
         draw(plot_surface(threshold_surface([prob], [prob > 2], grid, grid), "fa"))
+
+    def test_a_surface_without_false_alarms(self):
+        prob = np.zeros((8, 8), np.float32)
+        prob[2, 2], prob[6, 6] = 0.9, 0.3
+        surface = threshold_surface([prob], [prob > 0.2], [0.1, 0.5], [0.1, 0.5])
+        assert surface.fa.max() == 0
+        draw(plot_surface(surface, "fa"))
 
     def test_refuses_an_unknown_value_and_a_single_threshold(self):
         with pytest.raises(ValueError, match=r"unknown value 'scor'.*score"):

@@ -484,13 +484,8 @@ class TestSets:
         scales = [[prob[::-1], prob] for prob in probs]
         for own in (None, scales):
             ours = threshold_surface(probs, masks, GRID, GRID, scale_maps=own, workers=workers)
-            plain = ThresholdSurface.of_no_images(np.array(GRID), np.array(GRID))
-            for k in range(len(probs)):
-                one = None if own is None else own[k : k + 1]
-                plain += threshold_surface(
-                    probs[k : k + 1], masks[k : k + 1], GRID, GRID, scale_maps=one, workers=1
-                )
-            assert_same_surface(ours, plain)
+            one = threshold_surface(probs, masks, GRID, GRID, scale_maps=own, workers=1)
+            assert_same_surface(ours, one)
 
     def test_generators_and_tensors(self):
         expected = self.surface()
@@ -1070,12 +1065,10 @@ class TestROC:
         tied = ROC(np.array([0.1, 0.2]), *np.array([[0, 0], [0, 0], [0.9, 0.4], [0.0, 0.0]]))
         assert tied.pd_auc() == pytest.approx(0.9)
 
-    @pytest.mark.parametrize("max_fa", [0, -1, math.nan])
+    @pytest.mark.parametrize("max_fa", [0, -1, math.nan, math.inf])
     def test_pd_auc_needs_a_range(self, max_fa):
         curve = ROC(np.array([0.5]), *np.array([[0.8], [0.1], [1.0], [1e-5]]))
-        with pytest.raises(
-            ValueError, match=f"max_fa is {max_fa}, expected a false-alarm rate abov"
-        ):
+        with pytest.raises(ValueError, match=f"max_fa is {max_fa}, expected a false-alarm rate in"):
             curve.pd_auc(max_fa)
 
     @pytest.mark.parametrize("true", [0, 1])
@@ -1125,3 +1118,23 @@ def test_is_the_same_without_numba(tmp_path):
     for name, own in (("fused", None), ("scales", scales)):
         ours = threshold_surface(probs, masks, grid, grid, scale_maps=own)
         assert_same_surface(ThresholdSurface.load(tmp_path / f"{name}.npz"), ours)
+
+
+def test_refuses_more_pairs_than_memory_holds():
+    many = np.linspace(0, 1, 4000)
+    with pytest.raises(ValueError, match="4000 × 4000 thresholds are more pairs than the"):
+        threshold_surface([np.zeros((4, 4))], [np.zeros((4, 4), bool)], many, many)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_refuses_no_workers(workers):
+    with pytest.raises(ValueError, match=f"workers is {workers}, expected at least 1"):
+        threshold_surface(
+            [np.zeros((4, 4))], [np.zeros((4, 4), bool)], [0.5], [0.1], workers=workers
+        )
+
+
+def test_a_float32_grid_is_asked_for_in_float64():
+    grid = np.float32([0.1, 0.3])
+    surface = threshold_surface([np.zeros((4, 4))], [np.zeros((4, 4), bool)], grid, grid)
+    assert surface.at(0.1, 0.3).images == 1

@@ -122,6 +122,7 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
         >>> find_components(mask).area
         array([2, 1])
     """
+    values = values if isinstance(values, Tensor) else np.asarray(values)
     if values.ndim not in (2, 3):
         raise ValueError(
             f"components need a map (H, W) or a batch (N, H, W), got {tuple(values.shape)}"
@@ -130,6 +131,8 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     if isinstance(batch, Tensor):
         return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
     if batch.dtype == bool and 0 <= threshold < 1:
-        return Components(*_find_in_array(np.ascontiguousarray(batch).view(np.uint8), np.uint8(0)))
-    floats = np.ascontiguousarray(batch, np.float32)
+        return Components(
+            *_find_in_array(np.require(batch, requirements=["C", "W"]).view(np.uint8), np.uint8(0))
+        )
+    floats = np.require(batch, np.float32, ["C", "W"])
     return Components(*_find_in_array(floats, np.float32(threshold)))

@@ -229,8 +229,8 @@ def _image_pairs(
             f"prediction {pred.shape} and truth {mask.shape} differ in shape; "
             "resize the probability map to the truth's size before thresholding it"
         )
-    size = mask.shape[-2:]
-    return zip(pred.reshape(-1, *size), mask.reshape(-1, *size), strict=True)
+    shape = mask.shape[0] if mask.ndim > 2 else 1, *mask.shape[-2:]
+    return zip(pred.reshape(shape), mask.reshape(shape), strict=True)
 
 
 def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:

@@ -1,5 +1,6 @@
 """Curves and surfaces: training, thresholds, ROC."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -25,7 +26,7 @@ METRIC_LABEL = {
 
 
 def plot_history(run: Run) -> Figure:
-    """Loss and IoU on the augmented training batches over the epochs of a run.
+    """Loss over the epochs of a run, IoU on its augmented batches and on the images that choose.
 
     Args:
         run: a training run, finished or under way.
@@ -37,18 +38,30 @@ def plot_history(run: Run) -> Figure:
         >>> import tempfile
         >>> from pathlib import Path
         >>> run = Run(Path(tempfile.mkdtemp()))
-        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "learning_rate": 0.001}
+        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": 0.5, "pd": 1.0}
         >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
         >>> [axes.get_ylabel() for axes in plot_history(run).axes]
-        ['training loss', 'IoU on training batches [%]']
+        ['training loss', '[%]']
     """
     rows = run.history()
     epochs = [row["epoch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
     left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    right.plot(epochs, [100 * row["train_iou"] for row in rows], color=LINES[0])
-    right.set(xlabel="epoch", ylabel="IoU on training batches [%]", ylim=(0, 100))
+    right.plot(
+        epochs, [100 * row["train_iou"] for row in rows], color=LINES[0], label="IoU, batches"
+    )
+    judged = [row for row in rows if not math.isnan(row["iou"])]
+    for k, (name, label) in enumerate(
+        (("iou", "IoU, choosing images"), ("pd", "Pd, choosing images"))
+    ):
+        if judged:
+            points = [row["epoch"] for row in judged], [100 * row[name] for row in judged]
+            right.plot(
+                *points, marker=".", color=LINES[k + 1], linestyle=DASHES[k + 1], label=label
+            )
+    right.set(xlabel="epoch", ylabel="[%]", ylim=(0, 101))
+    right.legend(fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -84,7 +97,8 @@ def plot_surface(
         raise ValueError("a surface is drawn over at least two thresholds of each kind")
     shown = getattr(surface, name).T * (1e6 if name == "fa" else 100)
     figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
-    norm = LogNorm(max(shown[shown > 0].min(initial=1e3), 1e-2)) if name == "fa" else None
+    low = shown[shown > 0].min(initial=1.0)
+    norm = LogNorm(low, max(shown.max(), 10 * low)) if name == "fa" else None
     mesh = axes.pcolormesh(
         surface.th1, surface.th2, np.ma.masked_invalid(shown), norm=norm, cmap="viridis"
     )

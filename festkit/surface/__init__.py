@@ -11,7 +11,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import chain, islice, repeat, zip_longest
 from typing import Any
 
@@ -23,7 +22,7 @@ from .._progress import progress
 from ..metrics import as_mask
 from ..sensitivity import as_maps, check_threshold
 from .curves import ROC
-from .image import add_image
+from .image import TABLES, add_image
 from .table import OperatingPoint, ThresholdSurface
 
 __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "threshold_surface"]
@@ -33,6 +32,12 @@ EIGHT_BIT = tuple(level / 255 for level in range(256))
 
 FLOODED, MANY = 0.1, 10_000
 """A lowest threshold that this share of many pixels exceeds lies under the noise floor."""
+
+MOST_CELLS = 1 << 23
+"""Largest number of pairs; the tables of so many take 400 MB."""
+
+CHUNK = 8
+"""Images counted in one table set. Sums come out the same for any number of workers."""
 
 Floats = NDArray[np.float64]
 Map = NDArray[Any] | Tensor
@@ -57,15 +62,15 @@ def threshold_surface(
             maps. Images may differ in size.
         masks: the truths (H, W), bool, in the same order.
         th1: ascending strong thresholds in [0, 1], such as ``numpy.linspace(0.05, 0.95, 19)``,
-            ``EIGHT_BIT``, or ``numpy.unique(prob)`` for every distinct value.
+            ``EIGHT_BIT``, or, of a small map, ``numpy.unique(prob)`` for every distinct value.
         th2: ascending weak thresholds in [0, 1].
         scale_maps: for every image its scales' own maps, at the size of the image; weak targets
             then come from these in order, else from ``probs``, as in :func:`adjust_sensitivity`.
         workers: threads; None takes one per processor.
 
     Raises:
-        ValueError: if thresholds are empty, not ascending or outside [0, 1], numbers of images or
-            shapes differ, or maps are not probabilities.
+        ValueError: if thresholds are empty, too many, not ascending or outside [0, 1], numbers of
+            images or shapes differ, or maps are not probabilities.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -74,25 +79,7 @@ def threshold_surface(
         array([[1. , 1. ],
                [1. , 0.5]])
     """
-    grid1, grid2 = _grid("th1", th1), _grid("th2", th2)
-    surface = ThresholdSurface.of_no_images(grid1, grid2)
-    lowest, flooded = min(grid1[0], grid2[0]), 0
-    threads = workers or os.cpu_count() or 1
-    total = len(probs) if isinstance(probs, Sized) else None
-    with ThreadPoolExecutor(threads) as pool:
-        images = _images(probs, masks, scale_maps)
-        counted = _in_waves(pool, lambda image: _count(image, grid1, grid2), images, 4 * threads)
-        for part, above_lowest in progress(counted, "threshold surface", unit="image", total=total):
-            surface, flooded = surface + part, flooded + above_lowest
-    if not surface.images:
-        raise ValueError("no images came; a surface needs at least one map and its truth")
-    if flooded > max(FLOODED * surface.pixels, MANY):
-        warnings.warn(
-            f"{flooded / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
-            f"{lowest:.4g}: it lies under the noise floor and makes the surface slow",
-            stacklevel=2,
-        )
-    return surface
+    return _surface(_images(probs, masks, scale_maps), (th1, th2), workers, _length(probs))
 
 
 def roc(
@@ -119,10 +106,60 @@ def roc(
         >>> roc([prob], [prob > 0.3], thresholds=[0.0, 0.3, 0.5]).tpr
         array([1. , 1. , 0.5])
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+% of all pixels exceed")
-        surface = threshold_surface(probs, masks, thresholds, [1.0], workers=workers)
-    return surface.roc(th2=1.0)
+    grids = thresholds, [1.0]
+    images = _images(probs, masks, None)
+    return _surface(images, grids, workers, _length(probs), floods=True).roc(th2=1.0)
+
+
+def _surface(
+    images: Iterator[Image],
+    grids: tuple[Any, Any],
+    workers: int | None,
+    length: int | None,
+    *,
+    floods: bool = False,
+) -> ThresholdSurface:
+    """Count images by the chunk, as many chunks at a time as there are workers."""
+    th1, th2 = _grid("th1", grids[0]), _grid("th2", grids[1])
+    if th1.size * th2.size > MOST_CELLS:
+        raise ValueError(
+            f"{th1.size} × {th2.size} thresholds are more pairs than the {MOST_CELLS} that a "
+            "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
+        )
+    workers = _processors() if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1, or None for all processors")
+    surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
+    bar = progress(None, "threshold surface", unit="image", total=length)
+    with ThreadPoolExecutor(workers) as pool:
+        chunks = iter(lambda: list(islice(images, CHUNK)), [])
+        while wave := list(islice(chunks, workers)):
+            counted = map if len(wave) == 1 else pool.map
+            for part, above in counted(lambda chunk: _count(chunk, th1, th2), wave):
+                surface, flooded = surface + part if surface.images else part, flooded + above
+                bar.update(part.images)
+            if not floods and flooded > max(FLOODED * surface.pixels, MANY):
+                warnings.warn(
+                    f"{flooded / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
+                    f"{min(th1[0], th2[0]):.4g}: it lies under the noise floor and makes the "
+                    "surface slow",
+                    stacklevel=3,
+                )
+                floods = True
+    bar.close()
+    if not surface.images:
+        raise ValueError("no images came; a surface needs at least one map and its truth")
+    return surface
+
+
+def _length(items: Iterable[Any]) -> int | None:
+    return len(items) if isinstance(items, Sized) else None
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
@@ -180,28 +217,32 @@ def _one(name: str, maps: Any) -> NDArray[Any]:
     return np.require(array, requirements=["C", "W", "E"])
 
 
-def _count(image: Image, th1: Floats, th2: Floats) -> tuple[ThresholdSurface, int]:
-    """The surface of one image, and its pixels above the lowest threshold."""
-    fused, scales, truth = image
-    part = ThresholdSurface.of_no_images(th1, th2)
-    counts = np.stack([part.intersection, part.predicted, part.detected, part.matched])
+def _count(images: list[Image], th1: Floats, th2: Floats) -> tuple[ThresholdSurface, int]:
+    """The surface of some images, and their pixels above the lowest thresholds."""
+    shape = len(th1), len(th2)
+    tables = np.zeros((TABLES, *shape), np.int64), np.zeros(shape), np.zeros(shape, np.int64)
     low1, low2 = th1.astype(np.float32), th2.astype(np.float32)
-    targets = add_image((counts, part.iou_sum, part.empty), image, low1, low2)
-    names = ("intersection", "predicted", "detected", "matched")
-    values: dict[str, Any] = dict(zip(names, counts, strict=True))
-    values |= {
-        "images": 1,
-        "pixels": truth.size,
-        "targets": targets,
-        "true": int(np.count_nonzero(truth)),
-    }
-    above = max(int((fused > low1[0]).sum()), *(int((scale > low2[0]).sum()) for scale in scales))
-    return replace(part, **values), above
-
-
-def _in_waves(
-    pool: ThreadPoolExecutor, function: Any, items: Iterator[Any], size: int
-) -> Iterator[Any]:
-    """Results in order; only so many items are taken ahead, so that maps need not all fit."""
-    while wave := list(islice(items, size)):
-        yield from map(function, wave) if len(wave) == 1 else pool.map(function, wave)
+    targets, above = 0, 0
+    for image in images:
+        targets += add_image(tables, image, low1, low2)
+        fused, scales, _ = image
+        above += max(
+            int((m > low).sum()) for m, low in [(fused, low1[0]), *((m, low2[0]) for m in scales)]
+        )
+    (intersection, predicted, detected, matched), iou_sum, empty = tables
+    truths = [truth for _, _, truth in images]
+    part = ThresholdSurface(
+        th1=th1,
+        th2=th2,
+        intersection=intersection,
+        predicted=predicted,
+        detected=detected,
+        matched=matched,
+        iou_sum=iou_sum,
+        empty=empty,
+        images=len(images),
+        pixels=sum(truth.size for truth in truths),
+        targets=targets,
+        true=sum(int(np.count_nonzero(truth)) for truth in truths),
+    )
+    return part, above

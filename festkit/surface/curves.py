@@ -44,7 +44,7 @@ class ROC:
         """Mean Pd over the false-alarm rates from 0 to ``max_fa``, in [0, 1]: see :meth:`pd_steps`.
 
         Raises:
-            ValueError: if ``max_fa`` is not above 0.
+            ValueError: if ``max_fa`` is not in (0, 1].
         """
         fa, pd = self.pd_steps(max_fa)
         return float((pd[:-1] * np.diff(fa)).sum() / max_fa)
@@ -56,10 +56,10 @@ class ROC:
         instead of straight lines, since no threshold lies between two neighbours.
 
         Raises:
-            ValueError: if ``max_fa`` is not above 0.
+            ValueError: if ``max_fa`` is not in (0, 1].
         """
-        if not max_fa > 0:
-            raise ValueError(f"max_fa is {max_fa}, expected a false-alarm rate above 0")
+        if not 0 < max_fa <= 1:
+            raise ValueError(f"max_fa is {max_fa}, expected a false-alarm rate in (0, 1]")
         order = np.lexsort((-self.pd, self.fa))
         order = order[self.fa[order] <= max_fa]
         fa = np.concatenate([[0.0], self.fa[order], [max_fa]])

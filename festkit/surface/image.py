@@ -85,24 +85,47 @@ def _point_boxes(y: Any, x: Any) -> Any:
 @compiled
 def _windows(boxes: Any) -> Any:
     """Boxes [y0, x0, y1, x1) at least :data:`GAP` pixels apart that cover the given ones."""
-    windows = np.empty((16, 4), np.int64)
-    count = 0
+    total = 0
     for some in boxes:
-        for given in some:
-            box, k = given.copy(), 0
-            while k < count:
-                if _near(windows[k], box):
-                    _cover(box, windows[k])
-                    count -= 1
-                    windows[k] = windows[count]
-                    k = 0
-                else:
-                    k += 1
-            if count == len(windows):
-                windows = np.concatenate((windows, np.empty_like(windows)))
-            windows[count] = box
-            count += 1
-    return windows[:count]
+        total += len(some)
+    windows, count = np.empty((total, 4), np.int64), 0
+    for some in boxes:
+        windows[count : count + len(some)] = some
+        count += len(some)
+    before = -1
+    while len(windows) != before:
+        before = len(windows)
+        windows = _merge_downwards(windows[np.argsort(windows[:, 0])])
+    return windows
+
+
+@compiled
+def _merge_downwards(boxes: Any) -> Any:
+    """Join boxes, sorted by first row, with those near them; a joined one may be near others yet.
+
+    Boxes that ended well above the current one are set aside, so that few are compared.
+    """
+    joined, done = np.empty_like(boxes), 0
+    live, count = np.empty_like(boxes), 0
+    for given in boxes:
+        box, k = given.copy(), 0
+        while k < count:
+            near = _near(live[k], box)
+            if near:
+                _cover(box, live[k])
+            elif live[k, 2] + GAP <= given[0]:
+                joined[done] = live[k]
+                done += 1
+            else:
+                k += 1
+                continue
+            count -= 1
+            live[k] = live[count]
+            k = 0 if near else k
+        live[count] = box
+        count += 1
+    joined[done : done + count] = live[:count]
+    return joined[: done + count]
 
 
 @compiled

@@ -225,8 +225,8 @@ class ThresholdSurface:
     def _index(self, name: str, value: float) -> int:
         grid: Floats = getattr(self, name)
         nearest = int(np.argmin(np.abs(grid - value)))
-        if not abs(grid[nearest] - value) <= 1e-9:
-            raise ValueError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.6g}")
+        if np.float32(grid[nearest]) != np.float32(value):  # thresholds compare as float32
+            raise ValueError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.9g}")
         return nearest
 
     def _counts(self, i: int, j: int) -> Counts:

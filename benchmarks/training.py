@@ -1,0 +1,151 @@
+"""Where the time of a training step goes, and images per second beside a plain pipeline.
+
+``python -m benchmarks.training [--device cuda] [--write]``
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from accelerate import Accelerator
+
+from festkit._run import Run, TrainConfig
+from festkit.backbones import create_backbone
+from festkit.data import load_dataset
+from festkit.scenes import make_synthetic_dataset
+from festkit.training import _accelerated
+from festkit.training.images import TrainingImages
+from festkit.training.loop import Loop
+from festkit.training.stopping import Stop
+
+from .plain import PlainImages, train_plain
+from .report import machine, write_section
+
+BATCH, IMAGES = 8, 24
+
+
+def main(
+    backbones: Sequence[str] = ("ACM", "MLCL-Net", "MSDA-Net"),
+    sizes: Sequence[int] = (256, 512),
+    device: str = "cpu",
+    threads: int = 1,
+    write: bool = False,
+) -> None:
+    """Time training steps of some backbones on synthetic scenes.
+
+    Args:
+        backbones: names of the catalogue.
+        sizes: sides of the network input in px; the plain pipeline is timed at the first alone.
+        device: cpu or cuda.
+        threads: threads that torch may use on the CPU.
+        write: write both tables to benchmarks/RESULTS.md, too.
+    """
+    torch.set_num_threads(threads)
+    lines = [*machine(torch.device(device), threads), *_head()]
+    print("\n".join(lines))
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            scenes = make_synthetic_dataset(f"{folder}/{size}", train=IMAGES, test=1, size=size)
+            for name in backbones:
+                plain = size == sizes[0]
+                config = TrainConfig(
+                    str(scenes), size=size, backbone=name, epochs=1, batch_size=BATCH,
+                    protocol="last", device=device,
+                )  # fmt: skip
+                row = _measure(config, Path(folder) / f"run-{name}-{size}", plain=plain)
+                print(row, flush=True)
+                lines.append(row)
+    if write:
+        write_section(f"Training, {device.upper()}", lines)
+
+
+def _head() -> list[str]:
+    return [
+        f"Batch {BATCH}, EEDM; ms per image. Outside: all but forward, backward and optimiser, "
+        "that is batches, loss, running average, counting. Plain: DataLoader, numpy augmentation, "
+        "distance transforms, sorting, float32 contiguous (benchmarks/plain.py); in "
+        "brackets ours in float32.",
+        "",
+        "| backbone | size | forward | backward | optimiser | outside | share | images/s "
+        "| plain, images/s | ours / plain (in float32) |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+
+
+def _measure(config: TrainConfig, folder: Path, *, plain: bool) -> str:
+    parts, total = time_parts(config, folder)
+    images = IMAGES
+    inner = sum(parts.values())
+    columns = [1e3 * parts[name] / images for name in ("forward", "backward", "optimiser")]
+    cells = [f"{value:.2f}" for value in (*columns, 1e3 * (total - inner) / images)]
+    cells += [f"{100 * (total - inner) / total:.1f} %", f"{images / total:.2f}"]
+    cells += _beside_plain(config, folder, images / total) if plain else ["", ""]
+    return f"| {config.backbone} | {config.size} | " + " | ".join(cells) + " |"
+
+
+def _beside_plain(config: TrainConfig, folder: Path, ours: float) -> list[str]:
+    images = PlainImages(load_dataset(config.dataset, "train"), config.size)
+    steps = IMAGES // BATCH
+    network = create_backbone(str(config.backbone)).to(config.device)
+    train_plain(network, images, BATCH, 1)
+    began = time.perf_counter()
+    train_plain(network, images, BATCH, steps)
+    plain = steps * BATCH / (time.perf_counter() - began)
+    _, total = time_parts(replace(config, precision="fp32"), folder.with_suffix(".fp32"))
+    return [f"{plain:.2f}", f"{ours / plain:.2f} ({IMAGES / total / plain:.2f})"]
+
+
+def time_parts(config: TrainConfig, folder: Path) -> tuple[dict[str, float], float]:
+    """Seconds of an epoch inside forward, backward and optimiser, and in all but checkpoints."""
+    dataset = load_dataset(config.dataset, "train")
+    spent = dict.fromkeys(("forward", "backward", "optimiser", "checkpoint"), 0.0)
+    with _accelerated(config, torch.device(config.device)) as accelerator:
+        images = TrainingImages.read(dataset, config, accelerator.device, dataset.statistics())
+        loops = [
+            Loop(config, Run(folder / part), images, dataset[:0], accelerator)
+            for part in ("warm", "timed")
+        ]
+        with Stop(None) as stop:
+            loops[0].train(stop, resume=False)
+            _note_times(loops[1], accelerator, spent)
+            began = time.perf_counter()
+            loops[1].train(stop, resume=False)
+            total = time.perf_counter() - began
+    return spent, total - spent.pop("checkpoint")
+
+
+def _note_times(loop: Loop, accelerator: Accelerator, spent: dict[str, float]) -> None:
+    """Let forward, backward and optimiser add up the seconds they take."""
+
+    def clock(name: str, sign: int) -> None:
+        _wait(accelerator)
+        spent[name] += sign * time.perf_counter()
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            clock(name, -1)
+            result = function(*arguments, **options)
+            clock(name, 1)
+            return result
+
+        return call
+
+    loop.state.model.forward = timed("forward", loop.state.model.forward)  # type: ignore[method-assign]
+    accelerator.backward = timed("backward", accelerator.backward)
+    loop.state.save = timed("checkpoint", loop.state.save)  # type: ignore[method-assign]
+    loop.state.optimizer.register_step_pre_hook(lambda *_: clock("optimiser", -1))
+    loop.state.optimizer.register_step_post_hook(lambda *_: clock("optimiser", 1))
+
+
+def _wait(accelerator: Accelerator) -> None:
+    if accelerator.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
