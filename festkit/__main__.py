@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -134,6 +135,7 @@ def backbones() -> None:
 
 def train_command() -> Callable[..., None]:
     """The command ``train``, whose options are the fields of TrainConfig."""
+    from .plots import plot_history
     from .training import TrainConfig, train
 
     @dataclass(frozen=True)
@@ -141,9 +143,28 @@ def train_command() -> Callable[..., None]:
         __doc__ = TrainConfig.__doc__
         backbone: str = "ACM"
 
-    def command(config: tyro.conf.OmitArgPrefixes[NamedConfig]) -> None:
-        """Train one backbone at one input size; interrupted, it continues where it was."""
-        print(f"finished: {train(config).folder}")
+    def command(
+        config: tyro.conf.OmitArgPrefixes[NamedConfig],
+        resume: Literal["auto", "never"] = "auto",
+        max_minutes: float | None = None,
+    ) -> None:
+        """Train one backbone at one input size; interrupted, it continues where it was.
+
+        Args:
+            config: what to train.
+            resume: auto continues from the run's checkpoint, never starts afresh.
+            max_minutes: after so many minutes the run ends with a checkpoint.
+        """
+        run = train(config, resume=resume, max_minutes=max_minutes)
+        if os.environ.get("RANK", "0") != "0":  # one of several processes, the first of which tells
+            return
+        if run.finished:
+            plot_history(run).savefig(run.folder / "curves.png", dpi=120)
+            print(f"finished: {run.folder}")
+        else:
+            print(
+                f"stopped after {max_minutes:g} minutes, the same command continues: {run.folder}"
+            )
 
     return command
 
@@ -176,7 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(name)
     try:
         tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+    except KeyboardInterrupt:
+        print(f"festkit {name}: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
         if os.environ.get("FESTKIT_TRACEBACK"):
             raise
         print(f"festkit {name}: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def resolve_device(device: str) -> torch.device:
@@ -28,13 +28,20 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+def resolve_precision(
+    precision: Precision, device: torch.device
+) -> Literal["fp32", "bf16", "fp16"]:
     """The precision to train in; "auto" takes bf16 where the hardware multiplies it.
+
+    Raises:
+        ValueError: for fp16 elsewhere than on CUDA.
 
     Example:
         >>> resolve_precision("fp32", torch.device("cpu"))
         'fp32'
     """
+    if precision == "fp16" and device.type != "cuda":
+        raise ValueError(f"precision fp16 trains on CUDA only, not on {device.type}; take bf16")
     if precision != "auto":
         return precision
     if device.type == "cuda":

@@ -8,7 +8,13 @@ from tqdm import tqdm
 
 
 def progress(
-    items: Iterable[Any], label: str, *, unit: str, done: int = 0, total: int | None = None
+    items: Iterable[Any] | None,
+    label: str,
+    *,
+    unit: str,
+    done: int = 0,
+    total: int | None = None,
+    quiet: bool = False,
 ) -> Any:
     """Iterate with a text progress bar.
 
@@ -18,11 +24,12 @@ def progress(
     which paints that red, to standard output.
 
     Args:
-        items: what to iterate.
+        items: what to iterate; None for a bar that is moved by its ``update``.
         label: what is being done.
         unit: what one item is, such as "image".
         done: items already done before this call.
         total: number of all items, if ``items`` cannot tell.
+        quiet: show nothing.
 
     Returns:
         The iterator, a tqdm bar; its ``set_postfix_str`` adds figures to the line.
@@ -44,5 +51,6 @@ def progress(
         mininterval=interval,
         maxinterval=interval,
         delay=0.5,
+        disable=quiet,
         dynamic_ncols=True,
     )

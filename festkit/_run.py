@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,18 @@ from .losses import LOSSES, create_loss
 
 MAP_LEVELS = 65535
 """Probability maps are stored as 16-bit integers, this being probability 1."""
+
+Protocol = Literal["holdout", "paper", "last"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "protocol": get_args(Protocol),
+    "precision": get_args(Precision),
+    "schedule": ("cosine", "constant"),
+    "data_on": ("device", "host"),
+}
+
+PLACES = ("out", "data_root", "device", "data_on", "workers")
+"""Fields that say where a run is, not what comes out."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +50,29 @@ class TrainConfig:
         loss_options: options of the loss, such as ``{"edge_weight": 4, "keep_ratio": 0.5}``.
         epochs: passes over the training images.
         batch_size: images per step, at least 2.
+        accumulate: batches whose gradients make one update.
         learning_rate: highest rate of AdamW.
+        schedule: "cosine" falls to zero, "constant" stays, as published.
+        warmup_steps: updates of linear rise before, at most a quarter of all.
         weight_decay: of AdamW.
-        warmup_steps: steps of linear rise, at most a quarter of all; then the rate falls to zero
-            along a cosine.
-        average_decay: share of the running average of the weights that a step keeps, in [0, 1).
+        clip_norm: largest norm of the gradient; None leaves it as it is.
+        average_decay: share of the running average of the weights that an update keeps, in [0, 1);
+            0 keeps the last weights.
+        protocol: what chooses the epoch: "holdout", a part of the training images that is not
+            trained on and that chooses thresholds, too; "paper", the test images; "last", nothing.
+        holdout: that part, as a share of the training images.
+        validate_every: epochs between two looks at the images that choose.
         seed: of initialisation, batches and augmentation.
         initial_weights: weights file to start from; None starts at the prior, which sets the output
             layer anew, also of a network passed as such: continue trained weights by their file.
-        precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it.
+        precision: "fp32", "bf16", "fp16" (on CUDA), or "auto": bf16 where the hardware multiplies
+            it.
+        compiled: let torch.compile build the network; minutes at first, worth it on CUDA.
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         out: run folder; None names one under ``runs`` after the configuration.
+        data_on: "device" keeps the training images there; "host" in main memory, for large sets.
+        workers: threads that prepare batches ahead; 0 prepares each when it is needed.
 
     Raises:
         ValueError: for a value out of range or an unknown name.
@@ -67,19 +90,30 @@ class TrainConfig:
     loss_options: Mapping[str, float] = field(default_factory=dict)
     epochs: int = 80
     batch_size: int = 8
+    accumulate: int = 1
     learning_rate: float = 3e-3
-    weight_decay: float = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
+    weight_decay: float = 0.01
+    clip_norm: float | None = None
     average_decay: float = 0.998
+    protocol: Protocol = "holdout"
+    holdout: float = 0.15
+    validate_every: int = 5
     seed: int = 0
     initial_weights: str | None = None
     precision: Precision = "auto"
+    compiled: bool = False
     device: str = "auto"
     data_root: str | None = None
     out: str | None = None
+    data_on: Literal["device", "host"] = "device"
+    workers: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in {"epochs": 1, "batch_size": 2, "warmup_steps": 0}.items():
+        least = {"epochs": 1, "batch_size": 2, "accumulate": 1, "warmup_steps": 0}
+        least |= {"validate_every": 1, "workers": 0}
+        for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
         if not 0 < self.learning_rate < math.inf:
@@ -88,8 +122,14 @@ class TrainConfig:
             raise ValueError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise ValueError(f"precision is {self.precision!r}, expected auto, fp32 or bf16")
+        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
+            raise ValueError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
+        if not 0 < self.holdout < 1:
+            raise ValueError(f"holdout is {self.holdout}, expected a share in (0, 1)")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                known = ", ".join(choices)
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
         create_loss(self.loss, **self.loss_options)
         check_size(self.size, self.backbone)
         check_options(self.backbone, self.backbone_options)
@@ -105,7 +145,7 @@ class TrainConfig:
         return Path("runs") / "-".join([*parts, f"seed{self.seed}"]).lower()
 
     def plain(self) -> dict[str, Any]:
-        """The configuration as JSON values, without the folders that may differ between machines.
+        """The configuration as JSON values, without what does not decide the outcome.
 
         A dataset's folder counts by its name.
 
@@ -114,7 +154,8 @@ class TrainConfig:
             'EEDM'
         """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        del values["out"], values["data_root"]
+        for name in PLACES:
+            del values[name]
         names = {
             "backbone": backbone_name(self.backbone),
             "loss": find_name("loss", self.loss, LOSSES),
@@ -134,10 +175,11 @@ class TrainConfig:
         words = ["festkit", "train"]
         for option in fields(self):
             value = getattr(self, option.name)
-            if option.name in ("out", "data_root") or value in (option.default, {}):
+            if option.name in PLACES or value in (option.default, {}):
                 continue
             value = backbone_name(self.backbone) if option.name == "backbone" else value
             pairs = value.items() if isinstance(value, Mapping) else [(value,)]
+            pairs = [] if value is True else pairs  # a switch
             flag = "--" + option.name.replace("_", "-")
             words += [flag, *(str(part) for pair in pairs for part in pair)]
         return shlex.join(words)
@@ -184,8 +226,13 @@ class Run:
         """The file from which a killed run continues; gone once the run has finished."""
         return self.folder / "checkpoint.pt"
 
+    def forget(self) -> None:
+        """Remove checkpoint and history, to start afresh."""
+        for path in (self.checkpoint, self.folder / "history.csv"):
+            path.unlink(missing_ok=True)
+
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch: epoch, loss, train_iou, learning_rate."""
+        """One row per epoch; iou, pd and fa are those of the images that choose, NaN if unasked."""
         lines = (self.folder / "history.csv").read_text(encoding="utf-8").splitlines()
         names = lines[0].split(",")
         return [dict(zip(names, map(float, line.split(",")), strict=True)) for line in lines[1:]]
@@ -197,18 +244,29 @@ class Run:
 
     def test_maps(self) -> dict[str, NDArray[np.float32]]:
         """Probability maps (H, W) of the test images by name, each at its image's own size."""
-        with np.load(self.folder / "test_maps.npz") as maps:
-            return {name: maps[name].astype(np.float32) / MAP_LEVELS for name in maps.files}
+        return self.maps("test")
 
-    def write_test_maps(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
-        """Store probability maps by name, rounded to 16 bit and compressed."""
+    def maps(self, name: str) -> dict[str, NDArray[np.float32]]:
+        """Probability maps (H, W) by image, each at its image's own size.
+
+        Args:
+            name: "test" or "holdout".
+
+        Raises:
+            FileNotFoundError: if the run has none of them.
+        """
+        with np.load(self.folder / f"{name}_maps.npz") as maps:
+            return {image: maps[image].astype(np.float32) / MAP_LEVELS for image in maps.files}
+
+    def write_maps(self, name: str, maps: Mapping[str, NDArray[np.float32]]) -> None:
+        """Store probability maps by image, rounded to 16 bit and compressed."""
         levels = {name: np.rint(prob * MAP_LEVELS).astype(np.uint16) for name, prob in maps.items()}
         with (
-            whole_file(self.folder / "test_maps.npz") as part,
+            whole_file(self.folder / f"{name}_maps.npz") as part,
             zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
-            for name, level in levels.items():  # savez would take some names for its own arguments
-                with archive.open(f"{name}.npy", "w") as file:
+            for image, level in levels.items():  # savez would take some for its own arguments
+                with archive.open(f"{image}.npy", "w") as file:
                     np.lib.format.write_array(file, level)
 
 

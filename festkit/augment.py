@@ -24,13 +24,19 @@ class TargetBank:
     Attributes:
         contrast: (T, P, P) float, gray value minus the local background, 0 outside the target.
         mask: (T, P, P) bool, the target in the middle of its patch.
+        near: (T, P, P) bool, the pixels within 2 px of the target.
     """
 
     contrast: Tensor
     mask: Tensor
+    near: Tensor
 
     def __len__(self) -> int:
         return len(self.mask)
+
+    def to(self, device: torch.device) -> "TargetBank":
+        """The same bank on another device."""
+        return TargetBank(self.contrast.to(device), self.mask.to(device), self.near.to(device))
 
 
 def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
@@ -40,7 +46,7 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
     their patch, or too near the frame for a whole one, are left out.
 
     Args:
-        gray: (N, 1, H, W) float in [0, 1].
+        gray: (N, 1, H, W) uint8.
         mask: (N, 1, H, W) bool.
 
     Returns:
@@ -48,51 +54,53 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
 
     Example:
         >>> mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool); mask[..., 8:10, 8:10] = True
-        >>> len(cut_targets(mask.float(), mask))
+        >>> len(cut_targets(100 * mask.byte(), mask))
         1
     """
     found = find_components(mask[:, 0].cpu().numpy())
     height, width = mask.shape[-2:]
     longest = int((found.box[:, 2:] - found.box[:, :2]).max(initial=1))
     patch = min(2 * longest + 1, MAX_PATCH, height, width)
-    contrasts, masks = [gray.new_zeros(0, patch, patch)], [mask.new_zeros(0, patch, patch)]
+    contrasts, masks = [torch.zeros(0, patch, patch)], [torch.zeros(0, patch, patch).bool()]
     for k, (y0, x0, y1, x1) in enumerate(found.box.tolist()):
         top, left = (y0 + y1 - patch) // 2, (x0 + x1 - patch) // 2
         inside = 0 <= top <= height - patch and 0 <= left <= width - patch
         if not inside or max(y1 - y0, x1 - x0) > patch - 2:
             continue
         n, place = int(found.image[k]), (slice(top, top + patch), slice(left, left + patch))
-        background = gray[n, 0][place][~mask[n, 0][place]].mean()
-        target = torch.zeros(height * width, dtype=torch.bool, device=mask.device)
+        values, truth = gray[n, 0][place].cpu().float() / 255, mask[n, 0][place].cpu()
+        target = torch.zeros(height * width, dtype=torch.bool)
         target[torch.from_numpy(found.pixels[found.label == k] - n * height * width)] = True
         target = target.reshape(height, width)[place]
-        contrasts.append(torch.where(target, gray[n, 0][place] - background, 0.0)[None])
+        contrasts.append(torch.where(target, values - values[~truth].mean(), 0.0)[None])
         masks.append(target[None])
-    return TargetBank(torch.cat(contrasts), torch.cat(masks))
+    stacked = torch.cat(masks)
+    near = F.max_pool2d(stacked[:, None].float(), 5, 1, 2)[:, 0] > 0
+    return TargetBank(torch.cat(contrasts), stacked, near).to(mask.device)
 
 
 def augment(
     gray: Tensor, mask: Tensor, bank: TargetBank, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """One random version of a batch: paste targets, turn, warp, change brightness and noise.
+    """One random version of a batch: turn, paste targets, warp, change brightness and noise.
 
     Args:
-        gray: (N, 1, S, S) float in [0, 1].
+        gray: (N, 1, S, S) uint8.
         mask: (N, 1, S, S) bool.
         bank: targets to paste.
         generator: source of all randomness, on the CPU.
 
     Returns:
-        New gray values in [0, 1] and the masks that belong to them, same shapes.
+        (N, 1, S, S) float gray values in [0, 1] and the masks that belong to them.
 
     Example:
-        >>> gray, mask = torch.rand(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> gray, mask = torch.zeros(2, 1, 32, 32).byte(), torch.zeros(2, 1, 32, 32).bool()
         >>> new, _ = augment(gray, mask, cut_targets(gray, mask), torch.Generator().manual_seed(0))
-        >>> new.shape
-        torch.Size([2, 1, 32, 32])
+        >>> new.shape, new.dtype
+        (torch.Size([2, 1, 32, 32]), torch.float32)
     """
-    gray, mask = paste_targets(gray, mask, bank, generator)
     gray, mask = flip_and_turn(gray, mask, generator)
+    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator)
     gray, mask = warp(gray, mask, generator)
     return change_values(gray, generator), mask
 
@@ -108,9 +116,9 @@ def paste_targets(
 ) -> tuple[Tensor, Tensor]:
     """Copy-paste: add one target of the bank to some of the images, clear of their own targets.
 
-    The target's contrast is added to the new background, so that it neither darkens nor lightens
-    its surroundings. Where all ``tries`` random places come within 2 px of a target, the image
-    stays as it is.
+    The target is turned at random. Its contrast is added to the new background, so that it neither
+    darkens nor lightens its surroundings. Where all ``tries`` random places come within 2 px of a
+    target, the image stays as it is.
 
     Args:
         gray: (N, 1, H, W) float in [0, 1].
@@ -131,20 +139,24 @@ def paste_targets(
     top = torch.randint(height - patch + 1, (count, tries), generator=generator)
     left = torch.randint(width - patch + 1, (count, tries), generator=generator)
     wanted = torch.rand(count, generator=generator) < probability
+    moves = (torch.rand(count, 3, generator=generator) < 0.5).tolist()
     chosen, top, left, wanted = (t.to(gray.device) for t in (chosen, top, left, wanted))
+    contrast, target, near = (
+        torch.stack([_turn(patch, move) for patch, move in zip(part[chosen], moves, strict=True)])
+        for part in (bank.contrast, bank.mask, bank.near)
+    )
 
     side = torch.arange(patch, device=gray.device)
     rows, columns = (top[..., None] + side)[..., None], (left[..., None] + side)[..., None, :]
     image = torch.arange(count, device=gray.device)
-    near = F.max_pool2d(mask.float(), 5, 1, 2) > 0
-    target = bank.mask[chosen]
-    clash = (near[image[:, None, None, None], 0, rows, columns] & target[:, None]).any(-1).any(-1)
+    taken = mask[image[:, None, None, None], 0, rows, columns]
+    clash = (taken & near[:, None]).any(-1).any(-1)
     first = (~clash).int().argmax(1)
     placed = target & (wanted & ~clash.all(1))[:, None, None]
 
     rows, columns, image = rows[image, first], columns[image, first], image[:, None, None]
     gray, mask = gray.clone(), mask.clone()
-    lifted = gray[image, 0, rows, columns] + bank.contrast[chosen] * placed
+    lifted = gray[image, 0, rows, columns] + contrast * placed
     gray[image, 0, rows, columns] = lifted.clamp(0, 1)
     mask[image, 0, rows, columns] |= placed
     return gray, mask
@@ -154,15 +166,18 @@ def flip_and_turn(gray: Tensor, mask: Tensor, generator: Generator) -> tuple[Ten
     """One of the eight flips and quarter turns of a square, for every image on its own.
 
     Args:
-        gray: (N, 1, S, S) float.
+        gray: (N, 1, S, S) of any type.
         mask: (N, 1, S, S) bool.
         generator: source of all randomness, on the CPU.
 
     Returns:
         The turned batch.
     """
-    moves = (torch.rand(3, len(gray), 1, 1, 1, generator=generator) < 0.5).to(gray.device)
-    return _turn(gray, moves), _turn(mask, moves)
+    moves = (torch.rand(len(gray), 3, generator=generator) < 0.5).tolist()
+    turned, turned_mask = torch.empty_like(gray), torch.empty_like(mask)
+    for index, move in enumerate(moves):
+        turned[index], turned_mask[index] = _turn(gray[index], move), _turn(mask[index], move)
+    return turned, turned_mask
 
 
 def warp(
@@ -229,15 +244,21 @@ def change_values(
     """
     count = len(gray)
     bright, strong, noisy = torch.rand(3, count, 1, 1, 1, generator=generator) * 2 - 1
-    white = torch.randn(gray.shape, generator=generator) * (noise * noisy.clamp(min=0))
-    bright, strong, white = (t.to(gray.device) for t in (bright, strong, white))
+    seed = int(torch.randint(2**62, (), generator=generator))
+    bright, strong = bright.to(gray.device), strong.to(gray.device)
     mean = gray.mean((1, 2, 3), keepdim=True)
     changed = mean + (gray - mean) * (1 + contrast * strong) + brightness * bright
-    return (changed + white).clamp(0, 1)
+    source = Generator(gray.device).manual_seed(seed)
+    for index, strength in enumerate((noise * noisy).flatten().tolist()):
+        if strength > 0:
+            white = torch.randn(gray.shape[1:], generator=source, device=gray.device)
+            changed[index] += strength * white
+    return changed.clamp_(0, 1)
 
 
-def _turn(batch: Tensor, moves: Tensor) -> Tensor:
-    flip_x, flip_y, transpose = moves
-    batch = torch.where(flip_x, batch.flip(-1), batch)
-    batch = torch.where(flip_y, batch.flip(-2), batch)
-    return torch.where(transpose, batch.transpose(-1, -2), batch)
+def _turn(image: Tensor, move: tuple[bool, bool, bool]) -> Tensor:
+    """An image (..., S, S), mirrored along the axes wanted and transposed."""
+    flip_x, flip_y, transpose = move
+    axes = [axis for axis, wanted in ((-1, flip_x), (-2, flip_y)) if wanted]
+    flipped = image.flip(axes) if axes else image
+    return flipped.transpose(-1, -2) if transpose else flipped

@@ -4,6 +4,9 @@ With one size it is the paper's LW-FEST: the EEDM loss and adjustable sensitivit
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -119,22 +122,33 @@ class FEST:
         first = runs[0].record
         return cls(nets, th1, th2, rule=rule, mean=first["mean"], std=first["std"])
 
-    def fit(self, dataset: str, *, out: str | Path, **options: Any) -> list[Run]:
-        """Train every size on a dataset, one after the other, and take over the weights.
+    def fit(
+        self,
+        dataset: str,
+        *,
+        out: str | Path,
+        devices: Sequence[str] | None = None,
+        **options: Any,
+    ) -> list[Run]:
+        """Train every size on a dataset and take over the weights.
 
         Args:
             dataset: as in :class:`TrainConfig`.
             out: folder of the runs, one subfolder per size; a finished run is not repeated.
+            devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
+                each in a process of its own; None trains one size after the other.
             options: any other field of :class:`TrainConfig`.
 
         Returns:
             The runs, in the order of the sizes.
         """
-        runs = []
-        for size, given in self._given.items():
-            folder = str(Path(out) / str(size))
-            config = TrainConfig(dataset, size=size, backbone=given, out=folder, **options)
-            runs.append(train(config))
+        configs = [
+            TrainConfig(
+                dataset, size=size, backbone=given, out=str(Path(out) / str(size)), **options
+            )
+            for size, given in self._given.items()
+        ]
+        runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
         for run, net in zip(runs, self.backbones.values(), strict=True):
             load_weights(run.weights, net)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
@@ -255,6 +269,22 @@ class FEST:
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         return cls(nets, **settings)
+
+
+def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> list[Run]:
+    """Train in one process per device; a device with several configurations takes them in turn."""
+    placed = [replace(config, device=devices[k % len(devices)]) for k, config in enumerate(configs)]
+    threads = torch.get_num_threads()  # other numbers of threads may sum in another order
+    with ProcessPoolExecutor(
+        len(devices), get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
+        shares = [placed[k :: len(devices)] for k in range(min(len(devices), len(placed)))]
+        trained = list(pool.map(_train_in_turn, shares))
+    return [trained[k % len(devices)][k // len(devices)] for k in range(len(placed))]
+
+
+def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
+    return [train(config) for config in configs]
 
 
 def _ready(backbone: str | nn.Module) -> nn.Module:

@@ -34,6 +34,19 @@ def batch(count=2, side=32, seed=0):
     return torch.where(mask, 0.9, gray), mask
 
 
+def levels(gray):
+    """Gray values in [0, 1] as 8-bit levels."""
+    return (255 * gray).round().to(torch.uint8)
+
+
+def bank_of(contrast, mask):
+    """A bank, with the pixels within 2 px of every target looked for one by one."""
+    near = torch.zeros_like(mask)
+    for n, y, x in mask.nonzero().tolist():
+        near[n, max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = True
+    return TargetBank(contrast, mask, near)
+
+
 def components(mask):
     return int(label(mask.squeeze().numpy(), connectivity=2).max())
 
@@ -122,6 +135,7 @@ class TestWarp:
 
     def test_the_given_batch_stays(self):
         gray, mask = batch(8)
+        gray = levels(gray)
         before, was = gray.clone(), mask.clone()
         augment(gray, mask, cut_targets(gray, mask), seeded())
         assert torch.equal(gray, before)
@@ -157,61 +171,64 @@ class TestValues:
 
 class TestCutting:
     def test_a_target_is_cut_with_its_contrast(self):
-        gray = torch.full((1, 1, 32, 32), 0.25)
+        gray = torch.full((1, 1, 32, 32), 51, dtype=torch.uint8)
         mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
         mask[0, 0, 10:12, 20:23] = True
-        gray[mask] = torch.tensor([0.5, 0.75, 1.0, 0.5, 0.25, 0.0])
+        gray[mask] = torch.tensor([102, 153, 204, 102, 51, 0], dtype=torch.uint8)
         bank = cut_targets(gray, mask)
         assert bank.mask.shape == bank.contrast.shape == (1, 7, 7)
         assert bank.mask.sum() == 6
         torch.testing.assert_close(
-            bank.contrast[bank.mask], torch.tensor([0.25, 0.5, 0.75, 0.25, 0.0, -0.25])
+            bank.contrast[bank.mask], torch.tensor([0.2, 0.4, 0.6, 0.2, 0.0, -0.2])
         )
         assert (bank.contrast[~bank.mask] == 0).all()
         rows, columns = bank.mask[0].nonzero().T
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (3, 4, 2, 4)
+        rows, columns = bank.near[0].nonzero().T
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 6, 0, 6)
+        assert bank.near.sum() == 6 * 7
 
     def test_a_neighbour_is_neither_background_nor_part(self):
-        gray = torch.full((1, 1, 32, 32), 0.25)
+        gray = torch.full((1, 1, 32, 32), 51, dtype=torch.uint8)
         mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
         mask[0, 0, 10:13, 10:13] = mask[0, 0, 10:13, 14:15] = True
-        gray[mask] = 1.0
+        gray[mask] = 255
         bank = cut_targets(gray, mask)
         assert sorted(bank.mask.sum((1, 2)).tolist()) == [3, 9]
-        torch.testing.assert_close(bank.contrast, 0.75 * bank.mask)
+        torch.testing.assert_close(bank.contrast, 0.8 * bank.mask)
 
     def test_targets_of_all_images_are_cut(self):
         gray, mask = batch(5)
-        bank = cut_targets(gray, mask)
+        bank = cut_targets(levels(gray), mask)
         assert len(bank) == 5
         assert (bank.mask.sum((1, 2)) == 9).all()
 
     def test_targets_near_the_frame_are_left_out(self):
         mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
         mask[0, 0, 0:3, 10:13] = mask[0, 0, 29:32, 10:13] = mask[0, 0, 10:13, 30:32] = True
-        assert len(cut_targets(mask.float(), mask)) == 0
+        assert len(cut_targets(mask.byte(), mask)) == 0
 
     def test_targets_larger_than_the_largest_patch_are_left_out(self):
         mask = torch.zeros(1, 1, 200, 200, dtype=torch.bool)
         mask[0, 0, 40:140, 40:140] = mask[0, 0, 170:173, 100:103] = True
-        bank = cut_targets(mask.float() * 0.5, mask)
+        bank = cut_targets(mask.byte() * 127, mask)
         assert len(bank) == 0 or bank.mask.sum((1, 2)).tolist() == [9]
         assert bank.mask.shape[1:] == (64, 64)
 
     def test_a_set_without_targets_gives_an_empty_bank(self):
-        gray = torch.rand(3, 1, 16, 16)
+        gray = levels(torch.rand(3, 1, 16, 16))
         bank = cut_targets(gray, torch.zeros_like(gray, dtype=torch.bool))
         assert len(bank) == 0
 
     def test_a_mask_that_is_all_target(self):
-        gray = torch.rand(1, 1, 16, 16)
+        gray = levels(torch.rand(1, 1, 16, 16))
         assert len(cut_targets(gray, torch.ones_like(gray, dtype=torch.bool))) == 0
 
 
 class TestPasting:
     def test_an_empty_bank_changes_nothing(self):
         gray, mask = batch()
-        empty = TargetBank(torch.zeros(0, 5, 5), torch.zeros(0, 5, 5, dtype=torch.bool))
+        empty = bank_of(torch.zeros(0, 5, 5), torch.zeros(0, 5, 5, dtype=torch.bool))
         new, more = paste_targets(gray, mask, empty, seeded(), probability=1.0)
         assert torch.equal(new, gray)
         assert torch.equal(more, mask)
@@ -221,7 +238,7 @@ class TestPasting:
     def test_at_most_one_more_target_clear_of_the_others(self, seed):
         gray, mask = batch(6, 24, seed)
         new, more = paste_targets(
-            gray, mask, cut_targets(gray, mask), seeded(seed), probability=1.0
+            gray, mask, cut_targets(levels(gray), mask), seeded(seed), probability=1.0
         )
         for n in range(6):
             old, pasted = mask[n, 0].numpy(), (more & ~mask)[n, 0].numpy()
@@ -240,18 +257,15 @@ class TestPasting:
         target[0, 1:4, 2] = True
         contrast = torch.zeros(1, 5, 5)
         contrast[0, 1:4, 2] = torch.tensor([0.1, 0.2, -0.1])
-        new, more = paste_targets(
-            gray, mask, TargetBank(contrast, target), seeded(), probability=1.0
-        )
+        new, more = paste_targets(gray, mask, bank_of(contrast, target), seeded(), probability=1.0)
         assert (more.sum((1, 2, 3)) == 3).all()
-        torch.testing.assert_close(
-            new[more].reshape(40, 3), torch.tensor([0.35, 0.45, 0.15]).expand(40, 3)
-        )
+        ways = {tuple(row) for row in new[more].reshape(40, 3).mul(100).round().tolist()}
+        assert ways == {(35, 45, 15), (15, 45, 35)}  # it is turned at random
         assert (new[~more] == 0.25).all()
 
     def test_values_are_clamped(self):
         gray, mask = torch.full((4, 1, 9, 9), 0.8), torch.zeros(4, 1, 9, 9, dtype=torch.bool)
-        bank = TargetBank(torch.full((1, 3, 3), 0.5), torch.ones(1, 3, 3, dtype=torch.bool))
+        bank = bank_of(torch.full((1, 3, 3), 0.5), torch.ones(1, 3, 3, dtype=torch.bool))
         new, more = paste_targets(gray, mask, bank, seeded(), probability=1.0)
         assert (new[more] == 1).all()
 
@@ -259,7 +273,9 @@ class TestPasting:
         gray = torch.rand(3, 1, 12, 12)
         mask = torch.zeros(3, 1, 12, 12, dtype=torch.bool)
         mask[..., ::4, ::4] = True
-        bank = TargetBank(torch.ones(1, 3, 3), torch.ones(1, 3, 3, dtype=torch.bool))
+        target = torch.zeros(1, 7, 7, dtype=torch.bool)
+        target[:, 2:5, 2:5] = True
+        bank = bank_of(target.float(), target)
         new, more = paste_targets(gray, mask, bank, seeded(), probability=1.0)
         assert torch.equal(new, gray)
         assert torch.equal(more, mask)
@@ -268,16 +284,48 @@ class TestPasting:
     def test_the_share_of_images_that_get_one(self, probability, low, high):
         gray = torch.full((200, 1, 16, 16), 0.25)
         mask = torch.zeros(200, 1, 16, 16, dtype=torch.bool)
-        bank = TargetBank(torch.ones(1, 3, 3) * 0.5, torch.ones(1, 3, 3, dtype=torch.bool))
+        bank = bank_of(torch.ones(1, 3, 3) * 0.5, torch.ones(1, 3, 3, dtype=torch.bool))
         _, more = paste_targets(gray, mask, bank, seeded(), probability=probability)
         assert low <= more.flatten(1).any(1).sum() <= high
 
+    def test_another_device_holds_the_same_bank(self):
+        gray, mask = batch(3)
+        bank = cut_targets(levels(gray), mask).to(torch.device("meta"))
+        assert {part.device.type for part in (bank.contrast, bank.mask, bank.near)} == {"meta"}
+        assert len(bank) == 3
+
+    @pytest.mark.parametrize("side", [1, 2, 3, 5])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_pasted_target_never_touches_another(self, side, seed):
+        mask = torch.zeros(40, 1, 24, 24, dtype=torch.bool)
+        mask[..., 10 : 10 + side, 8 : 8 + side] = True
+        gray = torch.where(mask, 0.9, 0.2)
+        bank = cut_targets(levels(gray), mask)
+        _, more = paste_targets(gray, mask, bank, seeded(seed), probability=1.0)
+        found = [components(one) for one in more]
+        assert set(found) <= {1, 2}
+        assert [int(one.sum()) for one in more] == [n * side**2 for n in found]
+        assert found.count(2) > 20
+
 
 class TestWhole:
+    def test_it_does_the_four_in_turn(self):
+        gray, mask = batch(8)
+        gray = levels(gray)
+        bank, generator = cut_targets(gray, mask), seeded(9)
+        turned, moved = flip_and_turn(gray, mask, generator)
+        pasted, moved = paste_targets(turned.float() / 255, moved, bank, generator)
+        warped, moved = warp(pasted, moved, generator)
+        wanted = change_values(warped, generator)
+        found, truth = augment(gray, mask, bank, seeded(9))
+        assert torch.equal(found, wanted)
+        assert torch.equal(truth, moved)
+
     @given(st.integers(0, 2**31))
     @settings(max_examples=15)
     def test_masks_stay_masks_and_images_in_range(self, seed):
         gray, mask = batch(4, 32, seed)
+        gray = levels(gray)
         new, moved = augment(gray, mask, cut_targets(gray, mask), seeded(seed))
         assert moved.dtype == torch.bool
         assert new.dtype == torch.float32
@@ -287,6 +335,7 @@ class TestWhole:
 
     def test_the_same_seed_gives_the_same_batch(self):
         gray, mask = batch(8)
+        gray = levels(gray)
         bank = cut_targets(gray, mask)
         first, second, other = (augment(gray, mask, bank, seeded(seed)) for seed in (4, 4, 5))
         assert torch.equal(first[0], second[0])
@@ -295,7 +344,7 @@ class TestWhole:
 
     def test_targets_stay_under_their_masks(self):
         _, mask = batch(60, 32)
-        flat = torch.where(mask, 0.9, 0.2)
+        flat = levels(torch.where(mask, 0.9, 0.2))
         new, moved = augment(flat, mask, cut_targets(flat, mask), seeded(2))
         for image, target in zip(new, moved, strict=True):
             middle = (image.amin() + image.amax()) / 2

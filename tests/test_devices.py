@@ -49,6 +49,13 @@ def test_a_stated_precision_is_kept(precision, device):
     assert resolve_precision(precision, device) == precision
 
 
+def test_fp16_trains_on_cuda_only():
+    assert resolve_precision("fp16", CUDA) == "fp16"
+    for device in (CPU, MPS):
+        with pytest.raises(ValueError, match=rf"fp16 trains on CUDA only, not on {device.type}; "):
+            resolve_precision("fp16", device)
+
+
 @pytest.mark.parametrize(("hardware", "best"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_follows_the_hardware(monkeypatch, hardware, best):
     for check in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from handmade import Fixed, TinyNet, make_set, scene
 
+import festkit.fest
 from festkit._files import write_json
-from festkit._run import Run
+from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone, read_tensors
 from festkit.data import load_dataset
 from festkit.fest import FEST
@@ -16,6 +17,7 @@ from festkit.sensitivity import adjust_sensitivity
 from festkit.weights import load_weights, read_card, save_tensors, save_weights
 
 GRAY = {"mean": 0.4, "std": 0.1}
+DEVICE = {("cpu", "cpu"): {}, (): {"device": "cpu"}}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,22 @@ def fitted(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("fit")
     runs = fest.fit(str(folder), out=out, epochs=1, batch_size=4, device="cpu")
     return fest, runs, out
+
+
+class InThisProcess:
+    """In place of a pool of processes."""
+
+    def __init__(self, workers, context, setup, given):
+        assert workers > 0
+        assert (setup, given) == (torch.set_num_threads, (torch.get_num_threads(),))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    map = staticmethod(map)
 
 
 def blob(*places, side=16):
@@ -200,6 +218,30 @@ class TestFitting:
         mean, std = load_dataset(folder, "train").statistics()
         assert (fest.mean, fest.std) == (mean, std)
 
+    @pytest.mark.parametrize("devices", [("cpu", "cpu"), ()])
+    def test_devices_at_the_same_time_give_the_same_bits(self, fitted, folder, tmp_path, devices):
+        _, runs, _ = fitted
+        torch.manual_seed(0)
+        fest = FEST({32: TinyNet(), 48: TinyNet()}, th2=0.2)
+        options = {"epochs": 1, "batch_size": 4, "device": "auto"}
+        again = fest.fit(str(folder), out=tmp_path, devices=devices, **(options | DEVICE[devices]))
+        assert [run.folder for run in again] == [tmp_path / "32", tmp_path / "48"]
+        for run, other in zip(runs, again, strict=True):
+            for name in ("weights.safetensors", "record.json", "history.csv", "config.json"):
+                assert (run.folder / name).read_bytes() == (other.folder / name).read_bytes()
+        for size, net in fest.backbones.items():
+            kept = load_weights(tmp_path / str(size) / "weights.safetensors", TinyNet())
+            assert all(torch.equal(kept.state_dict()[n], t) for n, t in net.state_dict().items())
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 5])
+    @pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cuda:0"), ("a", "b", "c")])
+    def test_a_device_takes_its_sizes_in_turn(self, monkeypatch, count, devices):
+        monkeypatch.setattr(festkit.fest, "ProcessPoolExecutor", InThisProcess)
+        monkeypatch.setattr(festkit.fest, "train", lambda config: (config.size, config.device))
+        configs = [TrainConfig("x", size=16 * (n + 1), device="mps") for n in range(count)]
+        found = festkit.fest._train_at_once(configs, devices)
+        assert found == [(16 * (n + 1), devices[n % len(devices)]) for n in range(count)]
+
     def test_it_predicts_with_the_kept_weights(self, fitted):
         fest, runs, _ = fitted
         for run, net in zip(runs, fest.backbones.values(), strict=True):
@@ -222,7 +264,7 @@ class TestFitting:
 
     def test_catalogue_networks_are_trained_too(self, folder, tmp_path):
         fest = FEST({16: "ACM"})
-        (run,) = fest.fit(str(folder), out=tmp_path, epochs=1, device="cpu")
+        (run,) = fest.fit(str(folder), out=tmp_path, epochs=1, device="cpu", protocol="last")
         kept = load_weights(run.weights).state_dict()
         own = fest.backbones[16].state_dict()
         assert all(torch.equal(kept[name], own[name]) for name in kept)

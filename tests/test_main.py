@@ -10,6 +10,7 @@ import pytest
 from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
 
+from festkit import training
 from festkit.__main__ import COMMANDS, main
 from festkit._run import Run
 from festkit.data import load_dataset
@@ -145,15 +146,64 @@ class TestSmallCommands:
         assert capsys.readouterr().out.strip() == f"finished: {out}"
         record = Run(out).record
         assert (record["dataset"], record["loss_options"]) == ("hand", {"edge_weight": 2})
+        with Image.open(out / "curves.png") as curves:
+            assert min(curves.size) > 200
+
+    def test_train_within_a_time(self, folder, tmp_path, capsys):
+        out = tmp_path / "run"
+        words = ["train", "--dataset", str(folder), "--size", "32", "--epochs", "1"]
+        words += ["--batch-size", "2", "--device", "cpu", "--out", str(out)]
+        assert main([*words, "--max-minutes", "0"]) == 0
+        assert capsys.readouterr().out.strip() == (
+            f"stopped after 0 minutes, the same command continues: {out}"
+        )
+        assert not Run(out).finished
+        Run(out).checkpoint.write_bytes(b"half")
+        assert main(words) == 1
+        assert_one_line(
+            last_line(capsys), r"^festkit train: .*checkpoint\.pt is damaged; remove it to train"
+        )
+        assert main([*words, "--resume", "never"]) == 0
+        assert main(words) == 0
+        assert capsys.readouterr().out.splitlines() == [f"finished: {out}"] * 2
+        assert main([*words, "--seed", "1"]) == 1
+        assert_one_line(last_line(capsys), r"already holds another run \(seed 0 -> 1\); choose ano")
+
+
+def last_line(capsys):
+    """Without the progress bars before it."""
+    return re.split(r"[\r\n]", capsys.readouterr().err.strip())[-1]
 
 
 class TestErrors:
+    @pytest.mark.parametrize(
+        ("error", "message", "status"),
+        [
+            (MemoryError("a batch of 8 images"), "festkit train: a batch of 8 images", 1),
+            (FloatingPointError("the loss is nan"), "festkit train: the loss is nan", 1),
+            (OSError(28, "No space left on device"), "festkit train: .*No space left", 1),
+            (KeyboardInterrupt(), "festkit train: interrupted; the same command continues", 130),
+        ],
+    )
+    def test_an_end_in_training_is_one_line(self, monkeypatch, capsys, error, message, status):
+        def train(*_, **__):
+            raise error
+
+        monkeypatch.setattr(training, "train", train)
+        assert main(["train", "--dataset", "sky", "--size", "32"]) == status
+        assert_one_line(capsys.readouterr().err, message)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
             (["--size", "32", "--dataset", "nowhere/x"], "there is no dataset folder .*nowhere/x"),
             (["--size", "32", "--device", "gpu"], "unknown device 'gpu'"),
             (["--size", "32", "--initial-weights", "w"], "there is no weights file w"),
+            (
+                ["--size", "32", "--precision", "fp16", "--device", "cpu"],
+                "precision fp16 trains on CUDA only, not on cpu; take bf16",
+            ),
+            (["--size", "32", "--holdout", "0.05"], "a holdout of 5% of the 6 training images"),
         ],
     )
     def test_train_ends_in_one_line(self, folder, tmp_path, options, message, capsys):
@@ -168,6 +218,11 @@ class TestErrors:
             (["--size", "40"], "size 40 px is not a positive multiple of 16, which ACM needs; "),
             (["--size", "32", "--loss", "BEC"], "unknown loss 'BEC'; known are BCE, "),
             (["--size", "32", "--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
+            (["--size", "32", "--holdout", "2"], "holdout is 2.0, expected a share in (0, 1)"),
+            (["--size", "32", "--protocol", "best"], "('holdout', 'paper', 'last')"),
+            (["--size", "32", "--schedule", "step"], "('cosine', 'constant')"),
+            (["--size", "32", "--data-on", "disk"], "('device', 'host')"),
+            (["--size", "32", "--precision", "fp8"], "('auto', 'fp32', 'bf16', 'fp16')"),
         ],
     )
     def test_a_wrong_option_is_explained(self, folder, options, message, capsys):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import shlex
 
 import numpy as np
@@ -36,7 +37,17 @@ class TestConfig:
             ("warmup_steps", -1, "warmup_steps is -1, expected at least 0"),
             ("average_decay", 1, r"average_decay is 1, expected it in \[0, 1\)"),
             ("average_decay", -0.1, r"average_decay is -0\.1, expected it in \[0, 1\)"),
-            ("precision", "fp16", "precision is 'fp16', expected auto, fp32 or bf16"),
+            ("accumulate", 0, "accumulate is 0, expected at least 1"),
+            ("validate_every", 0, "validate_every is 0, expected at least 1"),
+            ("workers", -1, "workers is -1, expected at least 0"),
+            ("clip_norm", 0.0, "clip_norm is 0.0, expected a number above 0, or None"),
+            ("clip_norm", float("nan"), "clip_norm is nan, expected a number above 0"),
+            ("holdout", 0.0, r"holdout is 0.0, expected a share in \(0, 1\)"),
+            ("holdout", 1.0, r"holdout is 1.0, expected a share in \(0, 1\)"),
+            ("precision", "fp8", "precision is 'fp8', expected one of auto, fp32, bf16, fp16$"),
+            ("protocol", "best", "protocol is 'best', expected one of holdout, paper, last$"),
+            ("schedule", "step", "schedule is 'step', expected one of cosine, constant$"),
+            ("data_on", "disk", "data_on is 'disk', expected one of device, host$"),
         ],
     )
     def test_a_wrong_value_is_named(self, field, value, message):
@@ -51,14 +62,14 @@ class TestConfig:
     def test_plain_is_json_with_the_names_of_the_paper(self):
         config = TrainConfig(
             "NUAA-SIRST", size=256, backbone="acm", loss="e-edm", loss_options={"edge_weight": 3},
-            data_root="/here", out="/there",
+            data_root="/here", out="/there", device="cuda:1", data_on="host", workers=3,
         )  # fmt: skip
         plain = config.plain()
         assert json.loads(json.dumps(plain)) == plain
         assert (plain["backbone"], plain["loss"]) == ("ACM", "EEDM")
         assert plain["loss_options"] == {"edge_weight": 3}
         named = {field.name for field in dataclasses.fields(TrainConfig)}
-        assert named - set(plain) == {"data_root", "out"}
+        assert named - set(plain) == {"data_root", "out", "device", "data_on", "workers"}
 
     def test_an_own_network_goes_by_its_class(self):
         config = TrainConfig("NUAA-SIRST", size=2, backbone=TinyNet())
@@ -98,25 +109,33 @@ class TestCommand:
             {"precision": "bf16", "device": "cuda:1", "seed": -1},
             {"backbone": "MLCL-Net", "backbone_options": {"base": True}},
             {"backbone_options": {"bn_momentum": 0.9}},
+            {"accumulate": 4, "clip_norm": 1.0, "schedule": "constant", "compiled": True},
+            {"protocol": "paper", "validate_every": 1, "holdout": 0.25},
+            {"protocol": "last", "data_on": "host", "workers": 2, "precision": "fp16"},
         ],
     )
     def test_it_trains_the_same_configuration(self, options, monkeypatch, capsys):
         config = TrainConfig(**({"dataset": "NUAA-SIRST", "size": 256} | options))
         came = []
 
-        def train(parsed):
-            came.append(parsed)
+        def train(parsed, **options):
+            came.append((parsed, options))
             return Run(parsed.folder)
 
         monkeypatch.setattr(training, "train", train)
         program, *words = shlex.split(config.command())
         assert program == "festkit"
-        assert main(words) == 0
-        assert came[0].plain() == config.plain()
-        assert "finished: runs/" in capsys.readouterr().out
+        assert main([*words, "--max-minutes", "1.5"]) == 0
+        ((parsed, how),) = came
+        assert parsed.plain() == config.plain()
+        assert how == {"resume": "auto", "max_minutes": 1.5}
+        assert "the same command continues: runs/" in capsys.readouterr().out
 
-    def test_folders_of_this_machine_are_not_in_it(self):
-        config = TrainConfig("NUAA-SIRST", size=256, data_root="/data", out="/runs/x")
+    def test_what_is_of_this_machine_is_not_in_it(self):
+        config = TrainConfig(
+            "NUAA-SIRST", size=256, data_root="/data", out="/runs/x", device="cuda:3",
+            data_on="host", workers=4,
+        )  # fmt: skip
         assert config.command() == "festkit train --dataset NUAA-SIRST --size 256"
 
     def test_the_options_are_the_fields(self, capsys):
@@ -232,11 +251,24 @@ class TestRun:
         Run(tmp_path).write_history(rows)
         assert Run(tmp_path).history() == rows
 
+    def test_forgotten_a_run_can_start_afresh(self, tmp_path):
+        run = Run(tmp_path)
+        run.forget()
+        run.checkpoint.write_bytes(b"x")
+        run.write_history([{"epoch": 1}])
+        run.forget()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_history_keeps_what_was_not_judged(self, tmp_path):
+        Run(tmp_path).write_history([{"epoch": 1, "iou": float("nan")}])
+        (row,) = Run(tmp_path).history()
+        assert math.isnan(row["iou"])
+
     @given(st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6))
     def test_maps_come_back_to_half_a_level(self, tmp_path_factory, values):
         run = Run(tmp_path_factory.mktemp("run"))
         prob = np.array(values, np.float32).reshape(2, 3)
-        run.write_test_maps({"a": prob})
+        run.write_maps("test", {"a": prob})
         again = run.test_maps()["a"]
         assert again.dtype == np.float32
         assert np.abs(again.astype(np.float64) - prob).max() <= 0.5 / 65535 + 6e-8
@@ -246,8 +278,8 @@ class TestRun:
     def test_maps_keep_their_names_order_and_sizes(self, tmp_path):
         names = ["b", "a", "file", "allow_pickle", "self", "arr_0", "Misc 1.old", "küste"]
         maps = {name: np.full((n + 1, 2), n / 8, np.float32) for n, name in enumerate(names)}
-        Run(tmp_path).write_test_maps(maps)
-        again = Run(tmp_path).test_maps()
+        Run(tmp_path).write_maps("holdout", maps)
+        again = Run(tmp_path).maps("holdout")
         assert list(again) == names
         assert [prob.shape for prob in again.values()] == [(n + 1, 2) for n in range(8)]
 
@@ -258,5 +290,5 @@ class TestRun:
 
         monkeypatch.setattr(np.lib.format, "write_array", no_space)
         with pytest.raises(OSError, match="No space left"):
-            Run(tmp_path).write_test_maps({"a": np.zeros((2, 2), np.float32)})
+            Run(tmp_path).write_maps("test", {"a": np.zeros((2, 2), np.float32)})
         assert list(tmp_path.iterdir()) == []

@@ -1,10 +1,7 @@
+import json
 import math
-import os
-import signal
-import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,15 +9,17 @@ import pytest
 import torch
 from handmade import HEIGHT, WIDTH, TinyNet, make_set, scene
 from safetensors.torch import load_file
+from tinyrun import PlainNet, no_space, plain_net, same_images, tiny
 from torch import nn
 
 from festkit import training
-from festkit._run import Run, TrainConfig, open_run
+from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone
-from festkit.data import Dataset, load_dataset
+from festkit.data import load_dataset
 from festkit.fusion import probability_map
 from festkit.metrics import evaluate
 from festkit.training import start_at_prior, train
+from festkit.training.state import averaging, rate_of
 from festkit.weights import load_weights, read_card
 
 
@@ -29,16 +28,9 @@ def folder(tmp_path_factory):
     return make_set(tmp_path_factory.mktemp("data") / "hand")
 
 
-def config(folder, out, **options):
-    """A second of training: the hand-made network at 32 px, always with the same first weights."""
-    torch.manual_seed(0)
-    given = {"size": 32, "backbone": TinyNet(), "epochs": 3, "batch_size": 4, "device": "cpu"}
-    return TrainConfig(str(folder), out=str(out), **(given | options))
-
-
 @pytest.fixture(scope="module")
 def run(folder, tmp_path_factory):
-    return train(config(folder, tmp_path_factory.mktemp("runs") / "first"))
+    return train(tiny(folder, tmp_path_factory.mktemp("runs") / "first"))
 
 
 class TestPrior:
@@ -100,15 +92,18 @@ class TestPrior:
 
 
 class TestLearning:
-    def test_acm_overfits_four_scenes_in_80_steps(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(("backbone", "steps"), [("ACM", 80), ("ALCNet", 80)])
+    def test_a_small_backbone_overfits_four_scenes(self, tmp_path, monkeypatch, backbone, steps):
         four = make_set(tmp_path / "four", train=4, test=1)
-        monkeypatch.setattr(training, "augment", lambda gray, mask, bank, generator: (gray, mask))
-        acm = TrainConfig(
-            str(four), size=64, epochs=80, batch_size=4, warmup_steps=5, average_decay=0.9,
-            device="cpu", out=str(tmp_path / "run"),
+        monkeypatch.setattr(training.images, "augment", same_images)
+        done = train(
+            TrainConfig(
+                str(four), size=64, backbone=backbone, epochs=steps, batch_size=4,
+                warmup_steps=5, average_decay=0.9, device="cpu", protocol="last",
+                out=str(tmp_path / "run"),
+            )
         )  # fmt: skip
-        done = train(acm)
-        assert len(done.history()) == 80
+        assert len(done.history()) == steps
         network, given = load_weights(done.weights), done.record
         scenes = [scene(seed) for seed in range(4)]
         maps = [
@@ -143,7 +138,7 @@ class TestLearning:
 
     def test_history(self, run):
         lines = (run.folder / "history.csv").read_text().splitlines()
-        assert lines[0] == "epoch,loss,train_iou,learning_rate"
+        assert lines[0] == "epoch,loss,train_iou,predicted,learning_rate,iou,pd,fa"
         assert len(lines) == 4
         rows = run.history()
         assert [row["epoch"] for row in rows] == [1, 2, 3]
@@ -160,8 +155,8 @@ class TestLearning:
         assert record["in_channels"] == 1
         assert record["device"] == "cpu"
         assert record["precision"] in ("fp32", "bf16")
-        assert record["protocol"] == "last"
-        assert set(record["versions"]) == {"festkit", "torch", "numpy"}
+        assert (record["protocol"], record["kept_epoch"], record["trained_on"]) == ("last", 3, 6)
+        assert set(record["versions"]) == {"festkit", "torch", "accelerate", "numpy"}
         assert record["command"].startswith("festkit train --dataset")
         assert record["train_split"] != record["test_split"]
         grays = [scene(seed)[0] for seed in range(6)]
@@ -176,106 +171,151 @@ class TestLearning:
             "config.json", "history.csv", "record.json", "test_maps.npz", "weights.safetensors",
         ]  # fmt: skip
 
-    def test_a_finished_run_is_returned_as_it_is(self, run, folder, monkeypatch):
-        monkeypatch.setattr(training, "_train_epoch", None)
-        before = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
-        assert train(config(folder, run.folder)) == run
-        assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == before
-
-    def test_the_test_images_are_not_read_before_the_end(self, folder, tmp_path, monkeypatch):
-        trained, read = [], []
-        epoch, get = training._train_epoch, Dataset.__getitem__
-
-        def get_and_note(dataset, index):
-            read.append((dataset.split, len(trained)))
-            return get(dataset, index)
-
-        def train_and_note(*arguments):
-            trained.append(1)
-            return epoch(*arguments)
-
-        monkeypatch.setattr(Dataset, "__getitem__", get_and_note)
-        monkeypatch.setattr(training, "_train_epoch", train_and_note)
-        train(config(folder, tmp_path / "run"))
-        assert {epochs for split, epochs in read if split == "test"} == {3}
-        assert {epochs for split, epochs in read if split == "train"} == {0}
+    def test_what_names_the_run_names_no_machine(self, folder, tmp_path):
+        texts = []
+        for name, options in {"a": {}, "b": {"device": "auto", "workers": 1}}.items():
+            done = train(tiny(folder, tmp_path / name, epochs=1, **options), max_minutes=0)
+            texts.append((done.folder / "config.json").read_text())
+        assert texts[0] == texts[1]
+        assert str(tmp_path) not in texts[0]
+        assert not {"out", "data_root", "device", "data_on", "workers"} & set(json.loads(texts[0]))
 
 
-class TestBatches:
-    @pytest.mark.parametrize(
-        ("images", "sizes"), [(8, [4, 4]), (9, [4, 4]), (10, [4, 4, 2]), (3, [3]), (4, [4])]
-    )
-    def test_a_last_batch_of_one_is_left_out(self, images, sizes, tmp_path, monkeypatch):
-        folder = make_set(tmp_path / "set", train=images, test=1)
-        seen = []
-        kept = training.augment
+class TestSteps:
+    """Of networks whose gradient is a plain mean over images, so that it can be put together."""
 
-        def augment_and_note(gray, *rest):
-            seen.append(len(gray))
-            return kept(gray, *rest)
+    def weights(self, folder, out, **options):
+        given = {
+            "loss": "BCE", "precision": "fp32", "average_decay": 0.0, "warmup_steps": 0,
+            "epochs": 3, "backbone": plain_net(),
+        }  # fmt: skip
+        done = train(tiny(folder, out, **(given | options)))
+        return load_file(done.weights), done.history()
 
-        monkeypatch.setattr(training, "augment", augment_and_note)
-        train(config(folder, tmp_path / "run", epochs=1))
-        assert seen == sizes
+    @pytest.fixture
+    def fixed(self, monkeypatch):
+        monkeypatch.setattr(training.images, "augment", same_images)
 
-    def test_a_set_of_one_image_is_refused(self, tmp_path):
-        folder = make_set(tmp_path / "set", train=1, test=1)
-        with pytest.raises(ValueError, match="set has 1 training image; at least 2 are needed"):
-            train(config(folder, tmp_path / "run", epochs=1))
-        assert not (tmp_path / "run").exists()
+    @pytest.mark.parametrize("count", [8, 10])
+    def test_two_batches_of_two_are_one_of_four(self, tmp_path, fixed, count):
+        folder = make_set(tmp_path / "set", train=count)  # of ten the last group is a single batch
+        one, rows = self.weights(folder, tmp_path / "one", batch_size=4)
+        two, parts = self.weights(folder, tmp_path / "two", batch_size=2, accumulate=2)
+        for name, tensor in one.items():
+            torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
+        if count == 8:
+            for row, part in zip(rows, parts, strict=True):
+                assert part == pytest.approx(row, rel=1e-4, nan_ok=True)
 
-    def test_a_network_passed_as_such_is_copied(self, folder, tmp_path):
-        network = TinyNet()
-        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        runs = [train(config(folder, tmp_path / name, backbone=network, epochs=1)) for name in "ab"]
-        assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
-        assert runs[0].weights.read_bytes() == runs[1].weights.read_bytes()
+    def test_accumulating_is_not_stepping(self, tmp_path, fixed):
+        folder = make_set(tmp_path / "set", train=8)
+        apart, _ = self.weights(folder, tmp_path / "one", batch_size=2)
+        together, _ = self.weights(folder, tmp_path / "two", batch_size=2, accumulate=2)
+        assert not torch.allclose(apart["0.weight"], together["0.weight"], atol=1e-5)
 
-    def test_batch_norm_is_calibrated_on_a_random_sample(self, folder, tmp_path, monkeypatch):
-        chosen = []
-        real = training._normalised
+    def test_the_gradient_is_clipped(self, folder, tmp_path, monkeypatch):
+        norms, step = [], torch.optim.AdamW.step
 
-        def spy(model, gray, images):
-            if not torch.is_grad_enabled():
-                chosen.append(gray)
-            return real(model, gray, images)
+        def note(self, *rest, **more):
+            grads = [p.grad for group in self.param_groups for p in group["params"]]
+            norms.append(torch.cat([grad.flatten() for grad in grads]).norm().item())
+            return step(self, *rest, **more)
 
-        monkeypatch.setattr(training, "_normalised", spy)
-        monkeypatch.setattr(training, "CALIBRATION_BATCHES", 1)
-        train(config(folder, tmp_path / "run", epochs=1, batch_size=2))
+        monkeypatch.setattr(torch.optim.AdamW, "step", note)
+        self.weights(folder, tmp_path / "free")
+        assert min(norms) > 2e-3
+        norms.clear()
+        self.weights(folder, tmp_path / "clipped", clip_norm=1e-3)
+        assert norms == pytest.approx([1e-3] * 6, rel=1e-3)
+
+    def test_no_average_keeps_the_last_weights(self, folder, tmp_path, monkeypatch):
+        models, update = [], training.loop.Loop._update
+
+        def note(self):
+            update(self)
+            models.append({n: p.detach().clone() for n, p in self.state.model.named_parameters()})
+
+        monkeypatch.setattr(training.loop.Loop, "_update", note)
+        kept, _ = self.weights(folder, tmp_path / "last")
+        assert all(torch.equal(kept[name], tensor) for name, tensor in models[-1].items())
+        models.clear()
+        kept, _ = self.weights(folder, tmp_path / "average", average_decay=0.9)
+        wanted = models[0]
+        for count, model in enumerate(models[1:], 1):
+            decay = min(0.9, (1 + count) / (10 + count))
+            wanted = {n: decay * t + (1 - decay) * model[n] for n, t in wanted.items()}
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(kept[name], tensor)
+
+    def test_the_loss_is_the_mean_over_all_outputs(self, folder, tmp_path, fixed):
+        class Deep(PlainNet):
+            def forward(self, image):
+                out = super().forward(image)
+                return [out, 3 * out, -out] if self.training else out
+
+        torch.manual_seed(0)
+        deep = Deep()
+        _, (first, *_) = self.weights(folder, tmp_path / "run", backbone=deep, batch_size=6)
+        start_at_prior(deep)
         images = training.TrainingImages.read(
-            load_dataset(folder, "train"), chosen[0].shape[-1], torch.device("cpu")
-        )
-        first = images.gray[:2].float() / 255
-        assert len(chosen) == 1
-        assert not torch.equal(chosen[0], first)
+            (listed := load_dataset(folder, "train")), tiny(folder, "x"), torch.device("cpu"),
+            listed.statistics(),
+        )  # fmt: skip
+        out = nn.Sequential.forward(deep, images.normalised(images.gray.float() / 255, 1))
+        losses = [
+            nn.functional.binary_cross_entropy_with_logits(each, images.mask.float()).item()
+            for each in (out, 3 * out, -out)
+        ]
+        assert first["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
 
-    def test_a_damaged_checkpoint_is_named(self, folder, tmp_path):
-        cfg = config(folder, tmp_path / "run", epochs=1)
-        (tmp_path / "run").mkdir()
-        open_run(
-            cfg,
-            train_split=load_dataset(folder, "train").fingerprint,
-            test_split=load_dataset(folder, "test").fingerprint,
-        ).checkpoint.write_bytes(b"not a checkpoint")
-        with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):
-            train(cfg)
+    def test_deep_supervision_of_the_catalogue(self, folder, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_, **__: None)  # costly networks
+        outputs, loss_of = [], training.loop.create_loss
 
-    def test_constant_images_are_refused(self, tmp_path):
-        folder = make_set(tmp_path / "set")
-        for path in (folder / "images").iterdir():
-            cv2.imwrite(str(path), np.full((48, 64), 90, np.uint8))
-        with pytest.raises(ValueError, match="every training image of set is of one gray level"):
-            train(config(folder, tmp_path / "run", epochs=1))
+        def create(name, **options):
+            loss = loss_of(name, **options)
+            return lambda logits, mask: [outputs.append(logits), loss(logits, mask)][1]
 
+        monkeypatch.setattr(training.loop, "create_loss", create)
+        small = make_set(tmp_path / "set", train=2, test=1)
+        train(
+            tiny(
+                small, tmp_path / "run", backbone="DNA-Net", epochs=1, batch_size=2,
+                backbone_options={"deep_supervision": True},
+            )
+        )  # fmt: skip
+        assert len(outputs) > 1
+        assert {logits.shape for logits in outputs} == {(2, 1, 32, 32)}
+
+
+class TestSchedule:
     def test_the_rate_rises_then_falls_along_a_cosine(self):
-        rates = [training._rate(step, 4, 12) for step in range(13)]
+        rate = rate_of(tiny("set", "x", warmup_steps=4), 16)
+        rates = [rate(step) for step in range(17)]
         np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0])
-        np.testing.assert_allclose(rates[4:], 0.5 + 0.5 * np.cos(np.linspace(0, np.pi, 9)))
+        np.testing.assert_allclose(rates[4:], 0.5 + 0.5 * np.cos(np.linspace(0, np.pi, 13)))
+
+    def test_it_rises_for_a_quarter_at_most(self):
+        rate = rate_of(tiny("set", "x", warmup_steps=100), 16)
+        np.testing.assert_allclose([rate(step) for step in range(4)], [0.25, 0.5, 0.75, 1.0])
+
+    def test_constant_stays(self):
+        rate = rate_of(tiny("set", "x", warmup_steps=2, schedule="constant"), 40)
+        assert [rate(step) for step in range(5)] == [0.5, 1.0, 1.0, 1.0, 1.0]
+        assert rate_of(tiny("set", "x", warmup_steps=0, schedule="constant"), 40)(0) == 1.0
+
+    @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 3e-3)])
+    def test_a_run_follows_it_by_updates(self, folder, tmp_path, schedule, last):
+        options = {"schedule": schedule, "accumulate": 2, "batch_size": 2, "epochs": 4}
+        done = train(tiny(folder, tmp_path / "run", warmup_steps=2, **options))
+        rate = rate_of(tiny("set", "x", warmup_steps=2, schedule=schedule), 8)  # two per epoch
+        found = [row["learning_rate"] for row in done.history()]
+        assert found == pytest.approx([3e-3 * rate(2 * epoch) for epoch in (1, 2, 3, 4)])
+        assert found[-1] == pytest.approx(last)
 
     def test_the_first_average_forgets_the_start(self):
         average = torch.optim.swa_utils.AveragedModel(
-            nn.Linear(1, 1), multi_avg_fn=training._averaging(0.998)
+            nn.Linear(1, 1), multi_avg_fn=averaging(0.998)
         )
         for value in (100.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0):
             layer = nn.Linear(1, 1)
@@ -284,139 +324,24 @@ class TestBatches:
         assert average.module.weight.item() < 1.1
 
 
-def stop_at(monkeypatch, *, batch):
-    """Raise in the given batch of the run, counted from 1, after a checkpoint of every epoch."""
-    kept, seen = training.augment, []
-
-    def augment_or_stop(*arguments):
-        seen.append(1)
-        if len(seen) == batch:
-            raise KeyboardInterrupt
-        return kept(*arguments)
-
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(training, "augment", augment_or_stop)
-
-
-def kept_files(run):
-    return {
-        name: (run.folder / name).read_bytes()
-        for name in ("weights.safetensors", "history.csv", "record.json")
-    }
-
-
-class TestContinuing:
-    @pytest.mark.parametrize("batch", [2, 3, 4, 6])
-    def test_a_stopped_run_ends_as_an_undisturbed_one(
-        self, run, folder, tmp_path, monkeypatch, batch
-    ):
-        with monkeypatch.context() as patch:
-            stop_at(patch, batch=batch)
-            with pytest.raises(KeyboardInterrupt):
-                train(config(folder, tmp_path / "run"))
-        stopped = Run(tmp_path / "run")
-        assert not stopped.finished
-        assert stopped.checkpoint.is_file() == (batch > 2)  # two batches are an epoch
-        again = train(config(folder, tmp_path / "run"))
-        assert kept_files(again) == kept_files(run)
-        assert not again.checkpoint.exists()
-
-    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-    def test_a_stopped_acm_continues_bit_by_bit(self, folder, tmp_path, monkeypatch, precision):
-        options = {"backbone": "ACM", "precision": precision, "epochs": 2}
-        whole = train(config(folder, tmp_path / "whole", **options))
-        with monkeypatch.context() as patch:
-            stop_at(patch, batch=4)
-            with pytest.raises(KeyboardInterrupt):
-                train(config(folder, tmp_path / "run", **options))
-        again = train(config(folder, tmp_path / "run", **options))
-        assert kept_files(again) == kept_files(whole)
-
-    def test_a_run_stopped_while_testing_continues_there(self, run, folder, tmp_path, monkeypatch):
-        with monkeypatch.context() as patch:
-            patch.setattr(training, "_figures", no_space)
-            with pytest.raises(OSError, match="No space left"):
-                train(config(folder, tmp_path / "run"))
-        assert not Run(tmp_path / "run").finished
-        with monkeypatch.context() as patch:
-            patch.setattr(training, "_train_epoch", None)
-            again = train(config(folder, tmp_path / "run"))
-        assert kept_files(again) == kept_files(run)
-
-    def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
-        self, run, folder, tmp_path, monkeypatch
-    ):
-        saves = []
-        kept = torch.save
-
-        def save_or_fail(states, path):
-            saves.append(1)
-            kept(states, path)
-            if len(saves) == 2:
-                no_space()
-
-        with monkeypatch.context() as patch:
-            patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
-            patch.setattr(torch, "save", save_or_fail)
-            with pytest.raises(OSError, match="No space left"):
-                train(config(folder, tmp_path / "run"))
-        assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-            "checkpoint.pt", "config.json", "history.csv",
-        ]  # fmt: skip
-        assert kept_files(train(config(folder, tmp_path / "run"))) == kept_files(run)
-
-    def test_a_killed_process(self, run, folder, tmp_path):
-        script = """
-import os, signal, sys
-import torch
-from handmade import TinyNet
-from festkit import training
-kept, seen = training.augment, []
-def augment(*arguments):
-    seen.append(1)
-    if len(seen) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return kept(*arguments)
-training.augment, training.CHECKPOINT_SECONDS = augment, -1.0
-torch.manual_seed(0)
-training.train(training.TrainConfig(
-    sys.argv[1], size=32, backbone=TinyNet(), epochs=3, batch_size=4, device="cpu", out=sys.argv[2]
-))
-"""
-        here = Path(__file__).parent
-        paths = os.pathsep.join([str(here), str(here.parent)])
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(folder), str(tmp_path / "run")],
-            env=os.environ | {"PYTHONPATH": paths}, capture_output=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        killed = Run(tmp_path / "run")
-        assert killed.checkpoint.is_file()
-        assert not killed.finished
-        assert len(killed.history()) == 1
-        assert kept_files(train(config(folder, tmp_path / "run"))) == kept_files(run)
-
-
-def no_space(*_):
-    raise OSError(28, "No space left on device")
-
-
 class TestOwnNetworks:
     def test_a_network_without_batch_norm(self, folder, tmp_path):
-        class Plain(nn.Sequential):
-            in_channels = 1
+        done = train(tiny(folder, tmp_path / "run", backbone=PlainNet(), epochs=1))
+        load_weights(done.weights, PlainNet())
+        assert done.record["backbone"] == "PlainNet"
 
-        network = Plain(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-        done = train(config(folder, tmp_path / "run", backbone=network, epochs=1))
-        fresh = Plain(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-        load_weights(done.weights, fresh)
-        assert done.record["backbone"] == "Plain"
+    def test_a_network_passed_as_such_is_copied(self, folder, tmp_path):
+        network = TinyNet()
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        runs = [train(tiny(folder, tmp_path / name, backbone=network, epochs=1)) for name in "ab"]
+        assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+        assert runs[0].weights.read_bytes() == runs[1].weights.read_bytes()
 
     def test_the_same_seed_gives_the_same_weights_and_another_one_others(self, folder, tmp_path):
         options = {"backbone": "ACM", "epochs": 1}
         runs = [
-            train(config(folder, tmp_path / name, seed=seed, **options))
-            for name, seed in (("a", 1), ("b", 1), ("c", 2))
+            train(tiny(folder, tmp_path / name, seed=seed, **options))
+            for name, seed in (("a", 1), ("b", 1), ("c", -2))
         ]
         a, b, c = (load_file(done.weights) for done in runs)
         assert all(torch.equal(a[name], b[name]) for name in a)
@@ -425,7 +350,7 @@ class TestOwnNetworks:
     def test_initial_weights_are_where_training_starts(self, run, folder, tmp_path):
         start = load_file(run.weights)
         options = {"initial_weights": str(run.weights), "learning_rate": 1e-12, "epochs": 1}
-        done = train(config(folder, tmp_path / "run", **options))
+        done = train(tiny(folder, tmp_path / "run", **options))
         for name, tensor in load_file(done.weights).items():
             if "running" not in name and "batches" not in name:
                 torch.testing.assert_close(tensor, start[name], rtol=1e-5, atol=1e-8)
@@ -434,94 +359,165 @@ class TestOwnNetworks:
 
 class TestBadInput:
     def test_missing_dataset_says_where_and_how(self, tmp_path):
-        missing = config("NUAA-SIRST", tmp_path / "run", data_root=str(tmp_path))
+        missing = tiny("NUAA-SIRST", tmp_path / "run", data_root=str(tmp_path))
         with pytest.raises(FileNotFoundError, match=r"NUAA-SIRST is not under .*How to get it"):
             train(missing)
         assert not (tmp_path / "run").exists()
 
     def test_unknown_dataset(self, tmp_path):
         with pytest.raises(ValueError, match=r"unknown dataset 'NUAA-SIRT'.*Did you mean 'NUAA-SI"):
-            train(config("NUAA-SIRT", tmp_path / "run", data_root=str(tmp_path)))
+            train(tiny("NUAA-SIRT", tmp_path / "run", data_root=str(tmp_path)))
 
     def test_empty_split(self, tmp_path):
         folder = make_set(tmp_path / "set", test=0)
         with pytest.raises(ValueError, match="the test split of set is empty"):
-            train(config(folder, tmp_path / "run"))
+            train(tiny(folder, tmp_path / "run"))
 
     def test_an_image_without_mask(self, tmp_path):
         folder = make_set(tmp_path / "set")
         (folder / "masks" / "t2.png").unlink()
         with pytest.raises(ValueError, match=r"image .*t2\.png has no mask"):
-            train(config(folder, tmp_path / "run"))
+            train(tiny(folder, tmp_path / "run"))
 
     def test_a_truncated_image_is_named(self, tmp_path):
         folder = make_set(tmp_path / "set")
         path = folder / "images" / "t2.png"
         path.write_bytes(path.read_bytes()[:200])
         with pytest.raises(ValueError, match=r"cannot read image file .*t2\.png"):
-            train(config(folder, tmp_path / "run"))
+            train(tiny(folder, tmp_path / "run"))
 
-    def test_black_masks_warn_before_the_first_epoch(self, tmp_path, monkeypatch):
+    def test_constant_images_are_refused(self, tmp_path):
+        folder = make_set(tmp_path / "set")
+        for path in (folder / "images").iterdir():
+            cv2.imwrite(str(path), np.full((48, 64), 90, np.uint8))
+        with pytest.raises(ValueError, match="every training image of set is of one gray level"):
+            train(tiny(folder, tmp_path / "run", epochs=1))
+
+    def test_black_masks_warn_before_the_first_step(self, tmp_path, monkeypatch):
         folder = make_set(tmp_path / "set", targets=False)
-        monkeypatch.setattr(training, "_train_epoch", no_space)
+        monkeypatch.setattr(training.loop.Loop, "_step", no_space)
         with (
             pytest.warns(UserWarning, match="none of the 6 training masks of set holds a target"),
             pytest.raises(OSError, match="No space"),
         ):
-            train(config(folder, tmp_path / "run"))
+            train(tiny(folder, tmp_path / "run"))
 
-    def test_black_masks_still_train(self, tmp_path):
+    @pytest.mark.parametrize("protocol", ["last", "paper", "holdout"])
+    def test_black_masks_still_train(self, tmp_path, protocol):
         folder = make_set(tmp_path / "set", targets=False)
         with pytest.warns(UserWarning, match="finds nothing"):
-            done = train(config(folder, tmp_path / "run", epochs=1))
+            done = train(tiny(folder, tmp_path / "run", epochs=1, protocol=protocol))
         assert done.record["test"][0]["pd"] is None
+        assert done.record.get("thresholds") is None
 
     def test_targets_raise_no_warning(self, folder, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            train(config(folder, tmp_path / "run", epochs=1))
-
-    def test_a_loss_that_is_no_number(self, folder, tmp_path):
-        network = TinyNet()
-        nn.init.constant_(network.body[0].weight, torch.nan)
-        broken = config(folder, tmp_path / "run", backbone=network, learning_rate=0.5)
-        with pytest.raises(
-            FloatingPointError,
-            match=r"is nan in epoch 1; try a lower learning_rate than 0\.5, or precision='fp32'",
-        ):
-            train(broken)
-        assert not Run(tmp_path / "run").finished
-        assert not Run(tmp_path / "run").checkpoint.exists()
+            train(tiny(folder, tmp_path / "run", epochs=1))
 
     def test_size_off_the_divisor_of_an_own_network(self, folder, tmp_path):
         with pytest.raises(
             ValueError, match=r"size 33 px.*multiple of 2, which TinyNet.*fits is 34"
         ):
-            config(folder, tmp_path, size=33)
-
-    def test_a_folder_of_another_run(self, run, folder):
-        with pytest.raises(FileExistsError, match=r"already holds another run \(epochs 3 -> 4\)"):
-            train(config(folder, run.folder, epochs=4))
-
-    def test_images_changed_under_the_same_name(self, tmp_path):
-        folder = make_set(tmp_path / "set")
-        train(config(folder, tmp_path / "run", epochs=1))
-        (folder / "images" / "t0.png").write_bytes((folder / "images" / "t1.png").read_bytes())
-        with pytest.raises(FileExistsError, match=r"another run \(train_split '.*' -> '.*'\)"):
-            train(config(folder, tmp_path / "run", epochs=1))
+            tiny(folder, tmp_path, size=33)
 
     def test_missing_initial_weights(self, folder, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no weights file none"):
-            train(config(folder, tmp_path / "run", initial_weights="none.safetensors"))
+            train(tiny(folder, tmp_path / "run", initial_weights="none.safetensors"))
 
     def test_initial_weights_of_another_network(self, run, folder, tmp_path):
-        wrong = config(
+        wrong = tiny(
             folder, tmp_path / "run", backbone=TinyNet(5), initial_weights=str(run.weights)
         )
         with pytest.raises(ValueError, match=r"weights\.safetensors does not fit TinyNet"):
             train(wrong)
 
-    def test_a_device_that_is_not_there(self, folder, tmp_path):
-        with pytest.raises(ValueError, match="unknown device 'gpu'; known are"):
-            train(config(folder, tmp_path / "run", device="gpu"))
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"device": "gpu"}, "unknown device 'gpu'; known are"),
+            ({"precision": "fp16"}, "precision fp16 trains on CUDA only, not on cpu; take bf16"),
+        ],
+    )
+    def test_what_this_machine_has_not(self, folder, tmp_path, options, message):
+        with pytest.raises(ValueError, match=message):
+            train(tiny(folder, tmp_path / "run", **options))
         assert not (tmp_path / "run").exists()
+
+
+class TestNoNumber:
+    def test_it_is_told_and_not_kept(self, folder, tmp_path):
+        network = TinyNet()
+        nn.init.constant_(network.body[0].weight, torch.nan)
+        broken = tiny(folder, tmp_path / "run", backbone=network, learning_rate=0.5)
+        with pytest.raises(
+            FloatingPointError,
+            match=r"is nan in epoch 1; try a lower learning_rate than 0\.5, clip_norm=1, or prec",
+        ):
+            train(broken)
+        assert not Run(tmp_path / "run").finished
+        assert not Run(tmp_path / "run").checkpoint.exists()
+
+    @pytest.mark.parametrize("stopped", [None, 0])
+    def test_the_checkpoint_before_stays(self, folder, tmp_path, monkeypatch, stopped):
+        cfg = tiny(folder, tmp_path / "run", epochs=4)
+        for _ in range(3):
+            train(cfg, max_minutes=0)
+        before = Run(cfg.folder).checkpoint.read_bytes()
+        create = training.loop.create_loss
+        monkeypatch.setattr(
+            training.loop, "create_loss",
+            lambda *name, **options: lambda *pair: create(*name, **options)(*pair) * math.nan,
+        )  # fmt: skip
+        monkeypatch.setattr(training.loop, "CHECKPOINT_SECONDS", -1.0)
+        monkeypatch.setattr(training.loop, "CHECKPOINT_SHARE", 1e9)
+        with pytest.raises(FloatingPointError, match="is nan in epoch 2"):
+            train(cfg, max_minutes=stopped)
+        assert Run(cfg.folder).checkpoint.read_bytes() == before
+
+    @pytest.mark.parametrize("epochs", [1, 2])
+    def test_a_gradient_that_is_none_does_not_end_in_figures(self, folder, tmp_path, epochs):
+        class Broken(PlainNet):
+            def forward(self, image):
+                logits = super().forward(image)
+                if logits.requires_grad:
+                    logits.register_hook(lambda grad: grad * math.nan)
+                return logits
+
+        cfg = tiny(folder, tmp_path / "run", backbone=Broken(), epochs=epochs, batch_size=6)
+        with pytest.raises(FloatingPointError, match="a weight is not finite in epoch 1; try a lo"):
+            train(cfg)
+        assert [path.name for path in cfg.folder.iterdir()] == ["config.json"]
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't "
+                "allocate memory: you tried to allocate 64 bytes. Error code 12"
+            ),
+        ],
+    )
+    def test_too_little_names_batch_and_size(self, folder, tmp_path, error):
+        class Large(PlainNet):
+            def forward(self, image):
+                raise error
+
+        with pytest.raises(
+            MemoryError,
+            match=r"a batch of 4 images of 32 px does not fit into the memory of cpu; try "
+            r"batch_size=2 with accumulate=2, or a smaller size",
+        ):
+            train(tiny(folder, tmp_path / "run", backbone=Large()))
+
+    def test_other_errors_stay_what_they_are(self, folder, tmp_path):
+        class Broken(PlainNet):
+            def forward(self, image):
+                raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            train(tiny(folder, tmp_path / "run", backbone=Broken()))
+        assert sys.exc_info() == (None, None, None)

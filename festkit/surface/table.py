@@ -156,7 +156,7 @@ class ThresholdSurface:
     def best(self, max_fa: float = FA_LIMIT) -> OperatingPoint:
         """The thresholds with the highest Score among those whose Fa is below a limit.
 
-        Among equal Scores the lowest Fa counts, then the highest th2, then the highest th1.
+        Among equal Scores the lowest Fa counts, then th2 below th1, then the highest th2 and th1.
 
         Raises:
             ValueError: if no pair of thresholds keeps the limit, or there is no Score.
@@ -168,7 +168,8 @@ class ThresholdSurface:
                 f"{self.fa.min():.3g}. Widen the grids, or allow more false alarms"
             )
         i, j = np.nonzero(allowed)
-        keys = (self.th1[i], self.th2[j], -self.fa[i, j], self.score[i, j])
+        below = self.th2[j] < self.th1[i]
+        keys = (self.th1[i], self.th2[j], below, -self.fa[i, j], self.score[i, j])
         k = np.lexsort(keys)[-1]
         return OperatingPoint(
             float(self.th1[i[k]]), float(self.th2[j[k]]), self._counts(i[k], j[k])

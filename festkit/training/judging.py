@@ -1,0 +1,144 @@
+"""Measuring a network during training, and choosing among its epochs.
+
+Three protocols. "holdout": a part of the training images, drawn by the seed and not trained on,
+chooses the epoch and the thresholds. "paper": the test images choose the epoch, the habit of the
+published code. "last": nothing is chosen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, nn
+from torch.optim.swa_utils import update_bn
+
+from .._progress import progress
+from .._run import TrainConfig
+from ..components import above
+from ..data import Dataset
+from ..fusion import input_channels, probability_map
+from ..metrics import FA_LIMIT, Counts, confidence_intervals, evaluate_images
+from ..sensitivity import adjust_sensitivity
+from ..surface import threshold_surface
+from .images import TrainingImages
+
+CALIBRATION_BATCHES = 12
+"""Batches over which the batch-norm statistics of the averaged weights are measured."""
+
+PAPER_FROM = 100
+"""Epochs after which the paper's protocol looks at the test images; in short runs two thirds."""
+
+TH1_GRID, TH2_GRID = np.linspace(0.1, 0.9, 33), np.linspace(0.02, 0.5, 25)
+"""Thresholds among which those of the holdout are chosen."""
+
+Maps = dict[str, NDArray[np.float32]]
+
+
+def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:
+    """The images to train on and, for the holdout protocol, those that choose.
+
+    Raises:
+        ValueError: if fewer than two images to train on or none to choose by would remain.
+
+    Example:
+        >>> from festkit.data import Pair
+        >>> from pathlib import Path
+        >>> pairs = tuple(Pair(name, Path("a.png"), Path("b.png")) for name in "abcdefghij")
+        >>> config = TrainConfig("sky", size=64, holdout=0.2)
+        >>> [len(part) for part in split_holdout(Dataset("sky", "train", pairs), config)]
+        [8, 2]
+    """
+    held = round(config.holdout * len(dataset)) if config.protocol == "holdout" else 0
+    if config.protocol == "holdout" and not 1 <= held <= len(dataset) - 2:
+        raise ValueError(
+            f"a holdout of {config.holdout:.0%} of the {len(dataset)} training images of "
+            f"{dataset.name} leaves {len(dataset) - held} to train on and {held} to choose by; "
+            "at least 2 and 1 are needed: change holdout, or take protocol='last'"
+        )
+    if len(dataset) < 2:
+        raise ValueError(f"{dataset.name} has {len(dataset)} training image; at least 2 are needed")
+    order = np.random.default_rng(config.seed % 2**32).permutation(len(dataset))
+    chosen = set(order[:held].tolist())
+    parts = ([k for k in range(len(dataset)) if k not in chosen], sorted(chosen))
+    train, held_out = (
+        replace(dataset, pairs=tuple(dataset.pairs[k] for k in part)) for part in parts
+    )
+    return train, held_out
+
+
+def first_choice(config: TrainConfig) -> int | None:
+    """Epochs after which a protocol starts to choose; None if it never does.
+
+    Example:
+        >>> first_choice(TrainConfig("NUAA-SIRST", size=256, epochs=300, protocol="paper"))
+        100
+    """
+    first = {"paper": min(PAPER_FROM, 2 * config.epochs // 3), "holdout": config.epochs // 2}
+    return first.get(config.protocol)
+
+
+def calibrate(network: nn.Module, config: TrainConfig, images: TrainingImages) -> None:
+    """Measure batch-norm statistics on random training images, and switch to eval mode."""
+    torch.manual_seed(config.seed)
+    order = torch.randperm(len(images), generator=Generator().manual_seed(config.seed))
+    starts = range(0, max(len(images) - 1, 1), config.batch_size)[:CALIBRATION_BATCHES]
+    channels = input_channels(network)
+    grays = (images.at(order[start : start + config.batch_size])[0] for start in starts)
+    update_bn((images.normalised(gray.float() / 255, channels) for gray in grays), network)
+    network.eval()
+
+
+def map_images(
+    network: nn.Module,
+    config: TrainConfig,
+    images: TrainingImages,
+    dataset: Dataset,
+    *,
+    quiet: bool = False,
+) -> Maps:
+    """Probability maps of a dataset's images by name, at the images' own sizes."""
+    bar = progress(dataset, f"mapping {dataset.split} images", unit="image", quiet=quiet)
+    return {
+        sample.name: probability_map(
+            network, sample.image, config.size, mean=images.mean, std=images.std
+        )
+        for sample in bar
+    }
+
+
+def judge(maps: Maps, dataset: Dataset) -> Counts:
+    """Counts at th1 = 0.5, without weak targets."""
+    masks = [sample.mask for sample in dataset]
+    found = (above(maps[name], 0.5) for name in dataset.names)
+    return sum(evaluate_images(found, masks), Counts())
+
+
+def figures(maps: Maps, dataset: Dataset) -> list[dict[str, Any]]:
+    """Counts, ratios and their intervals, without and with adjustable sensitivity at 0.5 / 0.1."""
+    masks = [sample.mask for sample in dataset]
+    plain = (above(maps[name], 0.5) for name in dataset.names)
+    refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in dataset.names)
+    return [_row(None, plain, masks), _row(0.1, refined, masks)]
+
+
+def _row(
+    th2: float | None, preds: Iterable[NDArray[np.bool_]], masks: list[NDArray[np.bool_]]
+) -> dict[str, Any]:
+    counts = evaluate_images(preds, masks)
+    intervals = confidence_intervals(counts) if len(counts) > 1 else {}
+    total = sum(counts, Counts()).record()
+    return {"th1": 0.5, "th2": th2, **total, "intervals": intervals}
+
+
+def best_thresholds(maps: Maps, dataset: Dataset) -> dict[str, Any] | None:
+    """Thresholds with the highest Score under the false-alarm limit; None if none keeps it."""
+    ordered, masks = [maps[name] for name in dataset.names], [s.mask for s in dataset]
+    surface = threshold_surface(ordered, masks, TH1_GRID, TH2_GRID)
+    allowed = (surface.fa < FA_LIMIT) & ~np.isnan(surface.score)
+    if not allowed.any():
+        return None
+    th1, th2, counts = surface.best()
+    return {"th1": th1, "th2": th2, **counts.record()}

@@ -1,0 +1,223 @@
+"""The loop: epochs of steps, with checkpoints, looks at the held-out images, and clean ends."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from .._run import Run, TrainConfig
+from ..backbones import backbone_name
+from ..data import Dataset
+from ..fusion import input_channels
+from ..losses import create_loss
+from .images import Batch, Batches, TrainingImages, seed_of
+from .judging import calibrate, first_choice, judge, map_images
+from .state import Best, TrainState
+from .stopping import Stop
+from .watching import Watch
+
+CHECKPOINT_SECONDS = 30.0
+"""Least time between two checkpoints."""
+
+CHECKPOINT_SHARE = 0.05
+"""Largest share of the time that writing checkpoints may take."""
+
+
+class Loop:
+    """A run under way.
+
+    Args:
+        config: what is trained, and how.
+        run: where it is kept.
+        images: to train on.
+        judges: images that choose the epoch; may be empty.
+        accelerator: device, precision and the other processes.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        run: Run,
+        images: TrainingImages,
+        judges: Dataset,
+        accelerator: Accelerator,
+    ) -> None:
+        self.config, self.run, self.images, self.judges = config, run, images, judges
+        self.accelerator = accelerator
+        self.batches = Batches(images, config, accelerator.process_index, accelerator.num_processes)
+        updates = -(-len(self.batches.starts) // config.accumulate) * config.epochs
+        self.state = TrainState.start(config, accelerator, updates)
+        self.loss_of = create_loss(config.loss, **config.loss_options)
+
+    def train(self, stop: Stop, *, resume: bool) -> bool:
+        """Train until the last epoch is done or a stop is wanted; whether it is done."""
+        state = self.state
+        if resume:
+            state.resume(self.run)
+        elif self.accelerator.is_main_process:
+            self.run.forget()
+        forward = torch.compile(state.model) if self.config.compiled else state.model
+        self.model, self.optimizer = self.accelerator.prepare(forward, state.optimizer)
+        state.saved = time.monotonic(), 0.0
+        self.watch = self._watch()
+        try:
+            while state.epoch < self.config.epochs:
+                if not self._epoch(stop):
+                    return False
+            self._save()
+        finally:
+            self.watch.close()
+        return True
+
+    def _watch(self) -> Watch:
+        config, state, images = self.config, self.state, self.batches.images_per_epoch
+        return Watch(
+            f"{backbone_name(config.backbone)} {config.size} px {config.loss}",
+            self.run.folder,
+            done=state.epoch * images + state.step * config.batch_size,
+            total=config.epochs * images,
+            quiet=not self.accelerator.is_main_process,
+        )
+
+    def _epoch(self, stop: Stop) -> bool:
+        """The rest of an epoch; False if it was left for a stop."""
+        state, steps = self.state, len(self.batches.starts)
+        channels = input_channels(state.model)
+        for batch in self.batches.of_epoch(state.epoch, channels, first=state.step):
+            last = state.step + 1 == steps
+            update = last or (state.step + 1) % self.config.accumulate == 0
+            with self._enough_memory():
+                self._step(batch, update=update)
+            state.step += 1
+            self.watch.step(batch.total)
+            if update and not last and self._pause(stop):
+                return False
+        self._end_epoch()
+        return not self._pause(stop) or state.epoch == self.config.epochs
+
+    def _step(self, batch: Batch, *, update: bool) -> None:
+        """Forward, loss, backward; and where the gradients are complete, an update."""
+        state, config, accelerator = self.state, self.config, self.accelerator
+        torch.manual_seed(seed_of(config.seed, state.epoch, state.step))
+        self.model.train()
+        with nullcontext() if update else accelerator.no_sync(self.model):
+            with accelerator.autocast():
+                outputs = self.model(batch.image)
+            outputs = outputs if isinstance(outputs, list) else [outputs]  # main first
+            loss = torch.stack([self.loss_of(logits, batch.mask) for logits in outputs]).mean()
+            # Gradients are averaged over processes, whose parts of a batch may differ by an image.
+            share = len(batch.mask) * accelerator.num_processes / batch.total
+            accelerator.backward(loss * (share / self._group()))
+        if update:
+            self._update()
+        self._count(outputs[0].detach() > 0, batch.mask, loss.detach() * share)
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Say which option is too large when the memory is too small."""
+        try:
+            yield
+        except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU it is plain
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(
+                error
+            ):
+                raise
+            batch, size, device = self.config.batch_size, self.config.size, self.accelerator.device
+            raise MemoryError(
+                f"a batch of {batch} images of {size} px does not fit into the memory of {device}; "
+                f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller size"
+            ) from error
+
+    def _group(self) -> int:
+        """Batches whose gradients are accumulated with that of this step."""
+        start = self.state.step // self.config.accumulate * self.config.accumulate
+        return min(self.config.accumulate, len(self.batches.starts) - start)
+
+    def _update(self) -> None:
+        state = self.state
+        if self.config.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(state.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        if not self.optimizer.step_was_skipped:  # as the scaler does after an overflow in fp16
+            state.schedule.step()
+            state.average.update_parameters(state.model)
+        self.optimizer.zero_grad()
+
+    def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:
+        pixels = [(predicted & mask).sum(), (predicted | mask).sum(), predicted.sum()]
+        self.state.sums += torch.stack([loss, *pixels])
+
+    def _end_epoch(self) -> None:
+        """A row of history, a look at the images that choose, a line for who watches."""
+        state, config = self.state, self.config
+        self._check_numbers()
+        sums = self.accelerator.reduce(state.sums, "sum")
+        loss, intersection, union, predicted = sums.tolist()
+        state.epoch, state.step = state.epoch + 1, 0
+        state.sums.zero_()
+        row = {
+            "epoch": state.epoch,
+            "loss": loss / (len(self.batches.starts) * self.accelerator.num_processes),
+            "train_iou": intersection / max(union, 1),
+            "predicted": predicted,
+            "learning_rate": state.schedule.get_last_lr()[0],
+            **dict.fromkeys(("iou", "pd", "fa"), math.nan),
+        }
+        due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
+        if len(self.judges) and due and self.accelerator.is_main_process:
+            row |= self._judge()
+        state.history.append(row)
+        self.watch.epoch(row, config.epochs)
+
+    def _judge(self) -> dict[str, float]:
+        """Measure the averaged weights on the images that choose; keep them if they are best."""
+        state, first = self.state, first_choice(self.config)
+        network = state.average.module
+        calibrate(network, self.config, self.images)
+        maps = map_images(network, self.config, self.images, self.judges, quiet=True)
+        counts = judge(maps, self.judges)
+        value = counts.valid + (counts.score or 0.0)  # any valid Score before all others
+        late = first is not None and state.epoch > first
+        if late and (state.best is None or value > state.best.value):
+            weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
+            state.best = Best(state.epoch, value, weights)
+        ratios = {"iou": counts.iou, "pd": counts.pd, "fa": counts.fa}
+        return {name: math.nan if value is None else value for name, value in ratios.items()}
+
+    def _pause(self, stop: Stop) -> bool:
+        """Write a checkpoint if it is time; whether to stop."""
+        at, took = self.state.saved
+        due = time.monotonic() - at > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE)
+        due, wanted = due and self.accelerator.is_main_process, stop.wanted
+        if self.accelerator.num_processes > 1:  # all stop at the same step, or none
+            flags = torch.tensor([float(due), float(wanted)], device=self.accelerator.device)
+            due, wanted = (self.accelerator.reduce(flags, "sum") > 0).tolist()
+        if wanted or due:
+            self._save()
+        return wanted
+
+    def _save(self) -> None:
+        # Every process reads this checkpoint: so its sums are those of all, in equal parts.
+        self.state.sums = self.accelerator.reduce(self.state.sums, "mean")
+        self._check_numbers()
+        if self.accelerator.is_main_process:
+            self.state.save(self.run)
+
+    def _check_numbers(self) -> None:
+        """Stop before a loss or a weight that is no number gets into a checkpoint.
+
+        Raises:
+            FloatingPointError: with what to try.
+        """
+        loss = self.state.sums[0].item()
+        weights = all(bool(part.isfinite().all()) for part in self.state.model.parameters())
+        if not (math.isfinite(loss) and weights):
+            wrong = "a weight is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+            raise FloatingPointError(
+                f"{wrong} in epoch {self.state.epoch + 1}; try a lower learning_rate "
+                f"than {self.config.learning_rate}, clip_norm=1, or precision='fp32'"
+            )

@@ -1,0 +1,150 @@
+"""Everything that changes during training, and how it is kept."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .._files import whole_file
+from .._run import Run, TrainConfig
+from ..backbones import create_backbone
+from ..weights import load_weights
+from .prior import start_at_prior
+
+SUMS = ("loss", "intersection", "union", "predicted")
+"""What is summed over the steps of an epoch."""
+
+Row = dict[str, float]
+
+
+@dataclass
+class Best:
+    """The best weights so far, where a protocol chooses.
+
+    Attributes:
+        epoch: number of epochs they were trained for.
+        value: what they were chosen by; higher is better.
+        weights: of the network, on the CPU.
+    """
+
+    epoch: int
+    value: float
+    weights: dict[str, Tensor]
+
+
+@dataclass
+class TrainState:
+    """A network under training, its running average, and how far it has come.
+
+    Attributes:
+        model: the network itself.
+        average: running average of its weights.
+        optimizer: AdamW.
+        schedule: of the learning rate.
+        sums: (4,) over the steps of this epoch, see :data:`SUMS`.
+        scaler: of the loss, in fp16.
+        epoch: epochs done.
+        step: batches done of this epoch.
+        history: a row per epoch.
+        best: where the protocol chooses an epoch.
+        saved: when the last checkpoint was written, and how long that took [s].
+    """
+
+    model: nn.Module
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    schedule: LambdaLR
+    sums: Tensor
+    scaler: Any = None
+    epoch: int = 0
+    step: int = 0
+    history: list[Row] = field(default_factory=list)
+    best: Best | None = None
+    saved: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def start(cls, config: TrainConfig, accelerator: Accelerator, steps: int) -> "TrainState":
+        """The state before the first of so many optimiser steps."""
+        torch.manual_seed(config.seed)
+        if isinstance(config.backbone, str):
+            model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
+        else:
+            model = copy.deepcopy(config.backbone)
+        if config.initial_weights is None:
+            start_at_prior(model)
+        else:
+            load_weights(config.initial_weights, model)
+        device = accelerator.device
+        model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        schedule = LambdaLR(optimizer, rate_of(config, steps))
+        average = AveragedModel(model, multi_avg_fn=averaging(config.average_decay))
+        sums = torch.zeros(len(SUMS), device=device)
+        return cls(model, average, optimizer, schedule, sums, accelerator.scaler)
+
+    def save(self, run: Run) -> None:
+        """Write the checkpoint and the history."""
+        began = time.monotonic()
+        parts = {name: getattr(self, name).state_dict() for name in self._stateful()}
+        plain = {name: getattr(self, name) for name in ("sums", "epoch", "step", "history")}
+        best = None if self.best is None else vars(self.best)
+        with whole_file(run.checkpoint) as part:
+            torch.save(parts | plain | {"best": best}, part)
+        if self.history:
+            run.write_history(self.history)
+        now = time.monotonic()
+        self.saved = now, now - began
+
+    def resume(self, run: Run) -> None:
+        """Continue from the run's checkpoint, if there is one."""
+        if not run.checkpoint.is_file():
+            return
+        try:
+            states = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
+            for name in self._stateful():
+                getattr(self, name).load_state_dict(states[name])
+            self.sums.copy_(states["sums"])
+            for name in ("epoch", "step", "history"):
+                setattr(self, name, states[name])
+            self.best = None if states["best"] is None else Best(**states["best"])
+        except Exception as error:  # damaged bytes raise whatever they happen to spell
+            raise ValueError(
+                f"{run.checkpoint} is damaged; remove it to train this run afresh"
+            ) from error
+
+    def _stateful(self) -> tuple[str, ...]:
+        parts = ("model", "average", "optimizer", "schedule")
+        return parts if self.scaler is None else (*parts, "scaler")
+
+
+def rate_of(config: TrainConfig, steps: int) -> Any:
+    """Share of the highest learning rate at a step: a linear rise, then a cosine or constant."""
+    warmup = min(config.warmup_steps, steps // 4)
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        if config.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+    return rate
+
+
+def averaging(decay: float) -> Any:
+    """Running average that forgets its first steps: its decay rises to ``decay``."""
+
+    def update(averaged: Any, current: Any, count: Tensor) -> None:
+        step = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))(averaged, current, count)
+
+    return update

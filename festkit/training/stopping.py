@@ -1,0 +1,64 @@
+"""Ending a run cleanly: on a signal, or when its time is up."""
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Notes signals while a block runs, so that training ends between two steps, not within one.
+
+    Args:
+        max_minutes: minutes after which to stop; None for no limit.
+
+    Example:
+        >>> with Stop(max_minutes=0) as stop:
+        ...     stop.wanted
+        True
+    """
+
+    def __init__(self, max_minutes: float | None) -> None:
+        self._until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._before: dict[int, Any] = {}
+        self.signal: int | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a signal came or the time is up."""
+        late = self._until is not None and time.monotonic() >= self._until
+        return late or self.signal is not None
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:  # asked twice: at once
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def pass_on(self) -> None:
+        """Do what the signal would have done, now that everything is safe.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT.
+            SystemExit: after SIGTERM, with the exit status of such an end.
+        """
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
