@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ._areas import POINT_AREA, SPOT_AREA
 from ._catalogue import find_folder
 from ._images import Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
 from ._layouts import DatasetFolder, Pair, open_folder
 from ._progress import progress
 from ._report import DatasetReport, SplitFigures
-from .components import POINT_AREA, SPOT_AREA, find_components
 
 
 def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
@@ -126,6 +126,8 @@ def _look(pair: Pair) -> _Look:
 
 
 def _target_areas(mask: Mask) -> tuple[int, ...]:
+    from .components import find_components  # noqa: PLC0415 - opening a dataset needs no torch
+
     return tuple(find_components(mask).area.tolist())
 
 

@@ -407,7 +407,9 @@ class TestNewcomer:
 
     def test_it_trains_for_a_step(self, newcomer, tmp_path):
         scenes = make_synthetic_dataset(tmp_path / "scenes", train=2, test=1, size=32)
-        config = TrainConfig(str(scenes), 32, "dotnet", epochs=1, out=str(tmp_path / "run"))
+        config = TrainConfig(
+            str(scenes), 32, "dotnet", epochs=1, protocol="last", out=str(tmp_path / "run")
+        )
         run = train(config)
         assert run.record["backbone"] == newcomer
         assert type(load_weights(run.weights)).__name__ == "Dot"
@@ -423,7 +425,7 @@ class TestDeepSupervisionInTraining:
                 losses.append(float(len(losses)))
                 return logits.mean() * 0 + losses[-1]
 
-        monkeypatch.setattr(training, "create_loss", lambda *_, **__: Counted())
+        monkeypatch.setattr(training.loop, "create_loss", lambda *_, **__: Counted())
         run = train(
             TrainConfig(
                 str(scenes),
@@ -431,6 +433,7 @@ class TestDeepSupervisionInTraining:
                 "DNA-Net",
                 backbone_options=options,
                 epochs=1,
+                protocol="last",
                 out=str(tmp_path / "run"),
             )
         )

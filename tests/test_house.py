@@ -23,6 +23,7 @@ ROOMS = [
     "_files",
     "_progress",
     "_devices",
+    "_areas",
     "_compiled",
     "backbones",
     "selection",

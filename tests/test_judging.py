@@ -83,9 +83,8 @@ class TestSplit:
     @pytest.mark.parametrize(
         ("train_images", "holdout", "message"),
         [
-            (3, 0.1, "a holdout of 10% of the 3 .* leaves 3 to train on and 0 to choose by; at le"),
-            (3, 0.5, r"leaves 1 to train on and 2 to choose by; .*change holdout, or take prot"),
-            (2, 0.5, "leaves 1 to train on and 1 to choose by"),
+            (3, 0.5, "a holdout of 50% takes 2 of the 3 .*lower holdout, or take protocol='last'"),
+            (2, 0.1, "a holdout of 10% takes 1 of the 2 training images of set and leaves too few"),
         ],
     )
     def test_too_few(self, tmp_path, train_images, holdout, message):
@@ -184,7 +183,7 @@ class TestHoldout:
     def test_thresholds_are_those_of_a_search_by_hand(self, run):
         maps, names = run.maps("holdout"), list(run.maps("holdout"))
         masks = [scene(int(name[1:]))[1] for name in names]
-        keeping = []  # by Score; of equal ones the lowest Fa, then the highest thresholds
+        keeping = []  # by Score, the lowest Fa, th2 below th1, then the highest thresholds
         for th1 in TH1_GRID:
             for th2 in TH2_GRID:
                 total = Counts()
@@ -195,8 +194,9 @@ class TestHoldout:
                         found = maps[name] > th1
                     total = total + count(found, mask)
                 if total.fa < 1e-4:
-                    keeping.append((total.score, -total.fa, th2, th1, total.record()))
-        *_, th2, th1, counts = max(keeping, key=lambda row: row[:4])
+                    order = (total.score, -total.fa, th2 < th1, th2, th1)
+                    keeping.append((order, total.record()))
+        (*_, th2, th1), counts = max(keeping, key=lambda row: row[0])
         assert run.record["thresholds"] == {"th1": th1, "th2": th2, **counts}
         assert counts["score"] > 0.5  # there was something to choose
 

@@ -203,7 +203,7 @@ class TestErrors:
                 ["--size", "32", "--precision", "fp16", "--device", "cpu"],
                 "precision fp16 trains on CUDA only, not on cpu; take bf16",
             ),
-            (["--size", "32", "--holdout", "0.05"], "a holdout of 5% of the 6 training images"),
+            (["--size", "32", "--holdout", "0.9"], "a holdout of 90% takes 5 of the 6 training "),
         ],
     )
     def test_train_ends_in_one_line(self, folder, tmp_path, options, message, capsys):

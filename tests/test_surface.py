@@ -774,10 +774,10 @@ class TestBest:
     def test_a_better_intersection_counts_as_well(self):
         assert table(intersection=[[20, 20, 20], [21, 20, 20]]).best()[:2] == (0.6, 0.1)
 
-    def test_among_equals_the_lowest_fa_then_the_highest_thresholds(self):
+    def test_among_equals_the_lowest_fa_then_th2_below_th1_then_the_highest(self):
         assert table().best()[:2] == (0.6, 0.5)
         assert table(matched=[[100, 99, 99], [99, 99, 99]]).best()[:2] == (0.3, 0.1)
-        assert table(matched=[[99, 99, 100], [99, 100, 99]]).best()[:2] == (0.3, 0.5)
+        assert table(matched=[[99, 99, 100], [99, 100, 99]]).best()[:2] == (0.6, 0.2)
         assert table(matched=[[99, 100, 99], [99, 100, 99]]).best()[:2] == (0.6, 0.2)
 
     def test_only_below_the_limit(self):
@@ -807,14 +807,14 @@ class TestBest:
         surface = threshold_surface([prob], [blobs(48, 5, seed=2) > 0.4], EIGHT_BIT, EIGHT_BIT)
         for limit in (1e-2, 1e-3, 1e-4):
             cells = [
-                (c.score, -c.fa, b, a)
+                (c.score, -c.fa, b < a, b, a)
                 for a in EIGHT_BIT
                 for b, c in zip(EIGHT_BIT, surface.along_th2(a), strict=True)
                 if c.fa < limit
             ]
             best = surface.best(limit)
-            found = best.counts.score, -best.counts.fa, best.th2, best.th1
-            assert found == max(cells)
+            th1, th2, counts = best
+            assert (counts.score, -counts.fa, th2 < th1, th2, th1) == max(cells)
 
 
 class TestAt:

@@ -18,9 +18,6 @@ from torch import Tensor
 from .._compiled import HAS_NUMBA
 from . import compiled, plain, tensors
 
-POINT_AREA, SPOT_AREA = 9, 81
-"""Largest areas of point and of spot targets [px]; larger ones are extended."""
-
 Array = TypeVar("Array", NDArray[Any], Tensor)
 
 _find_in_array = compiled.find if HAS_NUMBA else plain.find

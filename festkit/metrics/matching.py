@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._areas import POINT_AREA, SPOT_AREA
 from .._names import find_name
-from ..components import POINT_AREA, SPOT_AREA, Components, find_components
+from ..components import Components, find_components
 from .counts import Counts, TargetCounts
 
 MATCH_DISTANCE = 3.0

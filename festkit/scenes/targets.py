@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..components import POINT_AREA, SPOT_AREA
+from .._areas import POINT_AREA, SPOT_AREA
 from .fields import Field
 from .sensor import Frame
 

@@ -73,7 +73,7 @@ class ThresholdSurface:
         >>> surface.at(0.5, 0.1).pd
         1.0
         >>> surface.best(max_fa=1e-4)[:2]
-        (0.2, 0.4)
+        (0.2, 0.1)
     """
 
     th1: Floats

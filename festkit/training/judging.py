@@ -38,10 +38,10 @@ Maps = dict[str, NDArray[np.float32]]
 
 
 def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:
-    """The images to train on and, for the holdout protocol, those that choose.
+    """The images to train on and, for the holdout protocol, those that choose: at least one.
 
     Raises:
-        ValueError: if fewer than two images to train on or none to choose by would remain.
+        ValueError: if fewer than two images to train on would remain.
 
     Example:
         >>> from festkit.data import Pair
@@ -51,15 +51,16 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
         >>> [len(part) for part in split_holdout(Dataset("sky", "train", pairs), config)]
         [8, 2]
     """
-    held = round(config.holdout * len(dataset)) if config.protocol == "holdout" else 0
-    if config.protocol == "holdout" and not 1 <= held <= len(dataset) - 2:
-        raise ValueError(
-            f"a holdout of {config.holdout:.0%} of the {len(dataset)} training images of "
-            f"{dataset.name} leaves {len(dataset) - held} to train on and {held} to choose by; "
-            "at least 2 and 1 are needed: change holdout, or take protocol='last'"
-        )
     if len(dataset) < 2:
         raise ValueError(f"{dataset.name} has {len(dataset)} training image; at least 2 are needed")
+    share = max(round(config.holdout * len(dataset)), 1)
+    held = share if config.protocol == "holdout" else 0
+    if len(dataset) - held < 2:
+        raise ValueError(
+            f"a holdout of {config.holdout:.0%} takes {held} of the {len(dataset)} training images "
+            f"of {dataset.name} and leaves too few to train on, at least 2 are needed: lower "
+            "holdout, or take protocol='last'"
+        )
     order = np.random.default_rng(config.seed % 2**32).permutation(len(dataset))
     chosen = set(order[:held].tolist())
     parts = ([k for k in range(len(dataset)) if k not in chosen], sorted(chosen))
