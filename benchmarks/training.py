@@ -26,7 +26,7 @@ from festkit.training.stopping import Stop
 from .plain import PlainImages, train_plain
 from .report import machine, write_section
 
-BATCH, IMAGES = 8, 24
+BATCH, IMAGES = 8, 16
 
 
 def main(

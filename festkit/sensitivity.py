@@ -25,6 +25,10 @@ from .components import Components, above, columns, find_components
 Array = TypeVar("Array", NDArray[Any], Tensor)
 
 
+BITS_OF_ONE = np.float32(1).view(np.uint32)
+"""Read as unsigned integers, floats ascend from 0 to infinity; NaN and negative ones come after."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One detected target.
@@ -222,7 +226,10 @@ def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
         >>> as_maps("prob", np.zeros((4, 5))).shape
         (1, 4, 5)
     """
-    return _in_unit_range(name, _as_floats(name, prob))
+    maps = _as_floats(name, prob)
+    if isinstance(maps, np.ndarray) and maps.view(np.uint32).max(initial=0) <= BITS_OF_ONE:
+        return maps
+    return _in_unit_range(name, maps)
 
 
 def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any]:
@@ -231,7 +238,7 @@ def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tupl
     if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.carray:
         strong = np.empty(maps.shape, bool)
         highest = _mark_above(maps.reshape(-1), np.float32(threshold), strong.reshape(-1))
-        if highest <= np.float32(1).view(np.uint32):
+        if highest <= BITS_OF_ONE:
             return maps, strong
     maps = _in_unit_range(name, maps)
     return maps, above(maps, threshold)
@@ -239,10 +246,7 @@ def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tupl
 
 @compiled
 def _mark_above(values: Any, threshold: Any, marks: Any) -> Any:
-    """Mark what is above a threshold; the highest value, its bits read as an unsigned integer.
-
-    Read so, floats ascend from 0 to infinity; NaN and negative ones come after.
-    """
+    """Mark what is above a threshold; the highest value, its bits read as an integer."""
     bits, highest = values.view(np.uint32), np.uint32(0)
     for i in range(len(values)):
         marks[i] = values[i] > threshold

@@ -128,8 +128,11 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     if isinstance(batch, Tensor):
         return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
     if batch.dtype == bool and 0 <= threshold < 1:
-        return Components(
-            *_find_in_array(np.require(batch, requirements=["C", "W"]).view(np.uint8), np.uint8(0))
-        )
-    floats = np.require(batch, np.float32, ["C", "W"])
+        return Components(*_find_in_array(_compact(batch).view(np.uint8), np.uint8(0)))
+    floats = _compact(batch.astype(np.float32, copy=False))
     return Components(*_find_in_array(floats, np.float32(threshold)))
+
+
+def _compact(array: NDArray[Any]) -> NDArray[Any]:
+    """The one layout that is compiled for: C order, aligned, writeable."""
+    return array if array.flags.carray else np.require(array, requirements=["C", "A", "W"])

@@ -130,7 +130,7 @@ def _surface(
     if workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1, or None for all processors")
     surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
-    bar = progress(None, "threshold surface", unit="image", total=length)
+    bar = progress(None, "threshold surface", unit="image", total=length, quiet=length == 1)
     with ThreadPoolExecutor(workers) as pool:
         chunks = iter(lambda: list(islice(images, CHUNK)), [])
         while wave := list(islice(chunks, workers)):
@@ -225,10 +225,7 @@ def _count(images: list[Image], th1: Floats, th2: Floats) -> tuple[ThresholdSurf
     targets, above = 0, 0
     for image in images:
         targets += add_image(tables, image, low1, low2)
-        fused, scales, _ = image
-        above += max(
-            int((m > low).sum()) for m, low in [(fused, low1[0]), *((m, low2[0]) for m in scales)]
-        )
+        above += _pixels_above(image, low1[0], low2[0])
     (intersection, predicted, detected, matched), iou_sum, empty = tables
     truths = [truth for _, _, truth in images]
     part = ThresholdSurface(
@@ -246,3 +243,12 @@ def _count(images: list[Image], th1: Floats, th2: Floats) -> tuple[ThresholdSurf
         true=sum(int(np.count_nonzero(truth)) for truth in truths),
     )
     return part, above
+
+
+def _pixels_above(image: Image, low1: np.float32, low2: np.float32) -> int:
+    """Pixels above the lowest threshold, of the map where they are most."""
+    fused, scales, _ = image
+    if len(scales) == 1:
+        return int(np.count_nonzero(fused > min(low1, low2)))
+    weak = max(np.count_nonzero(scale > low2) for scale in scales)
+    return int(max(weak, np.count_nonzero(fused > low1)))
