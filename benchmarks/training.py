@@ -28,6 +28,9 @@ from .report import machine, write_section
 
 BATCH, IMAGES = 8, 16
 
+LEAST_SECONDS = 5.0
+"""Small networks train for several epochs, so that every row takes about as long."""
+
 
 def main(
     backbones: Sequence[str] = ("ACM", "MLCL-Net", "MSDA-Net"),
@@ -78,8 +81,7 @@ def _head() -> list[str]:
 
 
 def _measure(config: TrainConfig, folder: Path, *, plain: bool) -> str:
-    parts, total = time_parts(config, folder)
-    images = IMAGES
+    parts, total, images = time_parts(config, folder)
     inner = sum(parts.values())
     columns = [1e3 * parts[name] / images for name in ("forward", "backward", "optimiser")]
     cells = [f"{value:.2f}" for value in (*columns, 1e3 * (total - inner) / images)]
@@ -90,33 +92,36 @@ def _measure(config: TrainConfig, folder: Path, *, plain: bool) -> str:
 
 def _beside_plain(config: TrainConfig, folder: Path, ours: float) -> list[str]:
     images = PlainImages(load_dataset(config.dataset, "train"), config.size)
-    steps = IMAGES // BATCH
     network = create_backbone(str(config.backbone)).to(config.device)
+    began = time.perf_counter()
     train_plain(network, images, BATCH, 1)
+    steps = max(IMAGES // BATCH, round(LEAST_SECONDS / (time.perf_counter() - began)))
     began = time.perf_counter()
     train_plain(network, images, BATCH, steps)
     plain = steps * BATCH / (time.perf_counter() - began)
-    _, total = time_parts(replace(config, precision="fp32"), folder.with_suffix(".fp32"))
-    return [f"{plain:.2f}", f"{ours / plain:.2f} ({IMAGES / total / plain:.2f})"]
+    single = replace(config, precision="fp32")
+    _, total, seen = time_parts(single, folder.with_suffix(".fp32"))
+    return [f"{plain:.2f}", f"{ours / plain:.2f} ({seen / total / plain:.2f})"]
 
 
-def time_parts(config: TrainConfig, folder: Path) -> tuple[dict[str, float], float]:
-    """Seconds of an epoch inside forward, backward and optimiser, and in all but checkpoints."""
+def time_parts(config: TrainConfig, folder: Path) -> tuple[dict[str, float], float, int]:
+    """Seconds inside forward, backward and optimiser, in all but checkpoints, and images seen."""
     dataset = load_dataset(config.dataset, "train")
     spent = dict.fromkeys(("forward", "backward", "optimiser", "checkpoint"), 0.0)
-    with _accelerated(config, torch.device(config.device)) as accelerator:
+    with _accelerated(config, torch.device(config.device)) as accelerator, Stop(None) as stop:
         images = TrainingImages.read(dataset, config, accelerator.device, dataset.statistics())
-        loops = [
-            Loop(config, Run(folder / part), images, dataset[:0], accelerator)
-            for part in ("warm", "timed")
-        ]
-        with Stop(None) as stop:
-            loops[0].train(stop, resume=False)
-            _note_times(loops[1], accelerator, spent)
-            began = time.perf_counter()
-            loops[1].train(stop, resume=False)
-            total = time.perf_counter() - began
-    return spent, total - spent.pop("checkpoint")
+        began = time.perf_counter()
+        Loop(config, Run(folder / "warm"), images, dataset[:0], accelerator).train(
+            stop, resume=False
+        )
+        epochs = max(1, round(LEAST_SECONDS / (time.perf_counter() - began)))
+        longer = replace(config, epochs=epochs)
+        loop = Loop(longer, Run(folder / "timed"), images, dataset[:0], accelerator)
+        _note_times(loop, accelerator, spent)
+        began = time.perf_counter()
+        loop.train(stop, resume=False)
+        total = time.perf_counter() - began
+    return spent, total - spent.pop("checkpoint"), epochs * len(images)
 
 
 def _note_times(loop: Loop, accelerator: Accelerator, spent: dict[str, float]) -> None:

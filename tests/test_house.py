@@ -226,7 +226,7 @@ def test_notebooks_hold_no_outputs(path):
 
 
 def test_every_link_of_the_pages_leads_somewhere():
-    pages = [ROOT / "README.md", ROOT / "data" / "README.md"]
+    pages = [ROOT / "README.md", *ROOT.glob("data/*.md"), *ROOT.glob("docs/*.md")]
     links = [
         (page, link)
         for page in pages
