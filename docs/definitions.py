@@ -20,7 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from festkit.components import POINT_AREA, SPOT_AREA, above, find_components
+from festkit._areas import POINT_AREA, SPOT_AREA
+from festkit.components import above, find_components
 from festkit.fusion import fuse, resize_map
 from festkit.losses import edge_map, pixel_bce
 from festkit.metrics import MATCH_DISTANCE, match_targets
