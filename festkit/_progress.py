@@ -6,6 +6,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+DELAY = 0.5
+"""Seconds before a bar is shown."""
+
 
 def progress(
     items: Iterable[Any] | None,
@@ -50,7 +53,7 @@ def progress(
         total=total,
         mininterval=interval,
         maxinterval=interval,
-        delay=0.5,
+        delay=DELAY,
         disable=quiet,
         dynamic_ncols=True,
     )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import label, regionprops
 
+from festkit import _progress
 from festkit.scenes import (
     FAMILIES,
     PRESETS,
@@ -332,7 +333,8 @@ class TestDataset:
         assert len(written) == 3
         assert list(tmp_path.iterdir()) == []
 
-    def test_progress_is_shown(self, tmp_path, capsys):
+    def test_progress_is_shown(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(_progress, "DELAY", 0.0)
         make_synthetic_dataset(tmp_path / "set", train=1, test=0, size=32)
         assert "scenes for set" in capsys.readouterr().err
 
