@@ -8,8 +8,8 @@ READY := .venv/.ready
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
 
-test: $(READY)  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(READY)  ## the whole suite, two files at a time
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks
@@ -25,7 +25,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
 
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 ".[test,dev]"
+	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 ".[app,test,dev]"
 	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 

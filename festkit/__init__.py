@@ -46,6 +46,7 @@ _PUBLIC = {
     "jobs": ["run_notebook"],
     "results": ["save_results", "summary_table"],
     "plots": ["plot_history", "plot_roc", "plot_surface", "show"],
+    "tuner": ["ThresholdTuner"],
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}
 

@@ -169,12 +169,39 @@ def train_command() -> Callable[..., None]:
     return command
 
 
+def tune(
+    runs: tyro.conf.Positional[tuple[Path, ...]],
+    split: Literal["test", "holdout"] = "test",
+    data_root: str | None = None,
+    app: Literal["auto", "lab", "voila"] = "auto",
+    port: int | None = None,
+    browser: bool = True,
+) -> None:
+    """Drag both thresholds of a trained run in the browser, until Ctrl-C.
+
+    Opens the notebook 04_threshold_tuner on 127.0.0.1, with a token made for this one time.
+
+    Args:
+        runs: run folders; several, trained on the same images, are fused as the scales of a FEST.
+        split: test, or holdout: the training images that were kept from training.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        app: lab opens the notebook in JupyterLab, voila shows the tuner alone; auto takes Voila
+            where it is installed (pip install "festkit[app]").
+        port: of the server; default a free one.
+        browser: open the browser; else only the address is printed.
+    """
+    from .tuner.serve import serve
+
+    serve(runs, split=split, data_root=data_root, app=app, port=port, open_browser=browser)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "demo": ("one whole FEST result, on synthetic or real images", lambda: demo),
     "data check": ("check a dataset folder", lambda: data_check),
     "data synth": ("make a dataset of synthetic scenes", lambda: data_synth),
     "backbones": ("list the backbones", lambda: backbones),
     "train": ("train one backbone at one input size", train_command),
+    "tune": ("drag the thresholds of a trained run in the browser", lambda: tune),
 }
 
 

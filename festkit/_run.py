@@ -4,7 +4,7 @@ import hashlib
 import math
 import shlex
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -185,6 +185,33 @@ class TrainConfig:
         return shlex.join(words)
 
 
+class StoredMaps(Mapping[str, NDArray[np.float32]]):
+    """A run's file of probability maps (H, W) by image, each read when it is asked for.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+
+    Example:
+        >>> import tempfile
+        >>> run = Run(Path(tempfile.mkdtemp()))
+        >>> run.write_maps("test", {"a": np.full((2, 3), 0.2, np.float32)})
+        >>> StoredMaps(run.folder / "test_maps.npz")["a"].shape
+        (2, 3)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = np.load(path, allow_pickle=False)
+
+    def __getitem__(self, image: str) -> NDArray[np.float32]:
+        return np.asarray(self._file[image], np.float32) / np.float32(MAP_LEVELS)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.files)
+
+    def __len__(self) -> int:
+        return len(self._file.files)
+
+
 @dataclass(frozen=True)
 class Run:
     """A training run's folder: configuration, history, weights, test probability maps, record.
@@ -255,8 +282,7 @@ class Run:
         Raises:
             FileNotFoundError: if the run has none of them.
         """
-        with np.load(self.folder / f"{name}_maps.npz") as maps:
-            return {image: maps[image].astype(np.float32) / MAP_LEVELS for image in maps.files}
+        return dict(StoredMaps(self.folder / f"{name}_maps.npz"))
 
     def write_maps(self, name: str, maps: Mapping[str, NDArray[np.float32]]) -> None:
         """Store probability maps by image, rounded to 16 bit and compressed."""

@@ -12,6 +12,8 @@ import papermill
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from traitlets.config import Config
 
 from ._files import write_text
@@ -24,7 +26,8 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
     """Run a parameterised notebook headless and keep it, executed, with an HTML copy.
 
     What the notebook prints is shown while it runs. Both files appear in ``out`` when the notebook
-    has come to its end; one that fails is kept as ``NAME.failed.ipynb``.
+    has come to its end; one that fails is kept as ``NAME.failed.ipynb``. Of a widget, which is dead
+    without its kernel, they show the picture displayed with it.
 
     Args:
         notebook: a path, or the name of one of the kit's notebooks, such as "00_quickstart".
@@ -49,11 +52,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
         'one.ipynb'
     """
     source, out = find_notebook(notebook), Path(out)
-    known = papermill.inspect_notebook(str(source))
-    for name in parameters:
-        if name not in known:
-            find_name(f"parameter of {source.name}", name, known)
-            raise ValueError(f"{source.name} has no parameter {name!r}; it has {', '.join(known)}")
+    _check_parameters(source, parameters)
     out.mkdir(parents=True, exist_ok=True)
     failed = out / f"{source.stem}.failed.ipynb"
     with tempfile.TemporaryDirectory(prefix="festkit-") as folder:  # short: sockets need that
@@ -64,6 +63,7 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
                 str(part),
                 dict(parameters),
                 progress_bar=False,
+                store_widget_state=False,  # with a state, exporters prefer a widget to its picture
                 config=_local_kernel(folder),
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
@@ -80,6 +80,47 @@ def run_notebook(notebook: str | Path, parameters: Mapping[str, Any], out: str |
     write_text(out / source.name, nbformat.writes(executed))
     failed.unlink(missing_ok=True)
     return out / source.name
+
+
+def write_parametrised(
+    notebook: str | Path, parameters: Mapping[str, Any], path: str | Path
+) -> Path:
+    """Write a copy of a notebook with these parameters, to be opened and run by hand.
+
+    Args:
+        notebook: a path, or the name of one of the kit's notebooks.
+        parameters: values for its cell tagged ``parameters``, by name.
+        path: the copy.
+
+    Returns:
+        The copy.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook.
+        ValueError: for a parameter that the notebook does not have.
+
+    Example:
+        >>> copy = Path(tempfile.mkdtemp()) / "copy.ipynb"
+        >>> write_parametrised("00_quickstart", {"epochs": 3}, copy).name
+        'copy.ipynb'
+        >>> "epochs = 3" in copy.read_text(encoding="utf-8")
+        True
+    """
+    source, path = find_notebook(notebook), Path(path)
+    _check_parameters(source, parameters)
+    book = parameterize_notebook(load_notebook_node(str(source)), dict(parameters))
+    write_text(path, nbformat.writes(book))
+    return path
+
+
+def _check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    known = papermill.inspect_notebook(str(notebook))
+    for name in parameters:
+        if name not in known:
+            find_name(f"parameter of {notebook.name}", name, known)
+            raise ValueError(
+                f"{notebook.name} has no parameter {name!r}; it has {', '.join(known)}"
+            )
 
 
 def _local_kernel(folder: str) -> Config:

@@ -9,6 +9,19 @@ settings.register_profile("festkit", deadline=None, derandomize=True)
 settings.load_profile("festkit")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With -n, a file's tests stay in one process, and so do all that need the browser."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - pytest works without it
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "browser" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
+
+
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="device of the torch tests: cpu, cuda, mps")
 

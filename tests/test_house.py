@@ -49,9 +49,15 @@ ROOMS = [
     "jobs",
     "results",
     "plots",
+    "tuner",
     "__main__",
 ]
-ONLY_USER = {"papermill": "jobs", "matplotlib": "plots"}
+ONLY_USER = {
+    "papermill": "jobs",
+    "matplotlib": "plots",
+    "anywidget": "tuner",
+    "ipywidgets": "tuner",
+}
 PUBLIC = [
     "BCELoss",
     "Counts",
@@ -71,6 +77,7 @@ PUBLIC = [
     "Target",
     "TargetCounts",
     "ThresholdSurface",
+    "ThresholdTuner",
     "TrainConfig",
     "adjust_sensitivity",
     "backbone_card",
@@ -145,7 +152,7 @@ def test_a_room_imports_only_rooms_above_it(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=FILE_IDS)
-def test_only_one_room_knows_papermill_and_one_matplotlib(path):
+def test_only_one_room_knows_papermill_one_matplotlib_and_one_widgets(path):
     used = {name.partition(".")[0] for name in imported(path)}
     for package, room in ONLY_USER.items():
         assert package not in used or room_of(path) == room
@@ -186,7 +193,7 @@ def test_import_is_light():
     )
     loaded = set(result.stdout.split())
     assert "festkit" in loaded
-    assert not loaded & {"torch", "matplotlib", "numpy", "cv2", "pandas", "papermill"}
+    assert not loaded & {"torch", "matplotlib", "numpy", "cv2", "pandas", "papermill", "anywidget"}
 
 
 def test_public_names_change_only_on_purpose():

@@ -8,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from festkit import jobs
-from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook
+from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook, write_parametrised
 
 
 def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'"):
@@ -83,6 +83,60 @@ while not Path({str(tmp_path / "seen")!r}).exists():
         )
         run_notebook(source, {}, tmp_path / "out")
         assert "hard" in capfd.readouterr().err
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAA"
+    "BJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def executed_widget(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("widgets")
+    source = notebook(
+        folder,
+        f"""
+import ipywidgets
+from IPython.display import display
+bundle = ipywidgets.IntSlider(5)._repr_mimebundle_()
+display(bundle | {{"image/png": "{PIXEL}"}}, raw=True)
+""",
+    )
+    return run_notebook(source, {}, folder / "out")
+
+
+class TestWidgets:
+    def test_the_notebook_keeps_the_picture_and_no_state(self, executed_widget):
+        book = nbformat.read(executed_widget, as_version=4)
+        assert "widgets" not in book.metadata
+        (output,) = book.cells[-1].outputs
+        assert output.data["image/png"].strip() == PIXEL
+
+    def test_the_page_shows_the_picture(self, executed_widget):
+        page = executed_widget.with_suffix(".html").read_text(encoding="utf-8")
+        assert f"data:image/png;base64,{PIXEL}" in page
+        assert "application/vnd.jupyter.widget-view+json" not in page
+
+
+class TestCopy:
+    def test_it_has_the_parameters_and_is_not_run(self, tmp_path):
+        source = notebook(tmp_path, "epochs * 2")
+        path = write_parametrised(
+            source, {"name": "b", "epochs": None}, tmp_path / "new" / "c.ipynb"
+        )
+        book = nbformat.read(path, as_version=4)
+        nbformat.validate(book)
+        (cell,) = [c for c in book.cells if "injected-parameters" in c.metadata.get("tags", [])]
+        assert cell.source.splitlines()[-2:] == ['name = "b"', "epochs = None"]
+        assert book.cells.index(cell) == 2
+        assert book.cells[-1].outputs == []
+        assert entries(tmp_path / "new") == ["c.ipynb"]
+
+    def test_an_unknown_parameter(self, tmp_path):
+        with pytest.raises(ValueError, match="Did you mean 'epochs'"):
+            write_parametrised(notebook(tmp_path), {"epoch": 4}, tmp_path / "c.ipynb")
+        assert entries(tmp_path) == ["book.ipynb"]
 
 
 class TestFailure:

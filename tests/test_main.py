@@ -15,6 +15,7 @@ from festkit.__main__ import COMMANDS, main
 from festkit._run import Run
 from festkit.data import load_dataset
 from festkit.fest import FEST
+from festkit.tuner import serve
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -168,6 +169,45 @@ class TestSmallCommands:
         assert capsys.readouterr().out.splitlines() == [f"finished: {out}"] * 2
         assert main([*words, "--seed", "1"]) == 1
         assert_one_line(last_line(capsys), r"already holds another run \(seed 0 -> 1\); choose ano")
+
+
+class TestTune:
+    @pytest.fixture
+    def served(self, monkeypatch):
+        """What the command asks to be served."""
+        served = []
+        monkeypatch.setattr(
+            serve, "serve", lambda *given, **options: served.append((given, options))
+        )
+        return served
+
+    def test_one_run_as_it_is(self, served):
+        assert main(["tune", "runs/a"]) == 0
+        ((given, options),) = served
+        assert given == ((Path("runs/a"),),)
+        assert options == {
+            "split": "test", "data_root": None, "app": "auto", "port": None, "open_browser": True,
+        }  # fmt: skip
+
+    def test_every_option(self, served):
+        words = ["--split", "holdout", "--data-root", "d", "--app", "lab", "--port", "8899"]
+        assert main(["tune", "a", "b", *words, "--no-browser"]) == 0
+        ((given, options),) = served
+        assert given == ((Path("a"), Path("b")),)
+        assert options == {
+            "split": "holdout", "data_root": "d", "app": "lab", "port": 8899, "open_browser": False,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "festkit tune: the tuner needs at least one finished run, got none"),
+            (["missing"], "festkit tune: missing holds no finished run; train it to its end"),
+        ],
+    )
+    def test_an_error_is_one_line(self, words, message, capsys):
+        assert main(["tune", *words]) == 1
+        assert_one_line(capsys.readouterr().err, message)
 
 
 def last_line(capsys):

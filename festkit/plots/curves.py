@@ -70,7 +70,11 @@ def plot_history(run: Run) -> Figure:
 
 
 def plot_surface(
-    surface: ThresholdSurface, value: Metric = "score", *, max_fa: float = FA_LIMIT
+    surface: ThresholdSurface,
+    value: Metric = "score",
+    *,
+    max_fa: float = FA_LIMIT,
+    at: tuple[float, float] | None = None,
 ) -> Figure:
     """One figure of merit over both thresholds, with the false-alarm limit and the best point.
 
@@ -78,6 +82,7 @@ def plot_surface(
         surface: as :func:`threshold_surface` returns it.
         value: "score", "iou", "niou", "pd" or "fa".
         max_fa: the line of this false-alarm rate is drawn; the cross marks the best Score below it.
+        at: thresholds (th1, th2) to mark, such as those in use.
 
     Returns:
         A matplotlib figure; values in percent, Fa in 1e-6.
@@ -111,6 +116,10 @@ def plot_surface(
         th1, th2, counts = surface.best(max_fa)
         label = f"best Score {100 * (counts.score or 0):.2f} at {th1:.3g} / {th2:.3g}"
         axes.plot(th1, th2, "P", color=WEAK, markersize=11, markeredgecolor="black", label=label)
+    if at is not None:
+        label = f"now, {at[0]:g} / {at[1]:g}"
+        axes.plot(*at, "o", color="none", markersize=11, markeredgecolor="white", label=label)
+        axes.plot(*at, "o", color="none", markersize=14, markeredgecolor="black")
     axes.axline((0.5, 0.5), slope=1, color="white", linestyle=":", label="th2 = th1")
     axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
     axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])

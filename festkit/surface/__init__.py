@@ -52,6 +52,7 @@ def threshold_surface(
     *,
     scale_maps: Iterable[Sequence[Map]] | None = None,
     workers: int | None = None,
+    quiet: bool = False,
 ) -> ThresholdSurface:
     """Exact figures of a test set for every pair of thresholds, as AS and the metrics define them.
 
@@ -67,6 +68,7 @@ def threshold_surface(
         scale_maps: for every image its scales' own maps, at the size of the image; weak targets
             then come from these in order, else from ``probs``, as in :func:`adjust_sensitivity`.
         workers: threads; None takes one per processor.
+        quiet: show no progress.
 
     Raises:
         ValueError: if thresholds are empty, too many, not ascending or outside [0, 1], numbers of
@@ -79,7 +81,8 @@ def threshold_surface(
         array([[1. , 1. ],
                [1. , 0.5]])
     """
-    return _surface(_images(probs, masks, scale_maps), (th1, th2), workers, _length(probs))
+    images = _images(probs, masks, scale_maps)
+    return _surface(images, (th1, th2), workers, _length(probs), quiet=quiet)
 
 
 def roc(
@@ -118,6 +121,7 @@ def _surface(
     length: int | None,
     *,
     floods: bool = False,
+    quiet: bool = False,
 ) -> ThresholdSurface:
     """Count images by the chunk, as many chunks at a time as there are workers."""
     th1, th2 = _grid("th1", grids[0]), _grid("th2", grids[1])
@@ -130,7 +134,8 @@ def _surface(
     if workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1, or None for all processors")
     surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
-    bar = progress(None, "threshold surface", unit="image", total=length, quiet=length == 1)
+    quiet = quiet or length == 1
+    bar = progress(None, "threshold surface", unit="image", total=length, quiet=quiet)
     with ThreadPoolExecutor(workers) as pool:
         chunks = iter(lambda: list(islice(images, CHUNK)), [])
         while wave := list(islice(chunks, workers)):

@@ -1,0 +1,184 @@
+"""What a tuner works on: images with probability maps, read one at a time when they are asked for.
+
+A source may hold a thousand large maps, so nothing keeps them all; :func:`remembered` keeps as many
+as fit into a fixed share of memory.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fest import Rule
+from ..metrics import as_mask
+from ..sensitivity import Detection, adjust_sensitivity, as_maps
+
+MEMORY = 256 * 1024 * 1024
+"""Bytes of maps, masks and images that a source keeps at hand."""
+
+Read = Callable[[int], "Frame"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image with its probabilities.
+
+    Attributes:
+        name: its name within the set.
+        prob: (H, W) float32 in [0, 1]; of several scales their fused map.
+        scales: every scale's own map (H, W), in order; empty for a single map.
+        image: (H, W) uint8 gray, None if there is none.
+        mask: (H, W) bool, the truth, None if it is not known.
+
+    Example:
+        >>> Frame("a", np.zeros((4, 6), np.float32)).prob.shape
+        (4, 6)
+    """
+
+    name: str
+    prob: NDArray[np.float32]
+    scales: tuple[NDArray[np.float32], ...] = ()
+    image: NDArray[np.uint8] | None = None
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything it holds."""
+        held = (self.prob, *self.scales, self.image, self.mask)
+        return sum(array.nbytes for array in held if array is not None)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Thresholds that somebody chose, and what they give.
+
+    Attributes:
+        th1: strong threshold.
+        th2: weak threshold.
+        rule: where weak targets come from, as in :class:`festkit.FEST`.
+        images: name of the images that they were chosen on.
+        figures: counts, ratios and intervals on those images; empty without a truth.
+
+    Example:
+        >>> Tuned(0.5, 0.1, "fused", "holdout of scenes", {}).record()["th1"]
+        0.5
+    """
+
+    th1: float
+    th2: float
+    rule: Rule
+    images: str
+    figures: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """Everything by name, ready for JSON."""
+        chosen = {"th1": self.th1, "th2": self.th2, "rule": self.rule, "chosen_on": self.images}
+        return chosen | self.figures
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set of frames, and what becomes of thresholds that were chosen on it.
+
+    Attributes:
+        title: what the page calls it.
+        names: of the images, in order.
+        read: the frame at an index.
+        rule: where weak targets come from at first, if there are several scales.
+        code: Python that uses chosen thresholds, with ``{th1}``, ``{th2}`` and ``{rule}``.
+        keep: writes chosen thresholds to where they are used, and says where; None if nowhere.
+
+    Example:
+        >>> frame = Frame("a", np.zeros((4, 6), np.float32))
+        >>> Source("one map", ("a",), lambda index: frame).read(0).name
+        'a'
+    """
+
+    title: str
+    names: tuple[str, ...]
+    read: Read
+    rule: Rule = "per_scale"
+    code: str = "detection = fk.adjust_sensitivity(prob, th1={th1}, th2={th2})"
+    keep: Callable[[Tuned], str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def checked(
+    name: str,
+    prob: Any,
+    scales: Sequence[Any] = (),
+    image: Any = None,
+    mask: Any = None,
+) -> Frame:
+    """A frame of anything array-like, if it fits together.
+
+    Raises:
+        ValueError: naming the image, for maps that are no probabilities, several images at once, or
+            shapes that differ.
+
+    Example:
+        >>> checked("a", np.full((2, 3), 0.5)).prob.dtype
+        dtype('float32')
+    """
+    try:
+        fused = _one("probability map", as_maps("the probability map", prob))
+        own = tuple(_one("scale map", as_maps("a scale map", scale)) for scale in scales)
+        truth = None if mask is None else _one("mask", as_mask("the mask", mask))
+        gray = None if image is None else _gray(image)
+        parts = {"a scale map": own, "the mask": (truth,), "the image": (gray,)}
+        for part, arrays in parts.items():
+            for array in arrays:
+                if array is not None and array.shape != fused.shape:
+                    raise ValueError(
+                        f"{part} is {array.shape[0]} × {array.shape[1]} px high and wide, the "
+                        f"probability map {fused.shape[0]} × {fused.shape[1]}; resize the map to "
+                        "the image first (resize_map)"
+                    )
+    except ValueError as error:
+        raise ValueError(f"image {name!r}: {error}") from error
+    return Frame(name, fused, own if len(own) > 1 else (), gray, truth)
+
+
+def remembered(read: Read) -> Read:
+    """The same reader, which keeps what it read last in :data:`MEMORY` bytes.
+
+    Example:
+        >>> read = remembered(lambda index: Frame(str(index), np.zeros((4, 6), np.float32)))
+        >>> read(3) is read(3)
+        True
+    """
+    first = read(0)
+    return lru_cache(max(MEMORY // max(first.nbytes, 1), 2))(read)
+
+
+def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
+    """Adjustable sensitivity on a frame, by the rule that a FEST would follow.
+
+    Example:
+        >>> prob = np.zeros((9, 9), np.float32); prob[6, 5:8] = 0.3
+        >>> detect(Frame("a", prob), 0.5, 0.1, "per_scale").weak
+        array([[6, 6]])
+    """
+    if frame.scales and rule == "per_scale":
+        return adjust_sensitivity(frame.prob, th1, th2, scale_maps=frame.scales)
+    return adjust_sensitivity(frame.prob, th1, th2 if th2 < th1 else None)
+
+
+def _one(name: str, maps: Any) -> NDArray[Any]:
+    """The only map of a checked batch, as an array (H, W)."""
+    if len(maps) > 1 and maps.ndim > 2:
+        raise ValueError(f"its {name} holds {len(maps)} images; pass one (H, W) per image")
+    array = maps if isinstance(maps, np.ndarray) else maps.cpu().numpy()
+    return np.ascontiguousarray(array.reshape(array.shape[-2:]))
+
+
+def _gray(image: Any) -> NDArray[np.uint8]:
+    gray = np.asarray(image)
+    if gray.dtype != np.uint8 or gray.ndim != 2:
+        raise ValueError(f"the image is {gray.dtype} of shape {gray.shape}, expected (H, W) uint8")
+    return np.ascontiguousarray(gray)

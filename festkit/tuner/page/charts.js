@@ -1,0 +1,359 @@
+// Two charts of the whole set: a figure over both thresholds, and Pd over Fa at the current th2.
+
+const FIGURES = {
+  score: { name: "Score", scale: 100, digits: 2, unit: "%" },
+  iou: { name: "IoU", scale: 100, digits: 2, unit: "%" },
+  niou: { name: "nIoU", scale: 100, digits: 2, unit: "%" },
+  pd: { name: "Pd", scale: 100, digits: 2, unit: "%" },
+  fa: { name: "Fa", scale: 1e6, digits: 2, unit: "×10⁻⁶" },
+};
+
+const VIRIDIS = [
+  [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137],
+  [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37],
+];
+
+/** The colour of a share in [0, 1]. */
+function viridis(share) {
+  const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  return VIRIDIS[low].map((part, k) => part + (place - low) * (VIRIDIS[low + 1][k] - part));
+}
+
+/** A figure as people read it; – where it is undefined. */
+function format(name, value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const { scale, digits } = FIGURES[name];
+  return (value * scale).toFixed(digits);
+}
+
+/** The figures of a set over grid × grid thresholds, as the kernel sent them. */
+class Surface {
+  constructor(message, buffers, grid) {
+    this.grid = grid;
+    message.values.forEach((name, k) => {
+      const view = buffers[k];
+      const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+      this[name] = new Float64Array(bytes);
+    });
+  }
+
+  /** Place of thresholds, in ticks, on the grid; -1 between its lines. */
+  at(th1, th2) {
+    const i = this.grid.indexOf(th1), j = this.grid.indexOf(th2);
+    return i < 0 || j < 0 ? -1 : i * this.grid.length + j;
+  }
+
+  figures(place) {
+    return Object.fromEntries(Object.keys(FIGURES).map((name) => [name, this[name][place]]));
+  }
+
+  /** Place of the highest Score below a false-alarm rate, th2 at most th1; -1 if there is none. */
+  best(maxFa) {
+    const size = this.grid.length;
+    let best = -1;
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j <= i; j++) {
+        const place = i * size + j;
+        if (!(this.fa[place] < maxFa) || Number.isNaN(this.score[place])) continue;
+        if (best < 0 || this.better(place, best)) best = place;
+      }
+    }
+    return best;
+  }
+
+  /** Higher Score; then lower Fa; then th2 below th1; then higher th2, higher th1. */
+  better(place, than) {
+    const keys = (p) => {
+      const i = Math.floor(p / this.grid.length), j = p % this.grid.length;
+      return [this.score[p], -this.fa[p], j < i ? 1 : 0, j, i];
+    };
+    const ours = keys(place), theirs = keys(than);
+    const k = ours.findIndex((key, n) => key !== theirs[n]);
+    return k >= 0 && ours[k] > theirs[k];
+  }
+
+  thresholds(place) {
+    return [this.grid[Math.floor(place / this.grid.length)], this.grid[place % this.grid.length]];
+  }
+}
+
+/** Ink of the page's theme. */
+function inks(element) {
+  const style = getComputedStyle(element);
+  return {
+    text: style.getPropertyValue("--fk-text").trim() || "#222222",
+    faint: style.getPropertyValue("--fk-faint").trim() || "#777777",
+    line: style.getPropertyValue("--fk-line").trim() || "#cccccc",
+    accent: style.getPropertyValue("--fk-accent").trim() || "#0072b2",
+  };
+}
+
+/** Sets a canvas to its place on the page; gives its pen in CSS px. */
+function pen2d(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+  if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  pen.font = "11px system-ui, sans-serif";
+  return { pen, width, height };
+}
+
+/** A figure over th1 and th2: the limit of false alarms a line, the current thresholds a ring. */
+class HeatMap {
+  constructor(canvas, steps, faLimit, onPick) {
+    this.canvas = canvas;
+    this.steps = steps;
+    this.faLimit = faLimit;
+    this.onPick = onPick;
+    this.figure = "score";
+    const pick = (event) => {
+      if (event.buttons && this.surface) this.pick(event);
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      pick(event);
+    });
+    canvas.addEventListener("pointermove", pick);
+    canvas.addEventListener("pointerup", () => this.onPick(null));
+  }
+
+  setSurface(surface) {
+    this.surface = surface;
+    this.picture = null;
+  }
+
+  setFigure(name) {
+    this.figure = name;
+    this.picture = null;
+  }
+
+  frame() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    return { left: 52, top: 8, right: width - 62, bottom: height - 34 };
+  }
+
+  pick(event) {
+    const { left, top, right, bottom } = this.frame();
+    const size = this.surface.grid.length;
+    const clamp = (share) => Math.min(Math.max(Math.floor(share * size), 0), size - 1);
+    const i = clamp((event.offsetX - left) / (right - left));
+    const j = clamp((bottom - event.offsetY) / (bottom - top));
+    this.onPick([this.surface.grid[i], this.surface.grid[Math.min(i, j)]]);
+  }
+
+  /** Cells as a small picture, th1 to the right, th2 upwards; what is out of bounds is pale. */
+  paint() {
+    const values = this.surface[this.figure], { fa } = this.surface;
+    const size = this.surface.grid.length;
+    const place = this.figure === "fa" ? (value) => Math.log10(Math.max(value, 1e-7)) : (value) => value;
+    const shown = [];
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j <= i; j++) {
+        const value = values[i * size + j];
+        if (!Number.isNaN(value)) shown.push(place(value));
+      }
+    }
+    shown.sort((a, b) => a - b);
+    this.low = shown[Math.floor(0.02 * shown.length)] ?? 0;
+    this.high = Math.max(shown[shown.length - 1] ?? 1, this.low + 1e-9);
+    const pixels = new ImageData(size, size);
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j <= i; j++) {
+        const cell = i * size + j, value = values[cell];
+        if (Number.isNaN(value)) continue;
+        const invalid = this.figure === "score" && !(fa[cell] < this.faLimit);
+        const colour = viridis((place(value) - this.low) / (this.high - this.low));
+        pixels.data.set([...colour, invalid ? 90 : 255], 4 * ((size - 1 - j) * size + i));
+      }
+    }
+    this.picture = makeCanvas(size, size);
+    this.picture.getContext("2d").putImageData(pixels, 0, 0);
+    this.limit = this.limitPath();
+  }
+
+  /** Edges between cells below and above the false-alarm limit, in cells. */
+  limitPath() {
+    const { fa, grid: { length: size } } = this.surface;
+    const below = (i, j) => fa[i * size + j] < this.faLimit;
+    const path = new Path2D();
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j <= i; j++) {
+        if (i + 1 < size && below(i, j) !== below(i + 1, j)) edge(i + 1, j, i + 1, j + 1);
+        if (j + 1 <= i && below(i, j) !== below(i, j + 1)) edge(i, j + 1, i + 1, j + 1);
+      }
+    }
+    return path;
+
+    function edge(i0, j0, i1, j1) {
+      path.moveTo(i0, size - j0);
+      path.lineTo(i1, size - j1);
+    }
+  }
+
+  draw(th1, th2, best) {
+    const { pen, width } = pen2d(this.canvas);
+    const ink = inks(this.canvas);
+    const { left, top, right, bottom } = this.frame();
+    const span = { x: right - left, y: bottom - top };
+    if (!this.surface) return;
+    if (!this.picture) this.paint();
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.picture, left, top, span.x, span.y);
+    const size = this.surface.grid.length;
+    const inCells = new DOMMatrix([span.x / size, 0, 0, span.y / size, left, top]);
+    const limit = new Path2D();
+    limit.addPath(this.limit, inCells);
+    pen.strokeStyle = "#ffffff";
+    pen.lineWidth = 3.5;
+    pen.stroke(limit);
+    pen.strokeStyle = "#111111";
+    pen.lineWidth = 1.5;
+    pen.stroke(limit);
+    const first = this.surface.grid[0], step = this.surface.grid[1] - first;
+    const spot = (a, b) => [
+      left + (((a - first) / step + 0.5) / size) * span.x,
+      bottom - (((b - first) / step + 0.5) / size) * span.y,
+    ];
+    if (best >= 0) star(pen, ...spot(...this.surface.thresholds(best)), 7);
+    const [x, y] = spot(th1, th2);
+    ring(pen, x, y, 7);
+    this.drawAxes(pen, ink, { left, top, right, bottom }, spot);
+    this.drawScale(pen, ink, { left: right + 10, top, bottom, width });
+  }
+
+  drawAxes(pen, ink, { left, top, right, bottom }, spot) {
+    pen.fillStyle = ink.text;
+    pen.strokeStyle = ink.line;
+    pen.lineWidth = 1;
+    pen.strokeRect(left + 0.5, top + 0.5, right - left, bottom - top);
+    for (const threshold of [0.1, 0.3, 0.5, 0.7, 0.9]) {
+      const [x, y] = spot(threshold * this.steps, threshold * this.steps);
+      pen.textAlign = "center";
+      pen.fillText(threshold.toString(), x, bottom + 14);
+      pen.textAlign = "right";
+      pen.fillText(threshold.toString(), left - 5, y + 4);
+    }
+    pen.textAlign = "center";
+    pen.fillText("strong threshold th1", (left + right) / 2, bottom + 29);
+    pen.save();
+    pen.translate(11, (top + bottom) / 2);
+    pen.rotate(-Math.PI / 2);
+    pen.fillText("weak threshold th2", 0, 0);
+    pen.restore();
+  }
+
+  drawScale(pen, ink, { left, top, bottom }) {
+    const fade = pen.createLinearGradient(0, bottom, 0, top);
+    for (let k = 0; k <= 10; k++) fade.addColorStop(k / 10, `rgb(${viridis(k / 10).join(",")})`);
+    pen.fillStyle = fade;
+    pen.fillRect(left, top + 14, 10, bottom - top - 14);
+    pen.fillStyle = ink.text;
+    pen.textAlign = "left";
+    const { name, unit } = FIGURES[this.figure];
+    const value = (share) => {
+      const place = this.low + share * (this.high - this.low);
+      return this.figure === "fa" ? (1e6 * 10 ** place).toPrecision(2) * 1 : (100 * place).toFixed(1);
+    };
+    pen.fillText(`${name} ${unit === "%" ? "%" : ""}`, left - 4, top + 6);
+    for (const share of [0, 0.5, 1]) {
+      pen.fillText(value(share), left + 14, bottom - share * (bottom - top - 18));
+    }
+  }
+}
+
+/** Pd over Fa of every th1, for one th2. */
+class Curve {
+  constructor(canvas, faLimit) {
+    this.canvas = canvas;
+    this.faLimit = faLimit;
+  }
+
+  draw(surface, th1, th2) {
+    const { pen, width, height } = pen2d(this.canvas);
+    const j = surface ? surface.grid.findIndex((tick) => tick >= th2) : -1;
+    if (j < 0) return;
+    const ink = inks(this.canvas);
+    const size = surface.grid.length;
+    const points = surface.grid.map((tick, i) => [surface.fa[i * size + j], surface.pd[i * size + j], tick]);
+    const now = points.find(([, , tick]) => tick >= th1) || points[size - 1];
+    const most = Math.max(2 * this.faLimit, 1.25 * Math.min(now[0], 20 * this.faLimit));
+    const seen = points.filter(([fa, , tick]) => fa <= most && tick >= surface.grid[j]);
+    const low = Math.min(...seen.map(([, pd]) => pd), now[1], 0.95);
+    const floor = Math.max(0, Math.floor(low * 20 - 0.5) / 20);
+    const box = { left: 52, top: 8, right: width - 12, bottom: height - 34 };
+    const x = (fa) => box.left + (fa / most) * (box.right - box.left);
+    const y = (pd) => box.bottom - ((pd - floor) / (1 - floor)) * (box.bottom - box.top);
+    this.drawAxes(pen, ink, box, { x, y, most, floor });
+    pen.save();
+    pen.beginPath();
+    pen.rect(box.left, box.top - 4, box.right - box.left, box.bottom - box.top + 8);
+    pen.clip();
+    const path = new Path2D();
+    seen.forEach(([fa, pd], k) => (k ? path.lineTo(x(fa), y(pd)) : path.moveTo(x(fa), y(pd))));
+    pen.strokeStyle = ink.accent;
+    pen.lineWidth = 2;
+    pen.stroke(path);
+    ring(pen, x(now[0]), y(now[1]), 6);
+    pen.restore();
+  }
+
+  drawAxes(pen, ink, { left, top, right, bottom }, { x, y, most, floor }) {
+    pen.strokeStyle = ink.line;
+    pen.fillStyle = ink.text;
+    pen.lineWidth = 1;
+    for (const share of [0, 0.5, 1]) {
+      const pd = floor + share * (1 - floor), v = y(pd), u = left + share * (right - left);
+      pen.beginPath();
+      pen.moveTo(left, v);
+      pen.lineTo(right, v);
+      pen.stroke();
+      pen.textAlign = "right";
+      pen.fillText((100 * pd).toFixed(pd === 1 ? 0 : 1), left - 5, v + 4);
+      pen.textAlign = share === 1 ? "right" : "center";
+      pen.fillText((share * most * 1e6).toFixed(0), u, bottom + 14);
+    }
+    pen.strokeStyle = ink.faint;
+    pen.setLineDash([4, 3]);
+    pen.beginPath();
+    pen.moveTo(x(this.faLimit), top);
+    pen.lineTo(x(this.faLimit), bottom);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.textAlign = "center";
+    pen.fillText("Fa ×10⁻⁶", (left + right) / 2, bottom + 29);
+    pen.save();
+    pen.translate(11, (top + bottom) / 2);
+    pen.rotate(-Math.PI / 2);
+    pen.fillText("Pd %", 0, 0);
+    pen.restore();
+  }
+}
+
+function ring(pen, x, y, radius) {
+  const path = new Path2D();
+  path.arc(x, y, radius, 0, 2 * Math.PI);
+  pen.strokeStyle = "#111111";
+  pen.lineWidth = 4.5;
+  pen.stroke(path);
+  pen.strokeStyle = "#ffffff";
+  pen.lineWidth = 2.2;
+  pen.stroke(path);
+}
+
+function star(pen, x, y, radius) {
+  const path = new Path2D();
+  for (let k = 0; k < 10; k++) {
+    const reach = k % 2 ? 0.45 * radius : radius, turn = (k * Math.PI) / 5 - Math.PI / 2;
+    path[k ? "lineTo" : "moveTo"](x + reach * Math.cos(turn), y + reach * Math.sin(turn));
+  }
+  path.closePath();
+  pen.fillStyle = COLOUR.weak;
+  pen.strokeStyle = "#111111";
+  pen.lineWidth = 2;
+  pen.stroke(path);
+  pen.fill(path);
+}

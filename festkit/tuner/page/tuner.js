@@ -1,0 +1,518 @@
+// The tuner: what is shown follows from the thresholds, which live here. The kernel is asked for
+// images, for exact figures once the thresholds rest, and for the surface, and never while they move.
+
+const REST = 180; // ms without a change after which the kernel is asked for figures
+const TELL = 120; // ms between two messages to the kernel while a slider moves
+const KEPT_BYTES = 96 * 1024 * 1024; // of images in the page
+const PAPER = [5000, 1000]; // ticks
+
+class Tuner {
+  constructor(model, root) {
+    this.model = model;
+    this.setup = model.get("setup");
+    this.root = root;
+    this.images = new Map(); // by index, the last used last
+    this.asked = new Set();
+    this.known = new Map(); // figures by thresholds
+    this.surfaces = {};
+    this.surfacesAsked = new Set();
+    this.index = model.get("index");
+    this.rule = model.get("rule");
+    [this.th1, this.th2] = ["th1", "th2"].map((name) => this.tick(model.get(name)));
+    this.first = [this.th1, this.th2, this.rule];
+    this.pinned = null;
+    this.build();
+    this.listen();
+    this.show(this.index);
+    this.askSurface();
+    this.rest();
+  }
+
+  tick(threshold) {
+    return Math.round(threshold * this.setup.steps);
+  }
+
+  text(tick) {
+    return (tick / this.setup.steps).toFixed(tick % 10 ? 4 : 3);
+  }
+
+  get key() {
+    return `${this.th1} ${this.th2} ${this.rule}`;
+  }
+
+  // What stands on the page.
+
+  build() {
+    const { setup } = this;
+    const main = el("canvas.main", { title: "wheel: zoom, drag: move, double click: whole image" });
+    const lenses = el("canvas.lenses", { title: "targets enlarged; click to go there" });
+    this.viewer = new Viewer(main, lenses, setup.steps, (place) => this.look(place));
+    this.heat = new HeatMap(el("canvas.heat", { title: "click or drag to set both thresholds" }),
+      setup.steps, setup.faLimit, (picked) => this.picked(picked));
+    this.curve = new Curve(el("canvas.curve"), setup.faLimit);
+    this.controls = [
+      new ThresholdControl("th1", "th1", "strong targets lie above", setup, (tick, end) => this.set(tick, Math.min(this.th2, tick), end)),
+      new ThresholdControl("th2", "th2", "weak targets lie above", setup, (tick, end) => this.set(Math.max(this.th1, tick), tick, end)),
+    ];
+    this.tiles = new Tiles();
+    this.list = new ImageList(setup.names, setup.truth, (index) => this.show(index));
+    this.headline = el("span.headline");
+    this.where = el("span.where");
+    this.message = el("div.message", { role: "status" });
+    this.root.append(this.header(), el("div.body", {},
+      el("div.left", {}, this.bar(), main, this.legend(), lenses, this.list.element),
+      el("div.right", {}, ...this.panel())), this.message);
+  }
+
+  header() {
+    const button = (name, label, title, onclick) => el("button", { title, onclick, data: { name } }, label);
+    return el("div.header", {}, el("b", {}, "Thresholds"), el("span.title", {}, this.setup.title), el("span.spring"),
+      button("copy", "Copy as code", "Python with these thresholds", () => this.copy()),
+      ...(this.setup.keeps ? [button("save", "Save", "write thresholds and figures to the run and a FEST", () => this.save())] : []));
+  }
+
+  bar() {
+    const go = (by, sign, title) => el("button.quiet", { title, onclick: () => this.show(this.list.step(by)), data: { name: by > 0 ? "next" : "previous" } }, sign);
+    return el("div.bar", {}, go(-1, "‹", "previous image (left arrow)"), go(1, "›", "next image (right arrow)"),
+      this.headline);
+  }
+
+  /** Legend and switches in one: every layer with its marks, pressed while it is shown. */
+  legend() {
+    const kinds = this.setup.truth ? ["found", "missed", "alarm"] : ["strong"];
+    const layers = {
+      stretch: ["contrast"],
+      heat: ["probability"],
+      strong: [icon("region"), "strong"],
+      weak: [icon("weak"), "weak, its peak"],
+      ...(this.setup.truth ? { truth: [icon("truth"), "truth"] } : {}),
+      marks: kinds.flatMap((kind) => [icon(kind), MARK_NAME[kind]]),
+    };
+    const toggles = Object.entries(layers).map(([layer, parts]) => {
+      const button = el("button.toggle", { title: "show or hide", data: { layer } }, ...parts);
+      const press = () => button.setAttribute("aria-pressed", this.viewer.layers[layer]);
+      button.addEventListener("click", () => {
+        this.viewer.layers[layer] = !this.viewer.layers[layer];
+        if (layer === "stretch") this.viewer.setBase();
+        press();
+        this.paint();
+      });
+      press();
+      return button;
+    });
+    return el("div.legend", {}, ...toggles, el("span.spring"), this.where);
+  }
+
+  panel() {
+    const { setup } = this;
+    const button = (name, label, title, onclick) => el("button", { title, onclick, data: { name } }, label);
+    this.budget = el("input.field", { type: "number", min: 0, step: 10, value: setup.faLimit * 1e6, title: "largest Fa, ×10⁻⁶", data: { name: "budget" } });
+    this.figure = el("select.choice", { title: "figure of the map", data: { name: "figure" } },
+      ...Object.entries(FIGURES).map(([name, entry]) => el("option", { value: name }, entry.name)));
+    this.figure.addEventListener("change", () => {
+      this.heat.setFigure(this.figure.value);
+      this.paint();
+    });
+    this.budget.addEventListener("change", () => this.paint());
+    const rules = el("select.choice", { title: "where weak targets come from", data: { name: "rule" } },
+      el("option", { value: "per_scale" }, "weak targets: every scale's map"),
+      el("option", { value: "fused" }, "weak targets: fused map"));
+    this.rules = rules;
+    rules.addEventListener("change", () => this.setRule(rules.value));
+    this.charts = el("div.charts", {},
+      el("div.caption", {}, this.figure, el("span.spring"), el("span.key", {}, "━ Fa limit   ★ best   ◯ now")),
+      this.heat.canvas,
+      el("div.caption", {}, this.curveTitle = el("span", {}, "Pd over Fa")),
+      this.curve.canvas);
+    this.waiting = el("div.waiting", {}, "counting the whole set at every pair of thresholds … (on a machine for the first time, half a minute)");
+    const best = [button("best", "Best Score", "highest Score with Fa below the budget", () => this.toBest()),
+      el("label.budget", {}, "with Fa <", this.budget, "×10⁻⁶")];
+    const actions = [
+      button("paper", "Paper's 0.5 / 0.1", "the paper's thresholds", () => this.set(...PAPER, true)),
+      button("reset", "Reset", "thresholds as at first", () => this.reset()),
+      button("pin", "Pin", "compare images with the thresholds as they are now", () => this.pin())];
+    return [
+      el("div.card", {}, ...this.controls.map((control) => control.element),
+        ...(setup.scales > 1 ? [rules] : []),
+        ...(setup.truth ? [el("div.actions", {}, ...best)] : []), el("div.actions", {}, ...actions)),
+      this.tiles.element,
+      ...(setup.truth ? [this.waiting, this.charts] : []),
+    ];
+  }
+
+  // What happens.
+
+  listen() {
+    const { model } = this;
+    const events = {
+      "msg:custom": (message, buffers) => this.receive(message, buffers || []),
+      "change:th1": () => this.follow(), "change:th2": () => this.follow(), "change:rule": () => this.follow(),
+    };
+    for (const [name, act] of Object.entries(events)) model.on(name, act);
+    const keys = { ArrowLeft: -1, ArrowRight: 1 };
+    this.root.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
+      if (event.key in keys) this.show(this.list.step(keys[event.key]));
+      else if (event.key === "+" || event.key === "=") this.viewer.zoomBy(1.3);
+      else if (event.key === "-") this.viewer.zoomBy(1 / 1.3);
+      else if (event.key === "0") this.viewer.moved(() => this.viewer.fit());
+      else return;
+      event.preventDefault();
+    });
+    const sizes = new ResizeObserver(() => this.paint());
+    sizes.observe(this.root);
+    const theme = new MutationObserver(() => this.paint());
+    theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
+    this.close = () => {
+      for (const [name, act] of Object.entries(events)) model.off(name, act);
+      sizes.disconnect();
+      theme.disconnect();
+      clearTimeout(this.resting);
+      clearTimeout(this.telling);
+    };
+  }
+
+  /** Take over thresholds that somebody else set: Python, or a linked widget. */
+  follow() {
+    const [th1, th2] = ["th1", "th2"].map((name) => this.tick(this.model.get(name)));
+    const rule = this.model.get("rule");
+    if (this.own || (th1 === this.th1 && th2 === this.th2 && rule === this.rule)) return;
+    [this.th1, this.th2] = th1 === this.th1 ? [Math.max(th1, th2), th2] : [th1, Math.min(th1, th2)];
+    this.rule = rule;
+    this.changed(true);
+  }
+
+  set(th1, th2, end) {
+    const moved = th1 !== this.th1 || th2 !== this.th2;
+    [this.th1, this.th2] = [th1, th2];
+    if (moved || end) this.changed(end);
+  }
+
+  setRule(rule) {
+    this.rule = rule;
+    this.askSurface();
+    this.changed(true);
+  }
+
+  reset() {
+    const [th1, th2, rule] = this.first;
+    this.rule = rule;
+    this.set(th1, th2, true);
+  }
+
+  changed(end) {
+    this.tell(end);
+    this.rest();
+    this.detect();
+  }
+
+  /** The thresholds as the model's; the kernel hears of them now and then, and at the end. */
+  tell(end) {
+    this.own = true;
+    this.model.set("th1", this.th1 / this.setup.steps);
+    this.model.set("th2", this.th2 / this.setup.steps);
+    this.model.set("rule", this.rule);
+    this.own = false;
+    if (end) {
+      clearTimeout(this.telling);
+      this.telling = null;
+      this.model.save_changes();
+    } else if (!this.telling) {
+      this.telling = setTimeout(() => {
+        this.telling = null;
+        this.model.save_changes();
+      }, TELL);
+    }
+  }
+
+  /** Ask for exact figures once the thresholds have come to rest. */
+  rest() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      if (this.known.has(this.key)) this.fillList();
+      else this.ask("figures");
+    }, REST);
+  }
+
+  ask(type, more = {}) {
+    const { steps } = this.setup;
+    const now = { th1: this.th1 / steps, th2: this.th2 / steps, rule: this.rule };
+    this.model.send({ type, ...now, ...more });
+  }
+
+  askSurface() {
+    if (!this.setup.truth || this.surfacesAsked.has(this.rule)) return;
+    this.surfacesAsked.add(this.rule);
+    this.ask("surface");
+  }
+
+  receive(message, buffers) {
+    if (message.type === "image") this.keepImage(openImage(message, buffers));
+    else if (message.type === "figures") this.keepFigures(message);
+    else if (message.type === "surface") this.keepSurface(message, buffers);
+    else if (message.type === "progress") this.waiting.textContent = `counting the whole set … ${Math.round(100 * message.done)} %`;
+    else if (message.type === "saved") this.say(message.text);
+    else if (message.type === "error") this.fail(message);
+  }
+
+  fail({ about, text }) {
+    if (about === "surface") this.surfacesAsked.delete(this.rule);
+    if (about === "image") this.asked.clear();
+    this.say(text, true);
+  }
+
+  say(text, wrong = false) {
+    this.message.textContent = text;
+    this.message.classList.toggle("fk-error", wrong);
+  }
+
+  // Images.
+
+  show(index) {
+    this.index = index;
+    this.model.set("index", index);
+    this.model.save_changes();
+    this.list.select(index);
+    this.request(index);
+    for (const near of [this.list.step(1), this.list.step(-1)]) this.request(near);
+    const image = this.images.get(index);
+    if (!image) {
+      this.headline.textContent = `${this.setup.names[index]} …`;
+      return;
+    }
+    this.touch(image);
+    this.image = image;
+    this.viewer.setImage(image);
+    this.detect();
+  }
+
+  request(index) {
+    if (this.images.has(index) || this.asked.has(index)) return;
+    this.asked.add(index);
+    this.ask("image", { index });
+  }
+
+  keepImage(image) {
+    this.asked.delete(image.index);
+    this.touch(image);
+    if (image.index === this.index) this.show(image.index);
+  }
+
+  /** Move an image to the end, and let go of those at the front that are too much. */
+  touch(image) {
+    this.images.delete(image.index);
+    this.images.set(image.index, image);
+    const bytes = (one) => one.fused.length * (12 + 2 * one.scales.length);
+    let held = 0;
+    for (const one of this.images.values()) held += bytes(one);
+    for (const [index, one] of this.images) {
+      if (held <= KEPT_BYTES || this.images.size <= 3 || index === this.index) break;
+      this.images.delete(index);
+      held -= bytes(one);
+    }
+  }
+
+  detect() {
+    this.stale = true;
+    this.paint();
+  }
+
+  /** Paint in the next frame; however often it is asked for, once. */
+  paint() {
+    if (this.painting) return;
+    this.painting = requestAnimationFrame(() => {
+      this.painting = null;
+      if (!this.root.isConnected) return;
+      if (this.image && this.stale) {
+        this.result = detect(this.image, this.th1, this.th2, this.rule);
+        this.viewer.setResult(this.result);
+        this.stale = false;
+      }
+      this.viewer.resize();
+      this.viewer.draw();
+      this.write();
+      this.painted = (this.painted || 0) + 1;
+    });
+  }
+
+  /** Everything but the picture. */
+  write() {
+    this.controls[0].show(this.th1);
+    this.controls[1].show(this.th2);
+    this.rules.value = this.rule;
+    if (this.image && this.result) this.headline.replaceChildren(...this.describe());
+    this.writeTiles();
+    if (!this.setup.truth) return;
+    const surface = this.surfaces[this.rule];
+    this.waiting.hidden = Boolean(surface);
+    this.charts.hidden = !surface;
+    if (!surface) return;
+    if (this.heat.surface !== surface) this.heat.setSurface(surface);
+    this.heat.draw(this.th1, this.th2, surface.best(this.maxFa));
+    this.curve.draw(surface, this.th1, this.th2);
+    this.curveTitle.textContent = `Pd over Fa at th2 = ${this.text(this.th2)}`;
+  }
+
+  describe() {
+    const { counts, strong, weak } = this.result;
+    const place = this.list.shown.indexOf(this.index) + 1;
+    const name = [el("b", {}, this.image.name), ` ${place ? `${place} of ${this.list.shown.length}` : ""} · `];
+    if (!this.image.truth) return [...name, `${strong.length} strong, ${weak.length} weak`];
+    const union = counts.predicted + counts.true - counts.intersection;
+    const iou = union ? (100 * counts.intersection / union).toFixed(1) : "–";
+    return [...name, `${counts.detected} of ${counts.targets} found · ${counts.false_pixels} px false · IoU ${iou} %`];
+  }
+
+  // Figures of the set.
+
+  get maxFa() {
+    return Number(this.budget.value) / 1e6;
+  }
+
+  keepFigures(message) {
+    this.latest = message;
+    const key = `${this.tick(message.th1)} ${this.tick(message.th2)} ${message.rule}`;
+    this.known.set(key, message);
+    if (this.known.size > 40) this.known.delete(this.known.keys().next().value);
+    if (!this.pinned) this.pinned = message;
+    if (key === this.key) this.fillList();
+    this.paint();
+  }
+
+  keepSurface(message, buffers) {
+    this.surfaces[message.rule] = new Surface(message, buffers, this.setup.grid);
+    this.paint();
+  }
+
+  fillList() {
+    const figures = this.known.get(this.key);
+    if (!figures) return;
+    const rows = this.setup.names.map((name, index) => ({
+      index, name,
+      strong: figures.strong[index], weak: figures.weak[index], marks: figures.marks[index],
+      changed: figures.marks[index] !== this.pinned.marks[index],
+      ...this.counted(figures.rows[index]),
+    }));
+    this.list.setRows(rows, `at ${this.text(this.tick(figures.th1))} / ${this.text(this.tick(figures.th2))}, pin ${this.text(this.tick(this.pinned.th1))} / ${this.text(this.tick(this.pinned.th2))}`);
+  }
+
+  counted(row) {
+    if (!row) return {};
+    const { targets, detected, false_pixels: falsePixels, iou } = row;
+    return { targets, detected, missed: targets - detected, falsePixels, iou: iou ?? 1 };
+  }
+
+  writeTiles() {
+    const exact = this.known.get(this.key);
+    const surface = this.surfaces[this.rule];
+    const place = surface ? surface.at(this.th1, this.th2) : -1;
+    const figures = exact || (place < 0 ? this.latest : null);
+    const images = `${this.setup.names.length} images`;
+    if (!this.setup.truth) return this.writeTargets(figures, images);
+    const [th1, th2] = figures ? [this.tick(figures.th1), this.tick(figures.th2)] : [this.th1, this.th2];
+    const values = figures ? figures.total : place < 0 ? {} : surface.figures(place);
+    const spans = figures ? figures.total.intervals : {};
+    const entries = Object.entries(FIGURES).map(([name, { name: title, unit }]) => {
+      const span = spans[name];
+      const interval = span ? `${format(name, span[0])} – ${format(name, span[1])}` : "";
+      const invalid = name === "score" && !(values.fa < this.setup.faLimit);
+      return [`${title} ${unit}`, format(name, values[name]), interval, invalid && "not valid: Fa is not below 10⁻⁴"];
+    });
+    entries.push(entries.shift());
+    const label = figures || place >= 0 ? `${images} at th1 ${this.text(th1)}, th2 ${this.text(th2)}` : `${images}, counting …`;
+    this.tiles.show(label, entries, Boolean(exact) || place >= 0);
+  }
+
+  writeTargets(figures, images) {
+    const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+    const label = figures ? `${images} at th1 ${this.text(this.tick(figures.th1))}, th2 ${this.text(this.tick(figures.th2))}` : `${images}, counting …`;
+    const entries = figures ? [["strong targets", `${sum(figures.strong)}`, ""], ["weak targets", `${sum(figures.weak)}`, ""]] : [];
+    this.tiles.show(label, entries, figures === this.known.get(this.key));
+  }
+
+  // What the buttons do.
+
+  picked(thresholds) {
+    if (thresholds) this.set(...thresholds, false);
+    else this.tell(true);
+  }
+
+  toBest() {
+    const surface = this.surfaces[this.rule];
+    if (!surface) return this.say("the whole set is still being counted; try again in a moment", true);
+    const place = surface.best(this.maxFa);
+    if (place < 0) return this.say(`no pair of thresholds keeps Fa below ${this.budget.value} ×10⁻⁶; raise the budget`, true);
+    this.set(...surface.thresholds(place), true);
+    this.say("");
+  }
+
+  pin() {
+    const figures = this.known.get(this.key);
+    if (!figures) return this.say("these thresholds are still being counted; try again in a moment", true);
+    this.pinned = figures;
+    this.fillList();
+  }
+
+  save() {
+    this.tell(true);
+    this.ask("save");
+    this.say("saving …");
+  }
+
+  async copy() {
+    const code = this.setup.code
+      .replaceAll("{th1}", this.th1 / this.setup.steps)
+      .replaceAll("{th2}", this.th2 / this.setup.steps)
+      .replaceAll("{rule}", this.rule);
+    try {
+      await navigator.clipboard.writeText(code);
+      this.say(`copied:\n${code}`);
+    } catch {
+      this.say(`copy this:\n${code}`); // the browser allows no clipboard here
+    }
+  }
+
+  look(place) {
+    if (place === undefined) return this.paint();
+    if (!place || !this.image) {
+      this.where.textContent = "";
+      return;
+    }
+    const pixel = place.y * this.image.width + place.x;
+    const gray = this.image.gray ? `, gray ${this.image.gray[pixel]}` : "";
+    this.where.textContent = `row ${place.y}, column ${place.x}${gray}, p ${(this.image.fused[pixel] / this.setup.steps).toFixed(3)}`;
+  }
+}
+
+/** A mark of the picture as a small drawing. */
+function icon(kind) {
+  const canvas = el("canvas.icon", { width: 36, height: 36 });
+  const pen = canvas.getContext("2d");
+  pen.scale(2, 2);
+  if (kind === "truth") {
+    pen.strokeStyle = COLOUR.truth;
+    pen.lineWidth = 2;
+    pen.strokeRect(5, 6, 8, 6);
+  } else if (kind === "region") {
+    pen.fillStyle = COLOUR.strong;
+    pen.fillRect(5, 6, 8, 6);
+  } else if (kind === "weak") {
+    stroke(pen, new Path2D("M4,4L14,14M4,14L14,4"), COLOUR.weak, 2);
+  } else {
+    stroke(pen, markPath(kind, 9, 9, kind === "alarm" ? 5.5 : 6.5), MARK_COLOUR[kind], 1.8, kind === "missed");
+  }
+  return canvas;
+}
+
+function render({ model, el: place }) {
+  const root = el("div.tuner", { tabIndex: 0 });
+  root.classList.add("festkit-tuner");
+  root.dataset.lmSuppressShortcuts = "true";
+  place.append(root);
+  const tuner = new Tuner(model, root);
+  root.tuner = tuner;
+  return () => tuner.close();
+}
+
+export default { render };

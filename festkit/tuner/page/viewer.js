@@ -1,0 +1,395 @@
+// The picture: an image with strong regions, weak centroids and truth over it, zoomed and dragged,
+// and its targets enlarged below. Every kind of mark has a colour and a shape of its own.
+
+const COLOUR = {
+  truth: "#56B4E9", strong: "#E69F00", weak: "#F0E442", missed: "#D55E00", alarm: "#CC79A7",
+};
+const LENS = 32; // smallest side of what a lens shows, px of the image
+const LENSES = 24; // at most
+const PEAKS = 60; // crosses that are named by their peak, at most
+const MARKS = 400; // frames around targets, at most
+const INK = "rgba(0, 0, 0, 0.75)";
+
+/** The gray levels of an image as a canvas; of an image without, its probabilities. */
+function paintBase(image, stretched, steps) {
+  const { width, height } = image;
+  const values = image.gray || image.fused;
+  const [low, high] = image.gray ? (stretched ? levels(image.gray) : [0, 255]) : [0, steps];
+  const canvas = makeCanvas(width, height);
+  const pixels = new ImageData(width, height);
+  const words = new Uint32Array(pixels.data.buffer);
+  for (let i = 0; i < words.length; i++) {
+    const level = Math.max(0, Math.min(255, Math.round(((values[i] - low) * 255) / (high - low))));
+    words[i] = 0xff000000 | (level * 0x010101);
+  }
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+/** The gray levels that all but a few pixels lie between. */
+function levels(gray) {
+  const histogram = new Uint32Array(256);
+  for (const level of gray) histogram[level] += 1;
+  const rank = (share) => {
+    let seen = 0;
+    return histogram.findIndex((count) => (seen += count) > share * (gray.length - 1));
+  };
+  const low = rank(0.002);
+  return [low, Math.max(rank(0.9995), low + 8)];
+}
+
+/** The probabilities of an image as a see-through canvas, strongest where they are highest. */
+function paintHeat(image, steps) {
+  const canvas = makeCanvas(image.width, image.height);
+  const pixels = new ImageData(image.width, image.height);
+  for (let i = 0; i < image.fused.length; i++) {
+    const share = Math.sqrt(image.fused[i] / steps);
+    const [red, green, blue] = viridis(share);
+    pixels.data.set([red, green, blue, 235 * Math.min(1, 1.4 * share)], 4 * i);
+  }
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+function makeCanvas(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
+}
+
+/** The outline of a mask along its pixels' edges. */
+function outline(mask, width, height) {
+  const path = new Path2D();
+  const at = (y, x) => (y >= 0 && x >= 0 && y < height && x < width ? mask[y * width + x] : 0);
+  for (let y = 0; y <= height; y++) {
+    for (let x = 0; x <= width; x++) {
+      if (Boolean(at(y, x)) !== Boolean(at(y - 1, x))) line(x, y, x + 1, y);
+      if (Boolean(at(y, x)) !== Boolean(at(y, x - 1))) line(x, y, x, y + 1);
+    }
+  }
+  return path;
+
+  function line(...ends) {
+    path.moveTo(ends[0], ends[1]);
+    path.lineTo(ends[2], ends[3]);
+  }
+}
+
+/** What became of every target: {outcome, y, x, box}, missed ones first, then false ones. */
+function outcomes(image, result) {
+  if (!image.truth) {
+    const strong = result.strong.map((part) => spot("strong", part));
+    return [...strong, ...result.weak.map((part) => spot("weak", part))];
+  }
+  const missed = [], hits = [];
+  image.targets.forEach((part, k) => {
+    if (result.match[k] < 0) missed.push(spot("missed", part));
+    else hits.push(spot("found", part));
+  });
+  const alarms = result.predicted.filter((part) => !part.taken);
+  return [...missed, ...alarms.map((part) => spot("alarm", part)), ...hits];
+
+  function spot(outcome, part) {
+    return { outcome, y: part.y, x: part.x, box: part.box };
+  }
+}
+
+const MARK_COLOUR = {
+  found: COLOUR.truth, missed: COLOUR.missed, alarm: COLOUR.alarm,
+  strong: COLOUR.strong, weak: COLOUR.weak,
+};
+const MARK_NAME = {
+  found: "found", missed: "missed", alarm: "false alarm", strong: "strong", weak: "weak",
+};
+
+/** The frame around a target: a circle if found, a square if missed, a diamond if false. */
+function markPath(outcome, x, y, radius) {
+  const path = new Path2D();
+  if (outcome === "missed") {
+    path.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+  } else if (outcome === "alarm") {
+    const reach = 1.3 * radius;
+    path.moveTo(x, y - reach);
+    path.lineTo(x + reach, y);
+    path.lineTo(x, y + reach);
+    path.lineTo(x - reach, y);
+    path.closePath();
+  } else {
+    path.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  return path;
+}
+
+/** Draws images into its canvases; holds the zoom and what is shown. */
+class Viewer {
+  constructor(main, lenses, steps, onMove) {
+    this.main = main;
+    this.lenses = lenses;
+    this.steps = steps;
+    this.onMove = onMove; // told what lies under the pointer
+    this.layers = { stretch: true, heat: false, strong: true, weak: true, truth: true, marks: true };
+    this.image = null;
+    this.result = null;
+    this.spots = [];
+    this.zoom = { scale: 1, x: 0, y: 0 }; // CSS px per image px; image px at the left and top
+    this.fitted = true;
+    main.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    main.addEventListener("pointerdown", (event) => this.drag(event));
+    main.addEventListener("pointermove", (event) => this.hover(event));
+    main.addEventListener("pointerleave", () => this.onMove(null));
+    main.addEventListener("dblclick", () => this.moved(() => this.fit()));
+    lenses.addEventListener("click", (event) => this.pick(event));
+  }
+
+  setImage(image) {
+    this.image = image;
+    this.truthPath = image.truth ? outline(image.truth, image.width, image.height) : null;
+    this.heat = null;
+    this.paint = makeCanvas(image.width, image.height);
+    this.paintPixels = new ImageData(image.width, image.height);
+    this.setBase();
+    this.fit();
+  }
+
+  setBase() {
+    if (this.image) this.base = paintBase(this.image, this.layers.stretch, this.steps);
+  }
+
+  setResult(result) {
+    this.result = result;
+    this.spots = outcomes(this.image, result);
+    this.paintStrong();
+  }
+
+  /** Strong regions as one see-through picture; those of false alarms in their own colour. */
+  paintStrong() {
+    const words = new Uint32Array(this.paintPixels.data.buffer);
+    const { mask, label, predicted } = this.result;
+    const found = 0xa0009fe6, alarm = 0xb0a779cc; // ABGR of COLOUR.strong and COLOUR.alarm
+    const known = Boolean(this.image.truth);
+    for (let i = 0; i < mask.length; i++) {
+      words[i] = mask[i] !== 1 ? 0 : known && !predicted[label[i] - 1].taken ? alarm : found;
+    }
+    this.paint.getContext("2d").putImageData(this.paintPixels, 0, 0);
+  }
+
+  /** Fit the canvases to their places on the page. */
+  resize() {
+    for (const canvas of [this.main, this.lenses]) {
+      const ratio = window.devicePixelRatio || 1;
+      const box = canvas.getBoundingClientRect();
+      const width = Math.max(Math.round(box.width * ratio), 1);
+      const height = Math.max(Math.round(box.height * ratio), 1);
+      if (canvas.width !== width) canvas.width = width;
+      if (canvas.height !== height) canvas.height = height;
+    }
+    if (this.fitted) this.fit();
+  }
+
+  fit() {
+    if (!this.image) return;
+    const { clientWidth, clientHeight } = this.main;
+    const scale = Math.min(clientWidth / this.image.width, clientHeight / this.image.height);
+    this.zoom = {
+      scale,
+      x: (this.image.width - clientWidth / scale) / 2,
+      y: (this.image.height - clientHeight / scale) / 2,
+    };
+    this.fitted = true;
+  }
+
+  /** Change the view by hand, and have it painted. */
+  moved(change) {
+    this.fitted = false;
+    change();
+    this.onMove(undefined);
+  }
+
+  /** Zoom by a factor, what is under a point of the canvas staying there. */
+  zoomBy(factor, px = this.main.clientWidth / 2, py = this.main.clientHeight / 2) {
+    const { scale, x, y } = this.zoom;
+    const next = Math.min(Math.max(scale * factor, 0.1), 80);
+    this.moved(() => {
+      this.zoom = { scale: next, x: x + px / scale - px / next, y: y + py / scale - py / next };
+    });
+  }
+
+  /** Show a place of the image in the middle. */
+  centre(y, x, scale) {
+    const { clientWidth, clientHeight } = this.main;
+    this.moved(() => {
+      this.zoom = {
+        scale, x: x + 0.5 - clientWidth / scale / 2, y: y + 0.5 - clientHeight / scale / 2,
+      };
+    });
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0018)), event.offsetX, event.offsetY);
+  }
+
+  drag(event) {
+    if (event.button) return;
+    const from = { ...this.zoom, px: event.clientX, py: event.clientY };
+    this.main.setPointerCapture(event.pointerId);
+    const move = (now) => {
+      this.moved(() => {
+        this.zoom.x = from.x - (now.clientX - from.px) / from.scale;
+        this.zoom.y = from.y - (now.clientY - from.py) / from.scale;
+      });
+    };
+    this.main.addEventListener("pointermove", move);
+    const end = () => this.main.removeEventListener("pointermove", move);
+    this.main.addEventListener("pointerup", end, { once: true });
+    this.main.addEventListener("pointercancel", end, { once: true });
+  }
+
+  hover(event) {
+    if (!this.image) return;
+    const x = Math.floor(this.zoom.x + event.offsetX / this.zoom.scale);
+    const y = Math.floor(this.zoom.y + event.offsetY / this.zoom.scale);
+    const inside = x >= 0 && y >= 0 && x < this.image.width && y < this.image.height;
+    this.onMove(inside ? { y, x } : null);
+  }
+
+  pick(event) {
+    const side = this.lenses.clientHeight;
+    const spot = this.spots[Math.floor(event.offsetX / (side + 6))];
+    if (spot) this.centre(spot.y, spot.x, this.main.clientHeight / (2 * this.lensSide(spot)));
+  }
+
+  lensSide(spot) {
+    const [y0, x0, y1, x1] = spot.box;
+    const { width, height } = this.image;
+    return Math.min(Math.max(LENS, 2 * (y1 - y0), 2 * (x1 - x0)), width, height);
+  }
+
+  draw() {
+    if (!this.image || !this.result) return;
+    const ratio = window.devicePixelRatio || 1;
+    const pen = this.main.getContext("2d");
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.fillStyle = "#1b1d21";
+    pen.fillRect(0, 0, this.main.width, this.main.height);
+    const { scale, x, y } = this.zoom;
+    this.drawScene(pen, ratio, { scale, x, y, px: 0, py: 0 });
+    if (this.layers.marks) this.drawMarks(pen, ratio);
+    this.drawLenses(ratio);
+  }
+
+  /** Image and layers, as a view of the image shows them: image px (x, y) at CSS px (px, py). */
+  drawScene(pen, ratio, { scale, x, y, px, py }) {
+    const step = scale * ratio;
+    pen.setTransform(step, 0, 0, step, (px - x * scale) * ratio, (py - y * scale) * ratio);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.base, 0, 0);
+    if (this.layers.heat) {
+      this.heat ??= paintHeat(this.image, this.steps);
+      pen.drawImage(this.heat, 0, 0);
+    }
+    if (this.layers.strong) pen.drawImage(this.paint, 0, 0);
+    if (this.layers.truth && this.truthPath) {
+      pen.lineWidth = 1.6 / scale;
+      pen.strokeStyle = COLOUR.truth;
+      pen.stroke(this.truthPath);
+    }
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (this.layers.weak) this.drawWeak(pen, { scale, x, y, px, py });
+  }
+
+  drawWeak(pen, { scale, x, y, px, py }) {
+    const arm = Math.max(5, 0.5 * scale);
+    const crosses = new Path2D();
+    const places = this.result.weak.map((part) => [
+      px + (part.column + 0.5 - x) * scale, py + (part.row + 0.5 - y) * scale, part.peak,
+    ]);
+    for (const [u, v] of places) {
+      crosses.moveTo(u - arm, v - arm);
+      crosses.lineTo(u + arm, v + arm);
+      crosses.moveTo(u - arm, v + arm);
+      crosses.lineTo(u + arm, v - arm);
+    }
+    stroke(pen, crosses, COLOUR.weak, 2);
+    if (places.length > PEAKS) return;
+    pen.font = "600 11px system-ui, sans-serif";
+    pen.textAlign = "left";
+    for (const [u, v, peak] of places) {
+      write(pen, (peak / this.steps).toFixed(2), u + arm + 4, v - arm, COLOUR.weak);
+    }
+  }
+
+  drawMarks(pen, ratio) {
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const { scale, x, y } = this.zoom;
+    for (const { outcome, box: [y0, x0, y1, x1] } of this.spots.slice(0, MARKS)) {
+      if (outcome === "weak") continue;
+      const radius = (Math.max(y1 - y0, x1 - x0) * scale) / 2 + 8;
+      const u = ((x0 + x1) / 2 - x) * scale, v = ((y0 + y1) / 2 - y) * scale;
+      stroke(pen, markPath(outcome, u, v, radius), MARK_COLOUR[outcome], 2, outcome === "missed");
+    }
+  }
+
+  drawLenses(ratio) {
+    const pen = this.lenses.getContext("2d");
+    const side = this.lenses.clientHeight;
+    const shown = this.spots.slice(0, LENSES);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, this.lenses.width, this.lenses.height);
+    shown.forEach((spot, k) => {
+      const left = k * (side + 6);
+      if (left > this.lenses.clientWidth) return;
+      const window = this.lensSide(spot);
+      const [y0, x0, y1, x1] = spot.box;
+      const clamp = (value, most) => Math.min(Math.max(value, 0), most);
+      const y = clamp((y0 + y1 - window) / 2, this.image.height - window);
+      const x = clamp((x0 + x1 - window) / 2, this.image.width - window);
+      pen.save();
+      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+      pen.beginPath();
+      pen.rect(left, 0, side, side);
+      pen.clip();
+      this.drawScene(pen, ratio, { scale: side / window, x, y, px: left, py: 0 });
+      pen.strokeStyle = MARK_COLOUR[spot.outcome];
+      pen.lineWidth = 5;
+      pen.strokeRect(left, 0, side, side);
+      drawLabel(pen, spot.outcome, left + 4, side - 5, side);
+      pen.restore();
+    });
+  }
+}
+
+/** Name and shape of an outcome on a dark ground, at the lower left of a lens. */
+function drawLabel(pen, outcome, x, y, side) {
+  pen.font = "600 11px system-ui, sans-serif";
+  const width = Math.min(pen.measureText(MARK_NAME[outcome]).width + 24, side - 8);
+  pen.fillStyle = "rgba(0, 0, 0, 0.78)";
+  pen.fillRect(x, y - 16, width, 18);
+  stroke(pen, markPath(outcome, x + 10, y - 7, outcome === "alarm" ? 4 : 4.5), MARK_COLOUR[outcome], 1.6);
+  pen.fillStyle = "#ffffff";
+  pen.fillText(MARK_NAME[outcome], x + 20, y - 3);
+}
+
+/** A line on a dark rim, so that it is seen on any ground. */
+function stroke(pen, path, colour, width, dashed = false) {
+  pen.setLineDash([]);
+  pen.lineCap = "round";
+  pen.strokeStyle = INK;
+  pen.lineWidth = width + 2;
+  pen.stroke(path);
+  pen.setLineDash(dashed ? [5, 4] : []);
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.stroke(path);
+  pen.setLineDash([]);
+}
+
+function write(pen, text, x, y, colour) {
+  pen.lineWidth = 3;
+  pen.strokeStyle = INK;
+  pen.strokeText(text, x, y);
+  pen.fillStyle = colour;
+  pen.fillText(text, x, y);
+}

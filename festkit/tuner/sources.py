@@ -1,0 +1,259 @@
+"""Where probability maps come from: arrays, training runs, a FEST and a dataset, image files."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._files import write_json
+from .._images import EXTENSIONS, read_mask, read_raster
+from .._progress import progress
+from .._run import Run, StoredMaps
+from ..data import Dataset, load_dataset
+from ..fest import FEST
+from ..fusion import fuse
+from .frames import Frame, Source, Tuned, checked, remembered
+
+Images = Sequence[Any] | Mapping[str, Any]
+
+FEST_FILE = "fest-tuned.safetensors"
+"""Name of the FEST that saved thresholds of runs go into."""
+
+PER_SCALE_CODE = (
+    "detection = fk.adjust_sensitivity(prob, th1={th1}, th2={th2}, scale_maps=scale_maps)"
+)
+
+
+def of_arrays(
+    probs: Images,
+    masks: Images | None,
+    images: Images | None,
+    names: Sequence[str] | None,
+    scale_maps: Images | None,
+) -> Source:
+    """Maps in memory; all of them are checked at once.
+
+    Raises:
+        ValueError: if there are none, numbers or names differ, or a map does not fit.
+    """
+    if names is None:
+        names = [str(name) for name in (probs if isinstance(probs, Mapping) else range(len(probs)))]
+    if not names:
+        raise ValueError("no probability maps came; pass at least one map (H, W)")
+    if len(set(names)) < len(names):
+        raise ValueError("names must differ; two images have the same one")
+    listed = {
+        "probability maps": _listed("probability maps", probs, names),
+        "masks": _listed("masks", masks, names),
+        "images": _listed("images", images, names),
+        "scale maps": _listed("scale maps", scale_maps, names),
+    }
+    prob, mask, image, scales = listed.values()
+    frames = [
+        checked(name, prob[k], () if scales[k] is None else scales[k], image[k], mask[k])
+        for k, name in enumerate(names)
+    ]
+    if len({len(frame.scales) for frame in frames}) > 1:
+        raise ValueError("all images need the same number of scale maps")
+    code = PER_SCALE_CODE if frames[0].scales else Source.code
+    return Source(_number(len(frames)), tuple(names), frames.__getitem__, code=code)
+
+
+def of_runs(
+    runs: Sequence[Run],
+    *,
+    split: str,
+    dataset: str | Path | None,
+    root: str | Path | None,
+) -> Source:
+    """The stored maps of one training run, or of several that are the scales of a FEST.
+
+    Args:
+        runs: finished runs on the same images.
+        split: "test", or "holdout", the training images that were kept from training.
+        dataset: name or folder of the images; None takes the run's, beside the run or under the
+            root.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+
+    Raises:
+        FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
+        ValueError: for no runs, an unknown split, or runs on other images than the dataset's.
+    """
+    if not runs:
+        raise ValueError("the tuner needs at least one finished run, got none")
+    if split not in ("test", "holdout"):
+        raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
+    records = [run.record for run in runs]
+    maps = [_stored(run, split) for run in runs]
+    images = _open_images(records, runs[0].folder, split, dataset, root)
+    names = tuple(name for name in images.names if name in maps[0])
+    for run, own in zip(runs, maps, strict=True):
+        if set(own) != set(maps[0]) or len(names) < len(own):
+            raise ValueError(
+                f"{run.folder} holds maps of {len(own)} images, {len(names)} of which are in the "
+                f"{images.split} split of {images.name}; pass the dataset that the run was made on"
+            )
+    indices = [images.names.index(name) for name in names]
+
+    def read(index: int) -> Frame:
+        sample = images[indices[index]]
+        own = [each[sample.name] for each in maps]
+        return checked(sample.name, fuse(own, own[0].shape), own, sample.image, sample.mask)
+
+    sizes = " + ".join(f"{record['size']}" for record in records)
+    paths = ", ".join(f'Path("{run.folder.as_posix()}")' for run in runs)
+    return Source(
+        f"{records[0]['backbone']} {sizes} on {images.name}, {split} images",
+        names,
+        remembered(read),
+        code=f"runs = [fk.Run(path) for path in ({paths},)]\n"
+        'fest = fk.FEST.from_runs(runs, th1={th1}, th2={th2}, rule="{rule}")\n'
+        "detection = fest.predict(image)",
+        keep=partial(_keep_in_runs, runs),
+    )
+
+
+def of_fest(fest: FEST, dataset: Dataset) -> Source:
+    """The maps that a FEST computes now, on every image of a dataset."""
+    if not len(dataset):
+        raise ValueError(f"{dataset.name} ({dataset.split}) has no images")
+    maps = [fest.scale_maps(sample.image) for sample in progress(dataset, "mapping", unit="image")]
+
+    def read(index: int) -> Frame:
+        sample, own = dataset[index], maps[index]
+        return checked(sample.name, fuse(own, own[0].shape), own, sample.image, sample.mask)
+
+    return Source(
+        f"FEST on {dataset.name}, {dataset.split} images",
+        dataset.names,
+        remembered(read),
+        rule=fest.rule,
+        code='fest.th1, fest.th2, fest.rule = {th1}, {th2}, "{rule}"\n'
+        "detection = fest.predict(image)",
+        keep=partial(_keep_in_fest, fest),
+    )
+
+
+def of_folder(
+    probs: str | Path, images: str | Path | None = None, masks: str | Path | None = None
+) -> Source:
+    """Probability maps as gray image files, 8 or 16 bit, white being probability 1.
+
+    Args:
+        probs: their folder.
+        images: folder of the images, which have the same names but for the ending.
+        masks: folder of the truths, likewise.
+
+    Raises:
+        FileNotFoundError: if a folder or a file is missing.
+        ValueError: if the folder holds no image files, or a file is unreadable.
+    """
+    files = _files(probs)
+    if not files:
+        raise ValueError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
+    beside = [None if folder is None else _files(folder) for folder in (images, masks)]
+    for folder, there in zip((images, masks), beside, strict=True):
+        missing = [] if there is None else [name for name in files if name not in there]
+        if missing:
+            raise FileNotFoundError(f"{folder} has no file for {missing[0]} of {probs}")
+    grays, truths = beside
+    names = tuple(files)
+
+    def read(index: int) -> Frame:
+        name = names[index]
+        return checked(
+            name,
+            _read_probability(files[name]),
+            image=None if grays is None else read_raster(grays[name]).gray,
+            mask=None if truths is None else read_mask(truths[name]).mask,
+        )
+
+    return Source(f"{_number(len(names))} in {Path(probs).name}", names, remembered(read))
+
+
+def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[Any]:
+    """One entry per name, None where nothing was given."""
+    if given is None:
+        return [None] * len(names)
+    if isinstance(given, Mapping):
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise ValueError(f"{what} have none of image {missing[0]!r}; every image needs one")
+        return [given[name] for name in names]
+    if len(given) != len(names):
+        raise ValueError(f"{len(given)} {what} came for {len(names)} images; every one needs its")
+    return given
+
+
+def _number(count: int) -> str:
+    return f"{count} probability map" + ("s" if count > 1 else "")
+
+
+def _stored(run: Run, split: str) -> StoredMaps:
+    path = run.folder / f"{split}_maps.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{run.folder} has no {path.name}; the maps of a holdout are kept by runs with "
+            "protocol='holdout', those of the test images by all that finished"
+        )
+    return StoredMaps(path)
+
+
+def _open_images(
+    records: Sequence[dict[str, Any]],
+    folder: Path,
+    split: str,
+    dataset: str | Path | None,
+    root: str | Path | None,
+) -> Dataset:
+    """The images that the runs' maps belong to."""
+    if dataset is None:
+        beside = folder.parent / records[0]["dataset"]
+        dataset = beside if beside.is_dir() else records[0]["dataset"]
+    try:
+        images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
+    except (FileNotFoundError, ValueError) as error:
+        raise FileNotFoundError(
+            f"the images of the run are not at hand ({error}); name their folder (dataset), or the "
+            "folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
+        ) from error
+    expected = {record[f"{images.split}_split"] for record in records}
+    if expected != {images.fingerprint}:
+        raise ValueError(
+            f"the {images.split} images of {images.name} are not those of the run "
+            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
+        )
+    return images
+
+
+def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
+    scales = [run.record["size"] for run in runs]
+    for run in runs:
+        entry = tuned.record() | {"scales": scales}
+        write_json(run.folder / "record.json", run.record | {"tuned": entry})
+    folders = {run.folder for run in runs}
+    place = runs[0].folder if len(folders) == 1 else runs[0].folder.parent
+    fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
+    return f"record.json of the run, and FEST.load({str(fest.save(place / FEST_FILE))!r})"
+
+
+def _keep_in_fest(fest: FEST, tuned: Tuned) -> str:
+    fest.th1, fest.th2, fest.rule = tuned.th1, tuned.th2, tuned.rule
+    return "the FEST, whose predict uses them from now on"
+
+
+def _files(folder: str | Path) -> dict[str, Path]:
+    """Image files of a folder by name without ending, sorted."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.absolute()}")
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
+    return {file.stem: file for file in files}
+
+
+def _read_probability(path: Path) -> NDArray[np.float32]:
+    raster = read_raster(path)
+    return (raster.levels / (65535 if raster.bits == 16 else 255)).astype(np.float32)

@@ -1,0 +1,135 @@
+"""The widget: what the page asks for, and who answers.
+
+The page asks for images one at a time, for the figures at its thresholds, and once for the surface;
+it gets nothing unasked. Images are answered at once. Figures take as long as reading the set takes,
+so they are computed beside the kernel's own work, and a newer question ends an older one.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, get_args
+
+import anywidget
+import traitlets
+
+from ..fest import Rule
+from ..sensitivity import check_threshold
+from ..surface import ThresholdSurface
+from .figures import SetFigures, measure, measure_all
+from .frames import Source, Tuned
+from .messages import STEPS, Message, frame_message, nearest_tick, plain, setup, surface_message
+
+PAGE = Path(__file__).parent / "page"
+SCRIPTS = ("detect.js", "viewer.js", "charts.js", "controls.js", "tuner.js")
+"""The page, in reading order; together they are one module."""
+
+
+def page_script() -> str:
+    """The JavaScript module of the page."""
+    return "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+class TunerWidget(anywidget.AnyWidget):
+    """The page's model: thresholds that live in the page, and answers to its questions.
+
+    Attributes:
+        th1: strong threshold, a whole multiple of 1e-4 in [0, 1].
+        th2: weak threshold, likewise.
+        rule: where weak targets come from.
+        index: number of the image that is shown.
+    """
+
+    _esm = traitlets.Unicode(page_script()).tag(sync=True)
+    _css = traitlets.Unicode((PAGE / "tuner.css").read_text(encoding="utf-8")).tag(sync=True)
+
+    setup = traitlets.Dict().tag(sync=True)
+    th1 = traitlets.Float(0.5).tag(sync=True)
+    th2 = traitlets.Float(0.1).tag(sync=True)
+    rule = traitlets.Enum(get_args(Rule), "per_scale").tag(sync=True)
+    index = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, source: Source, th1: float, th2: float, rule: Rule) -> None:
+        super().__init__(setup=setup(source, source.read(0)), th1=th1, th2=th2, rule=rule)
+        self._source = source
+        self._surfaces: dict[str, ThresholdSurface] = {}
+        self._newest = dict.fromkeys(("figures", "surface"), 0)
+        self._workers = {name: ThreadPoolExecutor(1) for name in self._newest}
+        self._lock = threading.Lock()
+        self.on_msg(self._answer)
+
+    @traitlets.validate("th1", "th2")
+    def _rounded(self, proposal: Any) -> float:
+        check_threshold(proposal["trait"].name, proposal["value"])
+        return nearest_tick(proposal["value"]) / STEPS
+
+    def _answer(self, _: Any, question: dict[str, Any], __: Any = None) -> None:
+        """Answer one question of the page."""
+        answers: dict[str, Callable[[dict[str, Any]], Message | None]] = {
+            "image": self._image, "figures": self._figures, "surface": self._surface,
+            "save": self._save,
+        }  # fmt: skip
+        kind = question.get("type", "")
+        if kind in self._workers:
+            with self._lock:
+                self._newest[kind] += 1
+                number = self._newest[kind]
+            self._workers[kind].submit(self._reply, answers[kind], question | {"number": number})
+        elif kind in answers:
+            self._reply(answers[kind], question)
+
+    def _reply(
+        self, answer: Callable[[dict[str, Any]], Message | None], question: dict[str, Any]
+    ) -> None:
+        try:
+            message = answer(question)
+        except Exception as error:  # the page shows it; a dead widget would say nothing
+            message = {"type": "error", "about": question["type"], "text": str(error)}, []
+        if message is not None:
+            self.send(*message)
+
+    def _watch(self, question: dict[str, Any]) -> Callable[[int], bool]:
+        """Tell the page how far a question is, and stop when a newer one came."""
+
+        def watch(done: int) -> bool:
+            if done and done % 64 == 0:
+                total = len(self._source)
+                self.send({"type": "progress", "about": question["type"], "done": done / total})
+            return self._newest[question["type"]] == question["number"]
+
+        return watch
+
+    def _image(self, question: dict[str, Any]) -> Message:
+        index = int(question["index"])
+        return frame_message(self._source.read(index), index)
+
+    def _measured(self, question: dict[str, Any], watch: Callable[[int], bool]) -> Any:
+        th1, th2 = (nearest_tick(float(question[name])) / STEPS for name in ("th1", "th2"))
+        return measure(self._source, th1, th2, question["rule"], watch)
+
+    def _figures(self, question: dict[str, Any]) -> Message | None:
+        found: SetFigures | None = self._measured(question, self._watch(question))
+        if found is None:
+            return None
+        content = {"type": "figures", "th1": found.th1, "th2": found.th2, "rule": found.rule}
+        rows = [plain(counts) for counts in found.counts]
+        targets = {"strong": found.strong, "weak": found.weak, "marks": found.marks}
+        return content | targets | {"total": found.record(), "rows": rows}, []
+
+    def _surface(self, question: dict[str, Any]) -> Message | None:
+        rule = question["rule"]
+        surface = self._surfaces.get(rule) or measure_all(self._source, rule, self._watch(question))
+        if surface is None:
+            return None
+        self._surfaces[rule] = surface
+        return surface_message(surface, rule)
+
+    def _save(self, question: dict[str, Any]) -> Message:
+        if self._source.keep is None:
+            raise ValueError("these maps belong to no run and no FEST; copy the thresholds as code")
+        found: SetFigures = self._measured(question, lambda done: True)
+        tuned = Tuned(found.th1, found.th2, found.rule, self._source.title, found.record())
+        place = self._source.keep(tuned)
+        content = {"type": "saved", "th1": found.th1, "th2": found.th2}
+        return content | {"text": f"{tuned.th1:g} / {tuned.th2:g} saved to {place}"}, []

@@ -1,0 +1,430 @@
+"""The tuner in Python: what it shows is what the library finds; its page is tested in browser/."""
+
+import json
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from goldens import GOLDENS, dense
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import festkit as fk
+from festkit._run import Run, StoredMaps
+from festkit.surface import threshold_surface
+from festkit.tuner import ThresholdTuner, has_page
+from festkit.tuner.figures import measure, measure_all
+from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
+from festkit.tuner.messages import GRID, STEPS, frame_message, ticks
+from festkit.tuner.sources import FEST_FILE, of_arrays
+from festkit.tuner.widget import TunerWidget
+
+
+def blobs(seed=0, shape=(40, 60)):
+    """A map of a few blobs of any height, and a truth that has some of them."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    prob, truth = np.zeros(shape), np.zeros(shape, bool)
+    for k in range(6):
+        cy, cx, height = rng.uniform(3, shape[0] - 3), rng.uniform(3, shape[1] - 3), rng.uniform()
+        bump = height * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 4)
+        prob = np.maximum(prob, bump)
+        truth |= (bump > 0.5 * height) & (k % 3 > 0)
+    return prob.astype(np.float32), truth
+
+
+@pytest.fixture
+def tuner():
+    probs, masks = zip(*(blobs(seed) for seed in range(5)), strict=True)
+    return ThresholdTuner(probs, masks)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Two runs of one training epoch on the same scenes, which lie beside them."""
+    folder = tmp_path_factory.mktemp("demo")
+    scenes = fk.make_synthetic_dataset(folder / "scenes", train=6, test=3, size=64)
+    for size in (32, 64):
+        fk.train(
+            fk.TrainConfig(
+                str(scenes),
+                size=size,
+                epochs=2,
+                batch_size=2,
+                device="cpu",
+                holdout=0.3,
+                out=str(folder / str(size)),
+            )
+        )
+    return folder
+
+
+class TestTicks:
+    @given(st.floats(0, 1, width=32), st.integers(0, STEPS))
+    def test_above_a_tick_is_above_its_threshold(self, prob, tick):
+        value = np.array([[prob]], np.float32)
+        above = bool(value[0, 0] > np.float32(tick / STEPS))
+        assert bool(ticks(value)[0, 0] > tick) == above
+
+    @pytest.mark.parametrize("tick", [0, 1, 999, 1000, 5000, 9999, STEPS])
+    def test_a_probability_equal_to_a_threshold_is_not_above_it(self, tick):
+        at = np.float32(tick / STEPS)
+        beside = np.array([[np.nextafter(at, np.float32(-1)), at, np.nextafter(at, np.float32(2))]])
+        assert (ticks(beside.clip(0, 1)) > tick).tolist() == [[False, False, tick < STEPS]]
+
+    def test_a_frame_travels_as_bytes(self):
+        prob, truth = blobs()
+        gray = np.arange(prob.size, dtype=np.uint8).reshape(prob.shape)
+        content, buffers = frame_message(Frame("a", prob, (), gray, truth), 7)
+        assert content == {"type": "image", "index": 7, "name": "a", "height": 40, "width": 60}
+        assert [len(b) for b in buffers] == [prob.size, prob.size, 2 * prob.size]
+        assert (np.frombuffer(buffers[2], "<u2").reshape(prob.shape) == ticks(prob)).all()
+
+
+class TestFigures:
+    def test_they_are_those_of_the_library(self, tuner):
+        tuner.th1, tuner.th2 = 0.6, 0.25
+        found = tuner.figures()
+        pairs = [blobs(seed) for seed in range(5)]
+        detections = [fk.adjust_sensitivity(prob, 0.6, 0.25) for prob, _ in pairs]
+        assert found.total == fk.evaluate([d.mask for d in detections], [m for _, m in pairs])
+        assert found.weak == [len(d.weak) for d in detections]
+        kinds = [[t.kind for t in d.targets()] for d in detections]
+        assert found.strong == [kind.count("strong") for kind in kinds]
+        assert found.intervals() == fk.confidence_intervals(found.counts)
+
+    def test_the_surface_is_that_of_the_library(self, tuner):
+        surface = measure_all(tuner._source, "fused")
+        pairs = [blobs(seed) for seed in range(5)]
+        own = threshold_surface([p for p, _ in pairs], [m for _, m in pairs], GRID, GRID)
+        assert (surface.detected == own.detected).all()
+        assert (surface.matched == own.matched).all()
+        found = measure(tuner._source, 0.5, 0.1, "fused")
+        assert surface.at(0.5, 0.1) == found.total
+
+    @pytest.mark.parametrize("case", GOLDENS["as_multiscale"], ids=lambda case: case["name"])
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_both_rules_on_the_goldens(self, case, rule):
+        maps = [dense(sparse) for sparse in case["maps"]]
+        frame = checked("a", np.mean(maps, axis=0, dtype=np.float32), maps)
+        key = "official_per_scale_added" if rule == "per_scale" else "fused_map_added"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # thresholds side by side are nothing to warn of here
+            found = detect(frame, case["th1"], case["th2"], rule)
+        added = np.argwhere(found.mask & ~found.strong)
+        assert sorted(map(tuple, added.tolist())) == sorted(map(tuple, case[key]))
+
+    def test_nobody_waits_for_an_older_question(self, tuner):
+        asked = []
+        assert measure(tuner._source, 0.5, 0.1, "fused", lambda k: asked.append(k) or k < 2) is None
+        assert asked == [0, 1, 2]
+        assert measure_all(tuner._source, "fused", lambda k: False) is None
+
+    def test_without_truth_targets_are_counted(self):
+        found = ThresholdTuner([blobs()[0]]).figures()
+        assert found.counts == []
+        assert found.record() == {}
+        assert found.strong[0] + found.weak[0] > 0
+
+    def test_memory_is_bounded(self):
+        reads = []
+
+        def read(index):
+            reads.append(index)
+            return Frame(str(index), np.zeros((2048, 2048), np.float32))
+
+        source = remembered(read)
+        for index in [*range(40), 39, 0]:
+            source(index)
+        kept = MEMORY // (2048 * 2048 * 4)
+        assert kept < 40
+        assert reads == [0, *range(40), 0]
+
+
+class TestRuns:
+    def test_a_run_shows_its_test_maps(self, demo):
+        tuner = ThresholdTuner.from_run(demo / "64")
+        run = Run(demo / "64")
+        testset = fk.load_dataset(demo / "scenes", "test")
+        preds = (fk.adjust_sensitivity(p, 0.5, 0.1).mask for p in run.test_maps().values())
+        assert tuner.figures().total == fk.evaluate(preds, [s.mask for s in testset])
+        assert tuner.figures().total.record() == {
+            k: v for k, v in run.record["test"][1].items() if k not in ("th1", "th2", "intervals")
+        }
+        assert (tuner._source.read(1).image == testset[1].image).all()
+
+    def test_several_runs_are_the_scales_of_a_fest(self, demo):
+        runs = [Run(demo / "32"), Run(demo / "64")]
+        fest = fk.FEST.from_runs(runs, 0.4, 0.2)
+        tuner = ThresholdTuner.from_run(*runs, th1=0.4, th2=0.2)
+        testset = fk.load_dataset(demo / "scenes", "test")
+        for index, sample in enumerate(testset):
+            maps = [run.test_maps()[sample.name] for run in runs]
+            for rule in ("per_scale", "fused"):
+                fest.rule = rule
+                found = detect(tuner._source.read(index), 0.4, 0.2, rule)
+                assert (found.mask == fest.detect(maps).mask).all()
+
+    def test_the_holdout_has_maps_of_its_own(self, demo):
+        tuner = ThresholdTuner.from_run(demo / "64", split="holdout")
+        assert len(tuner._source) == 2
+        assert tuner._source.names == tuple(StoredMaps(demo / "64" / "holdout_maps.npz"))
+
+    @pytest.mark.parametrize("sizes", [("64",), ("32", "64")])
+    def test_saved_thresholds_are_used(self, demo, sizes):
+        tuner = ThresholdTuner.from_run(*(demo / size for size in sizes), split="holdout")
+        before = Run(demo / "64").record
+        reply, _ = tuner.widget._save({"th1": 0.35, "th2": 0.15, "rule": "fused"})
+        assert "0.35 / 0.15 saved to record.json" in reply["text"]
+        record = Run(demo / "64").record
+        tuned = record.pop("tuned")
+        assert record == {k: v for k, v in before.items() if k != "tuned"}
+        assert (tuned["th1"], tuned["th2"], tuned["rule"]) == (0.35, 0.15, "fused")
+        assert tuned["chosen_on"] == tuner._source.title
+        assert tuned["scales"] == [int(size) for size in sizes]
+        tuner.th1, tuner.th2 = 0.35, 0.15
+        tuner.rule = "fused"
+        assert tuned["targets"] == tuner.figures().total.targets
+        assert tuned["intervals"].keys() >= {"iou", "pd"}
+        fest = fk.FEST.load((demo / "64" if len(sizes) == 1 else demo) / FEST_FILE)
+        assert (fest.th1, fest.th2, fest.rule) == (0.35, 0.15, "fused")
+        assert list(fest.backbones) == [int(size) for size in sizes]
+
+    def test_missing_and_unfit_runs(self, demo, tmp_path):
+        with pytest.raises(FileNotFoundError, match="holds no finished run"):
+            ThresholdTuner.from_run(tmp_path / "nothing")
+        with pytest.raises(ValueError, match="needs at least one finished run"):
+            ThresholdTuner.from_run()
+        with pytest.raises(ValueError, match="split is 'train', expected 'test' or 'holdout'"):
+            ThresholdTuner.from_run(demo / "64", split="train")
+        with pytest.raises(
+            FileNotFoundError, match=r"images of the run are not at hand .*--data-r"
+        ):
+            ThresholdTuner.from_run(demo / "64", dataset="nowhere")
+        other = fk.make_synthetic_dataset(tmp_path / "scenes", train=2, test=3, size=64, seed=9)
+        with pytest.raises(ValueError, match=r"are not those of the run .*pass its dataset"):
+            ThresholdTuner.from_run(demo / "64", dataset=other)
+
+    def test_a_run_without_a_holdout(self, demo, tmp_path):
+        run = tmp_path / "64"
+        run.mkdir()
+        (run / "record.json").write_bytes((demo / "64" / "record.json").read_bytes())
+        with pytest.raises(FileNotFoundError, match=r"has no holdout_maps\.npz"):
+            ThresholdTuner.from_run(run, split="holdout")
+
+
+class TestFest:
+    def test_maps_are_computed_and_thresholds_go_back(self, demo):
+        fest = fk.FEST.from_runs([Run(demo / "32"), Run(demo / "64")], 0.4, 0.2, rule="fused")
+        testset = fk.load_dataset(demo / "scenes", "test")
+        tuner = ThresholdTuner.from_fest(fest, testset)
+        assert (tuner.th1, tuner.th2, tuner.rule) == (0.4, 0.2, "fused")
+        assert tuner.figures().total == fest.evaluate(testset)
+        reply, _ = tuner.widget._save({"th1": 0.3, "th2": 0.05, "rule": "per_scale"})
+        assert "predict uses them" in reply["text"]
+        assert (fest.th1, fest.th2, fest.rule) == (0.3, 0.05, "per_scale")
+        tuner.rule = "per_scale"
+        tuner.th1, tuner.th2 = 0.3, 0.05
+        assert tuner.figures().total == fest.evaluate(testset)
+
+    def test_a_dataset_without_images(self, demo):
+        fest = fk.FEST.from_runs([Run(demo / "32")])
+        with pytest.raises(ValueError, match="has no images"):
+            ThresholdTuner.from_fest(fest, fk.load_dataset(demo / "scenes", "test")[:0])
+
+
+class TestFolder:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name in ("probs", "images", "masks"):
+            (tmp_path / name).mkdir()
+        prob, truth = blobs()
+        Image.fromarray(np.rint(prob * 65535).astype(np.uint16)).save(tmp_path / "probs" / "a.png")
+        Image.fromarray(np.rint(prob * 255).astype(np.uint8)).save(tmp_path / "probs" / "b.png")
+        for name in ("a", "b"):
+            Image.fromarray(np.full(prob.shape, 80, np.uint8)).save(
+                tmp_path / "images" / f"{name}.bmp"
+            )
+            Image.fromarray(truth).save(tmp_path / "masks" / f"{name}.png")
+        return tmp_path
+
+    def test_files_of_both_depths(self, folder):
+        tuner = ThresholdTuner.from_folder(folder / "probs")
+        prob, _ = blobs()
+        assert tuner._source.names == ("a", "b")
+        assert np.abs(tuner._source.read(0).prob - prob).max() < 1e-5
+        assert np.abs(tuner._source.read(1).prob - prob).max() < 2e-3
+        assert tuner._source.read(0).mask is None
+
+    def test_a_dark_file_keeps_its_scale(self, tmp_path):
+        Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / "dark.png")
+        prob = ThresholdTuner.from_folder(tmp_path)._source.read(0).prob
+        assert prob.max() == pytest.approx(1 / 255)
+
+    def test_with_images_and_truth(self, folder):
+        tuner = ThresholdTuner.from_folder(folder / "probs", folder / "images", folder / "masks")
+        assert (tuner._source.read(1).mask == blobs()[1]).all()
+        assert tuner._source.read(1).image[0, 0] == 80
+        assert tuner.figures().total.images == 2
+
+    def test_what_is_missing_is_named(self, folder, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            ThresholdTuner.from_folder(folder / "nothing")
+        (folder / "masks" / "b.png").unlink()
+        with pytest.raises(FileNotFoundError, match=r"masks has no file for b of .*probs"):
+            ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ValueError, match="holds no image files"):
+            ThresholdTuner.from_folder(tmp_path / "empty")
+
+    def test_an_unreadable_file_is_told_to_the_page(self, folder):
+        tuner = ThresholdTuner.from_folder(folder / "probs")
+        (folder / "probs" / "b.png").write_bytes(b"no picture")
+        sent = heard(tuner.widget, {"type": "image", "index": 1})
+        assert sent["type"] == "error"
+        assert "cannot read image file" in sent["text"]
+
+
+class TestBadInput:
+    def test_no_maps(self):
+        with pytest.raises(ValueError, match="no probability maps came"):
+            ThresholdTuner([])
+
+    def test_maps_that_are_no_probabilities(self):
+        with pytest.raises(ValueError, match=r"image '0': .* runs from -3 to 4, .*torch.sigmoid"):
+            ThresholdTuner([np.array([[-3.0, 4.0]])])
+        with pytest.raises(ValueError, match="divide 8-bit maps by 255"):
+            ThresholdTuner([np.zeros((4, 4), np.uint8)])
+
+    def test_shapes_that_differ(self):
+        prob = np.zeros((4, 6), np.float32)
+        with pytest.raises(ValueError, match=r"the mask is 5 × 6 px.*probability map 4 × 6"):
+            ThresholdTuner({"a": prob}, {"a": np.zeros((5, 6), bool)})
+        with pytest.raises(ValueError, match="the image is 4 × 5"):
+            ThresholdTuner([prob], images=[np.zeros((4, 5), np.uint8)])
+        with pytest.raises(ValueError, match="a scale map is 2 × 6"):
+            ThresholdTuner([prob], scale_maps=[[prob[:2], prob]])
+        with pytest.raises(ValueError, match="the image is float64"):
+            ThresholdTuner([prob], images=[np.zeros((4, 6))])
+        with pytest.raises(ValueError, match="holds 2 images"):
+            ThresholdTuner([np.zeros((2, 4, 6), np.float32)])
+
+    def test_numbers_and_names_that_differ(self):
+        prob = np.zeros((4, 6), np.float32)
+        with pytest.raises(ValueError, match="2 masks came for 1 images"):
+            ThresholdTuner([prob], [prob > 0, prob > 0])
+        with pytest.raises(ValueError, match="masks have none of image 'b'"):
+            ThresholdTuner({"a": prob, "b": prob}, {"a": prob > 0})
+        with pytest.raises(ValueError, match="two images have the same"):
+            ThresholdTuner([prob, prob], names=["a", "a"])
+        with pytest.raises(ValueError, match="same number of scale maps"):
+            ThresholdTuner([prob, prob], scale_maps=[[prob, prob], [prob]])
+
+    def test_thresholds(self, tuner):
+        prob = np.zeros((4, 6), np.float32)
+        with pytest.raises(ValueError, match=r"th1 is 1\.5, expected a probability"):
+            ThresholdTuner([prob], th1=1.5)
+        with pytest.raises(ValueError, match=r"th2 is 0\.6, above th1 = 0\.5"):
+            ThresholdTuner([prob], th2=0.6)
+        with pytest.raises(ValueError, match=r"th2 is -0\.1, expected a probability"):
+            tuner.th2 = -0.1
+        with pytest.raises(ValueError, match="unknown rule 'both'"):
+            tuner.rule = "both"
+
+    def test_nan_counts_as_background_with_a_warning(self):
+        with pytest.warns(UserWarning, match="1 NaN of 24 values"):
+            tuner = ThresholdTuner([np.where(np.eye(4, 6) * [[1], [0], [0], [0]], np.nan, 0.2)])
+        assert tuner._source.read(0).prob[0, 0] == 0
+
+
+class TestThresholds:
+    def test_they_have_four_decimals(self, tuner):
+        assert ThresholdTuner([blobs()[0]], th1=1 / 3).th1 == 0.3333
+        tuner.th1 = 2 / 3
+        assert tuner.th1 == 0.6667
+
+    def test_one_takes_the_other_along(self, tuner):
+        tuner.th1 = 0.05
+        assert (tuner.th1, tuner.th2) == (0.05, 0.05)
+        tuner.th2 = 0.4
+        assert (tuner.th1, tuner.th2) == (0.4, 0.4)
+
+
+def heard(widget, question):
+    """What the widget sends in answer to a question of the page."""
+    sent = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    widget._answer(widget, question)
+    for worker in widget._workers.values():
+        worker.submit(lambda: None).result(60)
+    return sent[-1]
+
+
+class TestAnswers:
+    NOW = {"th1": 0.5, "th2": 0.1, "rule": "fused"}  # noqa: RUF012
+
+    def test_figures(self, tuner):
+        sent = heard(tuner.widget, {"type": "figures", **self.NOW})
+        assert sent["total"]["iou"] == tuner.figures().total.iou
+        assert len(sent["rows"]) == len(sent["marks"]) == 5
+        json.dumps(sent, allow_nan=False)
+
+    def test_marks_tell_detections_apart(self, tuner):
+        marks = [
+            heard(tuner.widget, {"type": "figures", **self.NOW, "th2": th2})["marks"]
+            for th2 in (0.1, 0.1, 0.45)
+        ]
+        assert marks[0] == marks[1]
+        assert marks[0] != marks[2]
+
+    def test_a_newer_question_ends_an_older_one(self, tuner):
+        widget, sent = tuner.widget, []
+        widget.send = lambda content, buffers=None: sent.append(content)
+        worker = widget._workers["figures"]
+        gate = threading.Event()
+        worker.submit(gate.wait, 60)
+        for th2 in (0.1, 0.2, 0.3):
+            widget._answer(widget, {"type": "figures", **self.NOW, "th2": th2})
+        gate.set()
+        worker.submit(lambda: None).result(60)
+        assert [content["th2"] for content in sent] == [0.3]
+
+    def test_saving_without_a_place(self, tuner):
+        sent = heard(tuner.widget, {"type": "save", **self.NOW})
+        assert sent["type"] == "error"
+        assert "copy the thresholds as code" in sent["text"]
+
+    def test_an_index_that_is_not_there(self, tuner):
+        assert heard(tuner.widget, {"type": "image", "index": 99})["type"] == "error"
+
+    def test_an_unknown_question_is_not_answered(self, tuner):
+        with pytest.raises(IndexError):
+            heard(tuner.widget, {"type": "nonsense"})
+
+
+class TestWithoutAPage:
+    def test_the_picture_and_the_table(self, tuner):
+        assert not has_page()
+        bundle = tuner._repr_mimebundle_()
+        assert bundle["image/png"].startswith(b"\x89PNG")
+        assert "95 % interval" in bundle["text/plain"]
+        assert f"{100 * tuner.figures().total.pd:.2f}" in bundle["text/plain"]
+        assert "widget" not in tuner.__dict__
+
+    def test_without_truth(self):
+        bundle = ThresholdTuner([blobs()[0]])._repr_mimebundle_()
+        assert bundle["image/png"].startswith(b"\x89PNG")
+        assert "strong and" in bundle["text/plain"]
+
+    def test_its_name(self, tuner):
+        assert repr(tuner) == "ThresholdTuner(5 probability maps, th1=0.5, th2=0.1)"
+
+
+def test_the_widget_is_whole():
+    source = of_arrays([blobs()[0]], None, None, None, None)
+    widget = TunerWidget(source, 0.5, 0.1, "fused")
+    assert "export default { render }" in widget._esm
+    assert ".festkit-tuner" in widget._css
+    assert "http" not in widget._esm + widget._css
