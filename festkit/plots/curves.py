@@ -124,8 +124,8 @@ def plot_surface(
     axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
     axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
     axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, 1.13),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.01),
         ncols=3,
         facecolor="#666666",
         labelcolor="white",

@@ -26,6 +26,7 @@ def draw_set(source: Source, found: SetFigures) -> list[Any]:
     """The image where most hangs on the thresholds, and Score over both of them."""
     richest = max(range(len(source)), key=lambda k: (found.weak[k], found.strong[k]))
     figures = [draw_frame(source.read(richest), found.th1, found.th2, found.rule)]
+    figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
     surface = measure_all(source, found.rule) if found.counts and found.total.targets else None
     if surface is not None:
         figures.append(plot_surface(surface, at=(found.th1, found.th2)))
@@ -47,14 +48,23 @@ def as_png(figures: Sequence[Any]) -> bytes:
 
 def as_text(source: Source, found: SetFigures) -> str:
     """The figures of the set, labelled with the thresholds that they belong to."""
-    head = f"{source.title}, th1 {found.th1:g}, th2 {found.th2:g}"
     if not found.counts:
-        return f"{head}: {sum(found.strong)} strong and {sum(found.weak)} weak targets"
+        return _headline(source, found)
+    head = f"{source.title}, th1 {found.th1:g}, th2 {found.th2:g}"
     table = summary_table({"now": found.total}).T
     spans = found.intervals()
     names = {"IoU": "iou", "nIoU": "niou", "Pd": "pd", "Fa ×10⁻⁶": "fa", "Score": "score"}
     table["95 % interval"] = [_span(spans.get(names[row]), row) for row in table.index]
     return f"{head}\n{table.to_string()}"
+
+
+def _headline(source: Source, found: SetFigures) -> str:
+    """Everything in two lines."""
+    head = f"{source.title}\n{len(source)} images at th1 {found.th1:g}, th2 {found.th2:g}: "
+    if not found.counts:
+        return f"{head}{sum(found.strong)} strong and {sum(found.weak)} weak targets"
+    figures = summary_table({"now": found.total}).loc["now"]
+    return head + ", ".join(f"{name} {value}" for name, value in figures.items())
 
 
 def _span(ends: tuple[float, float] | None, row: str) -> str:

@@ -104,49 +104,47 @@ class LabPage(WatchedPage):
     def open(self, url: str) -> None:
         """Open the notebook and wait until its kernel is idle."""
         self.page.goto(url)
-        self._ask(NOTEBOOK_READY, what="the notebook opens with an idle kernel")
+        self.ask(NOTEBOOK_READY, what="the notebook opens with an idle kernel")
         self.set_theme("light")
 
     def run_all(self, seconds: float = SECONDS) -> list[str]:
         """Run every cell; gives back what the cells raised, as "ValueError: ..."."""
-        errors: list[str] = self._ask(RUN_ALL, what="all cells run", seconds=seconds)
+        errors: list[str] = self.ask(RUN_ALL, what="all cells run", seconds=seconds)
         return errors
 
     def execute(self, code: str, seconds: float = SECONDS) -> None:
         """Run code in the kernel, outside the notebook, and wait for its end."""
-        self._ask(EXECUTE, {"code": code}, what=f"the kernel runs {code!r}", seconds=seconds)
+        self.ask(EXECUTE, {"code": code}, what=f"the kernel runs {code!r}", seconds=seconds)
 
     def start(self, code: str) -> None:
         """Run code in the kernel without waiting; ``start("import time; time.sleep(3)")``.
 
         Comes back when the kernel has begun.
         """
-        self._ask(START, {"code": code}, what=f"the kernel is sent {code!r}")
+        self.ask(START, {"code": code}, what=f"the kernel is sent {code!r}")
         self.wait_for_kernel("busy")
 
     def wait_for_kernel(self, status: str = "idle", seconds: float = SECONDS) -> None:
         """Wait until the kernel is "idle" or "busy"."""
-        self._ask(WAIT_FOR, status, what=f"the kernel is {status}", seconds=seconds)
+        self.ask(WAIT_FOR, status, what=f"the kernel is {status}", seconds=seconds)
 
     def value(self, expression: str, seconds: float = SECONDS) -> Any:
         """The value of a Python expression in the kernel, by way of JSON."""
         asked = {"code": "", "expression": f"__import__('json').dumps({expression})"}
-        text = self._ask(EXECUTE, asked, what=f"the value of {expression}", seconds=seconds)
+        text = self.ask(EXECUTE, asked, what=f"the value of {expression}", seconds=seconds)
         return json.loads(ast.literal_eval(text))
 
     def set_theme(self, theme: str) -> None:
         """Change the theme to "light" or "dark"; it stays for the pages opened later."""
-        self._ask(SET_THEME, THEMES[theme], what=f"the theme is {theme}")
+        self.ask(SET_THEME, THEMES[theme], what=f"the theme is {theme}")
 
     def shut_down(self) -> None:
         """End the kernel and close the page."""
         script = "() => jupyterapp.shell.currentWidget?.sessionContext.shutdown()"
-        self._ask(script, what="the kernel ends")
+        self.ask(script, what="the kernel ends")
         self.page.context.close()
 
-    def _ask(
-        self, script: str, argument: Any = None, *, what: str, seconds: float = SECONDS
-    ) -> Any:
+    def ask(self, script: str, argument: Any = None, *, what: str, seconds: float = SECONDS) -> Any:
         """Evaluate a function in the page; a promise that is never kept is an error, no wait."""
         return self.page.evaluate(BOUNDED % script, [what, seconds, argument])
 
