@@ -117,9 +117,9 @@ def main(steps: int = 30, write: bool = False) -> None:
     """
     lines = [
         *machine(torch.device("cpu"), 1),
-        f"Medians of {steps} slider steps in JupyterLab and Chromium (no GPU), from the input event "
-        "to the frame after the painted one. A busy kernel draws nothing, so the others have no "
-        "figure there.",
+        f"Medians of {steps} slider steps in JupyterLab and Chromium (no GPU), from the input "
+        "event to the frame after the painted one. A busy kernel draws nothing, so the others have "
+        "no figure there.",
         "",
         HEAD,
         "|---|---|--:|--:|--:|--:|--:|",

@@ -351,7 +351,7 @@ function star(pen, x, y, radius) {
     path[k ? "lineTo" : "moveTo"](x + reach * Math.cos(turn), y + reach * Math.sin(turn));
   }
   path.closePath();
-  pen.fillStyle = COLOUR.weak;
+  pen.fillStyle = "#ffffff";
   pen.strokeStyle = "#111111";
   pen.lineWidth = 2;
   pen.stroke(path);
