@@ -266,6 +266,16 @@ class TestSurface:
         assert surface.fa.max() == 0
         draw(plot_surface(surface, "fa"))
 
+    def test_thresholds_in_use_are_marked(self):
+        surface, *_ = blob_surface()
+        at = surface.th1[3], surface.th2[1]
+        figure = plot_surface(surface, at=at)
+        draw(figure)
+        rings = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+        assert {(*line.get_xdata(), *line.get_ydata()) for line in rings} == {at}
+        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert f"now, {at[0]:g} / {at[1]:g}" in labels
+
     def test_refuses_an_unknown_value_and_a_single_threshold(self):
         with pytest.raises(ValueError, match=r"unknown value 'scor'.*score"):
             plot_surface(blob_surface()[0], "scor")

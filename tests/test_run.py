@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from festkit import training
 from festkit.__main__ import main
-from festkit._run import Run, TrainConfig, check_size, open_run
+from festkit._run import Run, StoredMaps, TrainConfig, check_size, open_run
 
 DATA = "0123456789ab"
 
@@ -274,6 +274,20 @@ class TestRun:
         assert np.abs(again.astype(np.float64) - prob).max() <= 0.5 / 65535 + 6e-8
         assert again.min() >= 0
         assert again.max() <= 1
+
+    def test_stored_maps_are_read_one_at_a_time(self, tmp_path, monkeypatch):
+        maps = {name: np.full((2, 2), n / 4, np.float32) for n, name in enumerate("abc")}
+        Run(tmp_path).write_maps("test", maps)
+        stored, read = StoredMaps(tmp_path / "test_maps.npz"), []
+        load = np.lib.npyio.NpzFile.__getitem__
+        monkeypatch.setattr(
+            np.lib.npyio.NpzFile, "__getitem__", lambda *a: read.append(a[1]) or load(*a)
+        )
+        assert (list(stored), len(stored), read) == (["a", "b", "c"], 3, [])
+        assert stored["b"][0, 0] == pytest.approx(0.25, abs=1e-5)
+        assert read == ["b"]
+        with pytest.raises(KeyError):
+            stored["d"]
 
     def test_maps_keep_their_names_order_and_sizes(self, tmp_path):
         names = ["b", "a", "file", "allow_pickle", "self", "arr_0", "Misc 1.old", "küste"]
