@@ -292,13 +292,30 @@ class Curve {
     pen.beginPath();
     pen.rect(box.left, box.top - 4, box.right - box.left, box.bottom - box.top + 8);
     pen.clip();
-    const path = new Path2D();
-    seen.forEach(([fa, pd], k) => (k ? path.lineTo(x(fa), y(pd)) : path.moveTo(x(fa), y(pd))));
+    pen.fillStyle = ink.faint;
+    for (const [fa, pd] of seen) pen.fillRect(x(fa) - 1, y(pd) - 1, 2, 2);
     pen.strokeStyle = ink.accent;
     pen.lineWidth = 2;
-    pen.stroke(path);
+    pen.stroke(this.steps(seen, x, y, box.right));
     ring(pen, x(now[0]), y(now[1]), 6);
     pen.restore();
+  }
+
+  /** The best Pd that some th1 reaches without exceeding each Fa; no threshold lies between two. */
+  steps(points, x, y, right) {
+    const path = new Path2D();
+    let best = -1;
+    for (const [fa, pd] of [...points].sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
+      if (pd <= best) continue;
+      if (best < 0) path.moveTo(x(fa), y(pd));
+      else {
+        path.lineTo(x(fa), y(best));
+        path.lineTo(x(fa), y(pd));
+      }
+      best = pd;
+    }
+    if (best >= 0) path.lineTo(right, y(best));
+    return path;
   }
 
   drawAxes(pen, ink, { left, top, right, bottom }, { x, y, most, floor }) {
