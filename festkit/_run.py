@@ -205,11 +205,18 @@ class StoredMaps(Mapping[str, NDArray[np.float32]]):
     def __getitem__(self, image: str) -> NDArray[np.float32]:
         return np.asarray(self._file[image], np.float32) / np.float32(MAP_LEVELS)
 
+    def __contains__(self, image: object) -> bool:
+        return image in self._file.files
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._file.files)
 
     def __len__(self) -> int:
         return len(self._file.files)
+
+    def close(self) -> None:
+        """Close the file; nothing is read from it any more."""
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -282,7 +289,11 @@ class Run:
         Raises:
             FileNotFoundError: if the run has none of them.
         """
-        return dict(StoredMaps(self.folder / f"{name}_maps.npz"))
+        stored = StoredMaps(self.folder / f"{name}_maps.npz")
+        try:
+            return dict(stored)
+        finally:
+            stored.close()
 
     def write_maps(self, name: str, maps: Mapping[str, NDArray[np.float32]]) -> None:
         """Store probability maps by image, rounded to 16 bit and compressed."""

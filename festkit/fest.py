@@ -43,6 +43,10 @@ class FEST:
             it.
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
 
+    Attributes:
+        chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
+            and loaded along.
+
     Raises:
         ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule or
             backbone, or one network for two sizes.
@@ -79,6 +83,7 @@ class FEST:
         self._given = dict(backbones)
         self.th1, self.th2, self.rule = th1, th2, rule
         self.mean, self.std = mean, std
+        self.chosen_on: dict[str, Any] | None = None
 
     @classmethod
     def from_runs(
@@ -232,7 +237,7 @@ class FEST:
             }
             for size, net in self.backbones.items()
         ]
-        card = {"kind": "FEST", "networks": networks}
+        card = {"kind": "FEST", "networks": networks, "chosen_on": self.chosen_on}
         settings = {name: getattr(self, name) for name in ("th1", "th2", "rule", "mean", "std")}
         return save_tensors(tensors, path, card | settings)
 
@@ -268,7 +273,9 @@ class FEST:
             raise ValueError(f"{path} has a damaged FEST card ({error!r})") from error
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
-        return cls(nets, **settings)
+        fest = cls(nets, **settings)
+        fest.chosen_on = card.get("chosen_on")
+        return fest
 
 
 def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> list[Run]:

@@ -771,6 +771,15 @@ class TestBest:
         assert best.counts == table(detected=[[2, 3, 2], [2, 2, 2]]).at(0.3, 0.2)
         assert type(best.th1) is type(best.th2) is float
 
+    def test_the_best_point_may_be_kept_in_order(self):
+        low, high = np.zeros((8, 8), np.float32), np.zeros((8, 8), np.float32)
+        high[3, 3], high[5, 5] = 0.9, 0.35
+        surface = threshold_surface(
+            [low], [high > 0.5], [0.2, 0.5], [0.1, 0.3, 0.6], scale_maps=[[high]]
+        )
+        assert surface.best(max_fa=1)[:2] == (0.5, 0.6)
+        assert surface.best(max_fa=1, ordered=True)[1] <= surface.best(max_fa=1, ordered=True)[0]
+
     def test_a_better_intersection_counts_as_well(self):
         assert table(intersection=[[20, 20, 20], [21, 20, 20]]).best()[:2] == (0.6, 0.1)
 

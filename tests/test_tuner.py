@@ -2,7 +2,10 @@
 
 import json
 import threading
+import time
 import warnings
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +13,13 @@ from goldens import GOLDENS, dense
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tinyrun import tiny
 
 import festkit as fk
+from festkit import training
 from festkit._run import Run, StoredMaps
 from festkit.surface import threshold_surface
-from festkit.tuner import ThresholdTuner, has_page
+from festkit.tuner import ThresholdTuner, has_page, picture
 from festkit.tuner.figures import measure, measure_all
 from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
 from festkit.tuner.messages import GRID, STEPS, frame_message, ticks
@@ -138,9 +143,21 @@ class TestFigures:
         source = remembered(read)
         for index in [*range(40), 39, 0]:
             source(index)
-        kept = MEMORY // (2048 * 2048 * 4)
-        assert kept < 40
-        assert reads == [0, *range(40), 0]
+        assert MEMORY // (2048 * 2048 * 4) < 40
+        assert reads == [*range(40), 0]
+
+    def test_memory_is_bounded_where_the_first_image_is_the_smallest(self):
+        frames = [weakref.WeakSet()]
+
+        def read(index):
+            frame = Frame(str(index), np.zeros((32 if index == 0 else 2048,) * 2, np.float32))
+            frames[0].add(frame)
+            return frame
+
+        source = remembered(read)
+        for index in range(40):
+            source(index)
+        assert 0 < sum(frame.nbytes for frame in frames[0]) <= MEMORY
 
 
 class TestRuns:
@@ -182,15 +199,50 @@ class TestRuns:
         tuned = record.pop("tuned")
         assert record == {k: v for k, v in before.items() if k != "tuned"}
         assert (tuned["th1"], tuned["th2"], tuned["rule"]) == (0.35, 0.15, "fused")
-        assert tuned["chosen_on"] == tuner._source.title
+        dataset = fk.load_dataset(demo / "scenes", "train")
+        assert tuned["chosen_on"] == {
+            "dataset": "scenes", "split": "holdout", "train_split": dataset.fingerprint,
+            "protocol": "holdout",
+        }  # fmt: skip
+        assert "test images" not in reply["text"]
         assert tuned["scales"] == [int(size) for size in sizes]
         tuner.th1, tuner.th2 = 0.35, 0.15
         tuner.rule = "fused"
         assert tuned["targets"] == tuner.figures().total.targets
         assert tuned["intervals"].keys() >= {"iou", "pd"}
-        fest = fk.FEST.load((demo / "64" if len(sizes) == 1 else demo) / FEST_FILE)
+        place = demo / "64" if len(sizes) == 1 else demo
+        fest = fk.FEST.load(place / FEST_FILE.format("-".join(sizes)))
+        assert fest.chosen_on["chosen_on"] == tuned["chosen_on"]
+        assert fest.chosen_on["pd"] == tuned["pd"]
         assert (fest.th1, fest.th2, fest.rule) == (0.35, 0.15, "fused")
         assert list(fest.backbones) == [int(size) for size in sizes]
+        again = ThresholdTuner.from_run(*(demo / size for size in sizes))
+        assert (again.th1, again.th2, again.rule) == (0.35, 0.15, "fused")
+
+    def test_thresholds_of_test_images_say_so(self, demo):
+        tuner = ThresholdTuner.from_run(demo / "64")
+        reply, _ = tuner.widget._save({"th1": 0.5, "th2": 0.1, "rule": "fused"})
+        assert "They were chosen on test images" in reply["text"]
+        assert Run(demo / "64").record["tuned"]["chosen_on"]["protocol"] == "paper"
+
+    def test_two_runs_of_one_size(self, demo):
+        with pytest.raises(ValueError, match=r"have the sizes \[64, 64\]; every scale needs"):
+            ThresholdTuner.from_run(demo / "64", demo / "64")
+
+    def test_a_network_of_ones_own_keeps_its_record(self, tmp_path):
+        scenes = fk.make_synthetic_dataset(tmp_path / "scenes", train=4, test=2, size=32)
+        run = training.train(tiny(scenes, tmp_path / "own", epochs=1))
+        tuner = ThresholdTuner.from_run(run)
+        reply, _ = tuner.widget._save({"th1": 0.5, "th2": 0.1, "rule": "fused"})
+        assert "no FEST, since" in reply["text"]
+        assert run.record["tuned"]["th1"] == 0.5
+
+    def test_opening_reads_one_map(self, demo, monkeypatch):
+        read = []
+        load = StoredMaps.__getitem__
+        monkeypatch.setattr(StoredMaps, "__getitem__", lambda *a: read.append(a[1]) or load(*a))
+        ThresholdTuner.from_run(demo / "64")
+        assert len(read) == 1
 
     def test_missing_and_unfit_runs(self, demo, tmp_path):
         with pytest.raises(FileNotFoundError, match="holds no finished run"):
@@ -317,6 +369,8 @@ class TestBadInput:
             ThresholdTuner([prob], [prob > 0, prob > 0])
         with pytest.raises(ValueError, match="masks have none of image 'b'"):
             ThresholdTuner({"a": prob, "b": prob}, {"a": prob > 0})
+        with pytest.raises(ValueError, match=r"masks have none of image '1'; pass one of every"):
+            ThresholdTuner([prob] * 3, [prob > 0, None, prob > 0])
         with pytest.raises(ValueError, match="two images have the same"):
             ThresholdTuner([prob, prob], names=["a", "a"])
         with pytest.raises(ValueError, match="same number of scale maps"):
@@ -340,6 +394,10 @@ class TestBadInput:
 
 
 class TestThresholds:
+    def test_numpy_numbers_will_do(self):
+        tuner = ThresholdTuner([blobs()[0]], th1=np.float32(0.5), th2=np.float64(0))
+        assert (tuner.widget.th1, tuner.widget.th2) == (0.5, 0)
+
     def test_they_have_four_decimals(self, tuner):
         assert ThresholdTuner([blobs()[0]], th1=1 / 3).th1 == 0.3333
         tuner.th1 = 2 / 3
@@ -391,6 +449,36 @@ class TestAnswers:
         worker.submit(lambda: None).result(60)
         assert [content["th2"] for content in sent] == [0.3]
 
+    def test_the_same_question_is_answered_once(self, tuner):
+        widget, sent = tuner.widget, []
+        widget.send = lambda content, buffers=None: sent.append(content)
+        gate = threading.Event()
+        widget._workers["surface"].submit(gate.wait, 60)
+        for rule in ("fused", "fused", "per_scale", "per_scale"):
+            widget._answer(widget, {"type": "surface", "rule": rule})
+        gate.set()
+        widget._workers["surface"].submit(lambda: None).result(60)
+        assert [content["rule"] for content in sent] == ["per_scale"]
+
+    def test_a_closed_tuner_stops_counting(self):
+        probs = [blobs()[0]] * 300
+        tuner, begun, asked = ThresholdTuner(probs, [p > 0.5 for p in probs]), threading.Event(), []
+        widget, read = tuner.widget, tuner._source.read
+
+        def slow(index):
+            asked.append(index)
+            begun.set()
+            time.sleep(0.01)
+            return read(index)
+
+        widget._source = replace(tuner._source, read=slow)
+        widget._answer(widget, {"type": "figures", **self.NOW})
+        assert begun.wait(20)
+        worker = widget._workers["figures"]
+        tuner.close()
+        worker.shutdown(wait=True)
+        assert len(asked) < 300
+
     def test_saving_without_a_place(self, tuner):
         sent = heard(tuner.widget, {"type": "save", **self.NOW})
         assert sent["type"] == "error"
@@ -404,6 +492,11 @@ class TestAnswers:
             heard(tuner.widget, {"type": "nonsense"})
 
 
+def blank():
+    """A figure of nothing."""
+    return picture.show(np.zeros((4, 4), np.uint8), None)
+
+
 class TestWithoutAPage:
     def test_the_picture_and_the_table(self, tuner):
         assert not has_page()
@@ -412,6 +505,19 @@ class TestWithoutAPage:
         assert "95 % interval" in bundle["text/plain"]
         assert f"{100 * tuner.figures().total.pd:.2f}" in bundle["text/plain"]
         assert "widget" not in tuner.__dict__
+
+    def test_the_picture_keeps_to_th2_below_th1(self, monkeypatch):
+        maps = [np.full((9, 9), 0.3, np.float32), np.full((9, 9), 0.05, np.float32)]
+        drawn = []
+        monkeypatch.setattr(picture, "plot_surface", lambda *a, **k: drawn.append(k) or blank())
+        monkeypatch.setattr(picture, "as_png", lambda figures: b"")
+        truth = np.eye(9, dtype=bool)
+        ThresholdTuner([maps[0]], [truth], scale_maps=[maps])._repr_mimebundle_()
+        assert drawn[0]["ordered"] is True
+
+    def test_a_terminal_gets_a_line(self, tuner, monkeypatch):
+        monkeypatch.setattr(fk.tuner, "get_ipython", object)
+        assert tuner._repr_mimebundle_() == {"text/plain": repr(tuner)}
 
     def test_without_truth(self):
         bundle = ThresholdTuner([blobs()[0]])._repr_mimebundle_()

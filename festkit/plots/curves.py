@@ -74,6 +74,7 @@ def plot_surface(
     value: Metric = "score",
     *,
     max_fa: float = FA_LIMIT,
+    ordered: bool = False,
     at: tuple[float, float] | None = None,
 ) -> Figure:
     """One figure of merit over both thresholds, with the false-alarm limit and the best point.
@@ -82,6 +83,7 @@ def plot_surface(
         surface: as :func:`threshold_surface` returns it.
         value: "score", "iou", "niou", "pd" or "fa".
         max_fa: the line of this false-alarm rate is drawn; the cross marks the best Score below it.
+        ordered: let the cross keep to th2 <= th1.
         at: thresholds (th1, th2) to mark, such as those in use.
 
     Returns:
@@ -112,8 +114,11 @@ def plot_surface(
     if fa.min() < max_fa < fa.max():
         axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="white", linewidths=2)
         axes.plot([], [], color="white", linewidth=2, label=f"Fa = {1e6 * max_fa:.4g}e-6")
-    if np.nanmin(np.where(np.isnan(surface.score), np.inf, surface.fa)) < max_fa:
-        th1, th2, counts = surface.best(max_fa)
+    usable = (surface.fa < max_fa) & ~np.isnan(surface.score)
+    if ordered:
+        usable &= surface.th2[None, :] <= surface.th1[:, None]
+    if usable.any():
+        th1, th2, counts = surface.best(max_fa, ordered=ordered)
         label = f"best Score {100 * (counts.score or 0):.2f} at {th1:.3g} / {th2:.3g}"
         axes.plot(th1, th2, "P", color=WEAK, markersize=11, markeredgecolor="black", label=label)
     if at is not None:

@@ -153,15 +153,18 @@ class ThresholdSurface:
         """Counts at every weak threshold, for one strong threshold of the grid."""
         return [self._counts(self._index("th1", th1), j) for j in range(len(self.th2))]
 
-    def best(self, max_fa: float = FA_LIMIT) -> OperatingPoint:
+    def best(self, max_fa: float = FA_LIMIT, *, ordered: bool = False) -> OperatingPoint:
         """The thresholds with the highest Score among those whose Fa is below a limit.
 
         Among equal Scores the lowest Fa counts, then th2 below th1, then the highest th2 and th1.
+        With ``ordered`` only pairs with th2 <= th1 are looked at, as the paper's text has them.
 
         Raises:
             ValueError: if no pair of thresholds keeps the limit, or there is no Score.
         """
         allowed = (self.fa < max_fa) & ~np.isnan(self.score)
+        if ordered:
+            allowed &= self.th2[None, :] <= self.th1[:, None]
         if not allowed.any():
             raise ValueError(
                 f"no pair of thresholds has a Score and Fa below {max_fa:.3g}; the lowest Fa is "

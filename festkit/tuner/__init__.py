@@ -83,8 +83,8 @@ class ThresholdTuner:
         split: str = "test",
         dataset: str | Path | None = None,
         root: str | Path | None = None,
-        th1: float = 0.5,
-        th2: float = 0.1,
+        th1: float | None = None,
+        th2: float | None = None,
     ) -> "ThresholdTuner":
         """The stored maps of a training run; of several runs, which are then scales that are fused.
 
@@ -96,8 +96,8 @@ class ThresholdTuner:
             dataset: name or folder of the images; default the run's own, beside it or under the
                 root.
             root: folder of the datasets; default FESTKIT_DATA, else ``data``.
-            th1: strong threshold at first, in [0, 1].
-            th2: weak threshold at first, in [0, 1], at most th1.
+            th1: strong threshold at first, in [0, 1]; default the one saved last, else 0.5.
+            th2: weak threshold at first, in [0, 1], at most th1; default likewise, else 0.1.
 
         Raises:
             FileNotFoundError: if a run is missing or has not finished, or its images are gone.
@@ -113,18 +113,15 @@ class ThresholdTuner:
     ) -> "ThresholdTuner":
         """The maps that a FEST computes on a dataset; saving sets the FEST's thresholds.
 
+        The maps stay in memory, 4 bytes per pixel and scale.
+
         Args:
             fest: trained networks.
             dataset: the images, with their truths.
             th1: strong threshold at first; default the FEST's.
             th2: weak threshold at first; default the FEST's, or 0.1 if it has none.
         """
-        th2 = fest.th2 if th2 is None else th2
-        return cls._of(
-            sources.of_fest(fest, dataset),
-            fest.th1 if th1 is None else th1,
-            0.1 if th2 is None else th2,
-        )
+        return cls._of(sources.of_fest(fest, dataset), th1, th2)
 
     @classmethod
     def from_folder(
@@ -152,19 +149,29 @@ class ThresholdTuner:
         return cls._of(sources.of_folder(probs, images, masks), th1, th2)
 
     @classmethod
-    def _of(cls, source: Source, th1: float, th2: float) -> "ThresholdTuner":
+    def _of(cls, source: Source, th1: float | None, th2: float | None) -> "ThresholdTuner":
         tuner = cls.__new__(cls)
         tuner._open(source, th1, th2)
         return tuner
 
-    def _open(self, source: Source, th1: float, th2: float) -> None:
+    def _open(self, source: Source, th1: float | None, th2: float | None) -> None:
+        started: dict[str, Any] = {"th1": 0.5, "th2": 0.1, "rule": "per_scale"} | {
+            name: value for name, value in source.start.items() if value is not None
+        }
+        th1 = float(started["th1"] if th1 is None else th1)
+        th2 = float(started["th2"] if th2 is None else th2)
         for name, value in (("th1", th1), ("th2", th2)):
             check_threshold(name, value)
         if th2 > th1:
             raise ValueError(f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones")
         self._source = source
-        self._first: tuple[float, float, Rule] = th1, th2, source.rule
+        self._first: tuple[float, float, Rule] = th1, th2, started["rule"]
         source.read(0)  # refuses what cannot be shown, here and not in the page
+
+    def close(self) -> None:
+        """Take the tuner from the page and let go of its maps; for notebooks that make many."""
+        if "widget" in self.__dict__:
+            self.widget.close()
 
     @cached_property
     def widget(self) -> Any:
@@ -225,6 +232,9 @@ class ThresholdTuner:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """A widget where there is a page to show it; always a picture, for exports."""
+        shell = get_ipython()
+        if shell is not None and not hasattr(shell, "kernel"):
+            return {"text/plain": repr(self)}  # a terminal shows no pictures
         from . import picture  # noqa: PLC0415 - drawing is slow to import
 
         if has_page():

@@ -1,7 +1,7 @@
 """Figures of a whole set: at one pair of thresholds with intervals, and over all of them."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,15 +100,12 @@ def measure_all(
 
 
 def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
-    own = _scales(frames) if frames[0].scales and rule == "per_scale" else None
+    per_scale = frames[0].scales and rule == "per_scale"
+    own = (frame.scales for frame in frames) if per_scale else None
     probs, masks = (frame.prob for frame in frames), (_truth(frame) for frame in frames)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself
         return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)
-
-
-def _scales(frames: list[Frame]) -> Iterator[Any]:
-    return (frame.scales for frame in frames)
 
 
 def _truth(frame: Frame) -> Any:

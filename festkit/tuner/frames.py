@@ -4,9 +4,10 @@ A source may hold a thousand large maps, so nothing keeps them all; :func:`remem
 as fit into a fixed share of memory.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from ..sensitivity import Detection, adjust_sensitivity, as_maps
 
 MEMORY = 256 * 1024 * 1024
 """Bytes of maps, masks and images that a source keeps at hand."""
+
+DETECT = (
+    "import festkit as fk\n\ndetection = fk.adjust_sensitivity(prob, th1={{th1}}, th2={{th2}}{})"
+)
 
 Read = Callable[[int], "Frame"]
 
@@ -59,24 +64,24 @@ class Tuned:
         th1: strong threshold.
         th2: weak threshold.
         rule: where weak targets come from, as in :class:`festkit.FEST`.
-        images: name of the images that they were chosen on.
+        chosen_on: the images that they were chosen on: dataset, split, fingerprint, protocol.
         figures: counts, ratios and intervals on those images; empty without a truth.
 
     Example:
-        >>> Tuned(0.5, 0.1, "fused", "holdout of scenes", {}).record()["th1"]
-        0.5
+        >>> Tuned(0.5, 0.1, "fused", {"split": "holdout"}, {}).record()["chosen_on"]
+        {'split': 'holdout'}
     """
 
     th1: float
     th2: float
     rule: Rule
-    images: str
+    chosen_on: Mapping[str, str]
     figures: dict[str, Any]
 
     def record(self) -> dict[str, Any]:
         """Everything by name, ready for JSON."""
-        chosen = {"th1": self.th1, "th2": self.th2, "rule": self.rule, "chosen_on": self.images}
-        return chosen | self.figures
+        chosen = {"th1": self.th1, "th2": self.th2, "rule": self.rule}
+        return {**chosen, "chosen_on": dict(self.chosen_on), **self.figures}
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,10 @@ class Source:
         title: what the page calls it.
         names: of the images, in order.
         read: the frame at an index.
-        rule: where weak targets come from at first, if there are several scales.
+        start: thresholds and rule that were chosen before, by name.
         code: Python that uses chosen thresholds, with ``{th1}``, ``{th2}`` and ``{rule}``.
+        per_scale_code: the same for the rule "per_scale", where it differs.
+        images: dataset, split, fingerprint and protocol of the images, where they are known.
         keep: writes chosen thresholds to where they are used, and says where; None if nowhere.
 
     Example:
@@ -100,8 +107,10 @@ class Source:
     title: str
     names: tuple[str, ...]
     read: Read
-    rule: Rule = "per_scale"
-    code: str = "detection = fk.adjust_sensitivity(prob, th1={th1}, th2={th2})"
+    start: Mapping[str, Any] = field(default_factory=dict)
+    code: str = DETECT.format("")
+    per_scale_code: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
     keep: Callable[[Tuned], str] | None = None
 
     def __len__(self) -> int:
@@ -145,15 +154,30 @@ def checked(
 
 
 def remembered(read: Read) -> Read:
-    """The same reader, which keeps what it read last in :data:`MEMORY` bytes.
+    """The same reader, which keeps what it read last, up to :data:`MEMORY` bytes.
 
     Example:
         >>> read = remembered(lambda index: Frame(str(index), np.zeros((4, 6), np.float32)))
         >>> read(3) is read(3)
         True
     """
-    first = read(0)
-    return lru_cache(max(MEMORY // max(first.nbytes, 1), 2))(read)
+    kept: OrderedDict[int, Frame] = OrderedDict()
+    lock = Lock()
+
+    def read_once(index: int) -> Frame:
+        with lock:
+            if index in kept:
+                kept.move_to_end(index)
+                return kept[index]
+        frame = read(index)
+        with lock:
+            kept[index] = frame
+            held = sum(each.nbytes for each in kept.values())
+            while held > MEMORY and len(kept) > 1:
+                held -= kept.popitem(last=False)[1].nbytes
+        return frame
+
+    return read_once
 
 
 def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:

@@ -61,9 +61,10 @@ def setup(source: Source, first: Frame) -> dict[str, Any]:
         "steps": STEPS,
         "grid": GRID_TICKS.tolist(),
         "truth": first.mask is not None,
+        "images": first.image is not None,
         "scales": len(first.scales) or 1,
         "keeps": source.keep is not None,
-        "code": source.code,
+        "code": {"fused": source.code, "per_scale": source.per_scale_code or source.code},
         "faLimit": FA_LIMIT,
     }
 

@@ -29,7 +29,7 @@ def draw_set(source: Source, found: SetFigures) -> list[Any]:
     figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
     surface = measure_all(source, found.rule) if found.counts and found.total.targets else None
     if surface is not None:
-        figures.append(plot_surface(surface, at=(found.th1, found.th2)))
+        figures.append(plot_surface(surface, ordered=True, at=(found.th1, found.th2)))
     return figures
 
 

@@ -15,16 +15,12 @@ from .._run import Run, StoredMaps
 from ..data import Dataset, load_dataset
 from ..fest import FEST
 from ..fusion import fuse
-from .frames import Frame, Source, Tuned, checked, remembered
+from .frames import DETECT, Frame, Source, Tuned, checked, remembered
 
 Images = Sequence[Any] | Mapping[str, Any]
 
-FEST_FILE = "fest-tuned.safetensors"
-"""Name of the FEST that saved thresholds of runs go into."""
-
-PER_SCALE_CODE = (
-    "detection = fk.adjust_sensitivity(prob, th1={th1}, th2={th2}, scale_maps=scale_maps)"
-)
+FEST_FILE = "fest-tuned-{}.safetensors"
+"""Name of the FEST that saved thresholds of runs go into, with the sizes of its scales."""
 
 
 def of_arrays(
@@ -58,8 +54,12 @@ def of_arrays(
     ]
     if len({len(frame.scales) for frame in frames}) > 1:
         raise ValueError("all images need the same number of scale maps")
-    code = PER_SCALE_CODE if frames[0].scales else Source.code
-    return Source(_number(len(frames)), tuple(names), frames.__getitem__, code=code)
+    return Source(
+        _number(len(frames)),
+        tuple(names),
+        frames.__getitem__,
+        per_scale_code=DETECT.format(", scale_maps=scale_maps") if frames[0].scales else None,
+    )
 
 
 def of_runs(
@@ -87,9 +87,12 @@ def of_runs(
     if split not in ("test", "holdout"):
         raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
     records = [run.record for run in runs]
+    sizes = [record["size"] for record in records]
+    if len(set(sizes)) < len(sizes):
+        raise ValueError(f"the runs have the sizes {sizes}; every scale needs a size of its own")
     maps = [_stored(run, split) for run in runs]
     images = _open_images(records, runs[0].folder, split, dataset, root)
-    names = tuple(name for name in images.names if name in maps[0])
+    names = tuple(filter(set(maps[0]).__contains__, images.names))
     for run, own in zip(runs, maps, strict=True):
         if set(own) != set(maps[0]) or len(names) < len(own):
             raise ValueError(
@@ -103,21 +106,24 @@ def of_runs(
         own = [each[sample.name] for each in maps]
         return checked(sample.name, fuse(own, own[0].shape), own, sample.image, sample.mask)
 
-    sizes = " + ".join(f"{record['size']}" for record in records)
+    tuned = records[0].get("tuned", {})
     paths = ", ".join(f'Path("{run.folder.as_posix()}")' for run in runs)
     return Source(
-        f"{records[0]['backbone']} {sizes} on {images.name}, {split} images",
+        f"{records[0]['backbone']} {' + '.join(map(str, sizes))} on {images.name}, {split} images",
         names,
         remembered(read),
-        code=f"runs = [fk.Run(path) for path in ({paths},)]\n"
+        start=tuned if tuned.get("scales") == sizes else {},
+        code="from pathlib import Path\n\nimport festkit as fk\n\n"
+        f"runs = [fk.Run(path) for path in ({paths},)]\n"
         'fest = fk.FEST.from_runs(runs, th1={th1}, th2={th2}, rule="{rule}")\n'
         "detection = fest.predict(image)",
+        images=_provenance(images, split),
         keep=partial(_keep_in_runs, runs),
     )
 
 
 def of_fest(fest: FEST, dataset: Dataset) -> Source:
-    """The maps that a FEST computes now, on every image of a dataset."""
+    """The maps that a FEST computes now, on every image of a dataset; they stay in memory."""
     if not len(dataset):
         raise ValueError(f"{dataset.name} ({dataset.split}) has no images")
     maps = [fest.scale_maps(sample.image) for sample in progress(dataset, "mapping", unit="image")]
@@ -130,9 +136,10 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
         f"FEST on {dataset.name}, {dataset.split} images",
         dataset.names,
         remembered(read),
-        rule=fest.rule,
+        start={"th1": fest.th1, "th2": fest.th2, "rule": fest.rule},
         code='fest.th1, fest.th2, fest.rule = {th1}, {th2}, "{rule}"\n'
         "detection = fest.predict(image)",
+        images=_provenance(dataset, dataset.split),
         keep=partial(_keep_in_fest, fest),
     )
 
@@ -179,12 +186,14 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
     if given is None:
         return [None] * len(names)
     if isinstance(given, Mapping):
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise ValueError(f"{what} have none of image {missing[0]!r}; every image needs one")
-        return [given[name] for name in names]
+        given = [given.get(name) for name in names]
     if len(given) != len(names):
         raise ValueError(f"{len(given)} {what} came for {len(names)} images; every one needs its")
+    for name, entry in zip(names, given, strict=True):
+        if entry is None:
+            raise ValueError(
+                f"{what} have none of image {name!r}; pass one of every image, or none"
+            )
     return given
 
 
@@ -229,19 +238,35 @@ def _open_images(
     return images
 
 
+def _provenance(images: Dataset, split: str) -> dict[str, str]:
+    """Which images thresholds are chosen on, and the protocol that this makes it."""
+    return {
+        "dataset": images.name,
+        "split": split,
+        f"{images.split}_split": images.fingerprint,
+        "protocol": "holdout" if split == "holdout" else "paper",
+    }
+
+
 def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
     scales = [run.record["size"] for run in runs]
+    place = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
+    try:
+        fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
+        fest.chosen_on = tuned.record()
+        path = fest.save(place / FEST_FILE.format("-".join(map(str, scales))))
+        saved = f"FEST.load({str(path)!r})"
+    except ValueError as error:  # a network that is not of the catalogue
+        saved = f"no FEST, since {error}"
     for run in runs:
         entry = tuned.record() | {"scales": scales}
         write_json(run.folder / "record.json", run.record | {"tuned": entry})
-    folders = {run.folder for run in runs}
-    place = runs[0].folder if len(folders) == 1 else runs[0].folder.parent
-    fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
-    return f"record.json of the run, and FEST.load({str(fest.save(place / FEST_FILE))!r})"
+    return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 
 
 def _keep_in_fest(fest: FEST, tuned: Tuned) -> str:
     fest.th1, fest.th2, fest.rule = tuned.th1, tuned.th2, tuned.rule
+    fest.chosen_on = tuned.record()
     return "the FEST, whose predict uses them from now on"
 
 

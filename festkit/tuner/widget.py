@@ -5,7 +5,6 @@ it gets nothing unasked. Images are answered at once. Figures take as long as re
 so they are computed beside the kernel's own work, and a newer question ends an older one.
 """
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,8 @@ from ..surface import ThresholdSurface
 from .figures import SetFigures, measure, measure_all
 from .frames import Source, Tuned
 from .messages import STEPS, Message, frame_message, nearest_tick, plain, setup, surface_message
+
+Question = dict[str, Any]
 
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("detect.js", "viewer.js", "charts.js", "controls.js", "tuner.js")
@@ -54,61 +55,68 @@ class TunerWidget(anywidget.AnyWidget):
         super().__init__(setup=setup(source, source.read(0)), th1=th1, th2=th2, rule=rule)
         self._source = source
         self._surfaces: dict[str, ThresholdSurface] = {}
-        self._newest = dict.fromkeys(("figures", "surface"), 0)
-        self._workers = {name: ThreadPoolExecutor(1) for name in self._newest}
-        self._lock = threading.Lock()
+        self._newest: dict[str, Question] = {}
+        self._workers = {name: ThreadPoolExecutor(1) for name in ("figures", "surface", "save")}
         self.on_msg(self._answer)
+
+    def close(self) -> None:
+        """Take the widget from its pages and end what it computes."""
+        self._newest.clear()
+        for worker in self._workers.values():
+            worker.shutdown(wait=False, cancel_futures=True)
+        super().close()
 
     @traitlets.validate("th1", "th2")
     def _rounded(self, proposal: Any) -> float:
         check_threshold(proposal["trait"].name, proposal["value"])
         return nearest_tick(proposal["value"]) / STEPS
 
-    def _answer(self, _: Any, question: dict[str, Any], __: Any = None) -> None:
-        """Answer one question of the page."""
-        answers: dict[str, Callable[[dict[str, Any]], Message | None]] = {
+    def _answer(self, _: Any, question: Question, __: Any = None) -> None:
+        """Answer one question of the page, or of one of several pages."""
+        answers: dict[str, Callable[[Question], Message | None]] = {
             "image": self._image, "figures": self._figures, "surface": self._surface,
             "save": self._save,
         }  # fmt: skip
         kind = question.get("type", "")
-        if kind in self._workers:
-            with self._lock:
-                self._newest[kind] += 1
-                number = self._newest[kind]
-            self._workers[kind].submit(self._reply, answers[kind], question | {"number": number})
-        elif kind in answers:
+        if kind not in answers:
+            return
+        if kind not in self._workers:
             self._reply(answers[kind], question)
+        elif kind == "save" or self._newest.get(kind) != question:  # else it is under way
+            self._newest[kind] = question
+            self._workers[kind].submit(self._reply, answers[kind], question)
 
-    def _reply(
-        self, answer: Callable[[dict[str, Any]], Message | None], question: dict[str, Any]
-    ) -> None:
+    def _reply(self, answer: Callable[[Question], Message | None], question: Question) -> None:
         try:
             message = answer(question)
         except Exception as error:  # the page shows it; a dead widget would say nothing
-            message = {"type": "error", "about": question["type"], "text": str(error)}, []
-        if message is not None:
+            content = {"type": "error", "about": question["type"], "text": str(error)}
+            message = content | {k: question[k] for k in ("index", "rule") if k in question}, []
+        if self._newest.get(question["type"]) is question:
+            del self._newest[question["type"]]
+        if message is not None and self.comm is not None:
             self.send(*message)
 
-    def _watch(self, question: dict[str, Any]) -> Callable[[int], bool]:
+    def _watch(self, question: Question) -> Callable[[int], bool]:
         """Tell the page how far a question is, and stop when a newer one came."""
 
         def watch(done: int) -> bool:
             if done and done % 64 == 0:
                 total = len(self._source)
                 self.send({"type": "progress", "about": question["type"], "done": done / total})
-            return self._newest[question["type"]] == question["number"]
+            return self._newest.get(question["type"]) is question
 
         return watch
 
-    def _image(self, question: dict[str, Any]) -> Message:
+    def _image(self, question: Question) -> Message:
         index = int(question["index"])
         return frame_message(self._source.read(index), index)
 
-    def _measured(self, question: dict[str, Any], watch: Callable[[int], bool]) -> Any:
+    def _measured(self, question: Question, watch: Callable[[int], bool]) -> Any:
         th1, th2 = (nearest_tick(float(question[name])) / STEPS for name in ("th1", "th2"))
         return measure(self._source, th1, th2, question["rule"], watch)
 
-    def _figures(self, question: dict[str, Any]) -> Message | None:
+    def _figures(self, question: Question) -> Message | None:
         found: SetFigures | None = self._measured(question, self._watch(question))
         if found is None:
             return None
@@ -117,7 +125,7 @@ class TunerWidget(anywidget.AnyWidget):
         targets = {"strong": found.strong, "weak": found.weak, "marks": found.marks}
         return content | targets | {"total": found.record(), "rows": rows}, []
 
-    def _surface(self, question: dict[str, Any]) -> Message | None:
+    def _surface(self, question: Question) -> Message | None:
         rule = question["rule"]
         surface = self._surfaces.get(rule) or measure_all(self._source, rule, self._watch(question))
         if surface is None:
@@ -125,11 +133,12 @@ class TunerWidget(anywidget.AnyWidget):
         self._surfaces[rule] = surface
         return surface_message(surface, rule)
 
-    def _save(self, question: dict[str, Any]) -> Message:
+    def _save(self, question: Question) -> Message:
         if self._source.keep is None:
             raise ValueError("these maps belong to no run and no FEST; copy the thresholds as code")
         found: SetFigures = self._measured(question, lambda done: True)
-        tuned = Tuned(found.th1, found.th2, found.rule, self._source.title, found.record())
-        place = self._source.keep(tuned)
-        content = {"type": "saved", "th1": found.th1, "th2": found.th2}
-        return content | {"text": f"{tuned.th1:g} / {tuned.th2:g} saved to {place}"}, []
+        tuned = Tuned(found.th1, found.th2, found.rule, self._source.images, found.record())
+        text = f"{tuned.th1:g} / {tuned.th2:g} saved to {self._source.keep(tuned)}"
+        if self._source.images.get("protocol") == "paper":
+            text += "\nThey were chosen on test images: say so with every figure on these."
+        return {"type": "saved", "th1": found.th1, "th2": found.th2, "text": text}, []

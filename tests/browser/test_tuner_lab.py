@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +67,7 @@ def settled(lab):
     """Wait until the figures of the thresholds as they are stand on the page."""
     lab.page.wait_for_function("""() => {
       const { tuner } = document.querySelector(".festkit-tuner");
-      const at = `at ${tuner.text(tuner.th1)} / ${tuner.text(tuner.th2)}`;
+      const at = `at ${tuner.label(tuner)};`;
       return tuner.known.has(tuner.key) && !tuner.painting
         && tuner.list.rows[0].marks !== undefined && tuner.list.note.textContent.startsWith(at);
     }""")
@@ -134,7 +133,7 @@ class TestSliders:
         assert tile(lab, "Pd") == f"{100 * counts.pd:.2f}"
         assert tile(lab, "IoU") == f"{100 * counts.iou:.2f}"
         assert tile(lab, "Fa") == f"{1e6 * counts.fa:.2f}"
-        assert f"th1 {th1:.3f}, th2 {th2:.3f}" in lab.page.locator(".fk-label").inner_text()
+        assert f"th1 {th1:.3f}, th2 {th2:.3f}" in lab.page.locator(".fk-label").first.inner_text()
 
     def test_one_takes_the_other_along(self, lab):
         drag(lab, "th1", 0.05)
@@ -170,6 +169,16 @@ class TestSliders:
         assert now(lab) == (0.5, 0.1)
         assert re.search("fk-wrong", field.get_attribute("class"))
         assert "is no probability" in field.get_attribute("title")
+
+    def test_what_is_typed_stays_until_it_is_taken(self, lab):
+        field = lab.page.locator(".fk-field[data-name=th1]")
+        field.fill("0.3")
+        lab.page.evaluate("document.querySelector('.festkit-tuner').tuner.paint()")
+        lab.page.wait_for_timeout(100)
+        assert field.input_value() == "0.3"
+        field.press("Enter")
+        assert now(lab) == (0.3, 0.1)
+        assert field.input_value() == "0.300"
 
     def test_python_and_linked_widgets_move_them(self, lab):
         lab.execute("tuner.th2 = 0.6")
@@ -239,6 +248,18 @@ class TestCharts:
         settled(lab)
         assert tile(lab, "Pd") == f"{100 * found_at(runs, 0.5, 0.1, 'fused').pd:.2f}"
         assert lab.value("tuner.rule") == "fused"
+        assert "fused map" in lab.page.locator(".fk-label").first.inner_text()
+        lab.execute("tuner.rule = 'per_scale'")
+        lab.page.locator(".fk-label").first.get_by_text("every scale").wait_for()
+        settled(lab)
+        assert tile(lab, "Pd") == f"{100 * found_at(runs, 0.5, 0.1).pd:.2f}"
+
+    def test_labels_name_what_is_drawn(self, lab):
+        field = lab.page.locator(".fk-field[data-name=th2]")
+        field.fill("0.1234")
+        field.press("Enter")
+        settled(lab)
+        assert "th2 = 0.125" in lab.page.locator(".fk-caption").last.inner_text()
 
 
 class TestImages:
@@ -323,7 +344,7 @@ class TestSaving:
             tuned = Run(run.folder).record["tuned"]
             assert (tuned["th1"], tuned["th2"], tuned["rule"]) == (th1, th2, "per_scale")
             assert tuned["pd"] == found_at(runs, th1, th2).pd
-        fest = fk.FEST.load(runs[0].folder.parent / FEST_FILE)
+        fest = fk.FEST.load(runs[0].folder.parent / FEST_FILE.format("32-64"))
         assert (fest.th1, fest.th2) == (th1, th2)
 
     def test_no_click_is_lost_while_the_kernel_is_busy(self, lab, runs):
@@ -348,7 +369,7 @@ class TestSaving:
         drag(lab, "th1", 0.75)
         th1, th2 = now(lab)
         lab.page.wait_for_timeout(100)
-        seen, label = tile(lab, "Pd"), lab.page.locator(".fk-label").inner_text()
+        seen, label = tile(lab, "Pd"), lab.page.locator(".fk-label").first.inner_text()
         status = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
         assert lab.page.evaluate(status) == "busy"
         assert seen == f"{100 * found_at(runs, th1, th2).pd:.2f}"
@@ -362,7 +383,7 @@ class TestSaving:
         message = lab.page.locator(".fk-message")
         message.get_by_text("FEST.from_runs").wait_for()
         code = message.inner_text().split(":\n", 1)[1]
-        names = {"fk": fk, "Path": Path, "image": np.zeros((96, 96), np.uint8)}
+        names = {"image": np.zeros((96, 96), np.uint8)}
         exec(code, names)
         assert (names["fest"].th1, names["fest"].th2, names["fest"].rule) == (0.5, 0.1, "per_scale")
         assert names["detection"].mask.shape == (96, 96)

@@ -110,15 +110,19 @@ class HeatMap {
     this.faLimit = faLimit;
     this.onPick = onPick;
     this.figure = "score";
-    const pick = (event) => {
-      if (event.buttons && this.surface) this.pick(event);
-    };
     canvas.addEventListener("pointerdown", (event) => {
+      if (!this.surface || !this.inside(event)) return;
       canvas.setPointerCapture(event.pointerId);
-      pick(event);
+      const over = new AbortController();
+      canvas.addEventListener("pointermove", (now) => this.pick(now), over);
+      for (const name of ["pointerup", "pointercancel"]) {
+        canvas.addEventListener(name, () => {
+          over.abort();
+          this.onPick(null);
+        }, over);
+      }
+      this.pick(event);
     });
-    canvas.addEventListener("pointermove", pick);
-    canvas.addEventListener("pointerup", () => this.onPick(null));
   }
 
   setSurface(surface) {
@@ -134,6 +138,11 @@ class HeatMap {
   frame() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     return { left: 52, top: 8, right: width - 62, bottom: height - 34 };
+  }
+
+  inside({ offsetX, offsetY }) {
+    const { left, top, right, bottom } = this.frame();
+    return offsetX >= left && offsetX <= right && offsetY >= top && offsetY <= bottom;
   }
 
   pick(event) {
@@ -195,7 +204,7 @@ class HeatMap {
   }
 
   draw(th1, th2, best) {
-    const { pen, width } = pen2d(this.canvas);
+    const { pen } = pen2d(this.canvas);
     const ink = inks(this.canvas);
     const { left, top, right, bottom } = this.frame();
     const span = { x: right - left, y: bottom - top };
@@ -219,10 +228,9 @@ class HeatMap {
       bottom - (((b - first) / step + 0.5) / size) * span.y,
     ];
     if (best >= 0) star(pen, ...spot(...this.surface.thresholds(best)), 7);
-    const [x, y] = spot(th1, th2);
-    ring(pen, x, y, 7);
+    ring(pen, ...spot(th1, th2), 7);
     this.drawAxes(pen, ink, { left, top, right, bottom }, spot);
-    this.drawScale(pen, ink, { left: right + 10, top, bottom, width });
+    this.drawScale(pen, ink, { left: right + 10, top, bottom });
   }
 
   drawAxes(pen, ink, { left, top, right, bottom }, spot) {
@@ -265,28 +273,34 @@ class HeatMap {
   }
 }
 
-/** Pd over Fa of every th1, for one th2. */
+/** Pd over Fa of every th1, for one th2 of the grid: the one at or above the threshold now. */
 class Curve {
   constructor(canvas, faLimit) {
     this.canvas = canvas;
     this.faLimit = faLimit;
   }
 
-  draw(surface, th1, th2) {
+  /** Column of the surface that is drawn for a th2. */
+  column(surface, th2) {
+    const j = surface.grid.findIndex((tick) => tick >= th2);
+    return j < 0 ? surface.grid.length - 1 : j;
+  }
+
+  /** now: {fa, pd} at the thresholds as they are, if they are known. */
+  draw(surface, th2, now) {
     const { pen, width, height } = pen2d(this.canvas);
-    const j = surface ? surface.grid.findIndex((tick) => tick >= th2) : -1;
-    if (j < 0) return;
-    const ink = inks(this.canvas);
+    const j = this.column(surface, th2);
     const size = surface.grid.length;
-    const points = surface.grid.map((tick, i) => [surface.fa[i * size + j], surface.pd[i * size + j], tick]);
-    const now = points.find(([, , tick]) => tick >= th1) || points[size - 1];
-    const most = Math.max(2 * this.faLimit, 1.25 * Math.min(now[0], 20 * this.faLimit));
-    const seen = points.filter(([fa, , tick]) => fa <= most && tick >= surface.grid[j]);
-    const low = Math.min(...seen.map(([, pd]) => pd), now[1], 0.95);
+    const points = [];
+    for (let i = j; i < size; i++) points.push([surface.fa[i * size + j], surface.pd[i * size + j]]);
+    const most = Math.max(2 * this.faLimit, 1.25 * Math.min(now?.fa ?? 0, 20 * this.faLimit));
+    const seen = points.filter(([fa]) => fa <= most);
+    const low = Math.min(...seen.map(([, pd]) => pd), now?.pd ?? 1, 0.95);
     const floor = Math.max(0, Math.floor(low * 20 - 0.5) / 20);
     const box = { left: 52, top: 8, right: width - 12, bottom: height - 34 };
     const x = (fa) => box.left + (fa / most) * (box.right - box.left);
     const y = (pd) => box.bottom - ((pd - floor) / (1 - floor)) * (box.bottom - box.top);
+    const ink = inks(this.canvas);
     this.drawAxes(pen, ink, box, { x, y, most, floor });
     pen.save();
     pen.beginPath();
@@ -297,7 +311,7 @@ class Curve {
     pen.strokeStyle = ink.accent;
     pen.lineWidth = 2;
     pen.stroke(this.steps(seen, x, y, box.right));
-    ring(pen, x(now[0]), y(now[1]), 6);
+    if (now) ring(pen, x(now.fa), y(now.pd), 6);
     pen.restore();
   }
 

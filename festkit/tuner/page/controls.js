@@ -12,21 +12,31 @@ function el(kind, properties = {}, ...children) {
   return element;
 }
 
+/** A threshold in ticks as people read it. */
+function threshold(tick, steps) {
+  return (tick / steps).toFixed(tick % 10 ? 4 : 3);
+}
+
+/** A button that acts: button("save", "Save", "what it does", () => ...). */
+function button(name, label, title, onclick, kind = "button") {
+  return el(kind, { title, onclick, data: { name } }, label);
+}
+
 /** A threshold: slider over the grid and a field for any value with four decimals. */
 class ThresholdControl {
-  constructor(name, label, hint, { steps, grid }, onChange) {
+  constructor(name, hint, { steps, grid }, onChange) {
     this.steps = steps;
     this.slider = el("input.slider", {
       type: "range", min: grid[0], max: grid[grid.length - 1], step: grid[1] - grid[0],
       title: hint, data: { name },
     });
-    this.slider.setAttribute("aria-label", label);
+    this.slider.setAttribute("aria-label", name);
     this.field = el("input.field", {
       type: "number", min: 0, max: 1, step: 0.0001, title: `${hint}; 0 to 1, four decimals`, data: { name },
     });
-    this.field.setAttribute("aria-label", `${label}, number`);
+    this.field.setAttribute("aria-label", `${name}, number`);
     this.element = el("div.threshold", { data: { name } },
-      el("label.name", { title: hint }, label), this.slider, this.field);
+      el("span.name", { title: hint }, name), this.slider, this.field);
     this.slider.addEventListener("input", () => onChange(Number(this.slider.value), false));
     this.slider.addEventListener("change", () => onChange(Number(this.slider.value), true));
     this.field.addEventListener("change", () => this.typed(onChange));
@@ -40,15 +50,17 @@ class ThresholdControl {
       this.field.title = `${this.field.value || "nothing"} is no probability; type 0 to 1`;
       return;
     }
+    this.shown = null; // so that the field shows what was taken of it
     onChange(Math.round(value * this.steps), true);
   }
 
+  /** Show a threshold; what is being typed stays until the threshold changes. */
   show(tick) {
+    if (tick === this.shown) return;
+    this.shown = tick;
     this.slider.value = tick;
     this.slider.style.setProperty("--at", `${(100 * (tick - this.slider.min)) / (this.slider.max - this.slider.min)}%`);
-    if (this.field !== this.field.getRootNode().activeElement || Number(this.field.value) * this.steps !== tick) {
-      this.field.value = (tick / this.steps).toFixed(tick % 10 ? 4 : 3);
-    }
+    this.field.value = threshold(tick, this.steps);
     this.field.classList.remove("fk-wrong");
   }
 }
@@ -56,10 +68,16 @@ class ThresholdControl {
 /** The figures of the set, each with its interval, and the thresholds they belong to. */
 class Tiles {
   constructor() {
-    this.label = el("div.label");
+    this.label = el("span.label");
+    this.remark = el("span.label");
     this.row = el("div.tiles");
-    this.element = el("div.figures", {}, this.label, this.row);
+    this.element = el("div.figures", {}, this.label, " ", this.remark, this.row);
     this.tiles = new Map();
+  }
+
+  /** What is being waited for. */
+  note(text) {
+    this.remark.textContent = text;
   }
 
   /** entries: [name, value text, interval text, note]; fresh: whether they are of the thresholds now. */

@@ -15,7 +15,7 @@ class Tuner {
     this.asked = new Set();
     this.known = new Map(); // figures by thresholds
     this.surfaces = {};
-    this.surfacesAsked = new Set();
+    this.surfaceAsked = null; // the rule whose surface was asked for last
     this.index = model.get("index");
     this.rule = model.get("rule");
     [this.th1, this.th2] = ["th1", "th2"].map((name) => this.tick(model.get(name)));
@@ -33,7 +33,13 @@ class Tuner {
   }
 
   text(tick) {
-    return (tick / this.setup.steps).toFixed(tick % 10 ? 4 : 3);
+    return threshold(tick, this.setup.steps);
+  }
+
+  /** Thresholds, and rule where there are two, as a label. */
+  label({ th1, th2, rule }) {
+    const named = this.setup.scales > 1 ? `, ${rule === "fused" ? "fused map" : "every scale"}` : "";
+    return `th1 ${this.text(th1)}, th2 ${this.text(th2)}${named}`;
   }
 
   get key() {
@@ -51,8 +57,8 @@ class Tuner {
       setup.steps, setup.faLimit, (picked) => this.picked(picked));
     this.curve = new Curve(el("canvas.curve"), setup.faLimit);
     this.controls = [
-      new ThresholdControl("th1", "th1", "strong targets lie above", setup, (tick, end) => this.set(tick, Math.min(this.th2, tick), end)),
-      new ThresholdControl("th2", "th2", "weak targets lie above", setup, (tick, end) => this.set(Math.max(this.th1, tick), tick, end)),
+      new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.set(tick, Math.min(this.th2, tick), end)),
+      new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.set(Math.max(this.th1, tick), tick, end)),
     ];
     this.tiles = new Tiles();
     this.list = new ImageList(setup.names, setup.truth, (index) => this.show(index));
@@ -65,15 +71,16 @@ class Tuner {
   }
 
   header() {
-    const button = (name, label, title, onclick) => el("button", { title, onclick, data: { name } }, label);
     return el("div.header", {}, el("b", {}, "Thresholds"), el("span.title", {}, this.setup.title), el("span.spring"),
       button("copy", "Copy as code", "Python with these thresholds", () => this.copy()),
       ...(this.setup.keeps ? [button("save", "Save", "write thresholds and figures to the run and a FEST", () => this.save())] : []));
   }
 
   bar() {
-    const go = (by, sign, title) => el("button.quiet", { title, onclick: () => this.show(this.list.step(by)), data: { name: by > 0 ? "next" : "previous" } }, sign);
-    return el("div.bar", {}, go(-1, "‹", "previous image (left arrow)"), go(1, "›", "next image (right arrow)"),
+    const go = (by) => () => this.show(this.list.step(by));
+    return el("div.bar", {},
+      button("previous", "‹", "previous image (left arrow)", go(-1), "button.quiet"),
+      button("next", "›", "next image (right arrow)", go(1), "button.quiet"),
       this.headline);
   }
 
@@ -81,7 +88,7 @@ class Tuner {
   legend() {
     const kinds = this.setup.truth ? ["found", "missed", "alarm"] : ["strong"];
     const layers = {
-      stretch: ["contrast"],
+      ...(this.setup.images ? { stretch: ["contrast"] } : {}),
       heat: ["probability"],
       strong: [icon("region"), "strong"],
       weak: [icon("weak"), "weak, its peak"],
@@ -105,7 +112,6 @@ class Tuner {
 
   panel() {
     const { setup } = this;
-    const button = (name, label, title, onclick) => el("button", { title, onclick, data: { name } }, label);
     this.budget = el("input.field", { type: "number", min: 0, step: 10, value: setup.faLimit * 1e6, title: "largest Fa, ×10⁻⁶", data: { name: "budget" } });
     this.figure = el("select.choice", { title: "figure of the map", data: { name: "figure" } },
       ...Object.entries(FIGURES).map(([name, entry]) => el("option", { value: name }, entry.name)));
@@ -153,6 +159,7 @@ class Tuner {
     this.root.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key in keys) this.show(this.list.step(keys[event.key]));
       else if (event.key === "+" || event.key === "=") this.viewer.zoomBy(1.3);
       else if (event.key === "-") this.viewer.zoomBy(1 / 1.3);
@@ -173,14 +180,16 @@ class Tuner {
     };
   }
 
-  /** Take over thresholds that somebody else set: Python, or a linked widget. */
+  /** Take over thresholds that somebody else set: Python, a linked widget, another view. */
   follow() {
     const [th1, th2] = ["th1", "th2"].map((name) => this.tick(this.model.get(name)));
     const rule = this.model.get("rule");
-    if (this.own || (th1 === this.th1 && th2 === this.th2 && rule === this.rule)) return;
+    if (this.own || this.telling) return; // what comes now is older than what is shown
+    if (th1 === this.th1 && th2 === this.th2 && rule === this.rule) return;
     [this.th1, this.th2] = th1 === this.th1 ? [Math.max(th1, th2), th2] : [th1, Math.min(th1, th2)];
     this.rule = rule;
-    this.changed(true);
+    if (this.th1 !== th1 || this.th2 !== th2) this.tell(true);
+    this.refresh();
   }
 
   set(th1, th2, end) {
@@ -191,7 +200,6 @@ class Tuner {
 
   setRule(rule) {
     this.rule = rule;
-    this.askSurface();
     this.changed(true);
   }
 
@@ -203,7 +211,12 @@ class Tuner {
 
   changed(end) {
     this.tell(end);
+    this.refresh();
+  }
+
+  refresh() {
     this.rest();
+    this.askSurface();
     this.detect();
   }
 
@@ -242,23 +255,33 @@ class Tuner {
   }
 
   askSurface() {
-    if (!this.setup.truth || this.surfacesAsked.has(this.rule)) return;
-    this.surfacesAsked.add(this.rule);
-    this.ask("surface");
+    if (!this.setup.truth || this.surfaces[this.rule] || this.surfaceAsked === this.rule) return;
+    this.surfaceAsked = this.rule; // a newer question ends an older one
+    this.model.send({ type: "surface", rule: this.rule });
   }
 
   receive(message, buffers) {
     if (message.type === "image") this.keepImage(openImage(message, buffers));
     else if (message.type === "figures") this.keepFigures(message);
     else if (message.type === "surface") this.keepSurface(message, buffers);
-    else if (message.type === "progress") this.waiting.textContent = `counting the whole set … ${Math.round(100 * message.done)} %`;
+    else if (message.type === "progress") this.progress(message);
     else if (message.type === "saved") this.say(message.text);
     else if (message.type === "error") this.fail(message);
   }
 
-  fail({ about, text }) {
-    if (about === "surface") this.surfacesAsked.delete(this.rule);
-    if (about === "image") this.asked.clear();
+  progress({ about, done }) {
+    const text = `counting … ${Math.round(100 * done)} %`;
+    if (about === "surface") this.waiting.textContent = `the whole set at every pair of thresholds: ${text}`;
+    else this.tiles.note(text);
+  }
+
+  fail({ about, text, index, rule }) {
+    if (about === "surface" && rule === this.surfaceAsked) this.surfaceAsked = null;
+    if (about === "image") {
+      this.asked.delete(index);
+      if (index !== this.index) return; // a neighbour that nobody looks at
+      this.damaged = true;
+    }
     this.say(text, true);
   }
 
@@ -278,9 +301,14 @@ class Tuner {
     for (const near of [this.list.step(1), this.list.step(-1)]) this.request(near);
     const image = this.images.get(index);
     if (!image) {
+      this.image = this.result = null;
+      this.viewer.clear();
       this.headline.textContent = `${this.setup.names[index]} …`;
+      this.paint();
       return;
     }
+    if (this.damaged) this.say(""); // of another image
+    this.damaged = false;
     this.touch(image);
     this.image = image;
     this.viewer.setImage(image);
@@ -350,8 +378,12 @@ class Tuner {
     if (!surface) return;
     if (this.heat.surface !== surface) this.heat.setSurface(surface);
     this.heat.draw(this.th1, this.th2, surface.best(this.maxFa));
-    this.curve.draw(surface, this.th1, this.th2);
-    this.curveTitle.textContent = `Pd over Fa at th2 = ${this.text(this.th2)}`;
+    const targets = !Number.isNaN(surface.pd[0]);
+    this.curve.canvas.hidden = !targets;
+    const drawn = surface.grid[this.curve.column(surface, this.th2)];
+    this.curveTitle.textContent = targets
+      ? `Pd over Fa at th2 = ${this.text(drawn)}` : "no true targets, so no Pd and no Score";
+    if (targets) this.curve.draw(surface, this.th2, this.figuresNow());
   }
 
   describe() {
@@ -373,8 +405,10 @@ class Tuner {
   keepFigures(message) {
     this.latest = message;
     const key = `${this.tick(message.th1)} ${this.tick(message.th2)} ${message.rule}`;
+    this.known.delete(key);
     this.known.set(key, message);
     if (this.known.size > 40) this.known.delete(this.known.keys().next().value);
+    this.tiles.note("");
     if (!this.pinned) this.pinned = message;
     if (key === this.key) this.fillList();
     this.paint();
@@ -394,7 +428,8 @@ class Tuner {
       changed: figures.marks[index] !== this.pinned.marks[index],
       ...this.counted(figures.rows[index]),
     }));
-    this.list.setRows(rows, `at ${this.text(this.tick(figures.th1))} / ${this.text(this.tick(figures.th2))}, pin ${this.text(this.tick(this.pinned.th1))} / ${this.text(this.tick(this.pinned.th2))}`);
+    const name = ({ th1, th2, rule }) => this.label({ th1: this.tick(th1), th2: this.tick(th2), rule });
+    this.list.setRows(rows, `at ${name(figures)}; pin ${name(this.pinned)}`);
   }
 
   counted(row) {
@@ -403,32 +438,42 @@ class Tuner {
     return { targets, detected, missed: targets - detected, falsePixels, iou: iou ?? 1 };
   }
 
-  writeTiles() {
+  /** Figures at the thresholds as they are, exact or of the surface; undefined between the two. */
+  figuresNow() {
     const exact = this.known.get(this.key);
+    if (exact) return exact.total;
     const surface = this.surfaces[this.rule];
     const place = surface ? surface.at(this.th1, this.th2) : -1;
-    const figures = exact || (place < 0 ? this.latest : null);
-    const images = `${this.setup.names.length} images`;
-    if (!this.setup.truth) return this.writeTargets(figures, images);
-    const [th1, th2] = figures ? [this.tick(figures.th1), this.tick(figures.th2)] : [this.th1, this.th2];
-    const values = figures ? figures.total : place < 0 ? {} : surface.figures(place);
-    const spans = figures ? figures.total.intervals : {};
+    return place < 0 ? undefined : surface.figures(place);
+  }
+
+  /** The figures now; where they are not known yet, the last ones, labelled as what they are. */
+  writeTiles() {
+    const now = this.setup.truth ? this.figuresNow() : this.known.get(this.key);
+    const last = this.latest?.rule === this.rule ? this.latest : undefined;
+    const images = `${this.setup.names.length} image${this.setup.names.length > 1 ? "s" : ""}`;
+    if (!now && !last) return this.tiles.show(`${images}, counting …`, [], false);
+    const of = now ? this : { th1: this.tick(last.th1), th2: this.tick(last.th2), rule: last.rule };
+    const label = `${images} at ${this.label(of)}`;
+    if (!this.setup.truth) return this.tiles.show(label, this.targetEntries(now || last), Boolean(now));
+    this.tiles.show(label, this.figureEntries(now || last.total), Boolean(now));
+  }
+
+  figureEntries(values) {
+    const spans = values.intervals || {};
     const entries = Object.entries(FIGURES).map(([name, { name: title, unit }]) => {
       const span = spans[name];
       const interval = span ? `${format(name, span[0])} – ${format(name, span[1])}` : "";
       const invalid = name === "score" && !(values.fa < this.setup.faLimit);
       return [`${title} ${unit}`, format(name, values[name]), interval, invalid && "not valid: Fa is not below 10⁻⁴"];
     });
-    entries.push(entries.shift());
-    const label = figures || place >= 0 ? `${images} at th1 ${this.text(th1)}, th2 ${this.text(th2)}` : `${images}, counting …`;
-    this.tiles.show(label, entries, Boolean(exact) || place >= 0);
+    const [score, ...others] = entries;
+    return [...others, score];
   }
 
-  writeTargets(figures, images) {
-    const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
-    const label = figures ? `${images} at th1 ${this.text(this.tick(figures.th1))}, th2 ${this.text(this.tick(figures.th2))}` : `${images}, counting …`;
-    const entries = figures ? [["strong targets", `${sum(figures.strong)}`, ""], ["weak targets", `${sum(figures.weak)}`, ""]] : [];
-    this.tiles.show(label, entries, figures === this.known.get(this.key));
+  targetEntries({ strong, weak }) {
+    const sum = (numbers) => `${numbers.reduce((total, number) => total + number, 0)}`;
+    return [["strong targets", sum(strong), ""], ["weak targets", sum(weak), ""]];
   }
 
   // What the buttons do.
@@ -441,6 +486,7 @@ class Tuner {
   toBest() {
     const surface = this.surfaces[this.rule];
     if (!surface) return this.say("the whole set is still being counted; try again in a moment", true);
+    if (Number.isNaN(surface.pd[0])) return this.say("there are no true targets, so there is no Score", true);
     const place = surface.best(this.maxFa);
     if (place < 0) return this.say(`no pair of thresholds keeps Fa below ${this.budget.value} ×10⁻⁶; raise the budget`, true);
     this.set(...surface.thresholds(place), true);
@@ -461,7 +507,7 @@ class Tuner {
   }
 
   async copy() {
-    const code = this.setup.code
+    const code = this.setup.code[this.rule]
       .replaceAll("{th1}", this.th1 / this.setup.steps)
       .replaceAll("{th2}", this.th2 / this.setup.steps)
       .replaceAll("{rule}", this.rule);

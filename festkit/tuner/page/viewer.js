@@ -241,10 +241,11 @@ class Viewer {
         this.zoom.y = from.y - (now.clientY - from.py) / from.scale;
       });
     };
-    this.main.addEventListener("pointermove", move);
-    const end = () => this.main.removeEventListener("pointermove", move);
-    this.main.addEventListener("pointerup", end, { once: true });
-    this.main.addEventListener("pointercancel", end, { once: true });
+    const over = new AbortController();
+    this.main.addEventListener("pointermove", move, over);
+    for (const name of ["pointerup", "pointercancel"]) {
+      this.main.addEventListener(name, () => over.abort(), over);
+    }
   }
 
   hover(event) {
@@ -267,13 +268,22 @@ class Viewer {
     return Math.min(Math.max(LENS, 2 * (y1 - y0), 2 * (x1 - x0)), width, height);
   }
 
+  /** Show no image, until the next one is there. */
+  clear() {
+    this.image = this.result = null;
+    this.spots = [];
+  }
+
   draw() {
-    if (!this.image || !this.result) return;
     const ratio = window.devicePixelRatio || 1;
     const pen = this.main.getContext("2d");
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.fillStyle = "#1b1d21";
     pen.fillRect(0, 0, this.main.width, this.main.height);
+    if (!this.image || !this.result) {
+      this.lenses.getContext("2d").reset();
+      return;
+    }
     const { scale, x, y } = this.zoom;
     this.drawScene(pen, ratio, { scale, x, y, px: 0, py: 0 });
     if (this.layers.marks) this.drawMarks(pen, ratio);
