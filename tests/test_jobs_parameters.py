@@ -110,5 +110,5 @@ def test_the_kits_own_notebooks_are_read():
 def test_a_notebook_without_parameters(tmp_path):
     book = notebook(tmp_path, parameters="")
     assert read_parameters(book) == {}
-    with pytest.raises(ValueError, match="unknown parameter of book.ipynb 'n'"):
+    with pytest.raises(ValueError, match=r"unknown parameter of book\.ipynb 'n'"):
         check_parameters(book, {"n": 1})
