@@ -1,12 +1,13 @@
-"""Many independent jobs on one machine, each in a process of its own."""
+"""Many independent jobs on one machine, in a pool of processes."""
 
 import json
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def run_jobs(
 ) -> list[Outcome]:
     """Run independent jobs, several at a time, each as :func:`run_job` does.
 
-    Every job has a process and a kernel of its own, so a job that fails or is killed touches no
-    other. One that is killed is run once more. What the notebooks print is kept in
-    ``folder/work/KEY.log`` until the job is done. An interrupt ends all of them; the same call
+    Every worker is a process, and every job has a kernel of its own, so a job that fails or is
+    killed touches no other. One that is killed is run once more. What the notebooks print is kept
+    in ``folder/work/KEY.log`` until the job is done. An interrupt ends all of them; the same call
     continues.
 
     Args:
@@ -58,95 +59,139 @@ def run_jobs(
     if workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1")
     outcomes = {number: done for number, job in enumerate(jobs) if (done := finished(job, folder))}
-    waiting = deque(number for number in range(len(jobs)) if number not in outcomes)
-    again: set[int] = set()
-    running: dict[int, _Worker] = {}
     bar = progress(None, "jobs", unit="job", total=len(jobs), done=len(outcomes))
-    with termination_as_exit(), bar:
+    with termination_as_exit(), bar, _Workers() as pool, ThreadPoolExecutor(workers) as threads:
+        running = {
+            threads.submit(pool.run, job, Path(folder), max_minutes): number
+            for number, job in enumerate(jobs)
+            if number not in outcomes
+        }
         try:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    number = waiting.popleft()
-                    running[number] = _Worker(jobs[number], Path(folder), max_minutes)
-                for number in [n for n, worker in running.items() if worker.ended]:
-                    outcome = running.pop(number).outcome()
-                    bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
-                    if outcome.status == "killed" and number not in again:
-                        again.add(number)
-                        waiting.append(number)
-                    else:
-                        outcomes[number] = outcome
-                        bar.update()
-                time.sleep(0.05)
-        finally:
-            _stop(list(running.values()))
+            for future in as_completed(running):
+                outcome = outcomes[running[future]] = future.result()
+                bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
+                bar.update()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            pool.stop()
+            raise
     return [outcomes[number] for number in range(len(jobs))]
 
 
-class _Worker:
-    """A process that runs one job."""
+class _Workers:
+    """Processes that run jobs; one that has ended its job takes the next."""
 
-    def __init__(self, job: Job, folder: Path, max_minutes: float | None) -> None:
-        self._job, self._folder, self._key = job, folder, job.key
+    def __init__(self) -> None:
+        self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        """Run a job, and once more if it is killed."""
+        outcome = self._attempt(job, folder, max_minutes)
+        if outcome.status == "killed" and not self._stopped:
+            outcome = self._attempt(job, folder, max_minutes)
+        return outcome
+
+    def _attempt(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        with self._lock:
+            if self._stopped:
+                return Outcome(job.key, "interrupted", work_folder(job, folder), "never started")
+            worker = self._idle.pop() if self._idle else _Worker()
+            self._all = [*(other for other in self._all if other is not worker), worker]
+        outcome = worker.run(job, folder, max_minutes)
+        with self._lock:
+            if worker.process.poll() is None:
+                self._idle.append(worker)
+        return outcome
+
+    def stop(self) -> None:
+        """End all of them and their kernels at once; who does not listen is killed."""
+        with self._lock:
+            self._stopped = True
+        for worker in self._all:
+            worker.process.terminate()
+        for worker in self._all:
+            try:
+                worker.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for worker in self._all:
+            worker.close()
+
+
+class _Worker:
+    """A process that runs one job at a time."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-m", "festkit.jobs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
+        )
+
+    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        """Run a job to its end, or to the process's."""
+        key, log = job.key, folder / "work" / f"{job.key}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         order = {
             "notebook": str(job.notebook),
             "parameters": dict(job.parameters),
             "folder": str(folder),
             "max_minutes": max_minutes,
+            "log": str(log),
         }
-        self._log = folder / "work" / f"{self._key}.log"
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            self.process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-m", "festkit.jobs.worker", json.dumps(order)],
-                stdin=subprocess.PIPE,  # never written to: it closes when the driver is gone
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
-            )
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def outcome(self) -> Outcome:
-        """How the job ended, once its process has."""
-        answer, _ = self.process.communicate()
+        answer = self._ask(json.dumps(order))
         if not answer:
-            return self._lost(self.process.returncode)
-        status, folder, reason = json.loads(answer)
+            return _lost(job, folder, self.process.wait(), log)
+        status, place, reason = json.loads(answer)
         if status == "done":
-            self._log.unlink(missing_ok=True)
-        return Outcome(self._key, status, Path(folder), reason)
+            log.unlink(missing_ok=True)
+        return Outcome(key, status, Path(place), reason)
 
-    def _lost(self, code: int) -> Outcome:
-        work = work_folder(self._job, self._folder)
-        if code == 128 + signal.SIGTERM:
-            return Outcome(self._key, "interrupted", work, "its process was told to end")
-        if code >= 0:
-            reason = f"its process ended with status {code}; {self._log} tells more"
-            return Outcome(self._key, "failed", work, reason)
-        reason = f"its process was killed by signal {-code}"
-        self._mark_killed(work, reason)
-        return Outcome(self._key, "killed", work, reason)
+    def _ask(self, order: str) -> str:
+        assert self.process.stdin
+        assert self.process.stdout
+        with suppress(BrokenPipeError):
+            print(order, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline()
 
-    def _mark_killed(self, work: Path, reason: str) -> None:
-        """Say so in the job's folder once the kernel, which shares the lock, is gone, too."""
-        for _ in range(100):
-            with suppress(BlockingIOError), hold(lock_file(self._job, self._folder), wait=False):
-                if work.is_dir():
-                    write_status(work, "killed", reason=reason)
-                return
-            time.sleep(0.1)
+    def close(self) -> None:
+        """Let go of an ended process."""
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):
+                pipe.close()
 
 
-def _stop(workers: list[_Worker]) -> None:
-    """End workers and their kernels, all at once; who does not listen is killed."""
-    for worker in workers:
-        worker.process.terminate()
-    for worker in workers:
-        try:
-            worker.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()
+def _lost(job: Job, folder: Path, code: int, log: Path) -> Outcome:
+    """The outcome of a job whose process ended without telling one."""
+    work = work_folder(job, folder)
+    if code == 128 + signal.SIGTERM:
+        return Outcome(job.key, "interrupted", work, "its process was told to end")
+    if code >= 0:
+        return Outcome(job.key, "failed", work, f"its process ended with status {code}; see {log}")
+    reason = f"its process was killed by signal {-code}"
+    _mark_killed(job, folder, reason)
+    return Outcome(job.key, "killed", work, reason)
+
+
+def _mark_killed(job: Job, folder: Path, reason: str) -> None:
+    """Say so in the job's folder once the kernel, which shares the lock, is gone, too."""
+    for _ in range(100):
+        with suppress(BlockingIOError), hold(lock_file(job, folder), wait=False):
+            if work_folder(job, folder).is_dir():
+                write_status(work_folder(job, folder), "killed", reason=reason)
+            return
+        time.sleep(0.1)
