@@ -43,7 +43,7 @@ _PUBLIC = {
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
-    "jobs": ["run_notebook"],
+    "jobs": ["Job", "Outcome", "run_job", "run_jobs", "run_notebook"],
     "results": ["save_results", "summary_table"],
     "plots": ["plot_history", "plot_roc", "plot_surface", "show"],
     "tuner": ["ThresholdTuner"],

@@ -5,23 +5,12 @@ import sys
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from smallbooks import entries, notebook
 
-from festkit import jobs
-from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook, write_parametrised
+from festkit.jobs import NOTEBOOKS, find_notebook, notebooks, run_notebook, write_parametrised
 
-
-def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'"):
-    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [new_markdown_cell("# Title"), first, *(new_code_cell(cell) for cell in cells)]
-    book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(book, folder / "book.ipynb")
-    return folder / "book.ipynb"
-
-
-def entries(folder):
-    return sorted(path.name for path in folder.iterdir())
+RECORDS = ["environment.json", "progress.jsonl", "status.json"]
+ENTRIES = ["book.html", "book.ipynb", *RECORDS]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +31,7 @@ def executed(tmp_path_factory):
 class TestSuccess:
     def test_the_executed_notebook_and_its_page_are_kept(self, executed):
         assert executed.name == "book.ipynb"
-        assert entries(executed.parent) == ["book.html", "book.ipynb"]
+        assert entries(executed.parent) == ENTRIES
 
     def test_the_parameters_act(self, executed):
         book = nbformat.read(executed, as_version=4)
@@ -121,7 +110,7 @@ class TestWidgets:
 
 class TestCopy:
     def test_it_has_the_parameters_and_is_not_run(self, tmp_path):
-        source = notebook(tmp_path, "epochs * 2")
+        source = notebook(tmp_path, "epochs * 2", parameters="epochs = None\nname: str = 'a'")
         path = write_parametrised(
             source, {"name": "b", "epochs": None}, tmp_path / "new" / "c.ipynb"
         )
@@ -145,10 +134,10 @@ class TestFailure:
         with pytest.raises(
             RuntimeError,
             match=r"book\.ipynb failed: ZeroDivisionError: division by zero "
-            r"\(all of it is in .*book\.failed\.ipynb\)",
+            r"\(in code cell 2; all of it is in .*book\.failed\.ipynb\)",
         ):
             run_notebook(source, {}, tmp_path / "out")
-        assert entries(tmp_path / "out") == ["book.failed.ipynb"]
+        assert entries(tmp_path / "out") == ["book.failed.ipynb", *RECORDS]
         failed = nbformat.read(tmp_path / "out" / "book.failed.ipynb", as_version=4)
         assert "ZeroDivisionError" in str(failed)
         assert "never" not in str([cell.get("outputs") for cell in failed.cells])
@@ -158,7 +147,7 @@ class TestFailure:
         with pytest.raises(RuntimeError, match="wrong"):
             run_notebook(source, {}, tmp_path / "out")
         run_notebook(source, {"epochs": 4}, tmp_path / "out")
-        assert entries(tmp_path / "out") == ["book.html", "book.ipynb"]
+        assert entries(tmp_path / "out") == ENTRIES
 
     def test_a_full_disk_leaves_no_half_file(self, tmp_path, monkeypatch):
         def no_space(*_):
@@ -193,7 +182,7 @@ class TestBadInput:
             run_notebook("0_quick", {}, tmp_path)
 
     def test_a_kit_without_notebooks(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(jobs, "NOTEBOOKS", tmp_path)
+        monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
         with pytest.raises(FileNotFoundError, match="holds: none"):
             find_notebook("00_quickstart")
 

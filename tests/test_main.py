@@ -315,7 +315,7 @@ class TestDemo:
         assert {
             "00_quickstart.ipynb", "00_quickstart.html", "metrics.json", "fest.safetensors",
             "figure.png",
-        } == {path.name for path in out.iterdir() if path.is_file()} - {"table.txt"}  # fmt: skip
+        } == {path.name for path in out.iterdir() if path.is_file()} - {"table.txt", "status.json", "progress.jsonl", "environment.json"}  # fmt: skip
         with Image.open(out / "figure.png") as figure:
             assert min(figure.size) > 300
 

@@ -53,7 +53,7 @@ class TestErrors:
             serve(["run"], split="holdout")
 
     def test_no_images(self, here, tmp_path):
-        with pytest.raises(ValueError, match="unknown dataset 'hand'"):
+        with pytest.raises(FileNotFoundError, match="images of the run are not at hand"):
             serve(["run"], data_root=tmp_path)
 
     def test_no_voila(self, here, monkeypatch):

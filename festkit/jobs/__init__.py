@@ -1,0 +1,29 @@
+"""Notebooks as batch jobs: checked before they start, watched while they run, done once.
+
+A notebook's process can end in many ways, and a notebook does not tell which: papermill leaves one
+whose kernel was killed as if all were well. So a run writes its own status, and a job's folder
+stands under ``done`` only when its figures are there and are numbers. Whatever else happened, the
+next run continues in the same folder.
+
+Reading order: `notebooks` (where they are), `parameters` (what they take), `watching` (what is
+written while one runs), `running` (one notebook), `lock`, `job` (one job, done once), `worker` and
+`pool` (many jobs).
+"""
+
+from .job import Job, Outcome, run_job
+from .notebooks import NOTEBOOKS, find_notebook, write_parametrised
+from .pool import run_jobs
+from .running import run_notebook
+from .watching import NotebookError
+
+__all__ = [
+    "NOTEBOOKS",
+    "Job",
+    "NotebookError",
+    "Outcome",
+    "find_notebook",
+    "run_job",
+    "run_jobs",
+    "run_notebook",
+    "write_parametrised",
+]

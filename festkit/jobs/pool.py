@@ -1,0 +1,197 @@
+"""Many independent jobs on one machine, in a pool of processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from pathlib import Path
+
+from .._progress import progress
+from .job import Job, Outcome, finished, lock_file, work_folder
+from .lock import hold
+from .running import termination_as_exit
+from .watching import write_status
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    folder: str | Path,
+    *,
+    workers: int = 1,
+    max_minutes: float | None = None,
+) -> list[Outcome]:
+    """Run independent jobs, several at a time, each as :func:`run_job` does.
+
+    Every worker is a process, and every job has a kernel of its own, so a job that fails or is
+    killed touches no other. One that is killed is run once more. What the notebooks print is kept
+    in ``folder/work/KEY.log`` until the job is done. An interrupt ends all of them; the same call
+    continues.
+
+    Args:
+        jobs: what to run; done ones are skipped.
+        folder: of all jobs.
+        workers: jobs that run at the same time.
+        max_minutes: minutes after which a notebook is stopped; None for no limit.
+
+    Returns:
+        How each ended, in the order of ``jobs``.
+
+    Raises:
+        ValueError: if there is less than one worker.
+
+    Example:
+        >>> import tempfile, nbformat
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> code = "open(f'{out}/metrics.json', 'w').write('{}')"
+        >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
+        ...          nbformat.v4.new_code_cell(code)]
+        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        >>> book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        >>> nbformat.write(book, folder / "one.ipynb")
+        >>> [outcome.status for outcome in run_jobs([Job(folder / "one.ipynb")], folder)]
+        ['done']
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
+    outcomes = {number: done for number, job in enumerate(jobs) if (done := finished(job, folder))}
+    bar = progress(None, "jobs", unit="job", total=len(jobs), done=len(outcomes))
+    with termination_as_exit(), bar, _Workers() as pool, ThreadPoolExecutor(workers) as threads:
+        running = {
+            threads.submit(pool.run, job, Path(folder), max_minutes): number
+            for number, job in enumerate(jobs)
+            if number not in outcomes
+        }
+        try:
+            for future in as_completed(running):
+                outcome = outcomes[running[future]] = future.result()
+                bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
+                bar.update()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            pool.stop()
+            raise
+    return [outcomes[number] for number in range(len(jobs))]
+
+
+class _Workers:
+    """Processes that run jobs; one that has ended its job takes the next."""
+
+    def __init__(self) -> None:
+        self._all: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        """Run a job, and once more if it is killed."""
+        outcome = self._attempt(job, folder, max_minutes)
+        if outcome.status == "killed" and not self._stopped:
+            outcome = self._attempt(job, folder, max_minutes)
+        return outcome
+
+    def _attempt(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        with self._lock:
+            if self._stopped:
+                return Outcome(job.key, "interrupted", work_folder(job, folder), "never started")
+            worker = self._idle.pop() if self._idle else _Worker()
+            self._all = [*(other for other in self._all if other is not worker), worker]
+        outcome = worker.run(job, folder, max_minutes)
+        with self._lock:
+            if worker.process.poll() is None:
+                self._idle.append(worker)
+        return outcome
+
+    def stop(self) -> None:
+        """End all of them and their kernels at once; who does not listen is killed."""
+        with self._lock:
+            self._stopped = True
+        for worker in self._all:
+            worker.process.terminate()
+        for worker in self._all:
+            try:
+                worker.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for worker in self._all:
+            worker.close()
+
+
+class _Worker:
+    """A process that runs one job at a time."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-m", "festkit.jobs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
+        )
+
+    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        """Run a job to its end, or to the process's."""
+        key, log = job.key, folder / "work" / f"{job.key}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        order = {
+            "notebook": str(job.notebook),
+            "parameters": dict(job.parameters),
+            "folder": str(folder),
+            "max_minutes": max_minutes,
+            "log": str(log),
+        }
+        answer = self._ask(json.dumps(order))
+        if not answer:
+            return _lost(job, folder, self.process.wait(), log)
+        status, place, reason = json.loads(answer)
+        if status == "done":
+            log.unlink(missing_ok=True)
+        return Outcome(key, status, Path(place), reason)
+
+    def _ask(self, order: str) -> str:
+        assert self.process.stdin
+        assert self.process.stdout
+        with suppress(BrokenPipeError):
+            print(order, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline()
+
+    def close(self) -> None:
+        """Let go of an ended process."""
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _lost(job: Job, folder: Path, code: int, log: Path) -> Outcome:
+    """The outcome of a job whose process ended without telling one."""
+    work = work_folder(job, folder)
+    if code == 128 + signal.SIGTERM:
+        return Outcome(job.key, "interrupted", work, "its process was told to end")
+    if code >= 0:
+        return Outcome(job.key, "failed", work, f"its process ended with status {code}; see {log}")
+    reason = f"its process was killed by signal {-code}"
+    _mark_killed(job, folder, reason)
+    return Outcome(job.key, "killed", work, reason)
+
+
+def _mark_killed(job: Job, folder: Path, reason: str) -> None:
+    """Say so in the job's folder once the kernel, which shares the lock, is gone, too."""
+    for _ in range(100):
+        with suppress(BlockingIOError), hold(lock_file(job, folder), wait=False):
+            if work_folder(job, folder).is_dir():
+                write_status(work_folder(job, folder), "killed", reason=reason)
+            return
+        time.sleep(0.1)

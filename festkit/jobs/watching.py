@@ -1,0 +1,149 @@
+"""What is written beside a notebook while it runs: status, progress, environment."""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+
+from .. import __version__
+from .._devices import resolve_device
+from .._files import write_json, write_text
+
+Status = Literal["running", "done", "failed", "timed out", "interrupted", "killed"]
+
+
+class NotebookError(RuntimeError):
+    """A notebook that did not come to its end; ``status`` says how it ended.
+
+    Example:
+        >>> NotebookError("timed out", "one.ipynb took more than 5 minutes").status
+        'timed out'
+    """
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status: Status = status
+
+
+class Watch:
+    """Writes ``status.json``, ``progress.jsonl`` and ``environment.json`` while its block runs.
+
+    How the block ends decides the status. Where the process itself is killed, "running" stays.
+
+    Args:
+        out: the run's folder.
+        record: what is run, for ``environment.json``.
+        cells: number of code cells.
+
+    Example:
+        >>> import tempfile
+        >>> out = Path(tempfile.mkdtemp())
+        >>> with Watch(out, {"notebook": "one.ipynb"}, cells=0):
+        ...     pass
+        >>> json.loads((out / "status.json").read_text())["status"]
+        'done'
+    """
+
+    def __init__(self, out: Path, record: Mapping[str, Any], cells: int) -> None:
+        self._out, self._record, self._cells = out, dict(record), cells
+        self.cell = 0
+
+    def __enter__(self) -> "Watch":
+        write_status(self._out, "running")
+        self._record |= environment() | {"started": now(), "ended": None}
+        write_json(self._out / "environment.json", self._record)
+        write_text(self._out / "progress.jsonl", "")
+        return self
+
+    def cell_starts(self, **_: Any) -> None:
+        """Note that the next code cell starts."""
+        self.cell += 1
+        self._note("start")
+
+    def cell_ends(self, **_: Any) -> None:
+        """Note that the code cell has ended, well or not."""
+        self._note("end")
+
+    def _note(self, event: str) -> None:
+        line = {"time": now(), "event": event, "cell": self.cell, "of": self._cells}
+        with (self._out / "progress.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._close("done")
+            return
+        status, reason = _ending(error)
+        with suppress(OSError):  # a disk that is full now was full before: the first error is told
+            self._close(status, cell=self.cell, reason=reason)
+
+    def _close(self, status: Status, **details: Any) -> None:
+        write_json(self._out / "environment.json", self._record | {"ended": now()})
+        write_status(self._out, status, **details)
+
+
+def write_status(out: Path, status: Status, **details: Any) -> None:
+    """Write a run's ``status.json``, with the time and the process that says so."""
+    who = {"time": now(), "process": os.getpid(), "host": socket.gethostname()}
+    write_json(out / "status.json", {"status": status, **details, **who})
+
+
+def environment() -> dict[str, Any]:
+    """Versions, git commit and device, as they go into a run's record.
+
+    Example:
+        >>> environment()["versions"]["festkit"] == __version__
+        True
+    """
+    packages = {name: version(name) for name in ("torch", "numpy")}
+    device = resolve_device("auto").type
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {
+        "versions": {"python": platform.python_version(), "festkit": __version__} | packages,
+        "platform": platform.platform(),
+        "device": f"{device} ({name})",
+        "git": _git(),
+    }
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _ending(error: BaseException) -> tuple[Status, str]:
+    if isinstance(error, NotebookError):
+        return error.status, str(error)
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "interrupted", "interrupted by a signal"
+    return "failed", f"{type(error).__name__}: {error}"
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the checkout that the kit runs from, and whether files differ from it."""
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        ask("ls-files", "--error-unmatch", Path(__file__).name)  # not just inside another checkout
+        changes = ask("status", "--porcelain", "--untracked-files=no")
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changes)}
+    except (OSError, subprocess.CalledProcessError):
+        return None

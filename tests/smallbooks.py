@@ -1,0 +1,42 @@
+"""Notebooks of a few lines, and what several test files ask of their runs."""
+
+import json
+import time
+
+import nbformat
+import psutil
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+
+def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name="book"):
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [new_markdown_cell("# Title"), first, *(new_code_cell(cell) for cell in cells)]
+    book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(book, folder / f"{name}.ipynb")
+    return folder / f"{name}.ipynb"
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def status(folder):
+    return json.loads((folder / "status.json").read_text())
+
+
+def wait_for(condition, seconds=60):
+    """What ``condition`` gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it has not come"
+        time.sleep(0.05)
+    return value
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended and was not asked for its status does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,252 @@
+"""One job: done once, and only whole."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import nbformat
+import pytest
+from smallbooks import alive, entries, notebook, status, wait_for
+
+from festkit.jobs import Job, run_job
+from festkit.jobs.lock import hold
+
+PARAMETERS = "out: str = '.'\nepochs: int = 3\nrate: float = 0.5\nrun = None"
+STEPS = """
+import json, os, signal, time
+from pathlib import Path
+out = Path(out)
+for step in range(4):  # as trainings do: what is there is not done again
+    if not (out / f"step{step}").exists():
+        FAULT
+        (out / f"step{step}").write_text(str(epochs * step))
+with (out.parent.parent / "log").open("a") as log:
+    log.write("ran\\n")
+"""
+METRICS = """
+steps = [float((out / f"step{k}").read_text()) for k in range(4)]
+(out / "metrics.json").write_text(json.dumps({"steps": steps}))
+"""
+ONCE = """
+        fault = out.parent.parent / "fault"
+        if step == 2 and not fault.exists():
+            fault.write_text(str(os.getpid())); {}
+"""
+FILES = [
+    "book.html", "book.ipynb", "environment.json", "metrics.json", "progress.jsonl", "status.json",
+    "step0", "step1", "step2", "step3",
+]  # fmt: skip
+
+
+def steps(folder, fault="pass", **options):
+    fault = fault if fault == "pass" else ONCE.format(fault).strip()
+    book = notebook(folder, STEPS.replace("FAULT", fault), METRICS, parameters=PARAMETERS)
+    return Job(book, options)
+
+
+def figures(outcome):
+    return json.loads((outcome.folder / "metrics.json").read_text())
+
+
+UNDISTURBED = {"steps": [0.0, 3.0, 6.0, 9.0]}
+
+
+def check_done(outcome, folder):
+    """The next run has completed, it equals an undisturbed one, and nothing is left over."""
+    assert (outcome.status, outcome.reason) == ("done", "")
+    assert figures(outcome) == UNDISTURBED
+    assert outcome.folder == folder / "done" / outcome.key
+    assert entries(outcome.folder) == FILES
+    assert status(outcome.folder)["status"] == "done"
+    assert entries(folder / "done") == [outcome.key]
+    assert entries(folder / "work") == []
+
+
+class TestKey:
+    def test_it_follows_code_and_parameters(self, tmp_path):
+        key = steps(tmp_path).key
+        assert key.startswith("book-")
+        assert steps(tmp_path, epochs=4).key != key
+        assert steps(tmp_path, rate=1).key == steps(tmp_path, rate=1.0).key != key
+        assert steps(tmp_path, run=[1]).key == steps(tmp_path, run=(1,)).key != key
+        assert steps(tmp_path, fault="pass  # changed").key != key
+
+    def test_text_outputs_and_defaults_do_not_count(self, tmp_path):
+        job = steps(tmp_path)
+        key = job.key
+        assert steps(tmp_path, rate=0.5, epochs=3).key == key
+        book = nbformat.read(job.notebook, as_version=4)
+        book.cells[0].source = "# Another title"
+        book.cells[1].outputs = [nbformat.v4.new_output("stream", text="a")]
+        nbformat.write(book, job.notebook)
+        assert job.key == key
+
+    def test_bad_parameters_are_refused_at_once(self, tmp_path):
+        with pytest.raises(ValueError, match="expected int"):
+            steps(tmp_path, epochs="3")
+        with pytest.raises(ValueError, match="leave out away"):
+            steps(tmp_path, out="here")
+        with pytest.raises(FileNotFoundError):
+            Job("no_such_notebook")
+
+
+class TestDone:
+    def test_it_is_done_once(self, tmp_path):
+        job = steps(tmp_path)
+        check_done(run_job(job, tmp_path), tmp_path)
+        before = (tmp_path / "done" / job.key / "status.json").read_text()
+        check_done(run_job(job, tmp_path), tmp_path)
+        assert (tmp_path / "done" / job.key / "status.json").read_text() == before
+        assert (tmp_path / "log").read_text() == "ran\n"
+
+    def test_its_folder_is_passed_as_out(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert run_job(steps(tmp_path), "jobs").status == "done"
+
+    def test_two_drivers(self, tmp_path):
+        job = steps(tmp_path, "time.sleep(3)")
+        command = (
+            "import sys, festkit; print(festkit.run_job(festkit.Job(sys.argv[1]), '.').status)"
+        )
+        drivers = [
+            subprocess.Popen(
+                [sys.executable, "-c", command, job.notebook],
+                cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        said = [driver.communicate(timeout=120) for driver in drivers]
+        assert [out for out, _ in said] == ["done\n", "done\n"]
+        assert (tmp_path / "log").read_text() == "ran\n"
+        check_done(run_job(job, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "ended", "reason"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed", r"its kernel died.*in code cell 3"),
+        ("raise OSError('gone')", "failed", r"book\.ipynb failed: OSError: gone \(in code cell 3"),
+        ("time.sleep(600)", "timed out", r"timed out: it took more than 0\.15 minutes"),
+    ],
+)
+def test_after_a_fault_the_next_run_completes(tmp_path, fault, ended, reason):
+    job = steps(tmp_path, fault)
+    outcome = run_job(job, tmp_path, max_minutes=0.15)
+    assert outcome.status == ended == status(outcome.folder)["status"]
+    assert re.search(reason, outcome.reason)
+    assert not (tmp_path / "done").exists()
+    assert not alive(int((tmp_path / "fault").read_text()))
+    check_done(run_job(job, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_after_the_end_of_its_driver_the_next_run_completes(tmp_path, number):
+    job = steps(tmp_path, "time.sleep(600)")
+    command = "import sys, festkit; festkit.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
+    driver = subprocess.Popen([sys.executable, "-c", command, job.notebook, tmp_path])
+    kernel = wait_for(lambda: (tmp_path / "fault").exists() and (tmp_path / "fault").read_text())
+    driver.send_signal(number)
+    driver.wait(timeout=60)
+    assert not (tmp_path / "done").exists()
+    outcome = run_job(job, tmp_path)  # at once: it waits until the kernel is gone
+    assert not alive(int(kernel))
+    check_done(outcome, tmp_path)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    flush, count = os.fsync, []
+
+    def full(file):
+        count.append(file)
+        if len(count) > 3:  # status, environment and progress are there
+            raise OSError(28, "No space left on device")
+        flush(file)
+
+    job = steps(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        outcome = run_job(job, tmp_path)
+    assert outcome.status == "failed"
+    assert "No space left" in outcome.reason
+    assert not (tmp_path / "done").exists()
+    check_done(run_job(job, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "reason"),
+    [
+        ("pass", r"wrote no .*metrics\.json"),
+        ('(Path(out) / "metrics.json").write_text(\'{"a": [1, NaN]}\')', "a, 1 is nan, expected a"),
+        (
+            '(Path(out) / "metrics.json").write_text(\'{"a": 1e999}\')',
+            "a is inf, expected a finite",
+        ),
+        ('(Path(out) / "metrics.json").write_text("{")', "is not readable JSON"),
+        ('(Path(out) / "metrics.json").write_text("[]")', "holds list, expected figures by name"),
+    ],
+    ids=["none", "nan", "infinite", "half", "list"],
+)
+def test_without_sound_figures_it_is_not_done(tmp_path, metrics, reason):
+    cell = f"from pathlib import Path\n{metrics}"
+    job = Job(notebook(tmp_path, cell, parameters=PARAMETERS))
+    outcome = run_job(job, tmp_path)
+    assert outcome.status == status(outcome.folder)["status"] == "failed"
+    assert re.search(reason, outcome.reason)
+    assert outcome.reason in status(outcome.folder)["reason"]
+    assert not (tmp_path / "done").exists()
+
+
+def test_figures_of_an_earlier_attempt_do_not_count(tmp_path):
+    job = Job(notebook(tmp_path, "1", parameters=PARAMETERS))
+    work = tmp_path / "work" / job.key
+    work.mkdir(parents=True)
+    (work / "metrics.json").write_text("{}")
+    assert run_job(job, tmp_path).status == "failed"
+
+
+def test_what_a_kill_left_half_written_is_cleared(tmp_path):
+    job = steps(tmp_path)
+    work = tmp_path / "work" / job.key
+    (work / ".scenes.x.part").mkdir(parents=True)
+    (work / ".weights.1.part").touch()
+    check_done(run_job(job, tmp_path), tmp_path)
+
+
+class TestLock:
+    def test_it_waits_for_its_holder(self, tmp_path, capsys):
+        path, order = tmp_path / "a.lock", []
+
+        def second():
+            with hold(path):
+                order.append("second")
+
+        with hold(path):
+            with pytest.raises(BlockingIOError), hold(path, wait=False):
+                pass
+            thread = threading.Thread(target=second)
+            thread.start()
+            wait_for(lambda: "waiting" in capsys.readouterr().err)
+            order.append("first")
+        thread.join()
+        assert order == ["first", "second"]
+        assert entries(tmp_path) == []
+
+    def test_it_goes_with_a_killed_holder(self, tmp_path):
+        path = tmp_path / "a.lock"
+        command = (
+            "import sys, time; from pathlib import Path; from festkit.jobs.lock import hold\n"
+            "with hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+        )
+        holder = subprocess.Popen([sys.executable, "-c", command, path], stdout=subprocess.PIPE)
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(BlockingIOError), hold(path, wait=False):
+            pass
+        holder.kill()
+        holder.communicate()
+        with hold(path, wait=False):
+            assert path.exists()
+        assert entries(tmp_path) == []

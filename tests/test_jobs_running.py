@@ -1,0 +1,171 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from smallbooks import alive, entries, notebook, status, wait_for
+
+import festkit
+from festkit.jobs import NotebookError, run_notebook
+
+PID = "import os; from pathlib import Path; Path({!r}).write_text(str(os.getpid()))"
+CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid)"
+HANG = "import time; time.sleep(600)"
+RECORDS = ["environment.json", "progress.jsonl", "status.json"]
+
+
+@pytest.fixture
+def pid_file(tmp_path):
+    return tmp_path / "pid"
+
+
+def hanging(tmp_path, pid_file, *last):
+    """A notebook that leaves its kernel's and a child's process ids, then hangs."""
+    child = f"{CHILD}; Path({str(pid_file)!r} + '-child').write_text(str(child.pid))"
+    return notebook(tmp_path, PID.format(str(pid_file)), child, *(last or [HANG]))
+
+
+def pids(pid_file):
+    return [int(path.read_text()) for path in (pid_file, pid_file.with_name("pid-child"))]
+
+
+def started(pid_file):
+    child = pid_file.with_name("pid-child")
+    return child.is_file() and child.read_text()
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    return run_notebook(notebook(folder, "1", "", "2"), {"epochs": 4}, folder / "out").parent
+
+
+class TestRecords:
+    def test_the_status(self, out):
+        assert status(out)["status"] == "done"
+        assert "reason" not in status(out)
+
+    def test_a_line_for_each_start_and_end(self, out):
+        lines = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
+        seen = [(line["event"], line["cell"], line["of"]) for line in lines]
+        assert seen == [(event, n, 4) for n in (1, 2, 3, 4) for event in ("start", "end")]
+        assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+
+    def test_the_environment(self, out):
+        found = json.loads((out / "environment.json").read_text())
+        assert set(found["versions"]) == {"python", "festkit", "torch", "numpy"}
+        assert found["versions"]["festkit"] == festkit.__version__
+        assert found["parameters"] == {"epochs": 4}
+        assert found["started"] < found["ended"]
+        assert found["device"].startswith(("cpu (", "cuda (", "mps ("))
+        assert found["git"] is None or len(found["git"]["commit"]) == 40
+
+
+def test_while_it_runs_it_can_be_looked_at(tmp_path):
+    out = tmp_path / "out"
+    look = f"""
+import json
+from pathlib import Path
+out = Path({str(out)!r})
+print(json.loads((out / "status.json").read_text())["status"])
+print(sorted(path.name for path in out.iterdir()))
+book = json.loads((out / "book.running.ipynb").read_text())
+print("first" in str(book["cells"][2]["outputs"]))
+"""
+    path = run_notebook(notebook(tmp_path, "print('first')", look), {}, out)
+    text = json.loads(path.read_text())["cells"][-1]["outputs"][0]["text"]
+    assert "".join(text).splitlines() == [
+        "running",
+        str(["book.running.ipynb", *RECORDS]),
+        "True",
+    ]
+
+
+class TestFaults:
+    def test_a_cell_that_raises(self, tmp_path):
+        out = tmp_path / "out"
+        with pytest.raises(NotebookError, match="ZeroDivisionError") as failed:
+            run_notebook(notebook(tmp_path, "1", "1 / 0"), {}, out)
+        assert failed.value.status == status(out)["status"] == "failed"
+        assert status(out)["cell"] == 3
+        assert "ZeroDivisionError: division by zero" in status(out)["reason"]
+
+    def test_a_killed_kernel(self, tmp_path, pid_file):
+        kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        out = tmp_path / "out"
+        with pytest.raises(NotebookError, match=r"book\.ipynb was killed: its kernel died"):
+            run_notebook(hanging(tmp_path, pid_file, kill), {}, out)
+        assert (status(out)["status"], status(out)["cell"]) == ("killed", 4)
+        assert entries(out) == ["book.failed.ipynb", *RECORDS]
+        assert not any(map(alive, pids(pid_file)))
+
+    def test_a_cell_that_hangs(self, tmp_path, pid_file):
+        out, before = tmp_path / "out", time.monotonic()
+        with pytest.raises(NotebookError, match=r"book\.ipynb timed out: it took more than 0\.1"):
+            run_notebook(hanging(tmp_path, pid_file), {}, out, max_minutes=0.1)
+        assert 6 <= time.monotonic() - before < 40
+        assert (status(out)["status"], status(out)["cell"]) == ("timed out", 4)
+        assert not any(map(alive, pids(pid_file)))
+
+    def test_a_hanging_cell_that_ignores_interrupts(self, tmp_path, pid_file):
+        ignore = f"""
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)
+{HANG}
+"""
+        with pytest.raises(NotebookError, match="timed out"):
+            run_notebook(hanging(tmp_path, pid_file, ignore), {}, tmp_path / "o", max_minutes=0.1)
+        assert not any(map(alive, pids(pid_file)))
+
+    def test_time_enough(self, tmp_path):
+        run_notebook(notebook(tmp_path, "1"), {}, tmp_path / "out", max_minutes=5)
+        assert status(tmp_path / "out")["status"] == "done"
+
+    @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
+    def test_no_time_is_refused(self, tmp_path, minutes):
+        with pytest.raises(ValueError, match=f"max_minutes is {minutes}, expected a number above"):
+            run_notebook(notebook(tmp_path), {}, tmp_path / "out", max_minutes=minutes)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, None)])
+    def test_an_interrupt_takes_the_kernel_along(self, tmp_path, pid_file, number, code):
+        source, out = hanging(tmp_path, pid_file), tmp_path / "out"
+        command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
+        run = subprocess.Popen([sys.executable, "-c", command, source, out])
+        wait_for(lambda: started(pid_file))
+        run.send_signal(number)
+        assert run.wait(timeout=60) == (code or -signal.SIGINT)
+        assert (status(out)["status"], status(out)["cell"]) == ("interrupted", 4)
+        assert not any(map(alive, pids(pid_file)))
+        assert entries(out) == ["book.failed.ipynb", *RECORDS]
+
+    def test_a_killed_driver_takes_the_kernel_along(self, tmp_path, pid_file):
+        source, out = hanging(tmp_path, pid_file), tmp_path / "out"
+        command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
+        run = subprocess.Popen([sys.executable, "-c", command, source, out])
+        wait_for(lambda: started(pid_file))
+        run.kill()
+        run.wait()
+        kernel, child = pids(pid_file)
+        wait_for(lambda: not alive(kernel))
+        os.kill(child, signal.SIGKILL)
+        assert status(out)["status"] == "running"
+
+    def test_a_disk_that_fills_up(self, tmp_path, monkeypatch):
+        flush = os.fsync
+
+        def full(file):
+            name = os.readlink(f"/proc/self/fd/{file}") if os.path.isdir("/proc/self") else ""
+            if ".ipynb" in name or ".html" in name:
+                raise OSError(28, "No space left on device")
+            flush(file)
+
+        out = tmp_path / "out"
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            run_notebook(notebook(tmp_path, "1"), {}, out)
+        assert status(out)["status"] == "failed"
+        assert "No space left" in status(out)["reason"]
+        assert entries(out) == ["book.failed.ipynb", *RECORDS]
