@@ -201,7 +201,7 @@ class TestTune:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "festkit tune: the tuner needs at least one finished run, got none"),
+            ([], "festkit tune: maps need at least one finished run, got none"),
             (["missing"], "festkit tune: missing holds no finished run; train it to its end"),
         ],
     )

@@ -1,0 +1,53 @@
+"""Tables as HTML pages that need no other file."""
+
+import html
+
+import pandas as pd
+
+from .readable import caption_of, groups_of, heads_of
+
+CSS = (
+    "body{font:15px/1.4 system-ui,sans-serif;margin:2em;color:#111;background:#fff}"
+    "table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}"
+    "caption{text-align:left;padding-bottom:.6em;max-width:60em}"
+    "th,td{padding:.25em .8em;text-align:right;white-space:nowrap}"
+    "th{font-weight:600}thead tr:last-child th{border-bottom:1px solid}"
+    "th.key,td.key{text-align:left}"
+)
+
+
+def as_html(frame: pd.DataFrame, keys: int) -> str:
+    """A whole page with a readable table.
+
+    Args:
+        frame: as :func:`festkit.results.readable_table` returns it.
+        keys: how many columns, from the left, say what a row is.
+
+    Example:
+        >>> page = as_html(pd.DataFrame({"th1": ["0.5"], "IoU [%]": ["–"]}), 1)
+        >>> '<td class="key">0.5</td><td>–</td>' in page
+        True
+    """
+    upper = [
+        f'<th colspan="{width}">{html.escape(group)}</th>' for group, width in groups_of(frame)
+    ]
+    lower = _cells("th", [name for _, name in heads_of(frame)], keys)
+    head = [f"<tr>{''.join(upper)}</tr>"] if frame.columns.nlevels > 1 else []
+    body = [f"<tr>{_cells('td', row, keys)}</tr>" for row in frame.to_numpy().tolist()]
+    title = html.escape(str(frame.attrs.get("label", "Results")))
+    return "\n".join(
+        [
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+            f"<style>{CSS}</style></head><body>",
+            f"<table><caption>{html.escape(caption_of(frame))}</caption>",
+            *["<thead>", *head, f"<tr>{lower}</tr>", "</thead>", "<tbody>", *body, "</tbody>"],
+            "</table></body></html>\n",
+        ]
+    )
+
+
+def _cells(tag: str, cells: list[str], keys: int) -> str:
+    kinds = [' class="key"' if k < keys else "" for k in range(len(cells))]
+    return "".join(
+        f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
+    )
