@@ -49,7 +49,6 @@ _PUBLIC = {
         "compare_with_paper",
         "list_paper_tables",
         "paper_table",
-        "readable_table",
         "render_table",
         "save_results",
         "save_table",

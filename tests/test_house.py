@@ -110,7 +110,6 @@ PUBLIC = [
     "plot_roc",
     "plot_sensitivity",
     "plot_surface",
-    "readable_table",
     "render_table",
     "resize_map",
     "roc",

@@ -7,13 +7,15 @@ import pandas as pd
 from .readable import caption_of, groups_of, heads_of
 
 CSS = (
-    "body{font:15px/1.4 system-ui,sans-serif;margin:2em;color:#111;background:#fff}"
-    "table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}"
-    "caption{text-align:left;padding-bottom:.6em;max-width:60em}"
-    "th,td{padding:.25em .8em;text-align:right;white-space:nowrap}"
-    "th{font-weight:600}thead tr:last-child th{border-bottom:1px solid}"
-    "th.key,td.key{text-align:left}"
+    ".festkit{font:14px/1.4 system-ui,sans-serif;color:#111;background:#fff;overflow-x:auto}"
+    ".festkit table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}"
+    ".festkit caption{text-align:left;padding-bottom:.6em;max-width:60em}"
+    ".festkit :is(th,td){padding:.2em .6em;text-align:right;white-space:nowrap;border:0}"
+    ".festkit th{font-weight:600}.festkit thead tr:last-child th{border-bottom:1px solid}"
+    ".festkit .group{text-align:center;border-bottom:1px solid}"
+    ".festkit .key{text-align:left}"
 )
+"""Of this table alone: the page may be shown inside another, such as a notebook."""
 
 
 def as_html(frame: pd.DataFrame, keys: int) -> str:
@@ -38,12 +40,17 @@ def as_html(frame: pd.DataFrame, keys: int) -> str:
     return "\n".join(
         [
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-            f"<style>{CSS}</style></head><body>",
+            f'<style>{CSS}</style></head><body><div class="festkit">',
             f"<table><caption>{html.escape(caption_of(frame))}</caption>",
             *["<thead>", *head, f"<tr>{lower}</tr>", "</thead>", "<tbody>", *body, "</tbody>"],
-            "</table></body></html>\n",
+            "</table></div></body></html>\n",
         ]
     )
+
+
+def _group(head: str, width: int) -> str:
+    kind = ' class="group"' if head else ""
+    return f'<th{kind} colspan="{width}">{html.escape(head)}</th>'
 
 
 def _cells(tag: str, cells: list[str], keys: int) -> str:
