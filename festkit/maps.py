@@ -95,7 +95,7 @@ def open_maps(
     """
     opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
     if not opened:
-        raise ValueError("maps need at least one finished run, got none")
+        raise ValueError("open_maps needs at least one finished run, got none")
     if split not in ("test", "holdout"):
         raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
     records = [run.record for run in opened]

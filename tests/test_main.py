@@ -249,7 +249,7 @@ class TestTune:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "festkit tune: maps need at least one finished run, got none"),
+            ([], "festkit tune: open_maps needs at least one finished run, got none"),
             (["missing"], "festkit tune: missing holds no finished run; train it to its end"),
         ],
     )

@@ -7,13 +7,13 @@ import pandas as pd
 from .readable import caption_of, groups_of, heads_of
 
 CSS = (
-    ".festkit{font:14px/1.4 system-ui,sans-serif;color:#111;background:#fff;overflow-x:auto}"
+    ".festkit{font:13px/1.4 system-ui,sans-serif;color:#111;background:#fff;overflow-x:auto}"
     ".festkit table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}"
     ".festkit caption{text-align:left;padding-bottom:.6em;max-width:60em}"
-    ".festkit :is(th,td){padding:.2em .6em;text-align:right;white-space:nowrap;border:0}"
+    ".festkit :is(th,td){padding:.2em .5em;text-align:right;white-space:nowrap;border:0}"
     ".festkit th{font-weight:600}.festkit thead tr:last-child th{border-bottom:1px solid}"
-    ".festkit .group{text-align:center;border-bottom:1px solid}"
-    ".festkit .key{text-align:left}"
+    ".festkit tr .group{text-align:center;border-bottom:1px solid}"
+    ".festkit tr .key{text-align:left}"
 )
 """Of this table alone: the page may be shown inside another, such as a notebook."""
 
@@ -30,9 +30,7 @@ def as_html(frame: pd.DataFrame, keys: int) -> str:
         >>> '<td class="key">0.5</td><td>–</td>' in page
         True
     """
-    upper = [
-        f'<th colspan="{width}">{html.escape(group)}</th>' for group, width in groups_of(frame)
-    ]
+    upper = [_group(group, width) for group, width in groups_of(frame)]
     lower = _cells("th", [name for _, name in heads_of(frame)], keys)
     head = [f"<tr>{''.join(upper)}</tr>"] if frame.columns.nlevels > 1 else []
     body = [f"<tr>{_cells('td', row, keys)}</tr>" for row in frame.to_numpy().tolist()]

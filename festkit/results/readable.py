@@ -34,7 +34,7 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
         if compared:
             columns[head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
             columns[head, "paper"] = [_number(value) for value in table[f"{name}_paper"]]
-            columns[head, "difference"] = [_signed(value) for value in table[f"{name}_difference"]]
+            columns[head, "diff."] = [_signed(value) for value in table[f"{name}_difference"]]
         else:
             columns["", head] = [_number(value) for value in table[name]]
     if compared:
