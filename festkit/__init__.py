@@ -41,11 +41,20 @@ _PUBLIC = {
     "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
+    "maps": ["RunMaps", "open_maps"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "jobs": ["Job", "Outcome", "run_job", "run_jobs", "run_notebook"],
-    "results": ["save_results", "summary_table"],
-    "plots": ["plot_history", "plot_roc", "plot_surface", "show"],
+    "results": [
+        "compare_with_paper",
+        "list_paper_tables",
+        "paper_table",
+        "render_table",
+        "save_results",
+        "save_table",
+        "summary_table",
+    ],
+    "plots": ["plot_history", "plot_roc", "plot_sensitivity", "plot_surface", "show"],
     "tuner": ["ThresholdTuner"],
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}

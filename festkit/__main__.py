@@ -195,12 +195,43 @@ def tune(
     serve(runs, split=split, data_root=data_root, app=app, port=port, open_browser=browser)
 
 
+def tables_list() -> None:
+    """List the tables of the paper: name, number, rows, what they hold."""
+    from .results import list_paper_tables, paper_table
+
+    for name in list_paper_tables():
+        table = paper_table(name)
+        print(f"{name:16} {table.attrs['label']:8} {len(table):2} rows  {table.attrs['caption']}")
+
+
+def tables_show(
+    name: tyro.conf.Positional[str],
+    format: Literal["text", "markdown", "latex", "html"] = "text",
+    ours: tuple[Path, ...] = (),
+) -> None:
+    """Print a table of the paper, with our own figures beside it if there are any.
+
+    Args:
+        name: as tables list names it, or its number.
+        format: latex needs the packages booktabs and, with ours, graphicx; html is a whole page.
+        ours: metrics.json of a run of the table's notebook, or its folder; several are seeds.
+    """
+    from .results import compare_files, paper_table, render_table
+
+    table = paper_table(name)
+    if ours:
+        table = compare_files(ours, table)
+    print(render_table(table, format), end="")
+
+
 COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "demo": ("one whole FEST result, on synthetic or real images", lambda: demo),
     "data check": ("check a dataset folder", lambda: data_check),
     "data synth": ("make a dataset of synthetic scenes", lambda: data_synth),
     "backbones": ("list the backbones", lambda: backbones),
     "train": ("train one backbone at one input size", train_command),
+    "tables list": ("list the paper's tables", lambda: tables_list),
+    "tables show": ("print a table of the paper, ours beside it", lambda: tables_show),
     "tune": ("drag the thresholds of a trained run in the browser", lambda: tune),
 }
 

@@ -37,8 +37,8 @@ serve.serve(sys.argv[3:], app=sys.argv[2], open_browser=False)
 def make_root(root):
     """A folder with a set, two finished runs on it, and a notebook that tells its parameters."""
     folder = make_set(root / "sets" / "hand")
-    for name in ("run", "second"):
-        training.train(tiny(folder, root / name, epochs=1))
+    for name, size in (("run", 32), ("second", 64)):
+        training.train(tiny(folder, root / name, epochs=1, size=size))
     first = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [first, new_code_cell(TELL), new_code_cell(BUTTON)]

@@ -15,6 +15,8 @@ from festkit.__main__ import COMMANDS, main
 from festkit._run import Run
 from festkit.data import load_dataset
 from festkit.fest import FEST
+from festkit.metrics import Counts
+from festkit.results import save_results
 from festkit.tuner import serve
 
 REPOSITORY = Path(__file__).parent.parent
@@ -171,6 +173,52 @@ class TestSmallCommands:
         assert_one_line(last_line(capsys), r"already holds another run \(seed 0 -> 1\); choose ano")
 
 
+class TestTables:
+    def test_list(self, capsys):
+        assert main(["tables", "list"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        names = ["input_size", "losses", "fusion", "th1", "th2", "backbones", "hyperparameters"]
+        assert [line.split()[0] for line in lines] == names
+        assert lines[3].split()[:5] == ["th1", "Table", "4", "10", "rows"]
+
+    @pytest.mark.parametrize(
+        ("style", "line"),
+        [
+            ("text", r" 0.4 +65.91 +76.44 +13.03 +71.18"),
+            ("markdown", r"\| 0.4 \| 65.91 \| 76.44 \| 13.03 \| 71.18 \|"),
+            ("latex", r"0.4 & 65.91 & 76.44 & 13.03 & 71.18 \\\\"),
+            ("html", r"<td>65.91</td><td>76.44</td><td>13.03</td><td>71.18</td>"),
+        ],
+    )
+    def test_show(self, style, line, capsys):
+        for name in ("th1", "4"):
+            assert main(["tables", "show", name, "--format", style]) == 0
+            assert re.search(line, capsys.readouterr().out)
+
+    def test_show_with_ours_of_two_seeds(self, tmp_path, capsys):
+        hit = Counts(images=1, pixels=10**6, intersection=1, predicted=1, true=2, targets=1)
+        for seed in "ab":
+            save_results(tmp_path / seed, {"th1 0.4": [hit, hit]}, measured="sky")
+        words = ["tables", "show", "th1", "--format", "markdown", "--ours"]
+        assert main([*words, str(tmp_path / "a"), str(tmp_path / "b" / "metrics.json")]) == 0
+        text = capsys.readouterr().out
+        assert "Ours: sky" in text
+        assert "| 0.4 | 50.00 [50.00, 50.00] | 65.91 | −15.91 |" in text
+        assert "| 0.3 | not run | 64.22 | – |" in text
+        assert text.count("| 2 |") == 1
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["th3"], "unknown table of the paper 'th3'; known are input_size, .*Did you mean 'th"),
+            (["th1", "--ours", "missing.json"], "No such file.*missing.json"),
+        ],
+    )
+    def test_an_error_is_one_line(self, words, message, capsys):
+        assert main(["tables", "show", *words]) == 1
+        assert_one_line(capsys.readouterr().err, f"^festkit tables show: .*{message}")
+
+
 class TestTune:
     @pytest.fixture
     def served(self, monkeypatch):
@@ -201,7 +249,7 @@ class TestTune:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "festkit tune: the tuner needs at least one finished run, got none"),
+            ([], "festkit tune: open_maps needs at least one finished run, got none"),
             (["missing"], "festkit tune: missing holds no finished run; train it to its end"),
         ],
     )
@@ -312,10 +360,11 @@ def demo(folder, tmp_path_factory):
 class TestDemo:
     def test_it_writes_the_five_things(self, demo):
         out, _ = demo
+        records = {"table.txt", "status.json", "progress.jsonl", "environment.json"}
         assert {
             "00_quickstart.ipynb", "00_quickstart.html", "metrics.json", "fest.safetensors",
             "figure.png",
-        } == {path.name for path in out.iterdir() if path.is_file()} - {"table.txt", "status.json", "progress.jsonl", "environment.json"}  # fmt: skip
+        } == {path.name for path in out.iterdir() if path.is_file()} - records  # fmt: skip
         with Image.open(out / "figure.png") as figure:
             assert min(figure.size) > 300
 

@@ -1,5 +1,6 @@
 import io
 import warnings
+from typing import ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,7 @@ from festkit.plots import (
     WEAK,
     plot_history,
     plot_roc,
+    plot_sensitivity,
     plot_surface,
     show,
 )
@@ -298,3 +300,69 @@ class TestROC:
     def test_refuses_no_curves(self):
         with pytest.raises(ValueError, match="no curves"):
             plot_roc({})
+
+
+def curve(axes, label):
+    (line,) = [line for line in axes.lines if line.get_label() == label]
+    return dict(zip(np.round(line.get_xdata(), 6).tolist(), line.get_ydata(), strict=True))
+
+
+class TestSensitivity:
+    GRIDS: ClassVar = {"th1": [0.2, 0.3, 0.5], "th2": [0.1, 0.25, 0.4, 1.0]}
+
+    @pytest.fixture
+    def surface(self):
+        """Two targets, of 0.8 and 0.22, and one false pixel of 0.15, on 40 000 px."""
+        prob, mask = np.zeros((200, 200), np.float32), np.zeros((200, 200), bool)
+        mask[10:12, 10:12] = mask[50:52, 50:52] = True
+        prob[10:12, 10:12], prob[50:52, 50:52], prob[90, 90] = 0.8, 0.22, 0.15
+        return threshold_surface([prob], [mask], **self.GRIDS)
+
+    def test_the_curves_are_the_figures(self, surface):
+        figure = plot_sensitivity(surface)
+        draw(figure)
+        upper, upper_right, lower, lower_right = figure.axes
+        assert curve(upper, "Pd") == {0.2: 100, 0.3: 50, 0.5: 50}
+        assert curve(upper, "IoU") == {0.2: 100, 0.3: 50, 0.5: 50}
+        assert curve(upper, "Score") == {0.2: 100, 0.3: 50, 0.5: 50}
+        assert curve(lower, "Fa") == {0.2: 0, 0.3: 0, 0.5: 0}
+        # th2 = 0.1 finds the second target by one pixel of its four, and the false one
+        assert curve(upper_right, "Pd") == {0.1: 100, 0.25: 50, 0.4: 50}
+        assert curve(upper_right, "IoU") == pytest.approx({0.1: 100 * 5 / 9, 0.25: 50, 0.4: 50})
+        assert curve(lower_right, "Fa") == pytest.approx({0.1: 1e6 / 40_000, 0.25: 0, 0.4: 0})
+        assert set(lower.lines[1].get_ydata()) == {100}
+
+    def test_units_legends_and_titles(self, surface):
+        figure = plot_sensitivity(surface, th1=0.5)
+        upper, upper_right, lower, lower_right = figure.axes
+        assert (upper.get_ylabel(), lower.get_ylabel()) == ("[%]", "Fa [1e-6]")
+        assert upper.get_title() == "th1 alone, no weak targets; best Score 100.00 at 0.2"
+        assert upper_right.get_title() == "th2 at th1 = 0.5; best Score 77.78 at 0.1"
+        named = [text.get_text() for text in lower_right.get_legend().get_texts()]
+        assert named == ["Fa", "limit, 100e-6"]
+
+    def test_a_void_score_is_not_drawn(self, surface):
+        axes = plot_sensitivity(surface, max_fa=2e-5).axes[1]
+        assert np.isnan(curve(axes, "Score")[0.1])
+        assert curve(axes, "Score")[0.25] == 50
+        nothing = plot_sensitivity(surface, max_fa=0)
+        draw(nothing)
+        assert nothing.axes[0].get_title() == "th1 alone, no weak targets"
+
+    def test_the_papers_figures_beside(self, surface):
+        upper, upper_right, lower, lower_right = plot_sensitivity(surface, paper=True).axes
+        assert curve(upper, "IoU, paper")[0.3] == 64.22
+        assert curve(lower, "Fa, paper")[0.05] == 138.46
+        assert curve(upper_right, "Pd, paper")[0.5] == 81.61
+        assert sorted(curve(lower_right, "Fa, paper")) == [0.05, 0.1, 0.2, 0.3, 0.4, 0.5]
+        elsewhere = plot_sensitivity(surface, th1=0.5, paper=True)
+        draw(elsewhere)
+        assert "Pd, paper" not in [line.get_label() for line in elsewhere.axes[1].lines]
+
+    def test_a_grid_without_what_is_drawn(self, surface):
+        with pytest.raises(ValueError, match=r"th1 = 0.35 is not on the grid"):
+            plot_sensitivity(surface, th1=0.35)
+        prob = np.full((4, 4), 0.7, np.float32)
+        without = threshold_surface([prob], [prob > 0], th1=[0.3, 0.5], th2=[0.1, 0.2])
+        with pytest.raises(ValueError, match=r"th2 = 1.0 is not on the grid"):
+            plot_sensitivity(without)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from festkit.metrics import Counts
-from festkit.results import save_results, summary_table
+from festkit.results import read_results, save_results, summary_table
 
 GOOD = Counts(
     images=2, pixels=1_000_000, intersection=300, predicted=350, true=350, iou_sum=1.5,
@@ -74,3 +74,18 @@ class TestSaving:
         ):
             save_results(tmp_path, {"Original": GOOD, "FEST": Counts()})
         assert list(tmp_path.iterdir()) == []
+
+    def test_images_one_by_one_give_intervals(self, tmp_path):
+        images = [GOOD, LOUD, GOOD]
+        path = save_results(tmp_path, {"FEST": images, "x": GOOD})
+        schemes = read_results(path)["schemes"]
+        total = (GOOD + LOUD + GOOD).record()
+        assert {name: schemes["FEST"][name] for name in total} == total
+        low, high = schemes["FEST"]["intervals"]["pd"]
+        assert low < total["pd"] < high
+        assert "intervals" not in schemes["x"]
+        assert read_results(tmp_path) == read_results(path)
+
+    def test_no_image_at_all(self, tmp_path):
+        with pytest.raises(ValueError, match="FEST was measured on no image"):
+            save_results(tmp_path, {"FEST": []})

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from .._files import write_json
 from .._images import EXTENSIONS, read_mask, read_raster
 from .._progress import progress
-from .._run import Run, StoredMaps
-from ..data import Dataset, load_dataset
+from .._run import Run
+from ..data import Dataset
 from ..fest import FEST
 from ..fusion import fuse
+from ..maps import open_maps
 from .frames import DETECT, Frame, Source, Tuned, checked, remembered
 
 Images = Sequence[Any] | Mapping[str, Any]
@@ -82,42 +83,27 @@ def of_runs(
         FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
         ValueError: for no runs, an unknown split, or runs on other images than the dataset's.
     """
-    if not runs:
-        raise ValueError("the tuner needs at least one finished run, got none")
-    if split not in ("test", "holdout"):
-        raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
-    records = [run.record for run in runs]
-    sizes = [record["size"] for record in records]
+    maps = open_maps(*runs, split=split, dataset=dataset, root=root)
+    sizes, record = list(maps.sizes), runs[0].record
     if len(set(sizes)) < len(sizes):
         raise ValueError(f"the runs have the sizes {sizes}; every scale needs a size of its own")
-    maps = [_stored(run, split) for run in runs]
-    images = _open_images(records, runs[0].folder, split, dataset, root)
-    names = tuple(filter(set(maps[0]).__contains__, images.names))
-    for run, own in zip(runs, maps, strict=True):
-        if set(own) != set(maps[0]) or len(names) < len(own):
-            raise ValueError(
-                f"{run.folder} holds maps of {len(own)} images, {len(names)} of which are in the "
-                f"{images.split} split of {images.name}; pass the dataset that the run was made on"
-            )
-    indices = [images.names.index(name) for name in names]
 
     def read(index: int) -> Frame:
-        sample = images[indices[index]]
-        own = [each[sample.name] for each in maps]
-        return checked(sample.name, fuse(own, own[0].shape), own, sample.image, sample.mask)
+        sample, prob, scales = maps[index]
+        return checked(sample.name, prob, scales, sample.image, sample.mask)
 
-    tuned = records[0].get("tuned", {})
+    tuned = record.get("tuned", {})
     paths = ", ".join(f'Path("{run.folder.as_posix()}")' for run in runs)
     return Source(
-        f"{records[0]['backbone']} {' + '.join(map(str, sizes))} on {images.name}, {split} images",
-        names,
+        maps.title,
+        maps.dataset.names,
         remembered(read),
         start=tuned if tuned.get("scales") == sizes else {},
         code="from pathlib import Path\n\nimport festkit as fk\n\n"
         f"runs = [fk.Run(path) for path in ({paths},)]\n"
         'fest = fk.FEST.from_runs(runs, th1={th1}, th2={th2}, rule="{rule}")\n'
         "detection = fest.predict(image)",
-        images=_provenance(images, split),
+        images=_provenance(maps.dataset, split, record[f"{maps.dataset.split}_split"]),
         keep=partial(_keep_in_runs, runs),
     )
 
@@ -139,7 +125,7 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
         start={"th1": fest.th1, "th2": fest.th2, "rule": fest.rule},
         code='fest.th1, fest.th2, fest.rule = {th1}, {th2}, "{rule}"\n'
         "detection = fest.predict(image)",
-        images=_provenance(dataset, dataset.split),
+        images=_provenance(dataset, dataset.split, dataset.fingerprint),
         keep=partial(_keep_in_fest, fest),
     )
 
@@ -201,49 +187,12 @@ def _number(count: int) -> str:
     return f"{count} probability map" + ("s" if count > 1 else "")
 
 
-def _stored(run: Run, split: str) -> StoredMaps:
-    path = run.folder / f"{split}_maps.npz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{run.folder} has no {path.name}; the maps of a holdout are kept by runs with "
-            "protocol='holdout', those of the test images by all that finished"
-        )
-    return StoredMaps(path)
-
-
-def _open_images(
-    records: Sequence[dict[str, Any]],
-    folder: Path,
-    split: str,
-    dataset: str | Path | None,
-    root: str | Path | None,
-) -> Dataset:
-    """The images that the runs' maps belong to."""
-    if dataset is None:
-        beside = folder.parent / records[0]["dataset"]
-        dataset = beside if beside.is_dir() else records[0]["dataset"]
-    try:
-        images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
-    except (FileNotFoundError, ValueError) as error:
-        raise FileNotFoundError(
-            f"the images of the run are not at hand ({error}); name their folder (dataset), or the "
-            "folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
-        ) from error
-    expected = {record[f"{images.split}_split"] for record in records}
-    if expected != {images.fingerprint}:
-        raise ValueError(
-            f"the {images.split} images of {images.name} are not those of the run "
-            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
-        )
-    return images
-
-
-def _provenance(images: Dataset, split: str) -> dict[str, str]:
+def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str]:
     """Which images thresholds are chosen on, and the protocol that this makes it."""
     return {
-        "dataset": images.name,
+        "dataset": dataset.name,
         "split": split,
-        f"{images.split}_split": images.fingerprint,
+        f"{dataset.split}_split": fingerprint,
         "protocol": "holdout" if split == "holdout" else "paper",
     }
 

@@ -1,0 +1,150 @@
+"""The probability maps that training runs keep, beside the images and truths they belong to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._run import Run, StoredMaps
+from .data import Dataset, Sample, load_dataset
+from .fusion import fuse
+
+
+class MappedImage(NamedTuple):
+    """An image, its truth and its probabilities.
+
+    Attributes:
+        sample: image and truth.
+        prob: (H, W) float32 in [0, 1]; of several runs their fused map.
+        scales: every run's own map (H, W), in order.
+    """
+
+    sample: Sample
+    prob: NDArray[np.float32]
+    scales: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True)
+class RunMaps:
+    """The images of one split with the maps that one or more runs keep of them, read when asked.
+
+    Attributes:
+        title: networks, sizes and images in words.
+        sizes: input sizes of the runs [px].
+        dataset: the images.
+        stored: every run's maps.
+
+    Example:
+        >>> from festkit.data import Dataset
+        >>> len(RunMaps("nothing", (), Dataset("sky", "test", ()), ()))
+        0
+    """
+
+    title: str
+    sizes: tuple[int, ...]
+    dataset: Dataset
+    stored: tuple[StoredMaps, ...]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> MappedImage:
+        sample = self.dataset[index]
+        scales = tuple(each[sample.name] for each in self.stored)
+        return MappedImage(sample, fuse(list(scales), scales[0].shape), scales)
+
+    def __iter__(self) -> Iterator[MappedImage]:
+        return (self[index] for index in range(len(self)))
+
+
+def open_maps(
+    *runs: Run | str | Path,
+    split: str = "test",
+    dataset: str | Path | None = None,
+    root: str | Path | None = None,
+) -> RunMaps:
+    """The stored maps of one finished training run, or of several that are the scales of a FEST.
+
+    Args:
+        runs: runs or their folders, on the same images, in the order of the scales.
+        split: "test", or "holdout", the training images that were kept from training.
+        dataset: name or folder of the images; None takes the run's, beside the run or under the
+            root.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+
+    Raises:
+        FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
+        ValueError: for no runs, an unknown split, or runs on other images than the dataset's.
+
+    Example:
+        >>> import json, tempfile
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> scenes = make_synthetic_dataset(folder / "scenes", train=2, test=1, size=64)
+        >>> images, run = load_dataset(scenes, "test"), Run(folder / "run")
+        >>> run.write_maps("test", {images.names[0]: np.full((64, 64), 0.2, np.float32)})
+        >>> record = {"backbone": "ACM", "size": 64, "dataset": "scenes"}
+        >>> record["test_split"] = images.fingerprint
+        >>> _ = (run.folder / "record.json").write_text(json.dumps(record))
+        >>> maps = open_maps(run)
+        >>> maps.title, maps[0].prob.shape
+        ('ACM 64 on scenes, test images', (64, 64))
+    """
+    opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    if not opened:
+        raise ValueError("open_maps needs at least one finished run, got none")
+    if split not in ("test", "holdout"):
+        raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
+    records = [run.record for run in opened]
+    stored = tuple(_stored(run, split) for run in opened)
+    images = _open_images(records, opened[0].folder, split, dataset, root)
+    mapped = replace(images, pairs=tuple(pair for pair in images.pairs if pair.name in stored[0]))
+    for run, own in zip(opened, stored, strict=True):
+        if set(own) != set(stored[0]) or len(mapped) < len(own):
+            raise ValueError(
+                f"{run.folder} holds maps of {len(own)} images, {len(mapped)} of which are in the "
+                f"{images.split} split of {images.name}; pass the dataset that the run was made on"
+            )
+    sizes = tuple(int(record["size"]) for record in records)
+    title = f"{records[0]['backbone']} {' + '.join(map(str, sizes))} on {images.name}"
+    return RunMaps(f"{title}, {split} images", sizes, mapped, stored)
+
+
+def _stored(run: Run, split: str) -> StoredMaps:
+    path = run.folder / f"{split}_maps.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{run.folder} has no {path.name}; the maps of a holdout are kept by runs with "
+            "protocol='holdout', those of the test images by all that finished"
+        )
+    return StoredMaps(path)
+
+
+def _open_images(
+    records: list[dict[str, Any]],
+    folder: Path,
+    split: str,
+    dataset: str | Path | None,
+    root: str | Path | None,
+) -> Dataset:
+    """The images that the runs' maps belong to."""
+    if dataset is None:
+        beside = folder.parent / records[0]["dataset"]
+        dataset = beside if beside.is_dir() else records[0]["dataset"]
+    try:
+        images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
+    except (FileNotFoundError, ValueError) as error:
+        raise FileNotFoundError(
+            f"the images of the run are not at hand ({error}); name their folder (dataset), or the "
+            "folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
+        ) from error
+    expected = {record[f"{images.split}_split"] for record in records}
+    if expected != {images.fingerprint}:
+        raise ValueError(
+            f"the {images.split} images of {images.name} are not those of the run "
+            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
+        )
+    return images

@@ -1,0 +1,125 @@
+"""Figures of one's own: as a table, and as the record that a run leaves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .._files import read_json, write_json, write_text
+from ..metrics import Counts, confidence_intervals
+
+COLUMNS = ("IoU", "nIoU", "Pd", "Fa ×10⁻⁶", "Score")
+
+
+def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
+    """One row of figures per scheme, ready to print.
+
+    Args:
+        rows: counts by the name of what they were measured on.
+
+    Returns:
+        Strings: IoU, nIoU, Pd and Score in percent, Fa in 1e-6. An undefined ratio, and a Score
+        with Fa not below 1e-4, is "–".
+
+    Example:
+        >>> counts = Counts(images=1, pixels=10**6, intersection=3, predicted=3, true=4,
+        ...                 iou_sum=0.75, targets=2, detected=2, false_pixels=7)
+        >>> summary_table({"FEST": counts}).loc["FEST"].tolist()
+        ['75.00', '75.00', '100.00', '7.00', '87.50']
+    """
+    cells = {
+        name: (
+            _format(counts.iou, 100),
+            _format(counts.niou, 100),
+            _format(counts.pd, 100),
+            _format(counts.fa, 1e6),
+            _format(counts.score if counts.valid else None, 100),
+        )
+        for name, counts in rows.items()
+    }
+    return pd.DataFrame.from_dict(cells, orient="index", columns=list(COLUMNS))
+
+
+def save_results(
+    out: str | Path, rows: Mapping[str, Counts | Sequence[Counts]], **run: Any
+) -> Path:
+    """Write the figures of some schemes, and the run they belong to, as ``metrics.json``.
+
+    Args:
+        out: folder; the file appears in it whole.
+        rows: counts by scheme, of the whole set or image by image, which adds 95 % intervals.
+        run: what was measured, as plain values: dataset, split, sizes, seed and the like.
+
+    Returns:
+        The file; ``table.txt`` beside it holds :func:`summary_table`.
+
+    Raises:
+        ValueError: if a scheme was measured on no image, or ``run`` holds NaN or infinity.
+        TypeError: if ``run`` holds something that JSON does not.
+
+    Example:
+        >>> import tempfile
+        >>> counts = Counts(images=1, pixels=4, intersection=1, predicted=1, true=2)
+        >>> save_results(tempfile.mkdtemp(), {"FEST": counts}, dataset="scenes").name
+        'metrics.json'
+    """
+    totals = {name: _total(counts) for name, counts in rows.items()}
+    for name, counts in totals.items():
+        if not counts.images:
+            raise ValueError(f"{name} was measured on no image; evaluate it on a dataset first")
+    schemes = {
+        name: counts.record() if isinstance(counts, Counts) else record_of(counts)
+        for name, counts in rows.items()
+    }
+    path = Path(out) / "metrics.json"
+    write_json(path, {**run, "schemes": schemes})
+    write_text(path.with_name("table.txt"), summary_table(totals).to_string() + "\n")
+    return path
+
+
+def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
+    """Counts, ratios and 95 % intervals of a set by name, from its images' counts.
+
+    Raises:
+        ValueError: for fewer than two images.
+
+    Example:
+        >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
+        >>> record_of([hit, hit])["intervals"]["pd"]
+        (1.0, 1.0)
+    """
+    return {**_total(counts).record(), "intervals": confidence_intervals(counts)}
+
+
+def read_results(path: str | Path) -> dict[str, Any]:
+    """What :func:`save_results` wrote: the run's values, and the records under ``schemes``.
+
+    Args:
+        path: the file, or its folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no figures.
+
+    Example:
+        >>> import tempfile
+        >>> counts = Counts(images=1, pixels=4, intersection=1, predicted=1, true=2)
+        >>> path = save_results(tempfile.mkdtemp(), {"FEST": counts})
+        >>> read_results(path)["schemes"]["FEST"]["iou"]
+        0.5
+    """
+    path = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
+    values = read_json(path)
+    schemes = values.get("schemes") if isinstance(values, dict) else None
+    if not isinstance(schemes, dict) or not all(isinstance(s, dict) for s in schemes.values()):
+        raise ValueError(f"{path} holds no figures by scheme; pass a metrics.json of save_results")
+    return dict(values)
+
+
+def _total(counts: Counts | Sequence[Counts]) -> Counts:
+    return counts if isinstance(counts, Counts) else sum(counts, Counts())
+
+
+def _format(ratio: float | None, scale: float) -> str:
+    return "–" if ratio is None else f"{ratio * scale:.2f}"

@@ -1,0 +1,100 @@
+"""Tables as the strings that are printed: two decimals, "–" for nothing, "not run"."""
+
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from .paper import key_columns
+
+HEADS = {"iou": "IoU [%]", "pd": "Pd [%]", "fa_e6": "Fa [10⁻⁶]", "score": "Score [%]"}
+NONE, NOT_RUN = "–", "not run"
+
+
+def readable_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as the strings that are printed: two decimals, "–" for nothing, "not run".
+
+    Args:
+        table: of :func:`paper_table` or :func:`compare_with_paper`; columns that say what a row is
+            may have been added in front.
+
+    Returns:
+        Strings; where ours stand beside the paper's, columns in two levels.
+
+    Example:
+        >>> from festkit.results import paper_table
+        >>> readable_table(paper_table("th1")).loc["th1 0.05"].tolist()
+        ['0.05', '35.15', '87.72', '138.46', '–']
+    """
+    compared = "seeds" in table.columns
+    columns: dict[Any, list[str]] = {}
+    for key in key_columns(table):
+        columns["", key] = [_key(value) for value in table[key]]
+    for name, head in HEADS.items():
+        if compared:
+            columns[head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
+            columns[head, "paper"] = [_number(value) for value in table[f"{name}_paper"]]
+            columns[head, "diff."] = [_signed(value) for value in table[f"{name}_difference"]]
+        else:
+            columns["", head] = [_number(value) for value in table[name]]
+    if compared:
+        columns["", "seeds"] = [str(seeds or NONE) for seeds in table["seeds"]]
+    frame = pd.DataFrame(columns, index=table.index)
+    frame.columns = frame.columns if compared else frame.columns.get_level_values(1)
+    frame.attrs = dict(table.attrs)
+    return frame
+
+
+def caption_of(frame: pd.DataFrame) -> str:
+    """Number and caption in one sentence; empty for a table without.
+
+    Example:
+        >>> from festkit.results import paper_table
+        >>> caption_of(paper_table("input_size"))
+        'Table 1. Input size: MSDA-Net, EEDM loss, W-IRSTD'
+    """
+    label = f"{frame.attrs['label']}." if "label" in frame.attrs else ""
+    return " ".join(filter(None, [label, frame.attrs.get("caption", "")]))
+
+
+def heads_of(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Upper and lower head of every column; the upper one is empty where there is one level.
+
+    Example:
+        >>> heads_of(pd.DataFrame(columns=["th1"]))
+        [('', 'th1')]
+    """
+    two = frame.columns.nlevels > 1
+    return [tuple(column) if two else ("", column) for column in frame.columns]
+
+
+def groups_of(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    """Upper heads and how many columns each spans.
+
+    Example:
+        >>> columns = pd.MultiIndex.from_product([["IoU"], ["ours", "paper"]])
+        >>> groups_of(pd.DataFrame(columns=columns))
+        [('IoU', 2)]
+    """
+    return [(group, len(list(run))) for group, run in groupby(head for head, _ in heads_of(frame))]
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return NONE if pd.isna(value) else f"{value:g}"
+
+
+def _number(value: float) -> str:
+    return NONE if pd.isna(value) else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    return NONE if pd.isna(value) else f"{value:+.2f}".replace("-", "−")
+
+
+def _ours(row: pd.Series, name: str) -> str:
+    if not row["seeds"]:
+        return NOT_RUN
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return _number(row[name]) + ("" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]")

@@ -1,0 +1,63 @@
+"""Stored maps beside their images; how they are refused is told in test_tuner.py, too."""
+
+import numpy as np
+import pytest
+from handmade import make_set
+
+import festkit as fk
+from festkit._files import write_json
+from festkit.maps import open_maps
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs on the hand-made set beside them: the first has maps of 0.2, the second of 0.6."""
+    images = fk.load_dataset(make_set(tmp_path / "hand"), "test")
+    for size, level in ((32, 0.2), (64, 0.6)):
+        run = fk.Run(tmp_path / str(size))
+        run.write_maps("test", {s.name: np.full(s.mask.shape, level, np.float32) for s in images})
+        record = {"backbone": "ACM", "size": size, "dataset": "hand"}
+        write_json(run.folder / "record.json", record | {"test_split": images.fingerprint})
+    return tmp_path / "32", tmp_path / "64"
+
+
+def test_several_runs_are_fused_and_stay_apart_as_scales(runs):
+    maps = open_maps(*runs)
+    assert (len(maps), maps.sizes) == (3, (32, 64))
+    assert maps.title == "ACM 32 + 64 on hand, test images"
+    images = fk.load_dataset(runs[0].parent / "hand", "test")
+    for image, sample in zip(maps, images, strict=True):
+        assert image.sample.name == sample.name
+        assert (image.sample.mask == sample.mask).all()
+        np.testing.assert_allclose(image.prob, 0.4, atol=1e-5)
+        assert [round(float(scale.mean()), 4) for scale in image.scales] == [0.2, 0.6]
+
+
+def test_one_run_by_folder_name_or_as_a_run(runs):
+    for given in (runs[0], str(runs[0]), fk.Run(runs[0])):
+        image = open_maps(given)[1]
+        assert (image.prob == image.scales[0]).all()
+        assert len(image.scales) == 1
+
+
+def test_the_images_may_lie_elsewhere(runs, tmp_path):
+    (tmp_path / "hand").rename(tmp_path / "moved")
+    (tmp_path / "root").mkdir()
+    with pytest.raises(FileNotFoundError, match="images of the run are not at hand"):
+        open_maps(runs[0])
+    (tmp_path / "moved").rename(tmp_path / "root" / "hand")
+    assert len(open_maps(runs[0], root=tmp_path / "root")) == 3
+    assert len(open_maps(runs[0], dataset=tmp_path / "root" / "hand")) == 3
+
+
+def test_other_images_and_other_maps_are_refused(runs, tmp_path):
+    make_set(tmp_path / "other", test=2)
+    with pytest.raises(ValueError, match="the test images of other are not those of the run"):
+        open_maps(runs[0], dataset=tmp_path / "other")
+    fk.Run(runs[1]).write_maps("test", {"e0": np.zeros((48, 64), np.float32)})
+    with pytest.raises(ValueError, match="64 holds maps of 1 images, 3 of which are in the test"):
+        open_maps(*runs)
+    with pytest.raises(FileNotFoundError, match=r"has no holdout_maps\.npz"):
+        open_maps(runs[0], split="holdout")
+    with pytest.raises(ValueError, match="split is 'train', expected 'test' or 'holdout'"):
+        open_maps(runs[0], split="train")

@@ -1,0 +1,237 @@
+"""Ours beside the paper's, and what is printed of it."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from festkit.metrics import Counts, confidence_intervals
+from festkit.results import (
+    compare_files,
+    compare_with_paper,
+    paper_table,
+    readable_table,
+    record_of,
+    render_table,
+    save_results,
+    save_table,
+)
+
+HIT = Counts(
+    images=1, pixels=10**6, intersection=3, predicted=3, true=4, targets=1, detected=1,
+    false_pixels=10, iou_sum=0.75,
+)  # fmt: skip
+MISS = Counts(images=1, pixels=10**6, predicted=2, true=2, targets=1, false_pixels=2)
+LOUD = Counts(images=1, pixels=10**6, predicted=200, true=2, targets=1, false_pixels=200)
+TH1 = paper_table("th1")
+
+
+def record(iou=0.6, pd=0.8, fa=2e-5, **more):
+    return {"iou": iou, "pd": pd, "fa": fa, "score": (iou + pd) / 2, **more}
+
+
+class TestComparison:
+    def test_ours_the_papers_and_the_difference(self):
+        images = [HIT, MISS, HIT]
+        row = compare_with_paper({"th1 0.3": images}, TH1, measured="sky").loc["th1 0.3"]
+        # 6 of 8 + 0 of 4 pixels; 2 of 3 targets; 22 of 3 million pixels
+        iou, pd_, fa = 100 * 6 / 12, 100 * 2 / 3, 22 / 3
+        assert row[["iou", "pd", "fa_e6", "score"]].tolist() == pytest.approx(
+            [iou, pd_, fa, (iou + pd_) / 2]
+        )
+        assert row.iou_paper == 64.22
+        assert row[["iou_difference", "fa_e6_difference"]].tolist() == pytest.approx(
+            [iou - 64.22, fa - 20.57]
+        )
+        low, high = confidence_intervals(images)["pd"]
+        assert (row.pd_low, row.pd_high) == pytest.approx((100 * low, 100 * high))
+        assert row.seeds == 1
+
+    def test_seeds_are_averaged_and_counted(self):
+        seeds = [record(iou=0.6, intervals={"iou": (0.5, 0.7)})]
+        seeds.append(record(iou=0.7, intervals={"iou": [0.6, 0.9], "pd": None}))
+        row = compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky").loc["th1 0.3"]
+        assert row[["iou", "iou_low", "iou_high"]].tolist() == pytest.approx([65, 55, 80])
+        assert row.seeds == 2
+        assert np.isnan(row.pd_low)
+
+    def test_what_has_not_been_run(self):
+        table = compare_with_paper({}, TH1, measured="nothing")
+        assert (table.seeds == 0).all()
+        assert table[["iou", "iou_low", "iou_difference"]].isna().all(axis=None)
+        assert table.iou_paper.tolist() == TH1.iou.tolist()
+
+    def test_a_score_is_void_from_the_limit_on(self):
+        table = compare_with_paper({"th1 0.3": [HIT, LOUD]}, TH1, measured="sky")
+        row = table.loc["th1 0.3"]
+        assert row.fa_e6 == pytest.approx(105)
+        assert row[["score", "score_low", "score_high", "score_difference"]].isna().all()
+        edge = compare_with_paper({"th1 0.3": [record(fa=1e-4)]}, TH1, measured="sky")
+        assert np.isnan(edge.loc["th1 0.3"].score)
+
+    def test_the_caption_says_what_was_measured(self):
+        table = compare_with_paper({}, TH1, measured="ACM on sky")
+        assert table.attrs["caption"] == f"{TH1.attrs['caption']}. Ours: ACM on sky"
+        assert TH1.attrs["caption"] == paper_table("th1").attrs["caption"]
+
+    def test_some_rows_of_a_table(self):
+        nudt = paper_table("backbones").query("dataset == 'NUDT-SIRST'")
+        table = compare_with_paper({"acm, fest, nudt-sirst": [HIT, HIT]}, nudt, measured="sky")
+        assert len(table) == 24
+        assert table.loc["ACM, FEST, NUDT-SIRST"].seeds == 1
+
+    @pytest.mark.parametrize(
+        ("ours", "error", "message"),
+        [
+            ({"th1 0.31": [HIT]}, ValueError, "unknown row of the table 'th1 0.31'; known are th1"),
+            ({"th1 0.3": []}, ValueError, "'th1 0.3' has no figures; leave the row out"),
+            ({"th1 0.3": [HIT]}, ValueError, "at least 2"),
+            ({"th1 0.3": [[HIT, HIT]]}, ValueError, "figures of list; pass the Counts of every im"),
+            ({"th1 0.3": [HIT, {}]}, ValueError, "figures of Counts, dict; pass"),
+        ],
+    )
+    def test_wrong_figures(self, ours, error, message):
+        with pytest.raises(error, match=message):
+            compare_with_paper(ours, TH1, measured="sky")
+
+
+class TestFiles:
+    def test_every_file_is_a_seed(self, tmp_path):
+        first = save_results(tmp_path / "a", {"th1 0.3": [HIT, MISS]}, measured="sky")
+        save_results(tmp_path / "b", {"th1 0.3": [HIT, HIT], "other": HIT}, measured="sky")
+        table = compare_files([first, tmp_path / "b"], TH1)
+        both = {"th1 0.3": [record_of([HIT, MISS]), record_of([HIT, HIT])]}
+        pd.testing.assert_frame_equal(table, compare_with_paper(both, TH1, measured="sky"))
+        assert table.attrs["caption"].endswith("Ours: sky")
+
+    def test_a_file_without_a_row_of_the_table(self, tmp_path):
+        path = save_results(tmp_path, {"FEST": HIT})
+        with pytest.raises(
+            ValueError, match=r"has no row of the table th1; it has FEST, the table"
+        ):
+            compare_files([path], TH1)
+
+    @pytest.mark.parametrize("text", ["[]", "{}", '{"schemes": [1]}', '{"schemes": {"a": 1}}', "{"])
+    def test_another_file(self, tmp_path, text):
+        (tmp_path / "metrics.json").write_text(text)
+        with pytest.raises(ValueError, match=r"metrics\.json (holds no figures|is not readable)"):
+            compare_files([tmp_path], TH1)
+
+
+COMPARED = compare_with_paper({"th1 0.3": [HIT, HIT], "th1 0.05": [HIT, LOUD]}, TH1, measured="a_b")
+
+
+class TestReadable:
+    def test_the_papers_table_as_the_paper_prints_it(self):
+        strings = readable_table(paper_table("th2"))
+        assert strings.columns.tolist() == [
+            "th1", "th2", "IoU [%]", "Pd [%]", "Fa [10⁻⁶]", "Score [%]"
+        ]  # fmt: skip
+        assert strings.iloc[0].tolist() == ["0.3", "–", "64.22", "80.29", "20.57", "72.26"]
+        assert strings.iloc[-1].tolist() == ["0.3", "0.05", "59.44", "91.05", "33.05", "75.25"]
+
+    def test_ours_with_intervals_and_what_has_not_been_run(self):
+        strings = readable_table(COMPARED)
+        assert strings["IoU [%]"].loc["th1 0.3"].tolist() == [
+            "75.00 [75.00, 75.00]",
+            "64.22",
+            "+10.78",
+        ]
+        assert strings["Fa [10⁻⁶]"].loc["th1 0.3"].tolist() == [
+            "10.00 [10.00, 10.00]",
+            "20.57",
+            "−10.57",
+        ]
+        assert strings["Score [%]"].loc["th1 0.05"].tolist() == ["–", "–", "–"]
+        assert strings["IoU [%]"].loc["th1 0.5"].tolist() == ["not run", "64.49", "–"]
+        assert strings["", "seeds"].tolist() == [*"––––", "1", *"––––", "1"]
+
+    def test_a_column_in_front(self):
+        both = COMPARED.copy()
+        both.insert(0, "weak targets", "fused")
+        assert readable_table(both)["", "weak targets"].tolist() == ["fused"] * 10
+
+
+class Cells(HTMLParser):
+    """The cells of a page by row, and everything that it fetches."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.links, self.inside = [], [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag == "tr":
+            self.rows.append([])
+        self.inside = tag in ("td", "th")
+        if self.inside:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+class TestPrinting:
+    def test_markdown_holds_every_cell(self):
+        lines = render_table(COMPARED, "markdown").splitlines()
+        assert lines[0].startswith("**Table 4.** Strong threshold")
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+        assert {len(row) for row in cells} == {14}
+        assert set(cells[1]) == {":--", "--:"}
+        assert cells[2:] == readable_table(COMPARED).to_numpy().tolist()
+
+    def test_latex_is_balanced_and_escaped(self):
+        text = render_table(COMPARED, "latex")
+        assert text.count("{") == text.count("}")
+        assert re.findall(r"\\(begin|end)\{(\w+)\}", text) == [
+            ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table"),
+        ]  # fmt: skip
+        assert text.isascii()
+        assert "Ours: a\\_b}" in text
+        columns = re.search(r"\{tabular\}\{(\w+)\}", text)[1]
+        body = text.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
+        assert len(body) == 10
+        assert {line.count("&") + 1 for line in body} == {len(columns)} == {14}
+        upper = text.split("\\toprule\n")[1].splitlines()[0]
+        spans = [int(width) for width in re.findall(r"\\multicolumn\{(\d+)\}", upper)]
+        assert spans == [3] * 4
+        assert sum(spans) + upper.count("&") + 1 - len(spans) == 14
+        assert "\\cmidrule(lr){2-4}\\cmidrule(lr){5-7}" in text
+
+    @pytest.mark.parametrize("style", ["markdown", "latex", "html", "text"])
+    @pytest.mark.parametrize("name", ["losses", "backbones", "hyperparameters"])
+    def test_every_table_in_every_style(self, name, style):
+        text = render_table(paper_table(name), style)
+        assert text.endswith("\n")
+        assert "nan" not in text.lower()
+
+    @pytest.mark.parametrize("table", [COMPARED, TH1], ids=["compared", "paper"])
+    def test_html_holds_every_cell_and_fetches_nothing(self, table):
+        page = Cells(render_table(table, "html"))
+        strings = readable_table(table)
+        assert page.rows[-10:] == strings.to_numpy().tolist()
+        assert page.rows[-11] == [c[-1] if isinstance(c, tuple) else c for c in strings.columns]
+        assert page.links == []
+
+    def test_html_escapes(self):
+        table = compare_with_paper({}, TH1, measured="<b> & co")
+        assert "Ours: &lt;b&gt; &amp; co" in render_table(table, "html")
+
+    def test_an_unknown_style(self):
+        with pytest.raises(ValueError, match=r"unknown style 'htm'; .*Did you mean 'html'"):
+            render_table(TH1, "htm")
+
+    def test_files(self, tmp_path):
+        paths = save_table(tmp_path / "new", COMPARED, "th1")
+        assert [path.name for path in paths] == ["th1.csv", "th1.md", "th1.tex", "th1.html"]
+        read = pd.read_csv(paths[0])
+        np.testing.assert_allclose(read.iou_paper, TH1.iou)
+        np.testing.assert_allclose(read.iou, COMPARED.iou)
+        assert paths[2].read_text(encoding="utf-8") == render_table(COMPARED, "latex")

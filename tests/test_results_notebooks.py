@@ -1,0 +1,128 @@
+"""The notebooks of th1, th2 and figure 7 on two small runs: their figures are the library's."""
+
+import json
+import warnings
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+import festkit as fk
+from festkit._files import write_json
+from festkit.components import find_components
+from festkit.jobs import run_notebook
+from festkit.results import compare_files
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs on the same scenes, which lie beside them, with maps of targets and false alarms."""
+    folder = tmp_path_factory.mktemp("runs")
+    images = fk.load_dataset(
+        fk.make_synthetic_dataset(folder / "scenes", train=2, test=6, size=64), "test"
+    )
+    rng = np.random.default_rng(0)
+    found = []
+    for size in (32, 64):
+        run = fk.Run(folder / str(size))
+        run.write_maps("test", {sample.name: seen(sample.mask, rng) for sample in images})
+        record = {"backbone": "ACM", "size": size, "dataset": "scenes"}
+        write_json(run.folder / "record.json", record | {"test_split": images.fingerprint})
+        found.append(run)
+    return found
+
+
+def seen(mask, rng):
+    """A probability map that has every target and two other places at any height."""
+    prob = np.zeros(mask.shape)
+    for y, x in [*find_components(mask).centroid, *rng.uniform(4, 60, (2, 2))]:
+        rows, columns = np.indices(mask.shape)
+        bump = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / rng.uniform(1, 6))
+        prob = np.maximum(prob, rng.uniform(0.06, 1) * bump)
+    return prob.astype(np.float32)
+
+
+def executed(name, runs, out):
+    """The metrics that a notebook writes, and what it shows."""
+    folders = [str(run.folder) for run in runs]
+    run = folders if len(folders) > 1 else folders[0]
+    book = run_notebook(name, {"run": run, "out": str(out / "work")}, out)
+    text = book.read_text(encoding="utf-8")
+    return json.loads((out / "work" / "metrics.json").read_text()), nbformat.reads(text, 4)
+
+
+def counted(runs, th1, th2, *, per_scale=False):
+    """The counts of AS on the fused maps, without a surface."""
+    images = fk.load_dataset(runs[0].folder.parent / "scenes", "test")
+    maps = [run.test_maps() for run in runs]
+    total = fk.Counts()
+    for sample in images:
+        scales = [own[sample.name] for own in maps]
+        prob = fk.fuse(scales, sample.mask.shape)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="th2 = ")
+            found = fk.adjust_sensitivity(prob, th1, th2, scale_maps=scales if per_scale else None)
+        total += fk.count(found.mask, sample.mask)
+    return total.record()
+
+
+def agree(scheme, expected):
+    scheme.pop("intervals", None)
+    assert scheme == pytest.approx(expected)
+
+
+class TestTh1:
+    def test_every_row_of_the_paper(self, runs, tmp_path):
+        metrics, book = executed("table4_th1", runs[1:], tmp_path)
+        assert list(metrics["schemes"]) == fk.paper_table("th1").index.tolist()
+        for th1, (_, scheme) in zip(
+            fk.paper_table("th1").th1, metrics["schemes"].items(), strict=True
+        ):
+            assert scheme["intervals"]["fa"]
+            agree(scheme, counted(runs[1:], th1, None))
+        assert (metrics["table"], metrics["sizes"]) == ("th1", [64])
+        shown = book.cells[-1].outputs[0]["data"]["text/html"]
+        assert "ACM 64 on scenes, test images; another network" in shown
+        assert "not run" not in shown
+        names = {path.name for path in (tmp_path / "work").iterdir()}
+        assert {"table4_th1.csv", "table4_th1.md", "table4_th1.tex", "table4_th1.html"} < names
+
+
+class TestTh2:
+    def test_both_rules_of_two_scales(self, runs, tmp_path):
+        metrics, book = executed("table5_th2", runs, tmp_path)
+        paper, schemes = fk.paper_table("th2"), metrics["schemes"]
+        assert metrics["rule"] == "per scale"
+        for row, th2 in paper.th2.replace(np.nan, None).items():
+            agree(schemes.pop(row), counted(runs, 0.3, th2, per_scale=True))
+            if th2 is None or th2 < 0.3:
+                agree(schemes.pop(f"fused: {row}"), counted(runs, 0.3, th2))
+        assert schemes == {}
+        shown = book.cells[-1].outputs[0]["data"]["text/html"]
+        assert shown.count("not run") == 4 * 3  # th2 of 0.5, 0.4 and 0.3 on the fused map
+        table = compare_files([tmp_path / "work"], paper)
+        assert (table.seeds == 1).all()
+
+    def test_one_run_has_one_rule(self, runs, tmp_path):
+        metrics, book = executed("table5_th2", runs[:1], tmp_path)
+        assert metrics["rule"] == "fused"
+        assert len(metrics["schemes"]) == 4
+        assert "so that rule is skipped" in str(book.cells)
+
+
+class TestFigure7:
+    def test_its_figures_and_picture(self, runs, tmp_path):
+        metrics, book = executed("fig7_sensitivity", runs, tmp_path)
+        agree(metrics["schemes"]["th1 0.5"], counted(runs, 0.5, None))
+        agree(metrics["schemes"]["th1 0.3"], counted(runs, 0.3, None))
+        (best,) = [name for name in metrics["schemes"] if name.startswith("best")]
+        th1, th2 = (float(part.split()[-1]) for part in best.split(",")[1:])
+        agree(metrics["schemes"][best], counted(runs, th1, th2, per_scale=True))
+        assert "image/png" in book.cells[-1].outputs[0]["data"]
+        with Image.open(tmp_path / "work" / "fig7_sensitivity.png") as picture:
+            assert min(picture.size) > 600
+        surface = fk.ThresholdSurface.load(tmp_path / "work" / "surface.npz")
+        assert surface.at(0.3, 0.1).record() == pytest.approx(
+            counted(runs, 0.3, 0.1, per_scale=True)
+        )
