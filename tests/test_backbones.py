@@ -58,13 +58,16 @@ LIMITS = {
 }
 
 
-ILL_CONDITIONED = {"train": 5e-4, "train_samples": 1e-2, "train_gradients": 0.2, "running": 5e-5}
-"""UIU-Net in float32: its batch norm over 4 values after a global pool is judged in float64."""
+ILL_CONDITIONED = {
+    "UIU-Net": {"train": 5e-4, "train_samples": 1e-2, "train_gradients": 0.2, "running": 5e-5},
+    "MSDA-Net": {"train_gradients": 1e-2},
+}
+"""In float32 alone: float64 judges UIU-Net's batch norm over 4 values after a global pool, and the
+gradient of MSDA-Net's norm weights, 0.65 % off on processors with AVX2 but no AVX-512."""
 
 
 def limits_of(name, dtype):
-    looser = name == "UIU-Net" and dtype == torch.float32
-    return LIMITS[dtype] | (ILL_CONDITIONED if looser else {})
+    return LIMITS[dtype] | (ILL_CONDITIONED.get(name, {}) if dtype == torch.float32 else {})
 
 
 def small_image(name, batch=2, channels=3):
