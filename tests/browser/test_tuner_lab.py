@@ -403,5 +403,14 @@ def test_themes_and_sizes(lab):
           return [light(style.color), light(style.backgroundColor)];
         }""")
         assert abs(ink - ground) > 400
+        lab.page.wait_for_function("""() => {
+          const all = [...document.querySelectorAll(".festkit-tuner canvas:not(.fk-icon)")];
+          const ratio = window.devicePixelRatio;
+          const colours = (one) => new Set(
+            one.getContext("2d").getImageData(0, 0, one.width, one.height).data,
+          ).size;
+          return all.every((one) => Math.abs(one.width - one.clientWidth * ratio) <= 1
+            && colours(one) > 9);
+        }""")
         assert lab.screenshot(f"tuner-lab-{theme}").stat().st_size > 0
     lab.set_theme("light")

@@ -2,6 +2,7 @@
 // images, for exact figures once the thresholds rest, and for the surface, and never while they move.
 
 const REST = 180; // ms without a change after which the kernel is asked for figures
+const HIDDEN = 200; // ms until a page that has no size, as while its theme changes, is looked at again
 const TELL = 120; // ms between two messages to the kernel while a slider moves
 const KEPT_BYTES = 96 * 1024 * 1024; // of images in the page
 const PAPER = [5000, 1000]; // ticks
@@ -352,6 +353,10 @@ class Tuner {
     this.painting = requestAnimationFrame(() => {
       this.painting = null;
       if (!this.root.isConnected) return;
+      if (!this.viewer.main.clientWidth) {
+        setTimeout(() => this.paint(), HIDDEN);
+        return;
+      }
       if (this.image && this.stale) {
         this.result = detect(this.image, this.th1, this.th2, this.rule);
         this.viewer.setResult(this.result);
