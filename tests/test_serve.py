@@ -211,8 +211,8 @@ class TestServer:
     def test_sigterm_ends_it_with_its_kernels_and_leaves_nothing(self, served):
         if served.app == "lab":
             assert ask(served.url, "/api/kernels", method="POST", token=served.token)[0] == 201
-        kernels = served.server.children()
-        assert len(kernels) == 1
+        kernels = served.server.children()  # and whatever else Lab starts, such as npm
+        assert kernels
         began = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(SECONDS) == 0
