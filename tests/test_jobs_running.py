@@ -134,7 +134,8 @@ signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, sign
         source, out = hanging(tmp_path, pid_file), tmp_path / "out"
         command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
         run = subprocess.Popen([sys.executable, "-c", command, source, out])
-        wait_for(lambda: started(pid_file))
+        progress = out / "progress.jsonl"
+        wait_for(lambda: started(pid_file) and '"cell": 4' in progress.read_text())
         run.send_signal(number)
         assert run.wait(timeout=60) == (code or -signal.SIGINT)
         assert (status(out)["status"], status(out)["cell"]) == ("interrupted", 4)

@@ -22,7 +22,7 @@ def single_maps():
         stacks = zip(np.atleast_3d(pred.T).T, np.atleast_3d(truth.T).T, strict=True)
         for k, (one, true) in enumerate(stacks):
             cases[f"counts {k}: {case['name']}"] = one * np.float32(0.75), true, [(0.5, 0.1)]
-    for seed in range(30):
+    for seed in range(20):
         prob, truth = random_map(seed)
         cases[f"random {seed}"] = prob, truth, [(0.5, 0.1), (0.305, 0.0525), (0.9, 0.0001)]
     return cases
@@ -34,7 +34,7 @@ def scale_maps():
     for case in GOLDENS["as_multiscale"]:
         scales = [dense(sparse) for sparse in case["maps"]]
         cases[case["name"]] = scales, rolled(scales[0] > 0.2), [(case["th1"], case["th2"])]
-    for seed in range(12):
+    for seed in range(6):
         first, truth = random_map(seed)
         second = np.roll(first, (1, 2), (0, 1)) * np.float32(0.8)
         cases[f"random {seed}"] = [first, second], truth, [(0.5, 0.1), (0.31, 0.3)]
