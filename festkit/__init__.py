@@ -44,6 +44,7 @@ _PUBLIC = {
     "maps": ["RunMaps", "open_maps"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
+    "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
     "jobs": ["Job", "Outcome", "run_job", "run_jobs", "run_notebook"],
     "results": [
         "compare_with_paper",

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ._run import Run, StoredMaps
 from .data import Dataset, Sample, load_dataset
 from .fusion import fuse
+from .metrics import Counts, count
+from .sensitivity import Detection, adjust_sensitivity
 
 
 class MappedImage(NamedTuple):
@@ -25,6 +27,11 @@ class MappedImage(NamedTuple):
     sample: Sample
     prob: NDArray[np.float32]
     scales: tuple[NDArray[np.float32], ...]
+
+    def detect(self, th1: float = 0.5, th2: float | None = None) -> Detection:
+        """What stands out at these thresholds; weak targets come from each scale's own map."""
+        scales = list(self.scales) if len(self.scales) > 1 else None
+        return adjust_sensitivity(self.prob, th1, th2, scale_maps=scales)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,18 @@ class RunMaps:
 
     def __iter__(self) -> Iterator[MappedImage]:
         return (self[index] for index in range(len(self)))
+
+    def evaluate(self, th1: float = 0.5, th2: float | None = None) -> list[Counts]:
+        """Counts of every image at these thresholds, in order.
+
+        Args:
+            th1: threshold of strong targets, in [0, 1].
+            th2: threshold of weak targets, in [0, 1]; None looks for none.
+
+        Raises:
+            ValueError: for a threshold out of range.
+        """
+        return [count(image.detect(th1, th2).mask, image.sample.mask) for image in self]
 
 
 def open_maps(

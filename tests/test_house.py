@@ -47,6 +47,7 @@ ROOMS = [
     "maps",
     "training",
     "fest",
+    "experiments",
     "jobs",
     "results",
     "plots",
@@ -83,6 +84,7 @@ PUBLIC = [
     "ThresholdSurface",
     "ThresholdTuner",
     "TrainConfig",
+    "Training",
     "adjust_sensitivity",
     "backbone_card",
     "check_dataset",
@@ -105,6 +107,7 @@ PUBLIC = [
     "load_dataset",
     "load_weights",
     "make_scene",
+    "make_scenes",
     "make_synthetic_dataset",
     "open_maps",
     "paper_table",
@@ -123,8 +126,11 @@ PUBLIC = [
     "save_weights",
     "show",
     "summary_table",
+    "table_trainings",
     "threshold_surface",
     "train",
+    "train_all",
+    "training_config",
 ]
 
 

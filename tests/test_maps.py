@@ -61,3 +61,16 @@ def test_other_images_and_other_maps_are_refused(runs, tmp_path):
         open_maps(runs[0], split="holdout")
     with pytest.raises(ValueError, match="split is 'train', expected 'test' or 'holdout'"):
         open_maps(runs[0], split="train")
+
+
+def test_figures_at_thresholds_are_those_of_each_image(runs):
+    maps = open_maps(*runs)  # fused 0.4 everywhere, the second scale 0.6
+    shape, masks = maps[0].prob.shape, [image.sample.mask for image in maps]
+    everything, nothing = np.ones(shape, bool), np.zeros(shape, bool)
+    assert maps.evaluate(0.3) == [fk.count(everything, mask) for mask in masks]
+    assert maps.evaluate(0.5) == [fk.count(nothing, mask) for mask in masks]
+    weak = maps[0].detect(0.5, 0.5)  # above th2 in its own map alone: one centroid
+    assert (len(weak.weak), int(weak.mask.sum())) == (1, 1)
+    assert maps.evaluate(0.5, 0.5)[0] == fk.count(weak.mask, masks[0])
+    with pytest.raises(ValueError, match="th1"):
+        maps.evaluate(1.5)

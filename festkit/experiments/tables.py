@@ -1,0 +1,141 @@
+"""Which trainings every table of the paper needs, by the rows that they fill."""
+
+from collections.abc import Sequence
+
+from .._catalogue import dataset_card
+from .._names import find_name
+from ..backbones import list_backbones
+from .profiles import Profile, find_profile
+from .trainings import Training, first_training, further_training
+
+TABLES = {
+    "input_size": "table1_input_size",
+    "losses": "table2_losses",
+    "fusion": "table3_fusion",
+    "th1": "table4_th1",
+    "th2": "table5_th2",
+    "backbones": "table6_backbones",
+    "hyperparameters": "fig5_hyperparameters",
+    "sensitivity": "fig7_sensitivity",
+}
+"""The notebook that makes each table or figure, by what it holds."""
+
+UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
+"""What stands for the paper's W-IRSTD, which is not publicly available as files."""
+
+SIZES = (256, 384, 512, 640, 768, 896, 1024)
+FUSED = (896, 768, 1024)
+FIRST = 512
+LOSSES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
+EDGE_WEIGHTS = (1, 3, 4, 5, 7)
+KEEP_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+COMPARED = ("NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K")
+"""The paper's own choices: Tables 1, 2 and 6, Fig. 5, and section IV-A."""
+
+BEST = {"edge_weight": 4, "keep_ratio": 0.5}
+"""What EEDM has anyway; left out, so that the training is the same as in the other tables."""
+
+
+def find_table(name: str) -> str:
+    """The name of a table, from it, its notebook's or its number.
+
+    Raises:
+        ValueError: for an unknown name, with the known ones.
+
+    Example:
+        >>> find_table("table1_input_size"), find_table("6"), find_table("fig7")
+        ('input_size', 'backbones', 'sensitivity')
+    """
+    for table, notebook in TABLES.items():
+        label = notebook.partition("_")[0]
+        if name in (notebook, label, label.removeprefix("table")):
+            return table
+    return find_name("table", name, TABLES)
+
+
+def paper_dataset(dataset: str) -> str:
+    """The dataset in whose rows of Table 6 figures of a dataset stand.
+
+    That is the dataset itself, if the paper has it; NUAA-SIRST's rows take others, such as scenes.
+
+    Example:
+        >>> paper_dataset("NUDT-SIRST"), paper_dataset("synthetic")
+        ('NUDT-SIRST', 'NUAA-SIRST')
+    """
+    return dataset if dataset in COMPARED else COMPARED[0]
+
+
+def table_trainings(
+    table: str,
+    profile: str = "smoke",
+    *,
+    backbones: Sequence[str] | None = None,
+    dataset: str = "synthetic",
+) -> dict[str, tuple[Training, ...]]:
+    """The trainings that a table needs.
+
+    Args:
+        table: as :func:`find_table` takes it.
+        profile: smoke, quick or paper.
+        backbones: networks; None takes all eight for the table that compares networks, and the
+            profile's for every other, which needs just one.
+        dataset: on which; for the rows of Table 6, and their sizes.
+
+    Returns:
+        By the row that they fill, the scales of each: one training, or several that are fused.
+
+    Raises:
+        ValueError: for an unknown table, profile or network, or several for a table of one.
+
+    Example:
+        >>> [scale.size for scale in table_trainings("th1", "paper")["fused"]]
+        [896, 768, 1024]
+        >>> len(table_trainings("backbones", "smoke"))
+        24
+    """
+    table, chosen = find_table(table), find_profile(profile)
+    if backbones is None:
+        backbones = list_backbones()[:8] if table == "backbones" else [chosen.backbone]
+    names = [find_name("backbone", name, list_backbones()) for name in backbones]
+    if table == "backbones":
+        each = [_schemes(chosen, name, dataset) for name in names]
+        return {row: scales for rows in each for row, scales in rows.items()}
+    if len(names) != 1:
+        raise ValueError(f"the table {table} is made with one network, got {', '.join(names)}")
+    return _rows(table, chosen, names[0])
+
+
+def _rows(table: str, profile: Profile, backbone: str) -> dict[str, tuple[Training, ...]]:
+    size = profile.size(FIRST)
+    if table == "losses":
+        return {loss: (first_training(profile, backbone, size, loss),) for loss in LOSSES}
+    if table == "hyperparameters":
+        options = [("edge_weight", float(weight)) for weight in EDGE_WEIGHTS]
+        options += [("keep_ratio", ratio) for ratio in KEEP_RATIOS]
+        return {
+            f"{name} {value:g}": (_with_option(profile, backbone, name, value),)
+            for name, value in options
+        }
+    first = first_training(profile, backbone, size)
+    by_size = {paper: further_training(profile, first, profile.size(paper)) for paper in SIZES}
+    if table in ("input_size", "fusion"):
+        return {str(paper): (training,) for paper, training in by_size.items()}
+    return {"fused": tuple(by_size[paper] for paper in FUSED)}
+
+
+def _with_option(profile: Profile, backbone: str, name: str, value: float) -> Training:
+    options = {} if value == BEST[name] else {name: value}
+    return first_training(profile, backbone, profile.size(FIRST), "EEDM", **options)
+
+
+def _schemes(profile: Profile, backbone: str, dataset: str) -> dict[str, tuple[Training, ...]]:
+    """Original, LW-FEST and FEST of one network, as the paper compares them."""
+    stands_for = paper_dataset(dataset)
+    small, large = (profile.size(size) for size in dataset_card(stands_for).fusion_sizes)
+    first = first_training(profile, backbone, small)
+    scales = {
+        "Original": (first_training(profile, backbone, small, "BCE"),),
+        "LW-FEST": (first,),
+        "FEST": (first, further_training(profile, first, large)),
+    }
+    return {f"{backbone}, {scheme}, {stands_for}": each for scheme, each in scales.items()}
