@@ -45,7 +45,7 @@ _PUBLIC = {
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
-    "jobs": ["Job", "Outcome", "run_job", "run_jobs", "run_notebook"],
+    "jobs": ["Job", "Outcome", "Output", "plan_jobs", "run_job", "run_jobs", "run_notebook"],
     "results": [
         "compare_with_paper",
         "list_paper_tables",

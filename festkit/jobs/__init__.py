@@ -6,13 +6,17 @@ stands under ``done`` only when its figures are there and are numbers. Whatever 
 next run continues in the same folder.
 
 Reading order: `notebooks` (where they are), `parameters` (what they take), `watching` (what is
-written while one runs), `running` (one notebook), `lock`, `job` (one job, done once), `worker` and
-`pool` (many jobs).
+written while one runs), `running` (one notebook), `job` and `done` (one job, done once), `lock`,
+`worker`, `pool` and `cluster` (who runs them), `many` (all of them, in order),
+`planning` (what a table needs), `estimate` (how long it takes).
 """
 
-from .job import Job, Outcome, run_job
+from .done import Outcome, run_job
+from .estimate import estimate_minutes
+from .job import Job, Output
+from .many import run_jobs, unfinished
 from .notebooks import NOTEBOOKS, find_notebook, write_parametrised
-from .pool import run_jobs
+from .planning import plan_jobs
 from .running import run_notebook
 from .watching import NotebookError
 
@@ -21,9 +25,13 @@ __all__ = [
     "Job",
     "NotebookError",
     "Outcome",
+    "Output",
+    "estimate_minutes",
     "find_notebook",
+    "plan_jobs",
     "run_job",
     "run_jobs",
     "run_notebook",
+    "unfinished",
     "write_parametrised",
 ]

@@ -1,21 +1,40 @@
-"""One job: a notebook with parameters, done once, in a folder named after both."""
+"""One job: a notebook with parameters, some of which may be what other jobs leave."""
 
 import hashlib
 import json
-import math
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
-from .lock import hold
 from .notebooks import find_notebook
-from .parameters import check_parameters, read_parameters
-from .running import run_notebook
-from .watching import NotebookError, Status, write_status
+from .parameters import check_parameters, code_cells, read_parameters
+
+PLACES = ("data_root", "device", "threads")
+"""Parameters that say where a job runs, not what comes out."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder that a job leaves; as another job's parameter it makes that one wait.
+
+    Attributes:
+        job: whose it is.
+        path: within the job's folder.
+
+    Example:
+        >>> first = Job("00_quickstart")
+        >>> Output(first, "fest.safetensors").name == f"{first.key}/fest.safetensors"
+        True
+    """
+
+    job: "Job"
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The same wherever the jobs' folder lies."""
+        return f"{self.job.key}/{self.path}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +44,8 @@ class Job:
     Attributes:
         notebook: a path, or the name of one of the kit's notebooks.
         parameters: values for its cell tagged ``parameters``, by name, all but ``out``: the job
-            has a folder of its own.
+            has a folder of its own. Where a value is, or holds, an :class:`Output`, the notebook
+            gets that file's path, and the other job is run before.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
@@ -41,7 +61,7 @@ class Job:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_parameters(find_notebook(self.notebook), self.parameters)
+        check_parameters(find_notebook(self.notebook), self.filled(lambda output: output.path))
         if "out" in self.parameters:
             raise ValueError(
                 f"parameter out is {self.parameters['out']!r}, but a job's folder is named after "
@@ -50,161 +70,79 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Name of the notebook and hash of its code and of what parameters differ from it."""
+        """Name of the notebook and hash of its code and of what parameters differ from it.
+
+        Parameters that say where a job runs (data_root, device, threads) do not count.
+        """
         source = find_notebook(self.notebook)
         known = read_parameters(source)
-        given = check_parameters(source, self.parameters)
+        given = check_parameters(source, self.filled(lambda output: output.name))
         differing = {
             name: float(value) if known[name].kinds == ("float",) else value
             for name, value in given.items()
-            if not _same(value, known[name].default)
+            if name not in PLACES and not _same(value, known[name].default)
         }
-        cells = nbformat.read(source, as_version=4).cells
-        code = [cell.source for cell in cells if cell.cell_type == "code"]
-        text = json.dumps([code, differing], sort_keys=True)
+        text = json.dumps([code_cells(source), differing], sort_keys=True)
         return f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
+    @property
+    def needs(self) -> tuple["Job", ...]:
+        """The jobs whose outputs it takes, each once."""
+        jobs: dict[str, Job] = {}
+        self.filled(lambda output: jobs.setdefault(output.job.key, output.job))
+        return tuple(jobs.values())
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
+    def filled(self, fill: Callable[[Output], Any]) -> dict[str, Any]:
+        """The parameters with something in place of every output."""
+        return {name: _filled(value, fill) for name, value in self.parameters.items()}
 
-    Attributes:
-        key: the job's.
-        status: "done", or what else became of it.
-        folder: with everything it wrote.
-        reason: why it is not done; empty if it is.
+    def plain(self) -> dict[str, Any]:
+        """The job as JSON values, for another process."""
+        parameters = self.filled(lambda output: {OUTPUT: [output.job.plain(), output.path]})
+        return {"notebook": str(self.notebook), "parameters": parameters}
 
-    Example:
-        >>> Outcome("table-0123", "done", Path("done/table-0123")).reason
-        ''
-    """
-
-    key: str
-    status: Status
-    folder: Path
-    reason: str = ""
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Job":
+        """The job that :meth:`plain` was of."""
+        return cls(plain["notebook"], _restored(plain["parameters"]))
 
 
-def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -> Outcome:
-    """Run a job unless it is done.
+OUTPUT = "output of a job"
 
-    It works in ``folder/work/KEY``, which becomes ``folder/done/KEY`` only when the notebook has
-    come to its end and its ``metrics.json`` holds nothing but finite numbers. A job that ended
-    otherwise keeps its folder: the next run's trainings continue from their last checkpoint. If
-    another process has the job, this one waits for it.
 
-    Args:
-        job: what to run; its ``out``, if the notebook has one, is set to the work folder.
-        folder: of all jobs.
-        max_minutes: minutes after which the notebook is stopped; None for no limit.
-
-    Returns:
-        How it ended; only an interrupt is raised.
+def ordered(jobs: Iterable[Job]) -> dict[str, Job]:
+    """All jobs and what they need, by key, each after what it needs.
 
     Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "open(f'{out}/metrics.json', 'w').write('{}')"
-        >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
-        ...          nbformat.v4.new_code_cell(code)]
-        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        >>> book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        >>> nbformat.write(book, folder / "one.ipynb")
-        >>> run_job(Job(folder / "one.ipynb"), folder).status
-        'done'
+        >>> first = Job("00_quickstart")
+        >>> second = Job("04_threshold_tuner", {"run": Output(first, "256-eedm")})
+        >>> list(ordered([second])) == [first.key, second.key]
+        True
     """
-    if before := finished(job, folder):
-        return before
-    with hold(lock_file(job, folder)):
-        return finished(job, folder) or _attempt(job, Path(folder), max_minutes)
+    found: dict[str, Job] = {}
+    for job in jobs:
+        if job.key not in found:
+            found |= ordered(job.needs) | {job.key: job}
+    return found
 
 
-def finished(job: Job, folder: str | Path) -> Outcome | None:
-    """The outcome of a job that is done; None of any other."""
-    done = Path(folder) / "done" / job.key
-    return Outcome(job.key, "done", done) if done.is_dir() else None
+def _filled(value: Any, fill: Callable[[Output], Any]) -> Any:
+    if isinstance(value, Output):
+        return fill(value)
+    if isinstance(value, Mapping):
+        return {name: _filled(entry, fill) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(entry, fill) for entry in value]
+    return value
 
 
-def work_folder(job: Job, folder: str | Path) -> Path:
-    """Where a job works until it is done."""
-    return Path(folder) / "work" / job.key
-
-
-def lock_file(job: Job, folder: str | Path) -> Path:
-    """What whoever runs the job holds."""
-    return Path(folder) / "work" / f"{job.key}.lock"
-
-
-def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
-    work, done = work_folder(job, folder), folder / "done" / job.key
-    try:
-        _run(job, work, max_minutes)
-        done.parent.mkdir(parents=True, exist_ok=True)
-        work.rename(done)
-    except NotebookError as error:
-        return Outcome(job.key, error.status, work, str(error))
-    except Exception as error:  # a full disk, a broken kernel: other jobs go on
-        return Outcome(job.key, "failed", work, f"{type(error).__name__}: {error}")
-    return Outcome(job.key, "done", done)
-
-
-def _run(job: Job, work: Path, max_minutes: float | None) -> None:
-    source, metrics = find_notebook(job.notebook), work / "metrics.json"
-    work.mkdir(parents=True, exist_ok=True)
-    _clear_parts(work)
-    metrics.unlink(missing_ok=True)
-    place = {"out": str(work.resolve())} if "out" in read_parameters(source) else {}
-    run_notebook(source, {**job.parameters, **place}, work, max_minutes=max_minutes)
-    try:
-        check_metrics(metrics)
-    except (OSError, ValueError) as error:
-        write_status(work, "failed", reason=str(error))
-        raise NotebookError("failed", str(error)) from error
-
-
-def check_metrics(path: Path) -> None:
-    """Refuse a file of figures that is absent, unreadable, or holds NaN or infinity.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: naming what is wrong in it.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "metrics.json"
-        >>> _ = path.write_text('{"pd": [0.5, NaN]}')
-        >>> check_metrics(path)
-        Traceback (most recent call last):
-        ValueError: ...metrics.json: pd, 1 is nan, expected a finite number
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"the notebook wrote no {path}, which a job must to be done")
-    try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not readable JSON ({error})") from error
-    if not isinstance(figures, dict):
-        raise ValueError(f"{path} holds {type(figures).__name__}, expected figures by name")
-    _check_finite(path, figures, ())
-
-
-def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        place = ", ".join(map(str, where))
-        raise ValueError(f"{path}: {place} is {value}, expected a finite number")
-    inner = dict(enumerate(value)) if isinstance(value, list) else value
-    for name, entry in inner.items() if isinstance(inner, dict) else ():
-        _check_finite(path, entry, (*where, name))
-
-
-def _clear_parts(work: Path) -> None:
-    """Remove what a killed process has left half-written."""
-    for part in list(work.rglob(".*.part")):
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {OUTPUT}:
+        plain, path = value[OUTPUT]
+        return Output(Job.from_plain(plain), path)
+    if isinstance(value, dict):
+        return {name: _restored(entry) for name, entry in value.items()}
+    return [_restored(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _same(value: Any, default: Any) -> bool:

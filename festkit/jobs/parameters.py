@@ -4,6 +4,7 @@ import ast
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,20 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
         >>> read_parameters(find_notebook("00_quickstart"))["epochs"]
         Parameter(name='epochs', kinds=('int',), default=12)
     """
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            return {parameter.name: parameter for parameter in _assigned(cell.source)}
-    return {}
+    state = notebook.stat()
+    return _read(notebook, state.st_mtime_ns, state.st_size)[1]
+
+
+def code_cells(notebook: Path) -> tuple[str, ...]:
+    """The sources of a notebook's code cells.
+
+    Example:
+        >>> from festkit.jobs import find_notebook
+        >>> "epochs: int = 12" in code_cells(find_notebook("00_quickstart"))[0]
+        True
+    """
+    state = notebook.stat()
+    return _read(notebook, state.st_mtime_ns, state.st_size)[0]
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +95,18 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
             )
         values[name] = _plain(f"parameter {name} of {notebook.name}", value)
     return values
+
+
+@lru_cache
+def _read(
+    notebook: Path, changed: int, length: int
+) -> tuple[tuple[str, ...], dict[str, Parameter]]:
+    """Code cells and parameters; read anew when the file's time or length says so."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    tagged = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    known = {each.name: each for source in tagged[:1] for each in _assigned(source)}
+    return tuple(cell.source for cell in code), known
 
 
 def _assigned(source: str) -> Iterator[Parameter]:

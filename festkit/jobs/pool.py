@@ -1,4 +1,4 @@
-"""Many independent jobs on one machine, in a pool of processes."""
+"""Workers on this machine: processes, each of which runs one job at a time."""
 
 import json
 import signal
@@ -6,76 +6,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .._progress import progress
-from .job import Job, Outcome, finished, lock_file, work_folder
+from .done import Outcome, lock_file, work_folder
+from .job import Job
 from .lock import hold
-from .running import termination_as_exit
 from .watching import write_status
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    folder: str | Path,
-    *,
-    workers: int = 1,
-    max_minutes: float | None = None,
-) -> list[Outcome]:
-    """Run independent jobs, several at a time, each as :func:`run_job` does.
-
-    Every worker is a process, and every job has a kernel of its own, so a job that fails or is
-    killed touches no other. One that is killed is run once more. What the notebooks print is kept
-    in ``folder/work/KEY.log`` until the job is done. An interrupt ends all of them; the same call
-    continues.
-
-    Args:
-        jobs: what to run; done ones are skipped.
-        folder: of all jobs.
-        workers: jobs that run at the same time.
-        max_minutes: minutes after which a notebook is stopped; None for no limit.
-
-    Returns:
-        How each ended, in the order of ``jobs``.
-
-    Raises:
-        ValueError: if there is less than one worker.
-
-    Example:
-        >>> import tempfile, nbformat
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "open(f'{out}/metrics.json', 'w').write('{}')"
-        >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
-        ...          nbformat.v4.new_code_cell(code)]
-        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        >>> book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        >>> nbformat.write(book, folder / "one.ipynb")
-        >>> [outcome.status for outcome in run_jobs([Job(folder / "one.ipynb")], folder)]
-        ['done']
-    """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1")
-    outcomes = {number: done for number, job in enumerate(jobs) if (done := finished(job, folder))}
-    bar = progress(None, "jobs", unit="job", total=len(jobs), done=len(outcomes))
-    with termination_as_exit(), bar, _Workers() as pool, ThreadPoolExecutor(workers) as threads:
-        running = {
-            threads.submit(pool.run, job, Path(folder), max_minutes): number
-            for number, job in enumerate(jobs)
-            if number not in outcomes
-        }
+@contextmanager
+def on_this_machine(
+    folder: Path, workers: int, max_minutes: float | None
+) -> Iterator[Callable[[Job], "Future[Outcome]"]]:
+    """A function that runs jobs in a pool of processes; at the end of the block all are gone."""
+    with _Workers() as pool, ThreadPoolExecutor(workers) as threads:
         try:
-            for future in as_completed(running):
-                outcome = outcomes[running[future]] = future.result()
-                bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
-                bar.update()
+            yield lambda job: threads.submit(pool.run, job, folder, max_minutes)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             pool.stop()
             raise
-    return [outcomes[number] for number in range(len(jobs))]
+
+
+def run_in_child(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+    """Run a job in a process of its own, which ends with this one."""
+    with _Workers() as pool:
+        return pool.run(job, folder, max_minutes)
 
 
 class _Workers:
@@ -145,8 +104,7 @@ class _Worker:
         key, log = job.key, folder / "work" / f"{job.key}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         order = {
-            "notebook": str(job.notebook),
-            "parameters": dict(job.parameters),
+            "job": job.plain(),
             "folder": str(folder),
             "max_minutes": max_minutes,
             "log": str(log),

@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 from .._files import write_text
 from .notebooks import find_notebook
-from .parameters import check_parameters
+from .parameters import check_parameters, code_cells
 from .watching import NotebookError, Status, Watch
 
 
@@ -186,8 +186,7 @@ def _local_kernel(folder: str) -> Config:
 
 
 def _code_cells(source: Path) -> int:
-    cells = nbformat.read(source, as_version=4).cells
-    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)
+    return sum(bool(cell.strip()) for cell in code_cells(source))
 
 
 def _keep(live: Path, path: Path) -> None:

@@ -6,7 +6,8 @@ import queue
 import signal
 import threading
 
-from .job import Job, run_job
+from .done import run_job
+from .job import Job
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     while True:
         order = json.loads(orders.get())
         _print_to(order["log"])
-        job = Job(order["notebook"], order["parameters"])
+        job = Job.from_plain(order["job"])
         outcome = run_job(job, order["folder"], max_minutes=order["max_minutes"])
         answer = [outcome.status, str(outcome.folder), outcome.reason]
         print(json.dumps(answer), file=answers, flush=True)

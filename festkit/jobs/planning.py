@@ -1,0 +1,119 @@
+"""The jobs that make a table of the paper, with trainings that tables share in common."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..experiments import TABLES, UNION, Training, find_profile, find_table, table_trainings
+from ..experiments.tables import COMPARED
+from .job import Job, Output, ordered
+from .notebooks import find_notebook
+from .parameters import read_parameters
+
+SYNTHETIC = "synthetic"
+
+
+def plan_jobs(
+    table: str,
+    profile: str = "smoke",
+    datasets: Sequence[str] | None = None,
+    *,
+    backbones: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    data_root: str | None = None,
+    device: str = "auto",
+    threads: int = 1,
+) -> list[Job]:
+    """Everything that has to be run for a table: scenes, trainings, and the table's notebook.
+
+    Args:
+        table: what it holds, its number or its notebook (Table 1 to 6, fig5, fig7), or "all".
+        profile: "smoke", "quick" or "paper": see ``festkit.experiments.PROFILES``.
+        datasets: names or folders; None takes synthetic scenes for smoke, NUAA-SIRST for quick, and
+            for paper the paper's, with the union of the three public sets for W-IRSTD.
+        backbones: networks; None takes all eight where networks are compared, and the profile's
+            elsewhere.
+        seeds: of trainings; every seed is a table of its own, averaged when shown.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        device: where trainings run.
+        threads: CPU threads of every job.
+
+    Returns:
+        The jobs, each after those that it needs; a training that several tables need is there once.
+
+    Raises:
+        ValueError: for an unknown table, profile or network.
+
+    Example:
+        >>> [job.key.partition("-")[0] for job in plan_jobs("losses")]
+        ['01_data', '02_train', '02_train', '02_train', '02_train', '02_train', '02_train', \
+'table2_losses']
+    """
+    places = {"data_root": data_root, "threads": threads}
+    find_profile(profile)
+    jobs: list[Job] = []
+    for name in list(TABLES) if table == "all" else [find_table(table)]:
+        networks = _networks(name, table, backbones)
+        for dataset in datasets or _datasets(name, profile):
+            rows = table_trainings(name, profile, backbones=networks, dataset=dataset)
+            for seed in seeds:
+                options = {"seed": seed} | places
+                images = _images(dataset, profile, options)
+                runs = {
+                    row: [_run(each, images, options | {"device": device}) for each in scales]
+                    for row, scales in rows.items()
+                }
+                common = {"profile": profile, "dataset": images} | options
+                jobs.append(Job(TABLES[name], common | {"runs": runs}))
+                if table == "all" and name == "backbones":
+                    jobs += _stories(common, runs)
+    return list(ordered(jobs).values())
+
+
+def _datasets(table: str, profile: str) -> tuple[str, ...]:
+    if profile == "paper":
+        return COMPARED if table == "backbones" else (UNION,)
+    return (SYNTHETIC,) if profile == "smoke" else ("NUAA-SIRST",)
+
+
+def _networks(name: str, asked: str, backbones: Sequence[str] | None) -> Sequence[str] | None:
+    """Of several networks all tables but the one that compares them take the first."""
+    if backbones is None or name == "backbones" or asked != "all":
+        return backbones
+    return backbones[:1]
+
+
+def _images(dataset: str, profile: str, options: dict[str, Any]) -> str | Output:
+    """A dataset, or the scenes that the job which looks at them has made."""
+    if dataset != SYNTHETIC:
+        return dataset
+    return Output(Job("01_data", {"profile": profile} | _taken("01_data", options)), "scenes")
+
+
+def _run(training: Training, dataset: str | Output, options: dict[str, Any]) -> Output:
+    """The run folder of the job of a training."""
+    parameters = {
+        "dataset": dataset,
+        "backbone": training.backbone,
+        "size": training.size,
+        "loss": training.loss,
+        "loss_options": dict(training.loss_options),
+        "options": dict(training.options),
+        "start_from": training.start and _run(training.start, dataset, options),
+    }
+    return Output(Job("02_train", parameters | options), "run")
+
+
+def _stories(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]:
+    """The notebooks that are no table: one network from fusion to refinement, and the data."""
+    network = next(iter(runs)).partition(",")[0]
+    own = {row: scales for row, scales in runs.items() if row.startswith(f"{network},")}
+    story = Job("03_fuse_and_refine", common | {"runs": own, "backbone": network})
+    if isinstance(common["dataset"], Output):  # the data were looked at when they were made
+        return [story]
+    return [story, Job("01_data", _taken("01_data", common))]
+
+
+def _taken(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that a notebook has."""
+    known = read_parameters(find_notebook(notebook))
+    return {name: value for name, value in parameters.items() if name in known}
