@@ -1,0 +1,150 @@
+"""Jobs that need others: in order, each once, on this machine and on a Dask cluster."""
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from smallbooks import entries, notebook, wait_for
+
+from festkit.jobs import Job, Output, run_job, run_jobs, unfinished
+from festkit.jobs.job import ordered
+
+PARAMETERS = "out: str = '.'\nn: int = 0\nparts: dict = None\nfault: str = 'none'"
+CELL = """
+import json, os, time
+from pathlib import Path
+out = Path(out)
+with (out.parent.parent / "log").open("a") as log:
+    log.write(f"{n} {os.getpid()}\\n")
+if fault == "raise":
+    raise ValueError("broken")
+flag = out.parent.parent / "go"
+while fault == "wait" and not flag.exists():
+    time.sleep(0.05)
+total = n + sum(int(Path(path).read_text()) for group in (parts or {}).values() for path in group)
+(out / "total.txt").write_text(str(total))
+(out / "metrics.json").write_text(json.dumps({"total": total}))
+"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    return notebook(tmp_path, CELL, parameters=PARAMETERS)
+
+
+def diamond(book, fault="none"):
+    """A last job that needs two, both of which need the first."""
+    first = Job(book, {"n": 1, "fault": fault})
+    middle = [Job(book, {"n": n, "parts": {"a": [Output(first, "total.txt")]}}) for n in (10, 20)]
+    return Job(book, {"n": 100, "parts": {"a": [Output(job, "total.txt") for job in middle]}})
+
+
+def log(folder):
+    return [line.split()[0] for line in (folder / "log").read_text().splitlines()]
+
+
+def total(outcome):
+    return json.loads((outcome.folder / "metrics.json").read_text())["total"]
+
+
+def test_what_a_job_needs_is_part_of_its_name(tmp_path, book):
+    last = diamond(book)
+    assert last.key == diamond(book).key != diamond(book, "other").key
+    (first,) = {need.key for middle in last.needs for need in middle.needs}
+    assert next(iter(ordered([last]))) == first
+    assert len(ordered([last, *last.needs])) == 4
+    again = Job.from_plain(json.loads(json.dumps(last.plain())))
+    assert [job.key for job in ordered([again]).values()] == list(ordered([last]))
+
+
+def test_where_a_job_runs_is_not(tmp_path):
+    places = "data_root: str = None\ndevice: str = 'auto'\nthreads: int = 1\nseed: int = 0"
+    book = notebook(tmp_path, parameters=places)
+    key = Job(book).key
+    assert Job(book, {"data_root": "/data", "device": "cuda", "threads": 8}).key == key
+    assert Job(book, {"seed": 1}).key != key
+
+
+def test_each_once_and_after_what_it_needs(tmp_path, book):
+    last = diamond(book)
+    (outcome,) = run_jobs([last], tmp_path, workers=2)
+    assert (outcome.status, total(outcome)) == ("done", 100 + 10 + 20 + 1 + 1)
+    order = log(tmp_path)
+    assert (order[0], sorted(order[1:3]), order[3]) == ("1", ["10", "20"], "100")
+    assert unfinished([last], tmp_path) == {}
+    assert run_jobs([last, last.needs[0]], tmp_path)[0] == outcome
+    assert log(tmp_path) == order
+
+
+def test_alone_a_job_runs_what_it_needs(tmp_path, book):
+    outcome = run_job(diamond(book), tmp_path)
+    assert (outcome.status, total(outcome)) == ("done", 132)
+    assert log(tmp_path) == ["1", "10", "20", "100"]
+
+
+def test_what_needs_a_failed_job_is_not_run_and_the_rest_is(tmp_path, book):
+    last, other = diamond(book, fault="raise"), Job(book, {"n": 5})
+    outcomes = run_jobs([last, last.needs[0], other], tmp_path, workers=2)
+    assert [outcome.status for outcome in outcomes] == ["not run", "not run", "done"]
+    assert "it needs book-" in outcomes[0].reason
+    assert "which is not done (failed)" in outcomes[1].reason
+    assert sorted(log(tmp_path)) == ["1", "5"]
+    assert run_job(last, tmp_path).status == "not run"
+
+
+def test_a_finished_folder_may_be_moved(tmp_path, book):
+    last = diamond(book)
+    run_jobs([last.needs[0]], tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert run_job(last, tmp_path / "there").status == "done"
+    assert log(tmp_path / "there") == ["1", "10", "20", "100"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        yield cluster
+
+
+def test_four_jobs_on_a_cluster_one_of_whose_workers_is_killed(tmp_path, book, cluster):
+    jobs = [Job(book, {"n": n, "fault": "wait"}) for n in range(4)]
+
+    def kill_one():
+        wait_for(lambda: (tmp_path / "log").exists() and len(log(tmp_path)) == 2)
+        victim = next(iter(cluster.workers.values()))
+        os.kill(victim.pid, signal.SIGKILL)
+        wait_for(lambda: len(log(tmp_path)) >= 3)
+        (tmp_path / "go").touch()
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    outcomes = run_jobs(jobs, tmp_path, scheduler=cluster.scheduler_address)
+    killer.join()
+    assert [outcome.status for outcome in outcomes] == ["done"] * 4
+    assert [total(outcome) for outcome in outcomes] == [0, 1, 2, 3]
+    assert entries(tmp_path / "done") == sorted(job.key for job in jobs)
+    assert entries(tmp_path / "work") == []
+    times = [log(tmp_path).count(str(n)) for n in range(4)]
+    assert sorted(times) == [1, 1, 1, 2]  # the killed one alone was run twice
+
+
+def test_needs_on_a_cluster(tmp_path, book, cluster):
+    (outcome,) = run_jobs([diamond(book)], tmp_path, scheduler=cluster)
+    assert (outcome.status, total(outcome)) == ("done", 132)
+    (failed,) = run_jobs([diamond(book, fault="raise")], tmp_path, scheduler=cluster)
+    assert failed.status == "not run"
+
+
+def test_a_scheduler_that_is_not_there(tmp_path, book):
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(OSError, match="127.0.0.1:1"),
+    ):
+        run_jobs([Job(book)], Path(tmp_path), scheduler="tcp://127.0.0.1:1")
