@@ -21,6 +21,7 @@ from .palette import LINES, STRONG, TRUTH
 
 MARKERS = "ox^"
 NAME_LENGTH = 24
+BARS_PER_DECADE = 10
 SIZES_NAMED = 3
 SCR_TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300)
 
@@ -143,7 +144,10 @@ def _bars(
 def _draw_areas(axes: Axes, figures: TargetFigures) -> None:
     largest = max(figures.targets["area"].max(), SPOT_AREA + 1)
     borders = (1, POINT_AREA + 1, SPOT_AREA + 1, largest + 1)
-    parts = [np.geomspace(*ends, 11) for ends in pairwise(borders)]
+    parts = [
+        np.geomspace(low, high, 2 + round(BARS_PER_DECADE * np.log10(high / low)))
+        for low, high in pairwise(borders)
+    ]
     bins = np.unique(np.concatenate(parts).round()) - 0.5
     _bars(axes, figures.targets, "area", figures.splits, bins)
     _log_areas(axes, figures.targets["area"])
