@@ -39,6 +39,7 @@ _PUBLIC = {
     ],
     "surface": ["OperatingPoint", "ROC", "ThresholdSurface", "roc", "threshold_surface"],
     "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
+    "targets": ["TargetFigures", "measure_targets"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
     "maps": ["RunMaps", "open_maps"],
@@ -55,7 +56,15 @@ _PUBLIC = {
         "save_table",
         "summary_table",
     ],
-    "plots": ["plot_history", "plot_roc", "plot_sensitivity", "plot_surface", "show"],
+    "plots": [
+        "plot_history",
+        "plot_roc",
+        "plot_samples",
+        "plot_sensitivity",
+        "plot_surface",
+        "plot_targets",
+        "show",
+    ],
     "tuner": ["ThresholdTuner"],
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}

@@ -2,3 +2,13 @@
 
 POINT_AREA, SPOT_AREA = 9, 81
 """Largest areas of point and of spot targets [px]; larger ones are extended."""
+
+
+def kind_of(area: int) -> str:
+    """The class of a target by its labelled area.
+
+    Example:
+        >>> kind_of(9), kind_of(10), kind_of(82)
+        ('point', 'spot', 'extended')
+    """
+    return "point" if area <= POINT_AREA else "spot" if area <= SPOT_AREA else "extended"

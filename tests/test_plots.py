@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
@@ -13,6 +14,7 @@ import matplotlib.pyplot as plt
 from handmade import scene
 
 from festkit._run import Run
+from festkit.data import Sample
 from festkit.plots import (
     FALSE,
     MISSED,
@@ -21,12 +23,15 @@ from festkit.plots import (
     WEAK,
     plot_history,
     plot_roc,
+    plot_samples,
     plot_sensitivity,
     plot_surface,
+    plot_targets,
     show,
 )
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import roc, threshold_surface
+from festkit.targets import IMAGE_COLUMNS, TARGET_COLUMNS, TargetFigures
 
 
 @pytest.fixture(autouse=True)
@@ -366,3 +371,102 @@ class TestSensitivity:
         without = threshold_surface([prob], [prob > 0], th1=[0.3, 0.5], th2=[0.1, 0.2])
         with pytest.raises(ValueError, match=r"th2 = 1.0 is not on the grid"):
             plot_sensitivity(without)
+
+
+def target_figures(*targets, images=None):
+    """Figures of targets (split, area, kind, scr), every one in an image of its own."""
+    rows = [
+        (split, f"i{n}", 9.0, 9.0, area, kind, 5 * scr, scr)
+        for n, (split, area, kind, scr) in enumerate(targets)
+    ]
+    if images is None:
+        images = [(row[0], row[1], 64, 96, 1) for row in rows]
+    return TargetFigures(
+        "sky",
+        pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
+        pd.DataFrame(rows, columns=list(TARGET_COLUMNS)),
+    )
+
+
+def heights(axes):
+    """Numbers that the bars of each split stand for."""
+    return [sum(bar.get_height() for bar in bars) for bars in axes.containers]
+
+
+class TestTargets:
+    FIGURES = target_figures(
+        ("train", 4, "point", 3.0), ("train", 30, "spot", 8.0), ("test", 200, "extended", -1.0)
+    )
+
+    def test_every_target_is_in_every_histogram(self):
+        figure = plot_targets(self.FIGURES)
+        draw(figure)
+        area, scr, contrast, several, scatter, sizes = figure.axes
+        for axes in (area, scr, contrast, several):
+            assert heights(axes) == [2, 1]
+        assert [len(line.get_xdata()) for line in scatter.lines[:2]] == [2, 1]
+        assert sizes.texts[0].get_text() == "96 × 64: 3"
+
+    def test_what_it_says(self):
+        figure = plot_targets(self.FIGURES)
+        assert figure.get_suptitle() == "sky: 3 targets in 3 images (train 2, test 1)"
+        assert figure.axes[0].get_title() == "point 33.3 %, spot 33.3 %, extended 33.3 %"
+        assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+
+    def test_the_borders_of_the_kinds_are_edges_of_bars(self):
+        figure = plot_targets(self.FIGURES)
+        edges = {round(bar.get_x(), 6) for bar in figure.axes[0].containers[0]}
+        assert {9.5, 81.5} < edges
+
+    def test_outliers_count_in_the_outermost_bars(self):
+        many = [("test", 20, "spot", scr) for scr in [*np.linspace(1, 9, 400), 500.0]]
+        bars = plot_targets(target_figures(*many)).axes[1].containers[0]
+        assert sum(bar.get_height() for bar in bars) == 401
+        assert bars[-1].get_x() < 10
+
+    def test_images_without_targets_are_counted(self):
+        images = [("test", "i0", 64, 64, 1), ("test", "none", 64, 64, 0)]
+        figure = plot_targets(target_figures(("test", 5, "point", 3.0), images=images))
+        draw(figure)
+        assert figure.axes[3].get_title() == "none 1, one 1, several 0"
+
+    def test_sizes_beyond_the_most_frequent_are_counted(self):
+        images = [("test", f"i{n}", 64, 64 + n // 2, 1) for n in range(11)]
+        figure = plot_targets(target_figures(("test", 5, "point", 3.0), images=images))
+        assert figure.axes[5].texts[0].get_text().endswith("and 3 other sizes")
+
+    def test_no_target(self):
+        with pytest.raises(ValueError, match="sky: 0 targets in 1 images, none with an SCR"):
+            plot_targets(target_figures(images=[("test", "a", 64, 64, 0)]))
+
+    def test_no_target_with_a_ring(self):
+        with pytest.raises(ValueError, match="sky: 1 targets in 1 images, none with an SCR"):
+            plot_targets(target_figures(("test", 5, "point", NAN)))
+
+
+class TestSamples:
+    def test_the_weakest_target_is_enlarged(self):
+        image, mask = np.full((64, 96), 50, np.uint8), np.zeros((64, 96), bool)
+        mask[10:12, 10:12] = mask[50, 80:83] = True
+        image[10:12, 10:12], image[50, 80:83] = 200, 60
+        figure = plot_samples([Sample(image, mask, "a")], title="sky, test")
+        draw(figure)
+        assert figure.get_suptitle() == "sky, test"
+        assert titles(figure) == ["a", "3 px, SCR 20.0, weakest of 2"]
+        assert figure.axes[1].images[0].get_array().max() == 60
+        assert [to_rgba(patch.get_edgecolor()) for patch in figure.axes[0].patches] == [
+            to_rgba(TRUTH),
+            to_rgba(STRONG),
+        ]
+
+    def test_images_of_any_size_some_without_targets(self):
+        empty = Sample(np.zeros((20, 30), np.uint8), np.zeros((20, 30), bool), "a" * 40)
+        full = Sample(np.zeros((16, 16), np.uint8), np.ones((16, 16), bool), "full")
+        figure = plot_samples([Sample(IMAGE, MASK, "b"), empty, full, empty])
+        draw(figure)
+        assert titles(figure)[2:6] == ["a" * 23 + "…", "no target", "full", "256 px, no ring"]
+        assert len(figure.axes) == 12
+
+    def test_nothing_to_draw(self):
+        with pytest.raises(ValueError, match="no samples to draw, expected at least one"):
+            plot_samples([])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skimage.measure import label, regionprops
 
 from festkit import _progress
+from festkit._areas import kind_of
 from festkit.scenes import (
     FAMILIES,
     PRESETS,
@@ -27,7 +28,6 @@ from festkit.scenes import (
 from festkit.scenes.fields import Plane, fractal
 from festkit.scenes.sensor import expose
 from festkit.scenes.shapes import KINDS, draw_shape
-from festkit.scenes.targets import kind_of
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 

@@ -1,9 +1,10 @@
-"""Pictures: detections over their image, and curves.
+"""Pictures: detections over their image, what a dataset holds, and curves.
 
 Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
 """
 
 from .curves import plot_history, plot_roc, plot_surface
+from .data import plot_samples, plot_targets
 from .detections import show
 from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 from .sensitivity import plot_sensitivity
@@ -16,7 +17,9 @@ __all__ = [
     "WEAK",
     "plot_history",
     "plot_roc",
+    "plot_samples",
     "plot_sensitivity",
     "plot_surface",
+    "plot_targets",
     "show",
 ]

@@ -6,21 +6,19 @@ from typing import Literal
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..components import find_components
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..sensitivity import Detection
+from .marks import Box, box_of, frame, outline, window
 from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 
 INSETS = 6
-INSET_SIDE = 32
-"""Smallest side of an inset [px]."""
 
 Outcome = Literal["found", "missed", "false alarm", "target"]
 FRAME_COLOUR = {"found": TRUTH, "missed": MISSED, "false alarm": FALSE, "target": STRONG}
@@ -31,7 +29,7 @@ class Spot:
     """A place worth enlarging: a target, and what became of it."""
 
     outcome: Outcome
-    box: tuple[int, int, int, int]
+    box: Box
 
 
 def show(
@@ -70,8 +68,8 @@ def show(
     _paint(main, image, detection, mask, cross=6)
     main.set_title(_headline(detection, mask), fontsize=10, loc="left")
     for number, (axes, spot) in enumerate(zip(small, insets, strict=True), start=1):
-        y0, x0, y1, x1 = _window(spot.box, image.shape)
-        _frame(main, number, spot, (y0, x0, y1, x1))
+        y0, x0, y1, x1 = window(spot.box, image.shape)
+        frame(main, (y0, x0, y1, x1), FRAME_COLOUR[spot.outcome], str(number))
         _paint(axes, image, detection, mask, cross=11)
         axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
         axes.set_title(f"{number}  {spot.outcome}", fontsize=9, loc="left")
@@ -97,28 +95,14 @@ def _spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[
     if detection is None or mask is None:
         shown = mask if detection is None else detection.mask
         boxes = () if shown is None else find_components(shown).box
-        return [Spot("target", _box(row)) for row in boxes]
+        return [Spot("target", box_of(row)) for row in boxes]
     found, true = find_components(detection.mask), find_components(mask)
     match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
-    missed = [Spot("missed", _box(row)) for row in true.box[match < 0]]
+    missed = [Spot("missed", box_of(row)) for row in true.box[match < 0]]
     alone = np.setdiff1d(np.arange(len(found)), match)
-    false = [Spot("false alarm", _box(row)) for row in found.box[alone]]
-    hits = [Spot("found", _box(row)) for row in true.box[match >= 0]]
+    false = [Spot("false alarm", box_of(row)) for row in found.box[alone]]
+    hits = [Spot("found", box_of(row)) for row in true.box[match >= 0]]
     return [*missed, *hits, *false]
-
-
-def _box(row: NDArray[np.int64]) -> tuple[int, int, int, int]:
-    y0, x0, y1, x1 = row.tolist()
-    return y0, x0, y1, x1
-
-
-def _window(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """A square around a box, inside the image where that is large enough."""
-    y0, x0, y1, x1 = box
-    side = min(max(INSET_SIDE, 2 * max(y1 - y0, x1 - x0)), *shape)
-    top = min(max((y0 + y1 - side) // 2, 0), shape[0] - side)
-    left = min(max((x0 + x1 - side) // 2, 0), shape[1] - side)
-    return top, left, top + side, left + side
 
 
 def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
@@ -144,7 +128,7 @@ def _paint(
 ) -> None:
     axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
     if mask is not None:
-        _outline(axes, mask)
+        outline(axes, mask)
     if detection is None:
         return
     fill = np.zeros((*image.shape, 4))
@@ -153,28 +137,6 @@ def _paint(
     if len(detection.weak):
         y, x = detection.weak.T
         axes.plot(x, y, "x", color=WEAK, markersize=cross, markeredgewidth=1.8)
-
-
-def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
-    """Draw the pixel edges between target and background."""
-    padded = np.pad(mask, 1)
-    above = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])[:, ::-1] - 0.5
-    left = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])[:, ::-1] - 0.5
-    starts = np.concatenate([above, left])
-    ends = np.concatenate([np.add(above, (1, 0)), np.add(left, (0, 1))])
-    pieces = list(np.stack([starts, ends], axis=1))
-    lines = LineCollection(pieces, colors=TRUTH, linewidths=1.2, capstyle="projecting")
-    axes.add_collection(lines, autolim=False)
-
-
-def _frame(axes: Axes, number: int, spot: Spot, window: tuple[int, int, int, int]) -> None:
-    y0, x0, y1, x1 = window
-    colour = FRAME_COLOUR[spot.outcome]
-    place, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
-    axes.add_patch(Rectangle(place, width, height, fill=False, edgecolor=colour, linewidth=1.2))
-    axes.annotate(
-        str(number), place, xytext=(2, 2), textcoords="offset points", color=colour, fontsize=9
-    )
 
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:

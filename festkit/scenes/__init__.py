@@ -9,11 +9,12 @@ Reading order: `scene` (the whole), `presets`, the backgrounds `sky`, `ground`, 
 `highlight` on the tools of `fields`, then `sensor`, `shapes`, `targets`, `dataset`, `sheet`.
 """
 
+from .._clutter import local_scr
 from .dataset import make_synthetic_dataset
 from .presets import PRESETS, Preset
 from .scene import FAMILIES, Scene, make_scene
 from .sheet import contact_sheet, default_sheet
-from .targets import SceneTarget, local_scr
+from .targets import SceneTarget
 
 __all__ = [
     "FAMILIES",

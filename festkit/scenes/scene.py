@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._areas import kind_of
+from .._clutter import local_scr
 from .._names import find_name
 from .city import city
 from .fields import Shape
@@ -13,7 +15,7 @@ from .presets import PRESETS, Preset
 from .sensor import Frame, digitise, expose
 from .shapes import KINDS, draw_shape
 from .sky import clear_sky, cloudy_sky
-from .targets import Placed, SceneTarget, kind_of, local_scr, place
+from .targets import Placed, SceneTarget, place
 
 FAMILIES = {
     "sky": clear_sky,

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .._areas import POINT_AREA, SPOT_AREA
+from .._clutter import Window, surroundings
 from .fields import Field
 from .sensor import Frame
-
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class SceneTarget:
         y: row of its centre of radiance, px.
         x: column of its centre of radiance, px.
         area: labelled pixels.
-        scr: signal-to-clutter ratio measured on the finished image, see `local_scr`.
+        scr: signal-to-clutter ratio measured on the finished image, see `local_scr` of `_clutter`.
         stated_scr: signal-to-clutter ratio at which it was drawn.
     """
 
@@ -32,50 +30,6 @@ class SceneTarget:
     area: int
     scr: float
     stated_scr: float
-
-
-def kind_of(area: int) -> str:
-    """The class of a target by its labelled area.
-
-    Example:
-        >>> kind_of(9), kind_of(10), kind_of(82)
-        ('point', 'spot', 'extended')
-    """
-    return "point" if area <= POINT_AREA else "spot" if area <= SPOT_AREA else "extended"
-
-
-def local_scr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    """Signal-to-clutter ratio: (target mean - ring mean) / ring standard deviation.
-
-    The ring is the bounding box of the target grown by 20 px, without any target's pixels. Its
-    standard deviation counts as at least 0.5 gray levels, the finest that 8 bits resolve.
-
-    Args:
-        image: gray levels, (H, W).
-        target: pixels of this target, bool (H, W), at least one.
-        mask: pixels of all targets, bool (H, W).
-
-    Example:
-        >>> image = np.zeros((9, 9))
-        >>> image[::2] = 2.0
-        >>> image[4, 4] = 11.0
-        >>> target = image > 10
-        >>> round(local_scr(image, target, target), 1)
-        9.9
-    """
-    around = _surroundings(target)
-    ring = image[around][~mask[around]].astype(np.float64)
-    signal = float(image[target].mean()) - float(ring.mean())
-    return signal / max(float(ring.std()), 0.5)
-
-
-def _surroundings(marked: np.ndarray, top: int = 0, left: int = 0) -> Window:
-    """The bounding box of marked pixels, moved down and right, then grown by 20 px."""
-    rows, columns = np.flatnonzero(marked.any(1)) + top, np.flatnonzero(marked.any(0)) + left
-    return (
-        slice(max(int(rows[0]) - 20, 0), int(rows[-1]) + 21),
-        slice(max(int(columns[0]) - 20, 0), int(columns[-1]) + 21),
-    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +121,7 @@ def _fit(
     other, so both are found twice.
     """
     (top, left), (high, wide) = corner, fill.shape
-    around = _surroundings(fill > 0.3, top, left)
+    around = surroundings(fill > 0.3, top, left)
     share = np.zeros(mask.shape, np.float32)[around]
     y, x = top - around[0].start, left - around[1].start
     share[y : y + high, x : x + wide] = fill
