@@ -50,6 +50,7 @@ _PUBLIC = {
     "results": [
         "compare_with_paper",
         "list_paper_tables",
+        "load_results",
         "paper_table",
         "render_table",
         "save_results",

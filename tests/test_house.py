@@ -109,6 +109,7 @@ PUBLIC = [
     "list_datasets",
     "list_paper_tables",
     "load_dataset",
+    "load_results",
     "load_weights",
     "make_scene",
     "make_scenes",

@@ -145,6 +145,6 @@ def test_a_scheduler_that_is_not_there(tmp_path, book):
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(OSError, match="127.0.0.1:1"),
+        pytest.raises(OSError, match=r"127\.0\.0\.1:1"),
     ):
         run_jobs([Job(book)], Path(tmp_path), scheduler="tcp://127.0.0.1:1")

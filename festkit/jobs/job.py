@@ -86,6 +86,20 @@ class Job:
         return f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
+    def title(self) -> str:
+        """What it is about, in a line.
+
+        Example:
+            >>> Job("00_quickstart", {"backbone": "ACM", "epochs": 2}).title
+            '00_quickstart ACM'
+        """
+        given = self.filled(lambda output: Path(output.path).name)
+        words = [given.get(name) for name in ("backbone", "size", "loss", "dataset")]
+        words += [f"{name} {value:g}" for name, value in given.get("loss_options", {}).items()]
+        words += [f"seed {given['seed']}"] if "seed" in given else []
+        return " ".join([Path(self.notebook).stem, *(str(word) for word in words if word)])
+
+    @property
     def needs(self) -> tuple["Job", ...]:
         """The jobs whose outputs it takes, each once."""
         jobs: dict[str, Job] = {}

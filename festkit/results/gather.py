@@ -1,0 +1,133 @@
+"""What many jobs have measured, in one tidy table, and as the paper's tables."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .._files import read_json, whole_file
+from ..experiments.tables import COMPARED
+from .beside import compare_files
+from .paper import list_paper_tables, paper_table
+from .printing import save_table
+
+RUN = ("table", "dataset", "split", "profile", "seed", "backbone", "sizes", "fingerprint")
+"""What a row says of its run, where the run says it."""
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """The figures of all jobs that are done, one row for each scheme of each.
+
+    Args:
+        folder: of the jobs, as given to ``run_jobs``.
+
+    Returns:
+        Columns ``job`` and ``row``, what the run says of itself (table, dataset, split, profile,
+        seed, backbone, sizes, fingerprint), then counts and ratios as in ``Counts.record``, and the
+        ends of 95 % intervals as ``iou_low`` and ``iou_high``. Ratios are fractions. Empty if
+        nothing is done.
+
+    Raises:
+        ValueError: for a file that is not readable JSON.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.metrics import Counts
+        >>> from festkit.results import save_results
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> hit = Counts(images=1, pixels=4, intersection=1, predicted=1, true=1)
+        >>> _ = save_results(folder / "done" / "a-job", {"th1 0.5": hit}, seed=3)
+        >>> load_results(folder)[["job", "row", "seed", "iou"]].iloc[0].tolist()
+        ['a-job', 'th1 0.5', 3, 1.0]
+    """
+    rows = [row for path in _files(folder) for row in _rows(path)]
+    return pd.DataFrame(rows, columns=None if rows else ["job", "row", *RUN])
+
+
+def save_gathered(folder: str | Path) -> list[Path]:
+    """Write :func:`load_results` as ``results.csv`` and ``results.parquet`` into the jobs' folder.
+
+    Example:
+        >>> import tempfile
+        >>> [path.name for path in save_gathered(tempfile.mkdtemp())]
+        ['results.csv', 'results.parquet']
+    """
+    table = load_results(folder)
+    paths = [Path(folder) / f"results.{kind}" for kind in ("csv", "parquet")]
+    for path, write in zip(paths, (_write_csv, _write_parquet), strict=True):
+        with whole_file(path) as part:
+            write(table, part)
+    return paths
+
+
+def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.DataFrame]:
+    """Write each of the paper's tables that these jobs filled, seeds averaged, in all formats.
+
+    Figures of different profiles or datasets are never averaged; the table that compares networks
+    on the paper's datasets holds them all.
+
+    Args:
+        jobs: folders of jobs that are done; those that fill no table are passed over.
+        out: folder of the files.
+
+    Returns:
+        The tables by the name of their files, TABLE-PROFILE-DATASET, in the paper's order.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.metrics import Counts
+        >>> from festkit.results import save_results
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> hit = Counts(images=1, pixels=4, intersection=1, predicted=1, true=1)
+        >>> run = {"table": "th1", "profile": "smoke", "dataset": "scenes"}
+        >>> _ = save_results(folder / "a-job", {"th1 0.5": hit}, **run)
+        >>> list(save_paper_tables([folder / "a-job"], folder / "tables"))
+        ['th1-smoke-scenes']
+    """
+    groups: dict[tuple[int, str], list[Path]] = {}
+    known = list_paper_tables()
+    for folder in jobs:
+        run = read_json(folder / "metrics.json")
+        table, dataset = run.get("table"), str(run.get("dataset"))
+        if table in known:
+            together = table == "backbones" and dataset in COMPARED
+            parts = [table, run.get("profile", "own"), "" if together else Path(dataset).name]
+            name = "-".join(filter(None, parts)).lower()
+            groups.setdefault((known.index(table), name), []).append(folder)
+    tables = {}
+    for (number, name), folders in sorted(groups.items()):
+        tables[name] = compare_files(folders, paper_table(known[number]))
+        save_table(out, tables[name], name)
+    return tables
+
+
+def _files(folder: str | Path) -> list[Path]:
+    return sorted(Path(folder).glob("done/*/metrics.json"))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    run = read_json(path)
+    said = {name: run[name] for name in RUN if name in run}
+    if "sizes" in said:  # a list has no place in a column of a table
+        said["sizes"] = "+".join(map(str, said["sizes"]))
+    return [
+        {"job": path.parent.name, "row": row} | said | _flat(record)
+        for row, record in run.get("schemes", {}).items()
+    ]
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    values = {name: value for name, value in record.items() if name != "intervals"}
+    for name, ends in (record.get("intervals") or {}).items():
+        low, high = ends or (None, None)
+        values |= {f"{name}_low": low, f"{name}_high": high}
+    return values
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
