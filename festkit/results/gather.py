@@ -38,8 +38,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         >>> folder = Path(tempfile.mkdtemp())
         >>> hit = Counts(images=1, pixels=4, intersection=1, predicted=1, true=1)
         >>> _ = save_results(folder / "done" / "a-job", {"th1 0.5": hit}, seed=3)
-        >>> load_results(folder)[["job", "row", "seed", "iou"]].iloc[0].tolist()
-        ['a-job', 'th1 0.5', 3, 1.0]
+        >>> print(load_results(folder)[["job", "row", "seed", "iou"]].to_string(index=False))
+          job     row  seed  iou
+        a-job th1 0.5     3  1.0
     """
     rows = [row for path in _files(folder) for row in _rows(path)]
     return pd.DataFrame(rows, columns=None if rows else ["job", "row", *RUN])
