@@ -3,10 +3,12 @@
 Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
 """
 
+from .compared import plot_compared
 from .curves import plot_history, plot_roc, plot_surface
 from .detections import show
 from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 from .sensitivity import plot_sensitivity
+from .strips import show_strips
 
 __all__ = [
     "FALSE",
@@ -14,9 +16,11 @@ __all__ = [
     "STRONG",
     "TRUTH",
     "WEAK",
+    "plot_compared",
     "plot_history",
     "plot_roc",
     "plot_sensitivity",
     "plot_surface",
     "show",
+    "show_strips",
 ]
