@@ -42,7 +42,7 @@ _PUBLIC = {
     "targets": ["TargetFigures", "measure_targets"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
-    "maps": ["RunMaps", "open_maps"],
+    "maps": ["RunMaps", "greedy_fusion", "open_maps"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
@@ -58,6 +58,7 @@ _PUBLIC = {
         "summary_table",
     ],
     "plots": [
+        "plot_compared",
         "plot_history",
         "plot_roc",
         "plot_samples",
@@ -65,6 +66,7 @@ _PUBLIC = {
         "plot_surface",
         "plot_targets",
         "show",
+        "show_strips",
     ],
     "tuner": ["ThresholdTuner"],
 }

@@ -6,7 +6,7 @@ from handmade import make_set
 
 import festkit as fk
 from festkit._files import write_json
-from festkit.maps import open_maps
+from festkit.maps import greedy_fusion, open_maps
 
 
 @pytest.fixture
@@ -74,3 +74,45 @@ def test_figures_at_thresholds_are_those_of_each_image(runs):
     assert maps.evaluate(0.5, 0.5)[0] == fk.count(weak.mask, masks[0])
     with pytest.raises(ValueError, match="th1"):
         maps.evaluate(1.5)
+
+
+@pytest.fixture
+def four(tmp_path):
+    """Four runs whose maps know the targets more or less well, and err each in its own way."""
+    images = fk.load_dataset(make_set(tmp_path / "hand", test=5), "test")
+    rng, folders = np.random.default_rng(3), []
+    for size, skill in ((32, 0.2), (48, 0.4), (64, 0.1), (96, 0.35)):
+        run = fk.Run(tmp_path / str(size))
+        maps = {s.name: skill * s.mask + (1 - skill) * rng.random(s.mask.shape) for s in images}
+        run.write_maps("test", {name: prob.astype(np.float32) for name, prob in maps.items()})
+        record = {"backbone": "ACM", "size": size, "dataset": "hand"}
+        write_json(run.folder / "record.json", record | {"test_split": images.fingerprint})
+        folders.append(run.folder)
+    return folders
+
+
+def test_greedy_fusion_takes_the_best_of_all_in_every_step(four):
+    maps = [fk.Run(folder).test_maps() for folder in four]
+    images = fk.load_dataset(four[0].parent / "hand", "test")
+
+    def fused(scales):
+        """Mean of the maps, thresholded and counted image by image, without the library's fuse."""
+        means = [np.mean([maps[k][s.name] for k in scales], axis=0) for s in images]
+        return [fk.count(m > 0.5, s.mask) for m, s in zip(means, images, strict=True)]
+
+    order, expected = [], []
+    while len(order) < 4:
+        scores = {k: sum(fused([*order, k]), fk.Counts()).score for k in range(4) if k not in order}
+        order.append(max(scores, key=scores.get))
+        expected.append(fused(order))
+    steps = greedy_fusion(open_maps(*four), 0.5)
+    assert [step.scales for step in steps] == [tuple(order[: k + 1]) for k in range(4)]
+    assert [step.counts for step in steps] == expected
+    assert order != sorted(order)
+    assert not any(sum(step.counts, fk.Counts()).valid for step in steps)  # chosen all the same
+
+
+def test_greedy_fusion_of_equals_keeps_their_order(runs):
+    assert [step.scales for step in greedy_fusion(open_maps(runs[1], runs[1]))] == [(0,), (0, 1)]
+    with pytest.raises(ValueError, match="th1"):
+        greedy_fusion(open_maps(*runs), 1.5)

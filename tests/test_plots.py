@@ -15,12 +15,14 @@ from handmade import scene
 
 from festkit._run import Run
 from festkit.data import Sample
+from festkit.metrics import Counts
 from festkit.plots import (
     FALSE,
     MISSED,
     STRONG,
     TRUTH,
     WEAK,
+    plot_compared,
     plot_history,
     plot_roc,
     plot_samples,
@@ -28,7 +30,9 @@ from festkit.plots import (
     plot_surface,
     plot_targets,
     show,
+    show_strips,
 )
+from festkit.results import compare_with_paper, paper_table
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import roc, threshold_surface
 from festkit.targets import IMAGE_COLUMNS, TARGET_COLUMNS, TargetFigures
@@ -470,3 +474,126 @@ class TestSamples:
     def test_nothing_to_draw(self):
         with pytest.raises(ValueError, match="no samples to draw, expected at least one"):
             plot_samples([])
+
+
+class TestStrips:
+    def lens(self, *seen, mask=MASK):
+        """Centre (y, x) of what is enlarged, the same in every picture."""
+        columns = {str(k): [each] for k, each in enumerate(seen)}
+        figure = show_strips([Sample(IMAGE, mask, "a")], columns)
+        draw(figure)
+        places = set()
+        for axes in figure.axes[: len(seen) + 2]:
+            (lens,) = axes.child_axes
+            (x0, x1), (y1, y0) = lens.get_xlim(), lens.get_ylim()
+            assert (x1 - x0, y1 - y0) == (24, 24)
+            places.add(((y0 + y1) / 2, (x0 + x1) / 2))
+        (place,) = places
+        return place
+
+    def mask(self, *places, size=4):
+        mask = np.zeros(MASK.shape, bool)
+        for y, x in places:
+            mask[y : y + size, x : x + size] = True
+        return mask
+
+    def test_every_kind_of_picture_in_its_column(self):
+        prob = MASK.astype(np.float32)
+        samples = [Sample(IMAGE, MASK, name) for name in ("a", "b")]
+        found = [adjust_sensitivity(prob), detection((0, 0, 0.9))]
+        figure = show_strips(samples, {"prob": [prob, prob], "AS": found})
+        draw(figure)
+        heads = [axes.get_title() for axes in figure.axes[:8]]
+        assert heads == ["image", "prob", "AS", "truth", "", "", "", ""]
+        below = [axes.get_xlabel() for axes in figure.axes[:8]]
+        assert below == ["", "", "2 of 2, 0 false px", "", "", "", "0 of 2, 4 false px", ""]
+        shown = [axes.images[0].get_array() for axes in figure.axes[:8]]
+        for k, expected in enumerate([IMAGE, prob, IMAGE, MASK]):
+            np.testing.assert_array_equal(shown[k], expected)
+        assert [figure.axes[k].get_ylabel() for k in (0, 4)] == ["a", "b"]
+
+    def test_the_lens_shows_a_target_that_some_miss(self):
+        mask = self.mask((14, 14), (30, 44), size=4)
+        first, second = self.mask((14, 14)), mask.copy()
+        prob = [each.astype(np.float32) for each in (first, second)]
+        place = self.lens(*prob, mask=mask)
+        assert np.allclose(place, (31.5, 45.5), atol=1.1)
+        place = self.lens(prob[1], adjust_sensitivity(prob[0]), mask=mask)
+        assert np.allclose(place, (31.5, 45.5), atol=1.1)
+
+    def test_the_lens_shows_a_false_region_where_all_find_the_same(self):
+        mask = self.mask((14, 14))
+        false = (mask | self.mask((30, 44), size=3)).astype(np.float32)
+        place = self.lens(mask.astype(np.float32), false, mask=mask)
+        assert np.allclose(place, (31, 45), atol=1.1)
+
+    def test_the_lens_shows_the_largest_target_where_nothing_differs(self):
+        mask = self.mask((14, 14)) | self.mask((30, 44), size=6)
+        same = mask.astype(np.float32)
+        assert np.allclose(self.lens(same, same, mask=mask), (32.5, 46.5), atol=1.1)
+
+    def test_the_lens_stays_inside_the_image(self):
+        assert self.lens(0 * MASK.astype(np.float32), mask=self.mask((0, 0))) == (11.5, 11.5)
+        assert self.lens(0 * MASK.astype(np.float32), mask=0 * MASK > 0) == (23.5, 31.5)
+
+    def test_columns_that_do_not_fit(self):
+        sample, prob = Sample(IMAGE, MASK, "a"), MASK.astype(np.float32)
+        with pytest.raises(ValueError, match="0 images and 1 columns came; pass at least one each"):
+            show_strips([], {"prob": []})
+        with pytest.raises(ValueError, match="1 images and 0 columns came"):
+            show_strips([sample], {})
+        with pytest.raises(ValueError, match="'prob' holds 2 for 1 images; pass one for each"):
+            show_strips([sample], {"prob": [prob, prob]})
+
+
+class TestCompared:
+    def counts(self, hits, false=0):
+        hit = Counts(images=1, pixels=10**6, intersection=1, predicted=1, true=1, targets=1,
+                     detected=1, false_pixels=false)  # fmt: skip
+        miss = Counts(images=1, pixels=10**6, true=1, targets=1, false_pixels=false)
+        return [hit] * hits + [miss] * (4 - hits)
+
+    def lines(self, axes):
+        return {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+
+    def test_ours_with_intervals_and_the_papers(self):
+        rows = {"th1 0.5": self.counts(2), "th1 0.3": self.counts(4, false=30)}
+        paper = paper_table("th1").loc[["th1 0.5", "th1 0.3"]]
+        table = compare_with_paper(rows, paper, measured="four images")
+        figure = plot_compared(table, "th1")
+        draw(figure)
+        assert [axes.get_ylabel() for axes in figure.axes] == [
+            "IoU [%]", "Pd [%]", "Fa [1e-6]", "Score [%]",
+        ]  # fmt: skip
+        iou, _, fa, score = figure.axes
+        (bars,) = iou.containers
+        assert bars[0].get_xydata().tolist() == [[0.5, 50], [0.3, 100]]
+        assert self.lines(iou)["paper"] == [[0.5, 64.49], [0.3, 64.22]]
+        ends = [segment[:, 1].tolist() for segment in bars[2][0].get_segments()]
+        assert ends == [[0, 100], [100, 100]]
+        assert fa.containers[0][0].get_xydata().tolist() == [[0.5, 0], [0.3, 30]]
+        assert self.lines(fa)["limit of Fa"] == [[0, 100], [1, 100]]
+        assert score.get_title() == ""
+        assert [label.get_text() for label in iou.get_xticklabels()] == ["0.3", "0.5"]
+
+    def test_a_void_score_and_a_paper_without_figures(self):
+        rows = {"edge_weight 4": self.counts(2, false=500), "keep_ratio 0.5": self.counts(3)}
+        table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
+        columns, marks = ["edge_weight", "keep_ratio"], {"edge_weight": 4}
+        figure = plot_compared(table, columns, figures=["iou", "score"], marks=marks)
+        draw(figure)
+        assert [axes.get_title() for axes in figure.axes] == ["", "ours: void", "", ""]
+        assert [axes.get_xlabel() for axes in figure.axes] == ["edge_weight"] * 2 + [
+            "keep_ratio"
+        ] * 2
+        assert "paper" not in self.lines(figure.axes[0])
+        assert self.lines(figure.axes[0])["best in the paper"] == [[4, 0], [4, 1]]
+        assert "best in the paper" not in self.lines(figure.axes[2])
+
+    def test_names(self):
+        table = compare_with_paper({}, paper_table("th1"), measured="nothing")
+        draw(plot_compared(table, "th1"))
+        with pytest.raises(ValueError, match="unknown column 'th3'"):
+            plot_compared(table, "th3")
+        with pytest.raises(ValueError, match="unknown figure 'niou'"):
+            plot_compared(table, "th1", figures=["niou"])

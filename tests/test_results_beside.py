@@ -148,6 +148,18 @@ class TestReadable:
         assert strings["IoU [%]"].loc["th1 0.5"].tolist() == ["not run", "64.49", "–"]
         assert strings["", "seeds"].tolist() == [*"––––", "1", *"––––", "1"]
 
+    def test_ours_alone_where_the_paper_has_no_figure(self):
+        hit = Counts(images=1, pixels=10**6, intersection=3, predicted=3, true=4)
+        ours = {"keep_ratio 0.5": [hit, hit]}
+        table = compare_with_paper(ours, paper_table("hyperparameters"), measured="two images")
+        strings = readable_table(table)
+        heads = [head for head, below in strings.columns if below == "ours"]
+        assert heads == ["IoU [%]", "Pd [%]", "Fa [10⁻⁶]", "Score [%]"]
+        assert strings.columns.size == 2 + 4 + 1
+        assert strings["IoU [%]", "ours"].loc["keep_ratio 0.5"] == "75.00 [75.00, 75.00]"
+        for style in ("text", "markdown", "latex", "html"):
+            assert "75.00 [75.00, 75.00]" in render_table(table, style)
+
     def test_a_column_in_front(self):
         both = COMPARED.copy()
         both.insert(0, "weak targets", "fused")

@@ -3,11 +3,13 @@
 Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
 """
 
+from .compared import plot_compared
 from .curves import plot_history, plot_roc, plot_surface
 from .data import plot_samples, plot_targets
 from .detections import show
 from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 from .sensitivity import plot_sensitivity
+from .strips import show_strips
 
 __all__ = [
     "FALSE",
@@ -15,6 +17,7 @@ __all__ = [
     "STRONG",
     "TRUTH",
     "WEAK",
+    "plot_compared",
     "plot_history",
     "plot_roc",
     "plot_samples",
@@ -22,4 +25,5 @@ __all__ = [
     "plot_surface",
     "plot_targets",
     "show",
+    "show_strips",
 ]

@@ -65,17 +65,17 @@ def show(
     spots = _spots(detection, mask)
     insets = spots[:INSETS]
     figure, (main, *small) = _layout(image.shape, len(insets))
-    _paint(main, image, detection, mask, cross=6)
+    paint(main, image, detection, mask, cross=6)
     main.set_title(_headline(detection, mask), fontsize=10, loc="left")
     for number, (axes, spot) in enumerate(zip(small, insets, strict=True), start=1):
         y0, x0, y1, x1 = window(spot.box, image.shape)
         frame(main, (y0, x0, y1, x1), FRAME_COLOUR[spot.outcome], str(number))
-        _paint(axes, image, detection, mask, cross=11)
+        paint(axes, image, detection, mask, cross=11)
         axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
         axes.set_title(f"{number}  {spot.outcome}", fontsize=9, loc="left")
         for side in axes.spines.values():
             side.set(visible=True, color=FRAME_COLOUR[spot.outcome], linewidth=1.8)
-    _legend(figure, found=detection is not None, truth=mask is not None)
+    add_legend(figure, found=detection is not None, truth=mask is not None)
     plt.close(figure)
     return figure
 
@@ -118,7 +118,7 @@ def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _paint(
+def paint(
     axes: Axes,
     image: NDArray[np.uint8],
     detection: Detection | None,
@@ -126,6 +126,7 @@ def _paint(
     *,
     cross: float,
 ) -> None:
+    """An image, its truth outlined, strong regions filled and weak targets as crosses."""
     axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
     if mask is not None:
         outline(axes, mask)
@@ -155,7 +156,8 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
     )
 
 
-def _legend(figure: Figure, *, found: bool, truth: bool) -> None:
+def add_legend(figure: Figure, *, found: bool, truth: bool) -> None:
+    """What the marks of :func:`paint` mean, below the pictures."""
     marks: list[Line2D | Patch] = []
     if found:
         marks += [

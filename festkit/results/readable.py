@@ -19,7 +19,8 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
             may have been added in front.
 
     Returns:
-        Strings; where ours stand beside the paper's, columns in two levels.
+        Strings; where ours stand beside the paper's, columns in two levels, of ours alone where the
+        paper has no figure at all.
 
     Example:
         >>> from festkit.results import paper_table
@@ -27,15 +28,17 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
         ['0.05', '35.15', '87.72', '138.46', '–']
     """
     compared = "seeds" in table.columns
+    paper = compared and table[[f"{name}_paper" for name in HEADS]].notna().any(axis=None)
     columns: dict[Any, list[str]] = {}
     for key in key_columns(table):
         columns["", key] = [_key(value) for value in table[key]]
     for name, head in HEADS.items():
         if compared:
             columns[head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
+        if paper:
             columns[head, "paper"] = [_number(value) for value in table[f"{name}_paper"]]
             columns[head, "diff."] = [_signed(value) for value in table[f"{name}_difference"]]
-        else:
+        if not compared:
             columns["", head] = [_number(value) for value in table[name]]
     if compared:
         columns["", "seeds"] = [str(seeds or NONE) for seeds in table["seeds"]]
