@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test bench lint lab lock
+.PHONY: demo test bench lint lab gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
@@ -22,6 +22,9 @@ lint: $(READY)  ## style, types, notebooks without output
 
 lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+gallery: $(READY)  ## run every notebook on small settings and keep it in docs/gallery
+	$(BIN)/python docs/gallery.py
 
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock

@@ -1,0 +1,93 @@
+"""Make the gallery: ``make gallery`` runs every notebook and keeps it here, as it was executed.
+
+Small settings on synthetic scenes; what is done is not run again. Pictures are kept in as many
+colours as a page of at most 300 KB allows, and the folder that the notebooks ran in is not named.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+import festkit as fk
+from festkit.jobs import Job, Outcome
+
+GALLERY = Path(__file__).parent / "gallery"
+FOLDER = Path("runs/gallery")
+LIMIT = 300_000
+COLOURS = (256, 128, 64, 32, 16)
+
+
+def main(workers: int) -> None:
+    """Run what is missing, then write every notebook and the page that leads to them."""
+    jobs = [
+        Job("00_quickstart", {"epochs": 24}),
+        *fk.plan_jobs("all"),
+        Job("04_threshold_tuner"),
+    ]
+    outcomes = fk.run_jobs(jobs, FOLDER, workers=workers)
+    lost = [outcome.reason for outcome in outcomes if outcome.status != "done"]
+    if lost:
+        raise SystemExit("not every notebook is done:\n" + "\n".join(lost))
+    shown: dict[str, Outcome] = {}
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        shown.setdefault(str(job.notebook), outcome)
+    GALLERY.mkdir(exist_ok=True)
+    for name, outcome in sorted(shown.items()):
+        book = nbformat.read(outcome.folder / f"{name}.ipynb", as_version=4)
+        (GALLERY / f"{name}.ipynb").write_text(slimmed(book, outcome.folder), encoding="utf-8")
+    lines = [f"- [{title(name)}]({name}.ipynb)" for name in sorted(shown)]
+    text = [HEAD.format(version=fk.__version__), *lines, ""]
+    (GALLERY / "README.md").write_text("\n".join(text), encoding="utf-8")
+
+
+HEAD = """# Gallery
+
+The notebooks as they were executed, by `make gallery` (festkit {version}), on synthetic scenes and
+with networks that have hardly begun to learn (profile "smoke"; the quickstart and the tuner train
+a little longer): they show what a notebook gives, not what the networks can do.
+"""
+
+
+def title(name: str) -> str:
+    """The heading of a notebook."""
+    book = nbformat.read(fk.jobs.find_notebook(name), as_version=4)
+    return str(book.cells[0].source).partition("\n")[0].removeprefix("# ")
+
+
+def slimmed(book: nbformat.NotebookNode, folder: Path) -> str:
+    """The notebook as text of at most 300 KB, without the names of folders on this machine."""
+    book.metadata.pop("papermill", None)
+    for cell in book.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    for colours in (None, *COLOURS):
+        text = nbformat.writes(shrunk(book, colours) if colours else book)
+        for path in (folder.parent.parent.resolve(), Path.cwd()):
+            text = text.replace(json.dumps(str(path))[1:-1] + os.sep, "")
+        if len(text.encode()) <= LIMIT:
+            return text
+    raise ValueError(f"{folder.name} takes {len(text.encode())} bytes, expected at most {LIMIT}")
+
+
+def shrunk(book: nbformat.NotebookNode, colours: int) -> nbformat.NotebookNode:
+    """A copy whose pictures have so many colours."""
+    book = nbformat.from_dict(json.loads(json.dumps(book)))
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+                part = io.BytesIO()
+                image.quantize(colours).save(part, "PNG", optimize=True)
+                data["image/png"] = base64.b64encode(part.getvalue()).decode()
+    return book
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)

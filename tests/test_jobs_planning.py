@@ -1,0 +1,120 @@
+"""What a table needs: everything once, in order, and how long it takes."""
+
+import pytest
+
+from festkit._files import write_json
+from festkit.jobs import Job, estimate_minutes, plan_jobs
+
+
+def notebooks(jobs):
+    return [job.key.rpartition("-")[0] for job in jobs]
+
+
+def trainings(jobs):
+    return [job for job in jobs if job.notebook == "02_train"]
+
+
+def test_every_job_comes_after_what_it_needs_and_once():
+    jobs = plan_jobs("all")
+    seen = set()
+    for job in jobs:
+        assert {need.key for need in job.needs} <= seen
+        assert job.key not in seen
+        seen.add(job.key)
+    names = notebooks(jobs)
+    assert names[0] == "01_data"
+    assert names.count("02_train") == 7 + 5 + 8 + 7 * 3  # as in test_experiments
+    assert sorted({*names}) == [
+        "01_data", "02_train", "03_fuse_and_refine", "fig5_hyperparameters", "fig7_sensitivity",
+        "table1_input_size", "table2_losses", "table3_fusion", "table4_th1", "table5_th2",
+        "table6_backbones",
+    ]  # fmt: skip
+
+
+def test_tables_share_their_trainings():
+    sizes, fusion = plan_jobs("input_size"), plan_jobs("fusion")
+    assert [job.key for job in sizes[:-1]] == [job.key for job in fusion[:-1]]
+    every = {job.key for job in plan_jobs("all")}
+    assert {job.key for job in plan_jobs("losses")} < every
+
+
+def test_where_jobs_run_does_not_matter():
+    here = [job.key for job in plan_jobs("th1")]
+    there = plan_jobs("th1", data_root="/data", device="cuda", threads=4)
+    assert [job.key for job in there] == here
+    assert {job.parameters["device"] for job in trainings(there)} == {"cuda"}
+
+
+def test_real_images_are_taken_as_they_are():
+    jobs = plan_jobs("losses", "quick")
+    assert {job.parameters["dataset"] for job in jobs} == {"NUAA-SIRST"}
+    assert notebooks(jobs) == ["02_train"] * 6 + ["table2_losses"]
+    assert "01_data" in notebooks(plan_jobs("all", "quick", backbones=["ACM"]))
+
+
+def test_the_papers_own_set_is_not_public_so_a_union_stands_for_it():
+    union = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
+    assert {job.parameters["dataset"] for job in plan_jobs("th1", "paper")} == {union}
+    given = plan_jobs("th1", "paper", ["/data/W-IRSTD"])
+    assert {job.parameters["dataset"] for job in given} == {"/data/W-IRSTD"}
+    compared = plan_jobs("backbones", "paper", backbones=["ACM"])
+    assert notebooks(compared).count("table6_backbones") == 3
+    sizes = {(job.parameters["dataset"], job.parameters["size"]) for job in trainings(compared)}
+    assert sizes == {
+        ("NUAA-SIRST", 512), ("NUAA-SIRST", 768), ("NUDT-SIRST", 256), ("NUDT-SIRST", 384),
+        ("IRSTD-1K", 512), ("IRSTD-1K", 768),
+    }  # fmt: skip
+
+
+def test_every_seed_is_a_table_of_its_own():
+    jobs = plan_jobs("losses", "quick", seeds=(0, 1, 2))
+    assert len(jobs) == 3 * 7
+    assert [job.parameters["seed"] for job in jobs if job.notebook == "table2_losses"] == [0, 1, 2]
+
+
+def test_several_networks_for_the_table_that_compares_them():
+    jobs = plan_jobs("all", backbones=["ALCNet", "ACM"])
+    networks = {job.parameters["backbone"] for job in trainings(jobs)}
+    assert networks == {"ALCNet", "ACM"}
+    with pytest.raises(ValueError, match="the table losses is made with one network"):
+        plan_jobs("losses", backbones=["ALCNet", "ACM"])
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="unknown table 'table9'"):
+        plan_jobs("table9")
+    with pytest.raises(ValueError, match="unknown profile 'slow'; known are smoke, quick, paper"):
+        plan_jobs("all", "slow")
+
+
+def test_the_time_of_a_training_goes_with_its_epochs_and_pixels(tmp_path):
+    def training(**changed):
+        options = {"epochs": changed.pop("epochs", 10)}
+        given = {"dataset": "scenes", "backbone": "ACM", "size": 128, "options": options}
+        return Job("02_train", given | changed)
+
+    def record(name, notebook, parameters, minutes):
+        times = {"started": "2026-01-01T10:00:00", "ended": f"2026-01-01T10:{minutes:02}:00"}
+        entry = {"notebook": f"{notebook}.ipynb", "parameters": parameters} | times
+        write_json(tmp_path / "done" / name / "environment.json", entry)
+
+    first = training()
+    record("a", "02_train", dict(first.parameters) | {"dataset": "/there/scenes"}, 4)
+    record("b", "table4_th1", {}, 1)
+    record("c", "table4_th1", {}, 3)
+    jobs = {
+        "same": training(seed=1),
+        "longer": training(epochs=20),
+        "larger": training(size=256),
+        "other network": training(backbone="ALCNet"),
+        "other images": training(dataset="NUAA-SIRST"),
+        "table": Job("table4_th1"),
+        "unknown": Job("table5_th2"),
+    }
+    minutes = estimate_minutes(jobs.values(), tmp_path)
+    found = {name: minutes[job.key] for name, job in jobs.items()}
+    assert found["same"] == pytest.approx(4)
+    assert found["longer"] == pytest.approx(8)
+    assert found["larger"] == pytest.approx(16)
+    assert found["table"] == pytest.approx(2)
+    assert {found[name] for name in ("other network", "other images", "unknown")} == {None}

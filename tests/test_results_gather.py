@@ -1,0 +1,88 @@
+"""Figures of many jobs: nothing lost on the way, nothing averaged that must not be."""
+
+import pandas as pd
+import pytest
+
+from festkit._files import write_json, write_text
+from festkit.metrics import Counts
+from festkit.results import load_results, save_gathered, save_paper_tables, save_results
+
+
+def hits(of, hit):
+    """Images with ``of`` targets of a pixel in all, ``hit`` of which are found."""
+    return [
+        Counts(images=1, pixels=10**6, intersection=k < hit, predicted=k < hit, true=1, targets=1,
+               detected=k < hit, iou_sum=float(k < hit))
+        for k in range(of)
+    ]  # fmt: skip
+
+
+def job(folder, name, rows, **run):
+    save_results(folder / "done" / name, rows, **run)
+    return folder / "done" / name
+
+
+def test_one_row_for_each_scheme_of_each_job(tmp_path):
+    job(tmp_path, "b", {"th1 0.5": hits(4, 3), "th1 0.4": hits(4, 4)}, table="th1", seed=1)
+    job(tmp_path, "a", {"BCE": sum(hits(2, 1), Counts())}, table="losses", sizes=[256, 384])
+    write_json(tmp_path / "done" / "data" / "metrics.json", {"images": 3})
+    write_json(tmp_path / "work" / "half" / "metrics.json", {"schemes": {"th1 0.5": {}}})
+    found = load_results(tmp_path)
+    assert found[["job", "row"]].values.tolist() == [
+        ["a", "BCE"], ["b", "th1 0.5"], ["b", "th1 0.4"]
+    ]  # fmt: skip
+    assert found.pd.tolist() == [0.5, 0.75, 1.0]
+    assert found.detected.tolist() == [1, 3, 4]
+    assert found.sizes.iloc[0] == "256+384"
+    assert found.seed.dropna().tolist() == [1, 1]
+    low, high = found.loc[1, ["pd_low", "pd_high"]]
+    assert 0 <= low < 0.75 < high <= 1
+
+
+def test_files_hold_the_same(tmp_path):
+    job(tmp_path, "a", {"th1 0.5": hits(4, 3)}, table="th1", seed=1, dataset="scenes")
+    csv, parquet = save_gathered(tmp_path)
+    table = load_results(tmp_path)
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), table)
+    pd.testing.assert_frame_equal(pd.read_csv(csv), table, check_dtype=False)
+
+
+def test_nothing_done(tmp_path):
+    assert load_results(tmp_path / "nowhere").empty
+    assert pd.read_csv(save_gathered(tmp_path)[0]).columns[0] == "job"
+
+
+def test_a_file_that_is_no_json(tmp_path):
+    write_text(tmp_path / "done" / "a" / "metrics.json", "{")
+    with pytest.raises(ValueError, match=r"metrics\.json"):
+        load_results(tmp_path)
+
+
+def test_seeds_are_averaged_and_nothing_else(tmp_path):
+    run = {"table": "th1", "profile": "quick", "dataset": "NUAA-SIRST"}
+    folders = [
+        job(tmp_path, "a", {"th1 0.5": hits(4, 2)}, seed=0, **run),
+        job(tmp_path, "b", {"th1 0.5": hits(4, 4)}, seed=1, **run),
+        job(tmp_path, "c", {"th1 0.5": hits(4, 1)}, **run | {"profile": "smoke"}),
+        job(tmp_path, "d", {"th1 0.5": hits(4, 3)}, **run | {"dataset": "/data/scenes"}),
+        job(tmp_path, "e", {"best": hits(4, 3)}, table="fig7"),
+    ]
+    tables = save_paper_tables(folders, tmp_path / "tables")
+    found = {name: table.loc["th1 0.5", ["pd", "seeds"]].tolist() for name, table in tables.items()}
+    assert found == {
+        "th1-quick-nuaa-sirst": [75.0, 2],
+        "th1-quick-scenes": [75.0, 1],
+        "th1-smoke-nuaa-sirst": [25.0, 1],
+    }
+    assert (tmp_path / "tables" / "th1-quick-scenes.tex").is_file()
+
+
+def test_networks_on_the_papers_sets_are_one_table(tmp_path):
+    folders = [
+        job(tmp_path, name, {f"ACM, FEST, {name}": hits(4, 3)}, table="backbones", dataset=name,
+            profile="paper")
+        for name in ("NUAA-SIRST", "NUDT-SIRST")
+    ]  # fmt: skip
+    tables = save_paper_tables(folders, tmp_path / "tables")
+    assert list(tables) == ["backbones-paper"]
+    assert tables["backbones-paper"].seeds.sum() == 2
