@@ -72,5 +72,6 @@ def test_figures_at_thresholds_are_those_of_each_image(runs):
     weak = maps[0].detect(0.5, 0.5)  # above th2 in its own map alone: one centroid
     assert (len(weak.weak), int(weak.mask.sum())) == (1, 1)
     assert maps.evaluate(0.5, 0.5)[0] == fk.count(weak.mask, masks[0])
+    assert maps.evaluate(0.5, 0.45, per_scale=False)[0] == fk.count(nothing, masks[0])
     with pytest.raises(ValueError, match="th1"):
         maps.evaluate(1.5)
