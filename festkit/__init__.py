@@ -41,7 +41,7 @@ _PUBLIC = {
     "data": ["Dataset", "Sample", "check_dataset", "list_datasets", "load_dataset"],
     "scenes": ["make_scene", "make_synthetic_dataset"],
     "weights": ["Imported", "import_state_dict", "load_weights", "save_weights"],
-    "maps": ["RunMaps", "open_maps"],
+    "maps": ["RunMaps", "hardest_images", "open_maps"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
@@ -53,9 +53,17 @@ _PUBLIC = {
         "render_table",
         "save_results",
         "save_table",
+        "scheme_table",
         "summary_table",
     ],
-    "plots": ["plot_history", "plot_roc", "plot_sensitivity", "plot_surface", "show"],
+    "plots": [
+        "plot_history",
+        "plot_roc",
+        "plot_samples",
+        "plot_sensitivity",
+        "plot_surface",
+        "show",
+    ],
     "tuner": ["ThresholdTuner"],
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}

@@ -1,37 +1,19 @@
 """Detections over their image, with every target enlarged beside it."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ..components import find_components
-from ..metrics import MATCH_DISTANCE, count, match_targets
+from ..metrics import count
 from ..sensitivity import Detection
-from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
+from .painting import add_legend, paint
+from .spots import FRAME_COLOUR, Spot, find_spots, window_around
 
 INSETS = 6
-INSET_SIDE = 32
-"""Smallest side of an inset [px]."""
-
-Outcome = Literal["found", "missed", "false alarm", "target"]
-FRAME_COLOUR = {"found": TRUTH, "missed": MISSED, "false alarm": FALSE, "target": STRONG}
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place worth enlarging: a target, and what became of it."""
-
-    outcome: Outcome
-    box: tuple[int, int, int, int]
 
 
 def show(
@@ -64,20 +46,20 @@ def show(
     """
     detection = None if detection is None else detection.numpy()
     _check_shapes(image, detection, mask)
-    spots = _spots(detection, mask)
+    spots = find_spots(detection, mask)
     insets = spots[:INSETS]
     figure, (main, *small) = _layout(image.shape, len(insets))
-    _paint(main, image, detection, mask, cross=6)
+    paint(main, image, detection, mask, cross=6)
     main.set_title(_headline(detection, mask), fontsize=10, loc="left")
     for number, (axes, spot) in enumerate(zip(small, insets, strict=True), start=1):
-        y0, x0, y1, x1 = _window(spot.box, image.shape)
+        y0, x0, y1, x1 = window_around(spot.box, image.shape)
         _frame(main, number, spot, (y0, x0, y1, x1))
-        _paint(axes, image, detection, mask, cross=11)
+        paint(axes, image, detection, mask, cross=11)
         axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
         axes.set_title(f"{number}  {spot.outcome}", fontsize=9, loc="left")
         for side in axes.spines.values():
             side.set(visible=True, color=FRAME_COLOUR[spot.outcome], linewidth=1.8)
-    _legend(figure, found=detection is not None, truth=mask is not None)
+    add_legend(figure, found=detection is not None, truth=mask is not None)
     plt.close(figure)
     return figure
 
@@ -92,35 +74,6 @@ def _check_shapes(
         raise ValueError(f"image, detection and mask must share one shape (H, W), got {shapes}")
 
 
-def _spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
-    """Targets in the order in which they are worth a look."""
-    if detection is None or mask is None:
-        shown = mask if detection is None else detection.mask
-        boxes = () if shown is None else find_components(shown).box
-        return [Spot("target", _box(row)) for row in boxes]
-    found, true = find_components(detection.mask), find_components(mask)
-    match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
-    missed = [Spot("missed", _box(row)) for row in true.box[match < 0]]
-    alone = np.setdiff1d(np.arange(len(found)), match)
-    false = [Spot("false alarm", _box(row)) for row in found.box[alone]]
-    hits = [Spot("found", _box(row)) for row in true.box[match >= 0]]
-    return [*missed, *hits, *false]
-
-
-def _box(row: NDArray[np.int64]) -> tuple[int, int, int, int]:
-    y0, x0, y1, x1 = row.tolist()
-    return y0, x0, y1, x1
-
-
-def _window(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """A square around a box, inside the image where that is large enough."""
-    y0, x0, y1, x1 = box
-    side = min(max(INSET_SIDE, 2 * max(y1 - y0, x1 - x0)), *shape)
-    top = min(max((y0 + y1 - side) // 2, 0), shape[0] - side)
-    left = min(max((x0 + x1 - side) // 2, 0), shape[1] - side)
-    return top, left, top + side, left + side
-
-
 def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
     columns = -(-insets // 2)
     height = 4.4
@@ -132,39 +85,6 @@ def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     return figure, panels
-
-
-def _paint(
-    axes: Axes,
-    image: NDArray[np.uint8],
-    detection: Detection | None,
-    mask: NDArray[np.bool_] | None,
-    *,
-    cross: float,
-) -> None:
-    axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
-    if mask is not None:
-        _outline(axes, mask)
-    if detection is None:
-        return
-    fill = np.zeros((*image.shape, 4))
-    fill[detection.strong] = to_rgba(STRONG, 0.5)
-    axes.imshow(fill)
-    if len(detection.weak):
-        y, x = detection.weak.T
-        axes.plot(x, y, "x", color=WEAK, markersize=cross, markeredgewidth=1.8)
-
-
-def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
-    """Draw the pixel edges between target and background."""
-    padded = np.pad(mask, 1)
-    above = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])[:, ::-1] - 0.5
-    left = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])[:, ::-1] - 0.5
-    starts = np.concatenate([above, left])
-    ends = np.concatenate([np.add(above, (1, 0)), np.add(left, (0, 1))])
-    pieces = list(np.stack([starts, ends], axis=1))
-    lines = LineCollection(pieces, colors=TRUTH, linewidths=1.2, capstyle="projecting")
-    axes.add_collection(lines, autolim=False)
 
 
 def _frame(axes: Axes, number: int, spot: Spot, window: tuple[int, int, int, int]) -> None:
@@ -191,26 +111,3 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
         f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"
     )
-
-
-def _legend(figure: Figure, *, found: bool, truth: bool) -> None:
-    marks: list[Line2D | Patch] = []
-    if found:
-        marks += [
-            Patch(color=STRONG, alpha=0.6, label="strong region"),
-            Line2D(
-                [],
-                [],
-                color=WEAK,
-                marker="x",
-                linestyle="",
-                markeredgewidth=1.8,
-                label="weak target",
-            ),
-        ]
-    if truth:
-        marks.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
-    legend = figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=9)
-    legend.get_frame().set(facecolor="#555555", alpha=1.0)
-    for text in legend.get_texts():
-        text.set_color("white")
