@@ -1,6 +1,6 @@
 """The probability maps that training runs keep, beside the images and truths they belong to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ._run import Run, StoredMaps
 from .data import Dataset, Sample, load_dataset
 from .fusion import fuse
-from .metrics import Counts, count
+from .metrics import Counts, count, count_targets
 from .sensitivity import Detection, adjust_sensitivity
 
 
@@ -28,9 +28,11 @@ class MappedImage(NamedTuple):
     prob: NDArray[np.float32]
     scales: tuple[NDArray[np.float32], ...]
 
-    def detect(self, th1: float = 0.5, th2: float | None = None) -> Detection:
-        """What stands out at these thresholds; weak targets come from each scale's own map."""
-        scales = list(self.scales) if len(self.scales) > 1 else None
+    def detect(
+        self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
+    ) -> Detection:
+        """What stands out at these thresholds; weak targets from each scale's map or the fused."""
+        scales = list(self.scales) if per_scale and len(self.scales) > 1 else None
         return adjust_sensitivity(self.prob, th1, th2, scale_maps=scales)
 
 
@@ -66,17 +68,24 @@ class RunMaps:
     def __iter__(self) -> Iterator[MappedImage]:
         return (self[index] for index in range(len(self)))
 
-    def evaluate(self, th1: float = 0.5, th2: float | None = None) -> list[Counts]:
+    def evaluate(
+        self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
+    ) -> list[Counts]:
         """Counts of every image at these thresholds, in order.
 
         Args:
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1]; None looks for none.
+            per_scale: whether weak targets come from each scale's own map, as in the published
+                results, or from the fused map.
 
         Raises:
             ValueError: for a threshold out of range.
         """
-        return [count(image.detect(th1, th2).mask, image.sample.mask) for image in self]
+        return [
+            count(image.detect(th1, th2, per_scale=per_scale).mask, image.sample.mask)
+            for image in self
+        ]
 
 
 class FusionStep(NamedTuple):
@@ -188,6 +197,43 @@ def open_maps(
     sizes = tuple(int(record["size"]) for record in records)
     title = f"{records[0]['backbone']} {' + '.join(map(str, sizes))} on {images.name}"
     return RunMaps(f"{title}, {split} images", sizes, mapped, stored)
+
+
+def hardest_images(
+    maps: Sequence[RunMaps], number: int = 4, *, th1: float = 0.5, th2: float | None = None
+) -> list[int]:
+    """The images with most errors, over one or more methods: missed targets and false alarms.
+
+    Args:
+        maps: of every method, on the same images.
+        number: how many images, at most.
+        th1: threshold of strong targets, in [0, 1].
+        th2: threshold of weak targets, in [0, 1]; None looks for none.
+
+    Returns:
+        Indices, the hardest first; of equally hard ones the first in the set.
+
+    Raises:
+        ValueError: for no maps, maps of different images, or no number above 0.
+
+    Example:
+        >>> from festkit.data import Dataset
+        >>> hardest_images([RunMaps("nothing", (), Dataset("sky", "test", ()), ())])
+        []
+    """
+    if not maps or number < 1:
+        raise ValueError(f"got {len(maps)} maps and {number} images, expected at least one of each")
+    if any(each.dataset != maps[0].dataset for each in maps):
+        raise ValueError(
+            f"the maps are of different images ({', '.join(each.title for each in maps)}); "
+            "pass maps of one split of one dataset"
+        )
+    errors = np.zeros(len(maps[0]), int)
+    for each in maps:
+        for index, image in enumerate(each):
+            counts = count_targets(image.detect(th1, th2).mask, image.sample.mask)
+            errors[index] += counts.targets - counts.detected + counts.false_targets
+    return np.argsort(-errors, kind="stable")[:number].tolist()
 
 
 def _stored(run: Run, split: str) -> StoredMaps:

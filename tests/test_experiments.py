@@ -68,6 +68,8 @@ def test_one_network_for_all_tables_but_one():
     assert fk.table_trainings("th1", backbones=["dnanet"])["fused"][0].backbone == "DNA-Net"
     with pytest.raises(ValueError, match="unknown backbone 'ACN'"):
         fk.table_trainings("backbones", backbones=["ACN"])
+    with pytest.raises(ValueError, match="unknown backbone 'ALCNet-LC'"):  # not in the paper
+        fk.table_trainings("backbones", backbones=["ALCNet-LC"])
 
 
 def test_names():

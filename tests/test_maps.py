@@ -1,12 +1,14 @@
 """Stored maps beside their images; how they are refused is told in test_tuner.py, too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import make_set
 
 import festkit as fk
 from festkit._files import write_json
-from festkit.maps import greedy_fusion, open_maps
+from festkit.maps import greedy_fusion, hardest_images, open_maps
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def test_figures_at_thresholds_are_those_of_each_image(runs):
     weak = maps[0].detect(0.5, 0.5)  # above th2 in its own map alone: one centroid
     assert (len(weak.weak), int(weak.mask.sum())) == (1, 1)
     assert maps.evaluate(0.5, 0.5)[0] == fk.count(weak.mask, masks[0])
+    assert maps.evaluate(0.5, 0.45, per_scale=False)[0] == fk.count(nothing, masks[0])
     with pytest.raises(ValueError, match="th1"):
         maps.evaluate(1.5)
 
@@ -116,3 +119,30 @@ def test_greedy_fusion_of_equals_keeps_their_order(runs):
     assert [step.scales for step in greedy_fusion(open_maps(runs[1], runs[1]))] == [(0,), (0, 1)]
     with pytest.raises(ValueError, match="th1"):
         greedy_fusion(open_maps(*runs), 1.5)
+
+
+def test_the_hardest_images_have_most_errors_over_all_methods(runs):
+    images = fk.load_dataset(runs[0].parent / "hand", "test")  # 1, 2 and 1 targets
+    seen = [sample.mask.astype(np.float32) for sample in images]
+    noisy = [prob.copy() for prob in seen]
+    noisy[2][0, 0] = noisy[2][0, 30] = noisy[2][0, 60] = 0.9  # three false alarms
+    noisy[0][:] = 0  # one target missed
+    missing = [seen[0], np.zeros_like(seen[1]), seen[2]]  # two targets missed
+    for run, probs in zip(runs, (noisy, missing), strict=True):
+        fk.Run(run).write_maps("test", dict(zip(images.names, probs, strict=True)))
+    first, second = (open_maps(run) for run in runs)
+    assert hardest_images([first, second]) == [2, 1, 0]
+    assert hardest_images([first, second], 1) == [2]
+    assert hardest_images([second]) == [1, 0, 2]  # equally hard ones in their order
+    assert hardest_images([first], th1=0.95) == [0, 1, 2]  # the false alarms are below
+
+
+def test_hardest_images_of_nothing_or_of_different_images(runs, tmp_path):
+    with pytest.raises(ValueError, match="got 0 maps and 4 images, expected at least one"):
+        hardest_images([])
+    maps = open_maps(runs[0])
+    with pytest.raises(ValueError, match="got 1 maps and 0 images"):
+        hardest_images([maps], 0)
+    fewer = replace(maps, dataset=maps.dataset[:2])
+    with pytest.raises(ValueError, match=r"of different images \(ACM 32 on hand, test images, ACM"):
+        hardest_images([maps, fewer])

@@ -23,6 +23,7 @@ from festkit.plots import (
     TRUTH,
     WEAK,
     plot_compared,
+    plot_detections,
     plot_history,
     plot_roc,
     plot_samples,
@@ -196,6 +197,65 @@ def outlines(axes):
     return pieces
 
 
+class TestDetections:
+    MASK = np.zeros((48, 64), bool)
+    MASK[10:12, 10:12] = MASK[40:42, 50:52] = True
+    SAMPLE = Sample(np.zeros((48, 64), np.uint8), MASK, "sky")
+
+    def test_every_method_in_its_column_marked_by_what_became_of_targets(self):
+        before = detection((10, 10, 0.9), (5, 40, 0.8), th2=None)
+        after = detection((10, 10, 0.9), (40, 50, 0.3))
+        figure = plot_detections([self.SAMPLE], {"Original": [before], "FEST": [after]})
+        draw(figure)
+        pictures = figure.axes[::3]  # every picture has two places below it
+        assert [axes.get_title() for axes in pictures] == [
+            "image", "truth\n2 targets", "Original\n1 of 2, 1 false alarm",
+            "FEST\n2 of 2, no false alarm",
+        ]  # fmt: skip
+        assert pictures[0].get_ylabel() == "sky"
+        marks = [
+            {(line.get_marker(), *line.get_xydata()[0].tolist()) for line in axes.lines}
+            for axes in pictures
+        ]
+        assert marks == [
+            set(),
+            {("o", 10.5, 10.5), ("o", 50.5, 40.5)},
+            {("s", 50.5, 40.5), ("o", 10.5, 10.5), ("D", 40.5, 5.5)},
+            {("o", 10.5, 10.5), ("o", 50.5, 40.5)},
+        ]
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert named == ["strong region", "weak target", "truth", "missed", "found", "false alarm"]
+
+    def test_the_same_places_are_enlarged_missed_ones_first(self):
+        methods = {"a": [detection((10, 10, 0.9))], "b": [detection((5, 40, 0.8))]}
+        figure = plot_detections([self.SAMPLE], methods)
+        for first, second in zip(figure.axes[1::3], figure.axes[2::3], strict=True):
+            assert holds(first, 40.5, 50.5)  # both methods miss it
+            assert holds(second, 10.5, 10.5)
+        frames = [patch.get_xy() for patch in figure.axes[0].patches]
+        assert frames == [(axes.get_xlim()[0], axes.get_ylim()[1]) for axes in figure.axes[1:3]]
+
+    def test_images_of_several_sizes_and_nothing_to_enlarge(self):
+        empty = Sample(np.full((9, 200), 7, np.uint8), np.zeros((9, 200), bool), "flat")
+        found = [detection((10, 10, 0.9)), detection(shape=(9, 200))]
+        figure = plot_detections([self.SAMPLE, empty], {"FEST": found})
+        draw(figure)
+        assert figure.axes[-1].get_title() == "0 of 0, no false alarm"
+
+    def test_what_does_not_belong_together(self):
+        with pytest.raises(ValueError, match="0 samples and 1 methods came"):
+            plot_detections([], {"FEST": []})
+        with pytest.raises(ValueError, match="1 samples and 0 methods came"):
+            plot_detections([self.SAMPLE], {})
+        with pytest.raises(ValueError, match="FEST has 2 detections of 1 samples"):
+            plot_detections([self.SAMPLE], {"FEST": [detection(), detection()]})
+
+
+def holds(axes, y, x):
+    (x0, x1), (y1, y0) = axes.get_xlim(), axes.get_ylim()
+    return x0 < x < x1 and y0 < y < y1
+
+
 class TestHistory:
     def test_curves_of_a_run(self, tmp_path):
         run = Run(tmp_path)
@@ -305,6 +365,8 @@ class TestROC:
         assert labels == [f"{name}, AUC {curve.auc:.4f}" for name in ("EEDM", "BCE")]
         np.testing.assert_allclose(left.lines[0].get_xdata(), 100 * curve.fpr)
         assert right.get_xlim() == (0, 100)
+        for axes in figure.axes:  # the legend covers no curve
+            assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
 
     def test_refuses_no_curves(self):
         with pytest.raises(ValueError, match="no curves"):

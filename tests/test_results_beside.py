@@ -17,6 +17,7 @@ from festkit.results import (
     render_table,
     save_results,
     save_table,
+    scheme_table,
 )
 
 HIT = Counts(
@@ -247,3 +248,27 @@ class TestPrinting:
         np.testing.assert_allclose(read.iou_paper, TH1.iou)
         np.testing.assert_allclose(read.iou, COMPARED.iou)
         assert paths[2].read_text(encoding="utf-8") == render_table(COMPARED, "latex")
+
+
+class TestSchemes:
+    ROWS = paper_table("backbones").query("dataset == 'NUAA-SIRST'")
+
+    def test_ours_above_the_papers_for_what_was_run(self):
+        ours = {"ALCNet, FEST, NUAA-SIRST": [HIT, HIT], "ACM, Original, NUAA-SIRST": [LOUD, HIT]}
+        grid = scheme_table(compare_with_paper(ours, self.ROWS, measured="two images"))
+        assert list(grid.index) == [
+            ("ACM", "ours"), ("ACM", "paper"), ("ALCNet", "ours"), ("ALCNet", "paper"),
+        ]  # fmt: skip
+        assert list(grid.columns.unique(0)) == ["IoU [%]", "Pd [%]", "Fa [10⁻⁶]", "Score [%]"]
+        assert list(grid["IoU [%]"].columns) == ["Original", "LW-FEST", "FEST"]
+        assert grid.loc[("ACM", "paper"), "IoU [%]"].tolist() == ["62.24", "71.28", "73.57"]
+        assert grid.loc[("ACM", "paper"), "Score [%]"].tolist() == ["–", "84.12", "85.65"]
+        assert grid.loc[("ALCNet", "ours"), "IoU [%]"].tolist() == ["not run", "not run", "75.00"]
+        # 3 of 205 pixels; 210 false of 2e6, so the Score is void
+        assert grid.loc[("ACM", "ours")].str[:6].tolist()[::3] == ["1.46", "50.00", "105.00", "–"]
+
+    def test_a_network_once_per_scheme(self):
+        hit = {"ACM, FEST, NUAA-SIRST": [HIT, HIT]}
+        every = compare_with_paper(hit, paper_table("backbones"), measured="two images")
+        with pytest.raises(ValueError, match="'ACM, Original, NUDT-SIRST' is of a network and"):
+            scheme_table(every)

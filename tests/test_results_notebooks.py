@@ -45,9 +45,9 @@ def seen(mask, rng):
 
 def executed(name, runs, out):
     """The metrics that a notebook writes, and what it shows."""
-    folders = [str(run.folder) for run in runs]
-    run = folders if len(folders) > 1 else folders[0]
-    book = run_notebook(name, {"run": run, "out": str(out / "work")}, out)
+    scenes = runs[0].folder.parent / "scenes"
+    given = {"runs": {"fused": [str(run.folder) for run in runs]}, "dataset": str(scenes)}
+    book = run_notebook(name, given | {"out": str(out / "work")}, out)
     text = book.read_text(encoding="utf-8")
     return json.loads((out / "work" / "metrics.json").read_text()), nbformat.reads(text, 4)
 
@@ -83,7 +83,7 @@ class TestTh1:
             agree(scheme, counted(runs[1:], th1, None))
         assert (metrics["table"], metrics["sizes"]) == ("th1", [64])
         shown = book.cells[-1].outputs[0]["data"]["text/html"]
-        assert "ACM 64 on scenes, test images; another network" in shown
+        assert "ACM 64 on scenes, test images; other images" in shown
         assert "not run" not in shown
         names = {path.name for path in (tmp_path / "work").iterdir()}
         assert {"table4_th1.csv", "table4_th1.md", "table4_th1.tex", "table4_th1.html"} < names

@@ -85,7 +85,8 @@ def table_trainings(
         By the row that they fill, the scales of each: one training, or several that are fused.
 
     Raises:
-        ValueError: for an unknown table, profile or network, or several for a table of one.
+        ValueError: for an unknown table, profile or network, one that the paper does not compare,
+            or several for a table of one.
 
     Example:
         >>> [scale.size for scale in table_trainings("th1", "paper")["fused"]]
@@ -94,9 +95,10 @@ def table_trainings(
         24
     """
     table, chosen = find_table(table), find_profile(profile)
+    known = list_backbones()[:8] if table == "backbones" else list_backbones()
     if backbones is None:
-        backbones = list_backbones()[:8] if table == "backbones" else [chosen.backbone]
-    names = [find_name("backbone", name, list_backbones()) for name in backbones]
+        backbones = known if table == "backbones" else [chosen.backbone]
+    names = [find_name("backbone", name, known) for name in backbones]
     if table == "backbones":
         each = [_schemes(chosen, name, dataset) for name in names]
         return {row: scales for rows in each for row, scales in rows.items()}

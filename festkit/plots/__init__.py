@@ -7,6 +7,7 @@ from .compared import plot_compared
 from .curves import plot_history, plot_roc, plot_surface
 from .data import plot_samples, plot_targets
 from .detections import show
+from .methods import plot_detections
 from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
 from .sensitivity import plot_sensitivity
 from .strips import show_strips
@@ -18,6 +19,7 @@ __all__ = [
     "TRUTH",
     "WEAK",
     "plot_compared",
+    "plot_detections",
     "plot_history",
     "plot_roc",
     "plot_samples",

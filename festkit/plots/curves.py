@@ -162,7 +162,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     """
     if not curves:
         raise ValueError("no curves came; pass at least one, by name")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     for k, (name, curve) in enumerate(curves.items()):
         style = {"color": LINES[k % len(LINES)], "linestyle": DASHES[k % len(DASHES)]}
         left.plot(100 * curve.fpr, 100 * curve.tpr, label=f"{name}, AUC {curve.auc:.4f}", **style)
@@ -177,6 +177,6 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="lower right", fontsize=9)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, fontsize=9)
     plt.close(figure)
     return figure

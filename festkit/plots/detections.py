@@ -1,35 +1,19 @@
 """Detections over their image, with every target enlarged beside it."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..components import find_components
-from ..metrics import MATCH_DISTANCE, count, match_targets
+from ..metrics import count
 from ..sensitivity import Detection
-from .marks import Box, box_of, frame, outline, window
-from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
+from .marks import frame, window
+from .painting import add_legend, paint
+from .spots import FRAME_COLOUR, find_spots
 
 INSETS = 6
-
-Outcome = Literal["found", "missed", "false alarm", "target"]
-FRAME_COLOUR = {"found": TRUTH, "missed": MISSED, "false alarm": FALSE, "target": STRONG}
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place worth enlarging: a target, and what became of it."""
-
-    outcome: Outcome
-    box: Box
 
 
 def show(
@@ -62,7 +46,7 @@ def show(
     """
     detection = None if detection is None else detection.numpy()
     _check_shapes(image, detection, mask)
-    spots = _spots(detection, mask)
+    spots = find_spots(detection, mask)
     insets = spots[:INSETS]
     figure, (main, *small) = _layout(image.shape, len(insets))
     paint(main, image, detection, mask, cross=6)
@@ -90,21 +74,6 @@ def _check_shapes(
         raise ValueError(f"image, detection and mask must share one shape (H, W), got {shapes}")
 
 
-def _spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
-    """Targets in the order in which they are worth a look."""
-    if detection is None or mask is None:
-        shown = mask if detection is None else detection.mask
-        boxes = () if shown is None else find_components(shown).box
-        return [Spot("target", box_of(row)) for row in boxes]
-    found, true = find_components(detection.mask), find_components(mask)
-    match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
-    missed = [Spot("missed", box_of(row)) for row in true.box[match < 0]]
-    alone = np.setdiff1d(np.arange(len(found)), match)
-    false = [Spot("false alarm", box_of(row)) for row in found.box[alone]]
-    hits = [Spot("found", box_of(row)) for row in true.box[match >= 0]]
-    return [*missed, *hits, *false]
-
-
 def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
     columns = -(-insets // 2)
     height = 4.4
@@ -116,28 +85,6 @@ def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     return figure, panels
-
-
-def paint(
-    axes: Axes,
-    image: NDArray[np.uint8],
-    detection: Detection | None,
-    mask: NDArray[np.bool_] | None,
-    *,
-    cross: float,
-) -> None:
-    """An image, its truth outlined, strong regions filled and weak targets as crosses."""
-    axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
-    if mask is not None:
-        outline(axes, mask)
-    if detection is None:
-        return
-    fill = np.zeros((*image.shape, 4))
-    fill[detection.strong] = to_rgba(STRONG, 0.5)
-    axes.imshow(fill)
-    if len(detection.weak):
-        y, x = detection.weak.T
-        axes.plot(x, y, "x", color=WEAK, markersize=cross, markeredgewidth=1.8)
 
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
@@ -154,27 +101,3 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
         f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"
     )
-
-
-def add_legend(figure: Figure, *, found: bool, truth: bool) -> None:
-    """What the marks of :func:`paint` mean, below the pictures."""
-    marks: list[Line2D | Patch] = []
-    if found:
-        marks += [
-            Patch(color=STRONG, alpha=0.6, label="strong region"),
-            Line2D(
-                [],
-                [],
-                color=WEAK,
-                marker="x",
-                linestyle="",
-                markeredgewidth=1.8,
-                label="weak target",
-            ),
-        ]
-    if truth:
-        marks.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
-    legend = figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=9)
-    legend.get_frame().set(facecolor="#555555", alpha=1.0)
-    for text in legend.get_texts():
-        text.set_color("white")

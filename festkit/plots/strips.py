@@ -14,8 +14,8 @@ from ..components import Components, find_components
 from ..data import Sample
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..sensitivity import Detection
-from .detections import add_legend, paint
 from .marks import outline
+from .painting import add_legend, paint
 from .palette import STRONG
 
 SIDE = 2.0

@@ -1,8 +1,8 @@
 """Results: figures of one's own, the paper's, both side by side, and all of it ready to print.
 
 Reading order: `figures` (one's own, and the record of a run), `paper` (the paper's tables),
-`beside` (ours beside the paper's), `readable` (as strings), `printing` (text,
-Markdown), `latex`, `page` (HTML), `gather` (of many jobs).
+`beside` (ours beside the paper's), `readable` (as strings), `schemes` (by
+network and scheme), `printing` (text, Markdown), `latex`, `page` (HTML), `gather` (of many jobs).
 """
 
 from .beside import compare_files, compare_with_paper
@@ -11,6 +11,7 @@ from .gather import load_results, save_gathered, save_paper_tables
 from .paper import list_paper_tables, paper_table
 from .printing import render_table, save_table
 from .readable import readable_table
+from .schemes import scheme_table
 
 __all__ = [
     "COLUMNS",
@@ -27,5 +28,6 @@ __all__ = [
     "save_paper_tables",
     "save_results",
     "save_table",
+    "scheme_table",
     "summary_table",
 ]
