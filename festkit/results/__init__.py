@@ -5,8 +5,9 @@ Reading order: `figures` (one's own, and the record of a run), `paper` (the pape
 Markdown), `latex`, `page` (HTML).
 """
 
+from ..metrics import record_of
 from .beside import compare_files, compare_with_paper
-from .figures import COLUMNS, read_results, record_of, save_results, summary_table
+from .figures import COLUMNS, read_results, save_results, summary_table
 from .paper import list_paper_tables, paper_table
 from .printing import render_table, save_table
 from .readable import readable_table
