@@ -145,9 +145,7 @@ class FEST:
             if missing:
                 raise ValueError(f"the card of {path} lacks {', '.join(missing)}; see from_runs")
         _check_scales(cards)
-        nets = {
-            card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)
-        }
+        nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
         first = cards[0]
         return cls(
             nets, first.get("th1", 0.5), first.get("th2", 0.1), mean=first["mean"], std=first["std"]

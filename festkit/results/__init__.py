@@ -2,7 +2,7 @@
 
 Reading order: `figures` (one's own, and the record of a run), `paper` (the paper's tables),
 `beside` (ours beside the paper's), `readable` (as strings), `printing` (text,
-Markdown), `latex`, `page` (HTML).
+Markdown), `latex`, `page` (HTML), `zoo` (the page of the shipped weights' results).
 """
 
 from ..metrics import record_of
@@ -11,17 +11,22 @@ from .figures import COLUMNS, read_results, save_results, summary_table
 from .paper import list_paper_tables, paper_table
 from .printing import render_table, save_table
 from .readable import readable_table
+from .zoo import HEAD, entry_lines, markdown_table, results_page
 
 __all__ = [
     "COLUMNS",
+    "HEAD",
     "compare_files",
     "compare_with_paper",
+    "entry_lines",
     "list_paper_tables",
+    "markdown_table",
     "paper_table",
     "read_results",
     "readable_table",
     "record_of",
     "render_table",
+    "results_page",
     "save_results",
     "save_table",
     "summary_table",

@@ -164,7 +164,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
 
 def device_name(device: torch.device) -> str:
     """What a record calls a device."""
-    return torch.cuda.getdevice_name(device) if device.type == "cuda" else device.type
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def versions() -> dict[str, str]:
