@@ -81,7 +81,7 @@ def _draw_pretrained(path: Path) -> None:
     except FileNotFoundError as error:
         print(f"no picture of shipped weights: {error}")
         return
-    scene = make_scene(12, size=512, preset="easy", family="cloud", targets=4)
+    scene = make_scene(21, size=512, family="cloud", targets=4)
     show(scene.image, fest.predict(scene.image), scene.mask).savefig(path, dpi=120)
     print(f"{path}  another scene, by the shipped weights of ACM, out of the box")
 

@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals by the bootstrap over test images. What has not been trained says "not run".
 
-*Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses all sizes, with weak targets per scale. Sizes and epochs are not the paper's, which trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are. Every entry has one seed, and the test images chose nothing: what counts is the running average of the weights after the last epoch.
+*Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses all sizes, with weak targets per scale. Sizes and epochs are not the paper's, which trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed, and the test images chose nothing: what counts is the running average of the weights after the last epoch.
 """  # noqa: E501 - a paragraph is one line
 
 
@@ -70,16 +70,17 @@ def _beside_the_paper(dataset: str) -> str:
     table = paper_table("backbones")
     rows: dict[str, list[Row]] = {}
     made_of = []
-    for family in (family for family in FAMILIES.values() if family.dataset == dataset):
+    families = [family for family in FAMILIES.values() if family.dataset == dataset]
+    for family in families:
         for scheme, (row, entries) in _schemes(family).items():
             rows[f"{family.backbone}, {scheme}, {dataset}"] = [row]
             names = " + ".join(f"`{name}`" for name in entries)
             made_of.append(f"- {family.backbone}, {scheme}: {names}, {_thresholds(row)}")
-    compared = compare_with_paper(
-        rows, table[table["dataset"] == dataset], measured=_conditions(dataset)
-    )
-    compared.attrs = table.attrs | {"caption": f"{dataset}. Ours: {_conditions(dataset)}"}
-    text = render_table(compared, "markdown")
+    listed = table["backbone"].isin([family.backbone for family in families])
+    listed &= table["dataset"] == dataset
+    own = table[listed].drop(columns="dataset")
+    own.attrs = table.attrs | {"caption": dataset}
+    text = render_table(compare_with_paper(rows, own, measured=_conditions(dataset)), "markdown")
     return "\n".join([f"## {dataset}\n", text, "Ours are:\n", *(made_of or ["- not run"]), ""])
 
 
