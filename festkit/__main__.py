@@ -67,10 +67,10 @@ def demo(
     }
     for name, meaning in written.items():
         print(f"{out / name}  {meaning}")
-    _draw_pretrained(out / "pretrained.png")
+    draw_pretrained(out / "pretrained.png")
 
 
-def _draw_pretrained(path: Path) -> None:
+def draw_pretrained(path: Path) -> None:
     """What shipped weights, trained on real images, see in a made scene."""
     from .fest import FEST
     from .plots import show

@@ -148,6 +148,12 @@ class TestShipped:
         page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
         assert page == results_page(), "write it anew: festkit zoo results"
 
+    def test_the_readme_quotes_that_page(self):
+        text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+        quoted = [line for line in text.splitlines() if line.startswith("| `nuaa-sirst/")]
+        assert quoted
+        assert set(quoted) <= set(results_page().splitlines())
+
     def test_it_works_out_of_the_box_anywhere(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         fest = FEST.from_pretrained("acm", "nuaa-sirst")
