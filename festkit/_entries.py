@@ -101,7 +101,7 @@ _IN_ORDER = (
         "nuaa-sirst/acm-256-eedm", _NUAA, 512, to="nuaa-sirst/acm-512-eedm", epochs=60,
         cpu=139, gpu=2,
     ),
-    _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=40, gpu=2),
+    _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=55, gpu=2),
     _entry(
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=40, gpu=2
     ),
