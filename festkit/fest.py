@@ -17,6 +17,7 @@ from torch import nn
 
 from ._progress import progress
 from ._run import Run, TrainConfig, check_size
+from ._shelf import pretrained_files
 from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
 from .data import Dataset
 from .fusion import fuse, input_channels, probability_map
@@ -26,6 +27,9 @@ from .training import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
+
+CARD = ("size", "train_split", "mean", "std")
+"""What the card of weights must say for them to be a scale."""
 
 
 class FEST:
@@ -110,22 +114,65 @@ class FEST:
         """
         if not runs:
             raise ValueError("FEST needs at least one finished run, got none")
-        records = {run.record["size"]: run.record for run in runs}
-        if len(records) < len(runs):
-            raise ValueError(f"{len(runs)} runs came for the sizes {list(records)}; one each fits")
-        splits = {record["train_split"] for record in records.values()}
-        if len(splits) > 1:
-            raise ValueError(
-                f"the runs were trained on {len(splits)} different training splits "
-                f"({', '.join(splits)}); train every size on the same images"
-            )
+        cards = [run.record for run in runs]
+        _check_scales(cards)
         given = backbones or {}
         nets = {
-            run.record["size"]: load_weights(run.weights, given.get(run.record["size"]))
-            for run in runs
+            card["size"]: load_weights(run.weights, given.get(card["size"]))
+            for card, run in zip(cards, runs, strict=True)
         }
-        first = runs[0].record
-        return cls(nets, th1, th2, rule=rule, mean=first["mean"], std=first["std"])
+        return cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
+
+    @classmethod
+    def from_weights(cls, files: Sequence[str | Path]) -> "FEST":
+        """Put weights files together, one per size, by what their cards say.
+
+        The thresholds are the first card's, 0.5 and 0.1 where it names none.
+
+        Args:
+            files: weights of runs or of the zoo, in the order of the scales.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: for no files, two of the same size, weights trained on different images, or
+                a card that does not say what is needed.
+        """
+        if not files:
+            raise ValueError("FEST needs at least one weights file, got none")
+        cards = [read_card(path) for path in files]
+        for path, card in zip(files, cards, strict=True):
+            missing = [name for name in CARD if name not in card]
+            if missing:
+                raise ValueError(f"the card of {path} lacks {', '.join(missing)}; see from_runs")
+        _check_scales(cards)
+        nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
+        first = cards[0]
+        return cls(
+            nets, first.get("th1", 0.5), first.get("th2", 0.1), mean=first["mean"], std=first["std"]
+        )
+
+    @classmethod
+    def from_pretrained(cls, backbone: str, dataset: str) -> "FEST":
+        """The trained FEST that comes with a clone of the kit: no download, ready to predict.
+
+        Where only one of its sizes has been trained, it is a FEST of this size.
+
+        Args:
+            backbone: name of a backbone; case and hyphens do not matter.
+            dataset: what it was trained on, such as "NUAA-SIRST"; "synthetic" has seen no real
+                image, "union" the three training lists together.
+
+        Raises:
+            FileNotFoundError: if these weights are not here (in ``weights`` of the clone, or
+                FESTKIT_WEIGHTS); the message says which are, and how to train them.
+            ValueError: if the zoo has no such entry.
+
+        Example:
+            >>> fest = FEST.from_pretrained("acm", "nuaa-sirst")
+            >>> fest.th1, fest.th2, round(fest.mean, 3)
+            (0.5, 0.1, 0.434)
+        """
+        return cls.from_weights(pretrained_files(backbone, dataset))
 
     def fit(
         self,
@@ -276,6 +323,19 @@ class FEST:
         fest = cls(nets, **settings)
         fest.chosen_on = card.get("chosen_on")
         return fest
+
+
+def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse networks that cannot be the scales of one FEST."""
+    sizes = list(dict.fromkeys(card["size"] for card in cards))
+    if len(sizes) < len(cards):
+        raise ValueError(f"{len(cards)} runs came for the sizes {sizes}; one each fits")
+    splits = {card["train_split"] for card in cards}
+    if len(splits) > 1:
+        raise ValueError(
+            f"the runs were trained on {len(splits)} different training splits "
+            f"({', '.join(splits)}); train every size on the same images"
+        )
 
 
 def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> list[Run]:

@@ -46,14 +46,18 @@ ROOMS = [
     "_checkpoints",
     "weights",
     "_run",
+    "_entries",
+    "_shelf",
     "maps",
     "training",
     "fest",
     "experiments",
+    "zoo",
     "jobs",
     "results",
     "plots",
     "tuner",
+    "commands",
     "__main__",
 ]
 ONLY_USER = {

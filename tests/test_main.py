@@ -11,7 +11,7 @@ from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
 
 from festkit import training
-from festkit.__main__ import COMMANDS, main
+from festkit.__main__ import COMMANDS, draw_pretrained, main
 from festkit._run import Run
 from festkit.data import load_dataset
 from festkit.fest import FEST
@@ -358,15 +358,26 @@ def demo(folder, tmp_path_factory):
 
 
 class TestDemo:
-    def test_it_writes_the_five_things(self, demo):
+    def test_it_writes_the_six_things(self, demo):
         out, _ = demo
         records = {"table.txt", "status.json", "progress.jsonl", "environment.json"}
         assert {
             "00_quickstart.ipynb", "00_quickstart.html", "metrics.json", "fest.safetensors",
-            "figure.png",
+            "figure.png", "pretrained.png",
         } == {path.name for path in out.iterdir() if path.is_file()} - records  # fmt: skip
         with Image.open(out / "figure.png") as figure:
             assert min(figure.size) > 300
+
+    def test_shipped_weights_draw_a_second_picture(self, demo):
+        out, _ = demo
+        with Image.open(out / "pretrained.png") as picture:
+            assert min(picture.size) > 300
+
+    def test_without_shipped_weights_it_says_so_and_goes_on(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        draw_pretrained(tmp_path / "pretrained.png")
+        assert capsys.readouterr().out.startswith("no picture of shipped weights: nuaa-sirst/acm-2")
+        assert list(tmp_path.iterdir()) == []
 
     def test_the_second_call_trains_nothing(self, demo):
         out, (first, second) = demo

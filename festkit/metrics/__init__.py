@@ -8,7 +8,7 @@ Reading order: `counts` (what is counted, and its ratios), `matching` (counting)
 """
 
 from .counts import FA_LIMIT, Counts, TargetCounts
-from .intervals import confidence_intervals
+from .intervals import confidence_intervals, record_of
 from .matching import (
     MATCH_DISTANCE,
     SIZES,
@@ -33,4 +33,5 @@ __all__ = [
     "evaluate",
     "evaluate_images",
     "match_targets",
+    "record_of",
 ]

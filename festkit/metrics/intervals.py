@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,20 @@ def confidence_intervals(
         name: _interval(values[~np.isnan(values)], level)
         for name, values in zip(counts[0].ratios, drawn.T, strict=True)
     }
+
+
+def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
+    """Counts, ratios and 95 % intervals of a set by name, from its images' counts.
+
+    Raises:
+        ValueError: for fewer than two images.
+
+    Example:
+        >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
+        >>> record_of([hit, hit])["intervals"]["pd"]
+        (1.0, 1.0)
+    """
+    return {**sum(counts, Counts()).record(), "intervals": confidence_intervals(counts)}
 
 
 def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from .._names import find_name
-from ..metrics import FA_LIMIT, Counts
-from .figures import read_results, record_of
+from ..metrics import FA_LIMIT, Counts, record_of
+from .figures import read_results
 from .paper import METRICS, key_columns
 
 UNITS = {

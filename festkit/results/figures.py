@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from .._files import read_json, write_json, write_text
-from ..metrics import Counts, confidence_intervals
+from ..metrics import Counts, record_of
 
 COLUMNS = ("IoU", "nIoU", "Pd", "Fa ×10⁻⁶", "Score")
 
@@ -76,20 +76,6 @@ def save_results(
     write_json(path, {**run, "schemes": schemes})
     write_text(path.with_name("table.txt"), summary_table(totals).to_string() + "\n")
     return path
-
-
-def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
-    """Counts, ratios and 95 % intervals of a set by name, from its images' counts.
-
-    Raises:
-        ValueError: for fewer than two images.
-
-    Example:
-        >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
-        >>> record_of([hit, hit])["intervals"]["pd"]
-        (1.0, 1.0)
-    """
-    return {**_total(counts).record(), "intervals": confidence_intervals(counts)}
 
 
 def read_results(path: str | Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from .loop import Loop
 from .prior import start_at_prior
 from .stopping import Stop
 
-__all__ = ["Run", "TrainConfig", "start_at_prior", "train"]
+__all__ = ["Run", "TrainConfig", "device_name", "start_at_prior", "train", "versions"]
 
 
 def train(
@@ -143,9 +143,9 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "std": images.std,
         "kept_epoch": kept,
         "kept": "running average of the weights, batch-norm statistics of training images",
-        "device": _device_name(images.device),
+        "device": device_name(images.device),
         "precision": resolve_precision(config.precision, images.device),
-        "versions": _versions(),
+        "versions": versions(),
         "command": config.command(),
     }
     save_weights(network, run.weights, card)
@@ -162,11 +162,13 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
     run.checkpoint.unlink()
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What a record calls a device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what decides the figures."""
     return {
         "festkit": __version__,
         "torch": torch.__version__,

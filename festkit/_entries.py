@@ -1,0 +1,195 @@
+"""The zoo's catalogue: what is trained, in which order, and which networks make a FEST together.
+
+Nothing here says whether an entry has been trained; that is what the files under ``weights`` say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._names import find_name
+from ._run import TrainConfig
+
+SCENES = {"train": 600, "test": 100, "size": 256, "preset": "nuaa", "seed": 0}
+"""Of the entry that sees no real image: the arguments of make_synthetic_dataset."""
+
+UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network at one input size, and the training that makes it.
+
+    Attributes:
+        name: such as "nuaa-sirst/acm-256-eedm"; its files bear it.
+        config: what is trained, without places.
+        start: name of the entry whose weights it continues from; None starts at the prior.
+        cpu_minutes: of one CPU core in fp32, measured or estimated; None where nobody knows.
+        gpu_minutes: of an NVIDIA H100, estimated.
+        scenes: arguments of make_synthetic_dataset, where the dataset is made for the entry.
+
+    Example:
+        >>> ENTRIES["nuaa-sirst/acm-512-eedm"].start
+        'nuaa-sirst/acm-256-eedm'
+    """
+
+    name: str
+    config: TrainConfig
+    start: str | None
+    cpu_minutes: int | None
+    gpu_minutes: int
+    scenes: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """The entries of one backbone on one dataset, and the parts they take in the paper's table.
+
+    Attributes:
+        name: such as "nuaa-sirst/acm".
+        backbone: name of the backbone.
+        dataset: what FEST.from_pretrained calls the training images.
+        scales: entries that are fused, in the order of the scales.
+        light: the scale that stands for LW-FEST, one size with AS.
+        original: the entry that stands for the network without FEST: BCE, one size, no AS.
+
+    Example:
+        >>> FAMILIES["nuaa-sirst/acm"].scales
+        ('nuaa-sirst/acm-256-eedm', 'nuaa-sirst/acm-512-eedm')
+    """
+
+    name: str
+    backbone: str
+    dataset: str
+    scales: tuple[str, ...]
+    light: str
+    original: str | None = None
+
+
+def _entry(
+    name: str,
+    dataset: str,
+    size: int,
+    *,
+    cpu: int | None,
+    gpu: int,
+    start: str | None = None,
+    scenes: Mapping[str, Any] | None = None,
+    **training: Any,
+) -> Entry:
+    config = TrainConfig(dataset, size=size, protocol="last", **training)
+    return Entry(name, config, start, cpu, gpu, scenes)
+
+
+def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any) -> Entry:
+    """An entry that goes on from a smaller size's weights, at half the learning rate."""
+    return _entry(to, dataset, size, start=start, learning_rate=1.5e-3, **training)
+
+
+def _as_published(backbone: str, size: int, *, gpu: int) -> Entry:
+    """The paper's recipe on NUAA-SIRST, too long for a CPU."""
+    name = f"nuaa-sirst/{backbone.lower()}-{size}-eedm"
+    training: dict[str, Any] = {"backbone": backbone, "epochs": 300, "learning_rate": 5e-4}
+    return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, **training)
+
+
+_NUAA, _NUDT, _IRSTD = "NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K"
+
+_IN_ORDER = (
+    _entry("nuaa-sirst/acm-256-eedm", _NUAA, 256, epochs=160, cpu=41, gpu=2),
+    _continued(
+        "nuaa-sirst/acm-256-eedm", _NUAA, 512, to="nuaa-sirst/acm-512-eedm", epochs=60,
+        cpu=139, gpu=2,
+    ),
+    _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=55, gpu=2),
+    _entry(
+        "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=40, gpu=2
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm",
+        backbone="ALCNet", epochs=60, cpu=130, gpu=2,
+    ),
+    _entry(
+        "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 256, backbone="MLCL-Net", epochs=80, cpu=340, gpu=2
+    ),
+    _continued(
+        "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
+        backbone="MLCL-Net", epochs=30, cpu=290, gpu=2,
+    ),
+    _entry(
+        "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=60, gpu=3, scenes=SCENES
+    ),
+    _entry("union/acm-256", UNION, 256, epochs=60, cpu=125, gpu=5),
+    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=100, cpu=80, gpu=4),
+    _continued(
+        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=30,
+        cpu=80, gpu=2,
+    ),
+    _entry("irstd-1k/acm-512-eedm", _IRSTD, 512, epochs=60, cpu=520, gpu=4),
+    _as_published("MSDA-Net", 512, gpu=70),
+    _as_published("MSDA-Net", 768, gpu=157),
+    _as_published("DNA-Net", 512, gpu=45),
+    _as_published("DNA-Net", 768, gpu=100),
+    _as_published("GGL-Net", 512, gpu=25),
+    _as_published("GGL-Net", 768, gpu=56),
+    _as_published("ALCL-Net", 512, gpu=17),
+    _as_published("ALCL-Net", 768, gpu=36),
+    _as_published("UIU-Net", 512, gpu=42),
+    _as_published("UIU-Net", 768, gpu=95),
+)  # fmt: skip
+
+ENTRIES = {entry.name: entry for entry in _IN_ORDER}
+"""Every entry by name, in the order in which they are trained."""
+
+
+def _family(
+    name: str, backbone: str, dataset: str, *scales: str, original: str | None = None
+) -> Family:
+    """A family whose largest size stands for LW-FEST, as is near the paper's own sizes."""
+    entries = tuple(f"{name}-{scale}" for scale in scales)
+    part = None if original is None else f"{name}-{original}"
+    return Family(name, backbone, dataset, entries, light=entries[-1], original=part)
+
+
+_FAMILIES = (
+    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="256-bce"),
+    _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
+    _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
+    _family("synthetic/acm", "ACM", "synthetic", "256"),
+    _family("union/acm", "ACM", "union", "256"),
+    _family("nudt-sirst/acm", "ACM", _NUDT, "256-eedm", "384-eedm"),
+    _family("irstd-1k/acm", "ACM", _IRSTD, "512-eedm"),
+    *(
+        _family(f"nuaa-sirst/{backbone.lower()}", backbone, _NUAA, "512-eedm", "768-eedm")
+        for backbone in ("MSDA-Net", "DNA-Net", "GGL-Net", "ALCL-Net", "UIU-Net")
+    ),
+)
+
+FAMILIES = {family.name: family for family in _FAMILIES}
+"""Every family by name; several scales make a FEST, one a LW-FEST."""
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of a name; case and hyphens do not matter.
+
+    Raises:
+        ValueError: for an unknown name, listing the known ones and the nearest.
+
+    Example:
+        >>> find_entry("NUAA-SIRST/ACM-256-BCE").config.loss
+        'BCE'
+    """
+    return ENTRIES[find_name("entry", name, ENTRIES)]
+
+
+def family_of(name: str) -> Family | None:
+    """The family in which an entry takes part; None if it is in none.
+
+    Example:
+        >>> family_of("nuaa-sirst/acm-256-bce").name
+        'nuaa-sirst/acm'
+    """
+    for family in FAMILIES.values():
+        if name in (*family.scales, family.original):
+            return family
+    return None

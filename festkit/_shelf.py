@@ -1,0 +1,103 @@
+"""Where the zoo's files lie: weights with their card, and the record beside them."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ._entries import ENTRIES, FAMILIES, Family
+from ._files import read_json
+from ._names import find_name
+from .backbones import backbone_name
+
+_CLONE = Path(__file__).resolve().parents[1] / "weights"
+
+
+def shelf() -> Path:
+    """The folder of all weights: the environment's FESTKIT_WEIGHTS, else the clone's ``weights``.
+
+    Example:
+        >>> shelf().name
+        'weights'
+    """
+    return Path(os.environ.get("FESTKIT_WEIGHTS") or _CLONE).expanduser()
+
+
+def weights_file(name: str) -> Path:
+    """The weights of an entry, there or not."""
+    return shelf() / f"{name}.safetensors"
+
+
+def record_file(name: str, dataset: str | None = None) -> Path:
+    """The record of an entry, or of what an entry or a FEST was measured to do on a dataset.
+
+    Example:
+        >>> record_file("union/acm-256", "NUAA-SIRST").name
+        'acm-256.on-nuaa-sirst.json'
+    """
+    on = "" if dataset is None else f".on-{dataset.lower()}"
+    return shelf() / f"{name}{on}.json"
+
+
+def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
+    """The same, read; None if there is none."""
+    path = record_file(name, dataset)
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = read_json(path)
+    return record
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, 64 hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def trained() -> list[str]:
+    """Names of the entries whose weights are here, in the order of the catalogue."""
+    return [name for name in ENTRIES if weights_file(name).is_file()]
+
+
+def required_file(name: str) -> Path:
+    """The weights of an entry.
+
+    Raises:
+        FileNotFoundError: if they are not here; says which are, and how to train these.
+    """
+    if not weights_file(name).is_file():
+        raise FileNotFoundError(
+            f"{name} has no weights in {shelf()}; there are those of "
+            f"{', '.join(trained()) or 'no entry (they come with a clone of the repository)'}. "
+            f"To train it: festkit zoo train {name}"
+        )
+    return weights_file(name)
+
+
+def find_family(backbone: str, dataset: str) -> Family:
+    """The family of a backbone on a dataset; case and hyphens do not matter.
+
+    Raises:
+        ValueError: if the catalogue has none; the message says which there are.
+
+    Example:
+        >>> find_family("dnanet", "nuaa sirst").name
+        'nuaa-sirst/dna-net'
+    """
+    name = backbone_name(backbone)
+    own = {family.dataset: family for family in FAMILIES.values() if family.backbone == name}
+    if not own:
+        known = ", ".join(dict.fromkeys(family.backbone for family in FAMILIES.values()))
+        raise ValueError(f"the zoo has no entry of {name}; it has those of {known}")
+    return own[find_name(f"dataset of the zoo's {name}", dataset, own)]
+
+
+def pretrained_files(backbone: str, dataset: str) -> list[Path]:
+    """The weights of a family's scales that are here, in their order.
+
+    Raises:
+        FileNotFoundError: if none is.
+        ValueError: if the catalogue has no such family.
+    """
+    scales = find_family(backbone, dataset).scales
+    here = [weights_file(name) for name in scales if name in trained()]
+    return here or [required_file(scales[0])]

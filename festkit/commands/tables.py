@@ -1,0 +1,149 @@
+"""The commands ``festkit tables ...``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from ..jobs import Job
+
+
+def tables_list() -> None:
+    """List the tables of the paper: name, number, rows, what they hold."""
+    from ..results import list_paper_tables, paper_table
+
+    for name in list_paper_tables():
+        table = paper_table(name)
+        print(f"{name:16} {table.attrs['label']:8} {len(table):2} rows  {table.attrs['caption']}")
+
+
+def tables_show(
+    name: tyro.conf.Positional[str],
+    format: Literal["text", "markdown", "latex", "html"] = "text",
+    ours: tuple[Path, ...] = (),
+) -> None:
+    """Print a table of the paper, with our own figures beside it if there are any.
+
+    Args:
+        name: as tables list names it, or its number.
+        format: latex needs the packages booktabs and, with ours, graphicx; html is a whole page.
+        ours: metrics.json of a run of the table's notebook, or its folder; several are seeds.
+    """
+    from ..results import compare_files, paper_table, render_table
+
+    table = paper_table(name)
+    if ours:
+        table = compare_files(ours, table)
+    print(render_table(table, format), end="")
+
+
+@dataclass(frozen=True)
+class TablesPlan:
+    """What is to be made.
+
+    Attributes:
+        table: what it holds, its number or its notebook (see tables list), fig5, fig7, or all.
+        profile: smoke proves in minutes that everything runs; quick takes hours on a CPU; paper is
+            the paper's recipe, for a GPU.
+        dataset: names or folders; default synthetic scenes for smoke, NUAA-SIRST for quick, and for
+            paper the paper's, with the union of the public sets for W-IRSTD.
+        backbone: networks; default all eight where they are compared, else the profile's.
+        seed: of trainings; several are averaged.
+        folder: of all jobs; what is done there is not done again.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: where trainings run: auto, cpu or cuda.
+        threads: CPU threads of a job.
+    """
+
+    table: tyro.conf.Positional[str]
+    profile: Literal["smoke", "quick", "paper"] = "smoke"
+    dataset: tuple[str, ...] = ()
+    backbone: tuple[str, ...] = ()
+    seed: tuple[int, ...] = (0,)
+    folder: Path = Path("runs/tables")
+    data_root: str | None = None
+    device: str = "auto"
+    threads: int = 1
+
+    def jobs(self) -> "list[Job]":
+        """The jobs that make it."""
+        from ..jobs import plan_jobs
+
+        root = None if self.data_root is None else str(Path(self.data_root).resolve())
+        return plan_jobs(
+            self.table,
+            self.profile,
+            [str(Path(name).resolve()) if Path(name).is_dir() else name for name in self.dataset],
+            backbones=self.backbone or None,
+            seeds=self.seed,
+            data_root=root,
+            device=self.device,
+            threads=self.threads,
+        )
+
+
+def tables_plan(plan: tyro.conf.OmitArgPrefixes[TablesPlan]) -> None:
+    """List the jobs that make a table: what is done, and how long the rest will take."""
+    _print_plan(plan.jobs(), plan.folder)
+
+
+def tables_run(
+    plan: tyro.conf.OmitArgPrefixes[TablesPlan],
+    workers: int = 1,
+    scheduler: str | None = None,
+    max_minutes: float | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Make a table of the paper, or all: train what is missing, evaluate, print ours beside it.
+
+    Whatever ends it, the same command continues.
+
+    Args:
+        plan: what is to be made.
+        workers: jobs that run at the same time.
+        scheduler: address of a Dask scheduler (tcp://...) whose workers run the jobs instead.
+        max_minutes: minutes after which a job is stopped; the next run continues it.
+        dry_run: only say what would be run, as tables plan does.
+    """
+    from ..jobs import run_jobs
+    from ..results import render_table, save_gathered, save_paper_tables
+
+    jobs = plan.jobs()
+    if dry_run:
+        _print_plan(jobs, plan.folder)
+        return
+    outcomes = run_jobs(
+        jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
+    )
+    save_gathered(plan.folder)
+    done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
+    for table in save_paper_tables(done, plan.folder / "tables").values():
+        print(render_table(table, "text"))
+    for folder in done:
+        if not folder.name.startswith("02_train"):
+            print(next(folder.glob("*.html"), folder))
+    print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
+    if len(done) < len(jobs):
+        lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
+        raise RuntimeError("not all jobs are done; the same command continues\n" + "\n".join(lost))
+
+
+def _print_plan(jobs: "list[Job]", folder: Path) -> None:
+    from ..jobs import estimate_minutes, unfinished
+
+    left = unfinished(jobs, folder)
+    minutes = estimate_minutes(jobs, folder)
+    for job in jobs:
+        known = minutes[job.key]
+        left_over = "minutes unknown" if known is None else f"{known:.1f} minutes"
+        state = left_over if job.key in left else "done"
+        print(f"{job.key:34} {state:16} {job.title}")
+    known_left = [value for key in left if (value := minutes[key]) is not None]
+    unknown = len(left) - len(known_left)
+    print(
+        f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left: about "
+        f"{sum(known_left):.0f} minutes of one worker"
+        + (f", and {unknown} of which nothing is known yet" if unknown else "")
+    )

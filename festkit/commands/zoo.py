@@ -1,0 +1,129 @@
+"""The commands ``festkit zoo ...``."""
+
+from pathlib import Path
+
+import tyro
+
+
+def zoo_list() -> None:
+    """List the zoo: what is trained, its figures on its own test images, what is still to train.
+
+    IoU, Pd and Score in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
+    """
+    from ..zoo import listing
+
+    print(listing())
+
+
+def zoo_train(
+    entry: tyro.conf.Positional[str],
+    max_minutes: float | None = None,
+    out: Path | None = None,
+    data_root: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Train an entry of the zoo and, when it has finished, store its weights and card.
+
+    Args:
+        entry: as zoo list names it; interrupted, the same command continues.
+        max_minutes: after so many minutes the run ends with a checkpoint.
+        out: run folder; default runs/zoo/ENTRY.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: cpu, cuda, mps, or auto.
+    """
+    from ..zoo import train_entry
+
+    stored = train_entry(
+        entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device
+    )
+    if stored is None:
+        print(f"stopped after {max_minutes:g} minutes, the same command continues")
+    else:
+        print(f"stored: {stored}")
+
+
+def zoo_store(
+    entry: tyro.conf.Positional[str],
+    run: tyro.conf.Positional[Path],
+    minutes: float | None = None,
+    data_root: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Store a finished run of festkit train as the entry that it is, measured anew.
+
+    Args:
+        entry: as zoo list names it.
+        run: the run's folder; it is only read.
+        minutes: how long the training took, if known.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: on which it is measured: cpu, cuda, mps, or auto.
+    """
+    from .._run import Run
+    from ..zoo import store
+
+    print(store(entry, Run(run), minutes=minutes, data_root=data_root, device=device))
+
+
+def zoo_evaluate(
+    entry: tyro.conf.Positional[str],
+    dataset: str | None = None,
+    write: bool = False,
+    data_root: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Measure an entry, or the FEST of several, on the test images of any dataset.
+
+    Args:
+        entry: as zoo list names it; nuaa-sirst/acm is the FEST of its sizes.
+        dataset: a known dataset or a folder; default the one it was trained on.
+        write: keep the figures as a record beside the weights, for zoo results.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: cpu, cuda, mps, or auto.
+    """
+    from ..results import HEAD, entry_lines, markdown_table
+    from ..zoo import evaluate, write_evaluation
+
+    record = evaluate(entry, dataset, data_root=data_root, device=device)
+    print(f"{record['entry']} on the test images of {record['dataset']}\n")
+    print(markdown_table(["thresholds", *HEAD], entry_lines(record), keys=1), end="")
+    if write:
+        print(write_evaluation(record))
+
+
+def zoo_verify(
+    entries: tyro.conf.Positional[tuple[str, ...]] = (),
+    data_root: str | None = None,
+    device: str = "cpu",
+) -> None:
+    """Check the shipped files: checksum, card, network, and figures where the images are at hand.
+
+    Exits non-zero if a file is not what its record says, or a figure differs by more than 0.05
+    points (IoU, Pd and Score in percent, Fa in 1e-6). Without the dataset figures are not checked.
+
+    Args:
+        entries: as zoo list names them; default all that have files.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: on which figures are computed again: cpu, cuda, mps, or auto.
+    """
+    from ..zoo import verify
+
+    faults = 0
+    for verdict in verify(entries, data_root=data_root, device=device):
+        faults += bool(verdict.fault)
+        said = f"FAULT: {verdict.fault}" if verdict.fault else verdict.note
+        print(f"{verdict.name}: {said}", flush=True)
+    if faults:
+        raise SystemExit(1)
+
+
+def zoo_results(out: Path = Path("docs/results.md")) -> None:
+    """Write the page of results from the records beside the weights; no dataset is needed.
+
+    Args:
+        out: the page.
+    """
+    from .._files import write_text
+    from ..results import results_page
+
+    write_text(out, results_page())
+    print(out)

@@ -1,0 +1,170 @@
+"""The page of results: the zoo's figures beside the paper's, from the records alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._entries import ENTRIES, FAMILIES, Family
+from .._files import read_json
+from .._shelf import read_record, shelf
+from .beside import compare_with_paper
+from .paper import paper_table
+from .printing import render_table
+
+Row = Mapping[str, Any]
+Record = Mapping[str, Any]
+
+HEAD = ("IoU", "nIoU", "Pd", "Fa [10⁻⁶]", "Score")
+
+INTRODUCTION = """\
+# Results: our figures beside the paper's
+
+Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals by the bootstrap over test images. What has not been trained says "not run".
+
+*Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses all sizes, with weak targets per scale. Sizes and epochs are not the paper's, which trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed, and the test images chose nothing: what counts is the running average of the weights after the last epoch.
+"""  # noqa: E501 - a paragraph is one line
+
+
+def results_page() -> str:
+    """The whole page, in Markdown.
+
+    Raises:
+        ValueError: if a FEST was measured with other weights than the records beside them are of.
+
+    Example:
+        >>> results_page().splitlines()[0]
+        "# Results: our figures beside the paper's"
+    """
+    datasets = paper_table("backbones")["dataset"].unique()
+    parts = [INTRODUCTION, *map(_beside_the_paper, datasets), _every_entry(), _crossed()]
+    return "\n".join(parts)
+
+
+def entry_lines(record: Record) -> list[list[str]]:
+    """A record's figures as strings, without and with AS: thresholds, then one cell per ratio.
+
+    Example:
+        >>> ratio = {"iou": 0.5, "niou": 0.5, "pd": 1.0, "fa": 2e-4, "score": 0.75, "valid": False}
+        >>> entry_lines({"test": [{"th1": 0.5, "th2": None, **ratio}]})
+        [['0.5', '50.00', '50.00', '100.00', '200.00', '–']]
+    """
+    return [[_thresholds(row), *_cells(row)] for row in record["test"]]
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, keys: int) -> str:
+    """A Markdown table whose first columns, the keys, are aligned to the left.
+
+    Example:
+        >>> print(markdown_table(["a", "b"], [["x", "1"]], keys=1))
+        | a | b |
+        |:--|--:|
+        | x | 1 |
+        <BLANKLINE>
+    """
+    rule = "|" + "|".join([":--"] * keys + ["--:"] * (len(head) - keys)) + "|"
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], rule, *lines[1:], ""])
+
+
+def _beside_the_paper(dataset: str) -> str:
+    """A dataset's rows of the paper's table with ours beside them, and what ours are."""
+    table = paper_table("backbones")
+    rows: dict[str, list[Row]] = {}
+    made_of = []
+    families = [family for family in FAMILIES.values() if family.dataset == dataset]
+    for family in families:
+        for scheme, (row, entries) in _schemes(family).items():
+            rows[f"{family.backbone}, {scheme}, {dataset}"] = [row]
+            names = " + ".join(f"`{name}`" for name in entries)
+            made_of.append(f"- {family.backbone}, {scheme}: {names}, {_thresholds(row)}")
+    listed = table["backbone"].isin([family.backbone for family in families])
+    listed &= table["dataset"] == dataset
+    own = table[listed].drop(columns="dataset")
+    own.attrs = table.attrs | {"caption": dataset}
+    text = render_table(compare_with_paper(rows, own, measured=_conditions(dataset)), "markdown")
+    return "\n".join([f"## {dataset}\n", text, "Ours are:\n", *(made_of or ["- not run"]), ""])
+
+
+def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
+    """The family's rows of the paper's table that have been measured, and of which entries."""
+    found: dict[str, tuple[Row, tuple[str, ...]]] = {}
+    if family.original and (record := read_record(family.original)):
+        found["Original"] = record["test"][0], (family.original,)
+    if record := read_record(family.light):
+        found["LW-FEST"] = record["test"][1], (family.light,)
+    fused = read_record(family.name, family.dataset) if len(family.scales) > 1 else None
+    if fused:
+        _check_fresh(fused)
+        found["FEST"] = fused["test"][1], family.scales
+    return found
+
+
+def _conditions(dataset: str) -> str:
+    """Splits, protocol and seed of a dataset's entries; they must all be the same."""
+    named = [read_record(e.name) for e in ENTRIES.values() if e.config.dataset == dataset]
+    records = [record for record in named if record]
+    said = {
+        f"{r['trained_on']} training images (split {r['train_split']}), {r['test'][0]['images']} "
+        f"test images (split {r['test_split']}), protocol {r['protocol']!r}, seed {r['seed']}"
+        for r in records
+    }
+    return "; ".join(sorted(said)) or "not run"
+
+
+def _check_fresh(record: Record) -> None:
+    """Refuse figures of weights that have been replaced since."""
+    for name, digest in record["scales"].items():
+        now = read_record(name)
+        if now is None or now["sha256"] != digest:
+            raise ValueError(
+                f"{record['entry']} was measured with other weights of {name} than those that lie "
+                f"there; measure it again: {record['command']}"
+            )
+
+
+def _every_entry() -> str:
+    """Each entry, and each FEST of several, on the test images of its own dataset."""
+    records = {name: read_record(name) for name in ENTRIES}
+    for family in FAMILIES.values():
+        if len(family.scales) > 1:
+            records[family.name] = read_record(family.name, family.dataset)
+    rows = []
+    for name, record in records.items():
+        lines = entry_lines(record) if record else [["not run"] + [""] * len(HEAD)]
+        rows += [[f"`{name}`", *line] for line in lines]
+    table = markdown_table(["entry, or FEST", "thresholds", *HEAD], rows, keys=2)
+    return f"## Every entry and FEST, on its own dataset's test images\n\n{table}"
+
+
+def _crossed() -> str:
+    """What was measured on the test images of other datasets than those trained on."""
+    rows = []
+    for path in sorted(shelf().glob("*/*.on-*.json")):
+        record = read_json(path)
+        if any(_trained_for(name, record["dataset"]) for name in record["scales"]):
+            continue
+        _check_fresh(record)
+        rows += [[f"`{record['entry']}`", record["dataset"], *line] for line in entry_lines(record)]
+    empty = ["not run"] + [""] * (len(HEAD) + 2)
+    table = markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
+    return f"## On other datasets than the entry's own\n\n{table}"
+
+
+def _trained_for(name: str, dataset: str) -> bool:
+    return ENTRIES[name].config.dataset == dataset
+
+
+def _thresholds(row: Row) -> str:
+    return f"{row['th1']:g}" if row["th2"] is None else f"{row['th1']:g} / {row['th2']:g}"
+
+
+def _cells(row: Row) -> list[str]:
+    shown = {"iou": 100.0, "niou": 100.0, "pd": 100.0, "fa": 1e6, "score": 100.0}
+    return [_cell(row, name, scale) for name, scale in shown.items()]
+
+
+def _cell(row: Row, name: str, scale: float) -> str:
+    if row[name] is None or (name == "score" and not row["valid"]):
+        return "–"
+    ends = row.get("intervals", {}).get(name)
+    known = f" [{scale * ends[0]:.2f}, {scale * ends[1]:.2f}]" if ends else ""
+    return f"{scale * row[name]:.2f}{known}"

@@ -1,0 +1,25 @@
+"""The zoo: trained weights that come with the kit, and the honest record of each.
+
+What is to be trained stands in ``festkit/_entries.py``, where files lie in ``festkit/_shelf.py``;
+here an entry is trained, stored, measured and verified.
+
+Reading order: `making` (train), `storing` (a run becomes an entry), `measuring` (figures on a test
+list), `verifying` (are the files what they say), `listing` (a table of it all).
+"""
+
+from .listing import listing
+from .making import train_entry
+from .measuring import evaluate, measure, write_evaluation
+from .storing import store
+from .verifying import Verdict, verify
+
+__all__ = [
+    "Verdict",
+    "evaluate",
+    "listing",
+    "measure",
+    "store",
+    "train_entry",
+    "verify",
+    "write_evaluation",
+]

@@ -1,0 +1,80 @@
+"""The catalogue as a table: what is trained, how good it is, what it takes."""
+
+from typing import Any
+
+from .._entries import ENTRIES, FAMILIES, Entry, Family, family_of
+from .._shelf import read_record, trained, weights_file
+
+HEAD = ("entry", "FEST", "state", "IoU", "Pd", "Fa e-6", "Score", "MB", "minutes")
+
+
+def listing() -> str:
+    """One line per entry, in the order of training, then one per FEST that is begun.
+
+    Figures are those of the record, on the test images of the entry's own dataset, with adjustable
+    sensitivity at the card's thresholds (an entry for comparison, with BCE: without). Minutes are
+    measured, or "~" estimated on one CPU core and an H100.
+
+    Example:
+        >>> listing().split()[:3]
+        ['entry', 'FEST', 'state']
+    """
+    rows = [HEAD, *map(_entry_row, ENTRIES.values())]
+    rows += [_family_row(family) for family in FAMILIES.values() if _is_begun(family)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _entry_row(entry: Entry) -> tuple[str, ...]:
+    record, family = read_record(entry.name), family_of(entry.name)
+    path = weights_file(entry.name)
+    state = "trained" if path.is_file() else "card only" if record else "not trained"
+    original = family is not None and entry.name == family.original
+    return (
+        entry.name,
+        family.name if family else "–",
+        state,
+        *_figures(record, 0 if original else 1),
+        f"{path.stat().st_size / 1e6:.1f}" if path.is_file() else "–",
+        _minutes(entry, record),
+    )
+
+
+def _is_begun(family: Family) -> bool:
+    """Whether a FEST of several sizes has at least one of them."""
+    return len(family.scales) > 1 and any(name in trained() for name in family.scales)
+
+
+def _family_row(family: Family) -> tuple[str, ...]:
+    here = sum(name in trained() for name in family.scales)
+    record = read_record(family.name, family.dataset)
+    return (
+        family.name,
+        " + ".join(name.removeprefix(f"{family.name}-") for name in family.scales),
+        f"{here} of {len(family.scales)} trained",
+        *_figures(record, 1),
+        "–",
+        "–",
+    )
+
+
+def _figures(record: dict[str, Any] | None, row: int) -> tuple[str, ...]:
+    if record is None:
+        return ("–",) * 4
+    found = record["test"][row]
+    percent = [found["iou"], found["pd"], found["score"] if found["valid"] else None]
+    iou, pd, score = ("–" if value is None else f"{100 * value:.2f}" for value in percent)
+    return iou, pd, f"{1e6 * found['fa']:.2f}", score
+
+
+def _minutes(entry: Entry, record: dict[str, Any] | None) -> str:
+    if record is not None and record["minutes"] is not None:
+        return f"{record['minutes']:.0f} {record['device']}"
+    cpu = "" if entry.cpu_minutes is None else f"~{entry.cpu_minutes} cpu, "
+    return f"{cpu}~{entry.gpu_minutes} H100"

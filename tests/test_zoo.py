@@ -1,0 +1,386 @@
+"""The zoo on a dataset and entries by hand."""
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from handmade import make_set, scene
+from safetensors.torch import load_file
+
+from festkit.__main__ import main
+from festkit._entries import ENTRIES, FAMILIES, Entry, Family
+from festkit._files import read_json, write_json
+from festkit._run import Run, TrainConfig
+from festkit.data import load_dataset
+from festkit.fest import FEST
+from festkit.metrics import Counts, count
+from festkit.weights import load_weights, read_card, save_weights
+from festkit.zoo import evaluate, listing, measuring, store, storing, train_entry, verify
+from festkit.zoo import write_evaluation as write
+
+REPOSITORY = Path(__file__).parent.parent
+SHIPPED = REPOSITORY / "weights"
+SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
+
+
+def by_hand(name, size, **options):
+    start = SMALL if size > 32 else None
+    config = TrainConfig("hand", size=size, protocol="last", epochs=1, batch_size=3, **options)
+    return Entry(name, config, start, cpu_minutes=7, gpu_minutes=2)
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    """Three entries and a family in place of the zoo's own."""
+    kept = dict(ENTRIES), dict(FAMILIES)
+    entries = [by_hand(SMALL, 32), by_hand(LARGE, 48), by_hand("hand/acm-32-bce", 32, loss="BCE")]
+    family = Family("hand/acm", "ACM", "hand", (SMALL, LARGE), LARGE, "hand/acm-32-bce")
+    for known, ours in ((ENTRIES, entries), (FAMILIES, [family])):
+        known.clear()
+        known.update({each.name: each for each in ours})
+    yield
+    for known, before in zip((ENTRIES, FAMILIES), kept, strict=True):
+        known.clear()
+        known.update(before)
+
+
+@pytest.fixture(scope="module")
+def made(catalogue, tmp_path_factory):
+    """Both scales trained, stored, and measured as a FEST: the folder of everything."""
+    top = tmp_path_factory.mktemp("zoo")
+    make_set(top / "data" / "hand")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FESTKIT_WEIGHTS", str(top / "weights"))
+        for name in (SMALL, LARGE):
+            out = top / name.rpartition("/")[2]
+            assert train_entry(name, out=out, data_root=top / "data", device="cpu")
+        write(evaluate("hand/acm", data_root=top / "data", device="cpu"))
+    return top
+
+
+@pytest.fixture
+def shelf(made, tmp_path, monkeypatch):
+    """A copy of the shelf that a test may damage."""
+    shutil.copytree(made / "weights", tmp_path / "weights")
+    monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("FESTKIT_DATA", str(made / "data"))
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """A run that a test may damage."""
+    return Run(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
+
+
+class TestTraining:
+    def test_it_stores_only_what_has_finished(self, made, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "w"))
+        options = {"out": tmp_path / "run", "data_root": made / "data", "device": "cpu"}
+        assert train_entry("HAND/acm 32 BCE", max_minutes=0, **options) is None
+        assert not (tmp_path / "w").exists()
+        path = train_entry("hand/acm-32-bce", **options)
+        assert path == tmp_path / "w" / "hand" / "acm-32-bce.safetensors"
+        card = read_card(path)
+        assert (card["loss"], card["initial_weights"]) == ("BCE", None)
+        assert card["minutes"] == round(read_json(tmp_path / "run" / "minutes.json"), 1)
+        assert card["command"] == "festkit zoo train hand/acm-32-bce"
+
+    def test_a_start_must_be_there(self, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        with pytest.raises(FileNotFoundError, match=rf"{SMALL} has no weights.*zoo train {SMALL}"):
+            train_entry(LARGE, out=tmp_path / "run")
+
+    def test_it_continues_from_the_weights_on_the_shelf(self, made):
+        card = read_card(made / "weights" / f"{LARGE}.safetensors")
+        assert card["initial_weights"] == SMALL
+        start = (made / "weights" / f"{SMALL}.safetensors").read_bytes()
+        assert card["initial_sha256"] == hashlib.sha256(start).hexdigest()[:12]
+
+    def test_scenes_of_its_own_are_made_beside_the_run(self, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "w"))
+        config = TrainConfig("made", size=32, protocol="last", epochs=1, batch_size=2)
+        scenes = {"train": 2, "test": 2, "size": 32, "preset": "easy", "seed": 0}
+        monkeypatch.setitem(
+            ENTRIES, "made/acm-32", Entry("made/acm-32", config, None, None, 1, scenes)
+        )
+        path = train_entry("made/acm-32", out=tmp_path / "runs" / "a", device="cpu")
+        assert (tmp_path / "runs" / "made" / "scenes.json").is_file()
+        assert read_card(path)["dataset"] == "made"
+
+
+class TestStoring:
+    def test_the_figures_are_those_of_the_stored_weights(self, made):
+        network = load_weights(made / "weights" / f"{SMALL}.safetensors")
+        record = read_json(made / "weights" / f"{SMALL}.json")
+        fest = FEST({32: network}, mean=record["mean"], std=record["std"])
+        for th2, row in zip((None, 0.1), record["test"], strict=True):
+            fest.th2, total = th2, Counts()
+            for number in range(3):
+                image, mask = scene(100 + number)
+                total += count(fest.predict(image).mask, mask)
+            assert {name: row[name] for name in total.record()} == total.record()
+            assert (row["th1"], row["th2"]) == (0.5, th2)
+            assert row["intervals"].keys() >= {"iou", "pd", "fa", "score"}
+
+    def test_the_record_is_the_card_and_the_checksum(self, made):
+        path = made / "weights" / f"{SMALL}.safetensors"
+        record = read_json(path.with_suffix(".json"))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert record == read_card(path) | {"sha256": digest}
+        assert record["test_split"] == load_dataset(made / "data" / "hand", "test").fingerprint
+        assert (record["seed"], record["entry"], record["th1"]) == (0, SMALL, 0.5)
+        assert str(made) not in path.with_suffix(".json").read_text()
+
+    @pytest.mark.parametrize(("pixels", "stored"), [(0, torch.float16), (1, torch.float32)])
+    def test_it_rounds_where_no_figure_moves(self, made, shelf, monkeypatch, pixels, stored):
+        # 9216 pixels: one false pixel is far above 0.05e-6
+        moving = iter([0, pixels])
+
+        def measure(fest, testset):
+            rows = measuring.measure(fest, testset)
+            extra = next(moving) / 9216
+            return [row | {"fa": row["fa"] + extra} for row in rows]
+
+        monkeypatch.setattr(storing, "measure", measure)
+        path = store(SMALL, Run(made / "acm-32-eedm"), device="cpu")
+        exact = load_file(made / "acm-32-eedm" / "weights.safetensors")
+        for name, tensor in load_file(path).items():
+            expected = stored if exact[name].is_floating_point() else exact[name].dtype
+            assert torch.equal(tensor, exact[name].to(expected))
+        assert read_card(path)["tensors"] == str(stored)
+
+    def test_numbers_too_large_for_16_bit_stay_as_they_are(self, shelf, copied):
+        network = load_weights(copied.weights)
+        name = next(name for name in network.state_dict() if name.endswith("running_var"))
+        network.state_dict()[name].fill_(1e6)
+        save_weights(network, copied.weights, read_card(copied.weights))
+        path = store(SMALL, copied, minutes=2.04, device="cpu")
+        assert load_file(path)[name].max() == 1e6
+        assert read_card(path)["minutes"] == 2.0
+
+    @pytest.mark.parametrize(
+        ("name", "change", "message"),
+        [
+            (SMALL, {"epochs": 2}, "is no run of hand/acm-32-eedm: epochs is 2, not 1"),
+            (LARGE, {"size": 48}, "it started from None, not from hand/acm-32-eedm"),
+            (SMALL, {"test_split": "ba98"}, r"test images of hand here .* not those of .*\(ba98\)"),
+        ],
+    )
+    def test_a_run_of_something_else(self, shelf, copied, name, change, message):
+        write_json(copied.folder / "record.json", copied.record | change)
+        with pytest.raises(ValueError, match=message):
+            store(name, copied)
+
+    def test_an_unfinished_run(self, shelf, tmp_path):
+        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+            store(SMALL, Run(tmp_path / "run"))
+
+
+class TestPretrained:
+    def test_both_sizes_in_order(self, made, shelf):
+        fest = FEST.from_pretrained("acm", "HAND")
+        assert list(fest.backbones) == [32, 48]
+        mean, std = load_dataset(made / "data" / "hand", "train").statistics()
+        assert (fest.mean, fest.std, fest.th1, fest.th2) == (mean, std, 0.5, 0.1)
+        image, _ = scene(100)
+        assert fest.predict(image).mask.shape == image.shape
+
+    def test_one_size_where_only_one_is_there(self, shelf):
+        (shelf / f"{SMALL}.safetensors").unlink()
+        assert list(FEST.from_pretrained("ACM", "hand").backbones) == [48]
+
+    def test_the_thresholds_are_the_cards(self, shelf):
+        path = shelf / f"{SMALL}.safetensors"
+        card = read_card(path) | {"th1": 0.6, "th2": 0.2}
+        save_weights(load_weights(path), path, card)
+        fest = FEST.from_weights([path])
+        assert (fest.th1, fest.th2) == (0.6, 0.2)
+
+    def test_none_is_there(self, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        with pytest.raises(FileNotFoundError, match=r"those of no entry .they come with a clone"):
+            FEST.from_pretrained("ACM", "hand")
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (("ACMM", "hand"), "unknown backbone 'ACMM'; .* Did you mean 'ACM'"),
+            (("ALCNet-LC", "hand"), "the zoo has no entry of ALCNet-LC; it has those of ACM"),
+            (("ACM", "handy"), "unknown dataset of the zoo's ACM 'handy'; known are hand"),
+        ],
+    )
+    def test_an_unknown_name(self, shelf, names, message):
+        with pytest.raises(ValueError, match=message):
+            FEST.from_pretrained(*names)
+
+    def test_files_that_are_no_scales(self, made, shelf, tmp_path):
+        with pytest.raises(ValueError, match="at least one weights file, got none"):
+            FEST.from_weights([])
+        path = shelf / f"{SMALL}.safetensors"
+        with pytest.raises(ValueError, match=r"2 runs came for the sizes \[32\]; one each fits"):
+            FEST.from_weights([path, path])
+        bare = save_weights(load_weights(path), tmp_path / "bare", {"backbone": "ACM", "size": 32})
+        with pytest.raises(ValueError, match=r"card of .*bare lacks train_split, mean, std"):
+            FEST.from_weights([bare])
+
+
+class TestMeasuring:
+    def test_a_fest_of_all_scales(self, made, shelf):
+        record = read_json(shelf / "hand" / "acm.on-hand.json")
+        fest, total = FEST.from_pretrained("ACM", "hand"), Counts()
+        for number in range(3):
+            image, mask = scene(100 + number)
+            total += count(fest.predict(image).mask, mask)
+        assert {name: record["test"][1][name] for name in total.record()} == total.record()
+        for name, digest in record["scales"].items():
+            content = (shelf / f"{name}.safetensors").read_bytes()
+            assert digest == hashlib.sha256(content).hexdigest()
+
+    def test_a_fest_needs_all_its_scales(self, shelf):
+        (shelf / f"{LARGE}.safetensors").unlink()
+        with pytest.raises(FileNotFoundError, match=rf"{LARGE} has no weights.*those of {SMALL}\."):
+            evaluate("hand/acm")
+
+    def test_another_dataset(self, shelf, tmp_path):
+        record = evaluate(SMALL, make_set(tmp_path / "sky", test=2), device="cpu")
+        assert (record["dataset"], record["test"][0]["images"]) == ("sky", 2)
+        assert write(record) == shelf / "hand" / "acm-32-eedm.on-sky.json"
+
+    def test_the_largest_move_is_in_points(self):
+        row = {"iou": 0.7, "pd": 0.9, "fa": 4e-5, "score": 0.8}
+        assert measuring.largest_move([row, row], [row, row]) == 0
+        for name, other, points in [("iou", 0.71, 1), ("fa", 4.2e-5, 2), ("score", 0.8005, 0.05)]:
+            moved = measuring.largest_move([row, row], [row, row | {name: other}])
+            assert moved == pytest.approx(points)
+
+
+def verdicts(**options):
+    return {verdict.name: verdict for verdict in verify(**options)}
+
+
+class TestVerifying:
+    def test_all_is_well(self, shelf):
+        found = verdicts()
+        assert list(found) == [SMALL, LARGE, "hand/acm.on-hand"]
+        for verdict in found.values():
+            assert not verdict.fault
+            assert verdict.note == "loads; figures on hand differ by 0.000 points"
+
+    def test_without_the_dataset(self, shelf, tmp_path):
+        found = verdicts(names=["hand/ACM-32-EEDM"], data_root=tmp_path)
+        assert [v.note for v in found.values()] == ["loads; figures not checked: no dataset"]
+
+    def test_other_images_under_the_name(self, shelf, tmp_path):
+        make_set(tmp_path / "hand", test=2)
+        found = verdicts(names=[SMALL], data_root=tmp_path)
+        assert "other images of hand" in found[SMALL].note
+
+    def test_a_changed_byte(self, shelf):
+        path = shelf / f"{SMALL}.safetensors"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        found = verdicts()
+        assert found[SMALL].fault.startswith("sha256 is ")
+        assert not found[LARGE].fault
+        assert "other weights; again: festkit zoo evaluate hand/acm --dataset hand --write" in (
+            found["hand/acm.on-hand"].fault
+        )
+
+    def test_a_card_that_flatters(self, shelf):
+        path = shelf / f"{SMALL}.safetensors"
+        card = read_card(path)
+        card["test"][1]["pd"] += 0.001
+        save_weights(load_weights(path), path, card)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        write_json(path.with_suffix(".json"), card | {"sha256": digest})
+        assert verdicts(names=[SMALL])[SMALL].fault == (
+            "a figure differs from the card by 0.100 points"
+        )
+
+    def test_a_record_that_is_not_the_card(self, shelf):
+        path = shelf / f"{SMALL}.json"
+        write_json(path, read_json(path) | {"epochs": 300})
+        fault = verdicts(names=[SMALL])[SMALL].fault
+        assert fault == "the card in the file is not the record beside it"
+
+    def test_files_that_are_gone(self, shelf):
+        (shelf / f"{SMALL}.json").unlink()
+        (shelf / f"{LARGE}.safetensors").unlink()
+        found = verdicts()
+        assert found[SMALL].fault == "weights without a record"
+        assert found[LARGE].note.startswith("card only, ")
+        assert found["hand/acm.on-hand"].note == f"not checked: no weights of {LARGE} here"
+
+    def test_nothing_there(self, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        with pytest.raises(FileNotFoundError, match=r"nothing to verify in .*: no weights, no rec"):
+            verdicts()
+
+
+class TestListing:
+    def test_a_line_each(self, shelf):
+        (shelf / f"{LARGE}.safetensors").unlink()
+        record = read_json(shelf / f"{SMALL}.json")
+        write_json(shelf / f"{SMALL}.json", record | {"minutes": 12.3})
+        rows = [line.split() for line in listing().splitlines()]
+        small, large, bce, fest = rows[1:]
+        figures = record["test"][1]
+        assert small[:3] == [SMALL, "hand/acm", "trained"]
+        assert small[3:5] == [f"{100 * figures['iou']:.2f}", f"{100 * figures['pd']:.2f}"]
+        assert small[-2:] == ["12", "cpu"]
+        assert large[2:4] == ["card", "only"]
+        assert bce[2:] == ["not", "trained", *"–––––", "~7", "cpu,", "~2", "H100"]
+        assert fest[:7] == ["hand/acm", "32-eedm", "+", "48-eedm", "1", "of", "2"]
+
+
+class TestCommands:
+    def test_train_evaluate_verify(self, made, shelf, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        words = ["zoo", "train", "hand/acm-32-bce", "--device", "cpu"]
+        assert main([*words, "--max-minutes", "0"]) == 0
+        assert main(words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        path = shelf / "hand" / "acm-32-bce.safetensors"
+        assert lines == [
+            "stopped after 0 minutes, the same command continues",
+            f"stored: {path}",
+        ]
+        assert Run(Path("runs/zoo/hand/acm-32-bce")).finished
+        assert main(["zoo", "evaluate", "hand/acm-32-bce", "--write"]) == 0
+        text = capsys.readouterr().out
+        assert "hand/acm-32-bce on the test images of hand" in text
+        assert "| 0.5 / 0.1 |" in text
+        assert path.with_name("acm-32-bce.on-hand.json").is_file()
+        assert main(["zoo", "verify", "hand/acm-32-bce"]) == 0
+        assert capsys.readouterr().out.count("differ by 0.000 points") == 2
+        path.write_bytes(b"half")
+        with pytest.raises(SystemExit) as stopped:
+            main(["zoo", "verify", "hand/acm-32-bce"])
+        assert stopped.value.code == 1
+        assert "hand/acm-32-bce: FAULT: sha256" in capsys.readouterr().out
+
+    def test_store_and_list(self, made, shelf, capsys):
+        words = ["zoo", "store", SMALL, str(made / "acm-32-eedm"), "--minutes", "9"]
+        assert main(words) == 0
+        assert capsys.readouterr().out.strip() == str(shelf / f"{SMALL}.safetensors")
+        assert main(["zoo", "list"]) == 0
+        assert capsys.readouterr().out.splitlines()[1].endswith("9 cpu")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["evaluate", "hand/acn"], "unknown entry 'hand/acn'; .*Did you mean 'hand/acm'"),
+            (["train", "hand/acn-32-bce"], "unknown entry .*Did you mean 'hand/acm-32-bce'"),
+            (["verify", "hand/acn"], "unknown entry 'hand/acn'"),
+        ],
+    )
+    def test_an_error_is_one_line(self, shelf, words, message, capsys):
+        assert main(["zoo", *words]) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith(f"festkit zoo {words[0]}: ")
+        assert re.search(message, line)

@@ -1,0 +1,173 @@
+"""The zoo's catalogue, its page of results, and what lies under weights/ of this clone."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from festkit.__main__ import main
+from festkit._entries import ENTRIES, FAMILIES, find_entry
+from festkit._files import write_json
+from festkit._shelf import shelf
+from festkit.fest import FEST
+from festkit.results import results_page
+from festkit.zoo import verify
+
+REPOSITORY = Path(__file__).parent.parent
+SHIPPED = REPOSITORY / "weights"
+
+
+class TestCatalogue:
+    def test_an_entry_starts_from_a_smaller_size_before_it(self):
+        before = {}
+        for name, entry in ENTRIES.items():
+            if entry.start is not None:
+                start = before[entry.start].config
+                assert (start.backbone, start.dataset) == (
+                    entry.config.backbone,
+                    entry.config.dataset,
+                )
+                assert start.size < entry.config.size
+            before[name] = entry
+
+    def test_the_scales_of_a_family_fit_together(self):
+        for family in FAMILIES.values():
+            configs = [ENTRIES[name].config for name in family.scales]
+            assert {config.backbone for config in configs} == {family.backbone}
+            assert len({config.dataset for config in configs}) == 1
+            assert [c.size for c in configs] == sorted({c.size for c in configs})
+            assert family.light in family.scales
+            if family.original:
+                assert ENTRIES[family.original].config.loss == "BCE"
+
+    def test_nothing_is_chosen_on_test_images(self):
+        assert {entry.config.protocol for entry in ENTRIES.values()} == {"last"}
+
+    def test_names_say_what_they_name(self):
+        for name, entry in ENTRIES.items():
+            backbone = str(entry.config.backbone).lower()
+            loss = "" if "/acm-256" in name and "sirst" not in name else entry.config.loss.lower()
+            assert name.partition("/")[2] == f"{backbone}-{entry.config.size}-{loss}".rstrip("-")
+
+    def test_an_unknown_entry(self):
+        with pytest.raises(ValueError, match="unknown entry 'nuaa/acm'; known are nuaa-sirst/acm"):
+            find_entry("nuaa/acm")
+
+
+def row(iou, pd, th2):
+    ratios = {"iou": iou, "niou": iou, "pd": pd, "fa": 4e-5, "score": (iou + pd) / 2}
+    return {"th1": 0.5, "th2": th2, **ratios, "valid": True, "images": 214, "intervals": {}}
+
+
+def put_record(folder, name, **more):
+    """A record by hand: IoU 70 %, with AS 69 %."""
+    entry = {
+        "entry": name, "sha256": f"digest of {name}", "trained_on": 213, "train_split": "aa",
+        "test_split": "bb", "protocol": "last", "seed": 0, "minutes": None, "device": "cpu",
+        "test": [row(0.70, 0.95, None), row(0.69, 0.97, 0.1)],
+    }  # fmt: skip
+    write_json(folder / f"{name}.json", entry | more)
+
+
+class TestResults:
+    """On the zoo's own catalogue, with records by hand."""
+
+    @pytest.fixture
+    def page(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        for size in (256, 512):
+            put_record(tmp_path, f"nuaa-sirst/acm-{size}-eedm")
+        put_record(tmp_path, "nuaa-sirst/acm-256-bce", test=[row(0.5, 0.9, None)] * 2)
+        names = ["nuaa-sirst/acm-256-eedm", "nuaa-sirst/acm-512-eedm"]
+        scales = {name: f"digest of {name}" for name in names}
+        fused = {"entry": "nuaa-sirst/acm", "scales": scales, "dataset": "NUAA-SIRST"}
+        fused |= {"command": "measure again", "test": [row(0.8, 0.9, None), row(0.79, 0.98, 0.1)]}
+        write_json(tmp_path / "nuaa-sirst" / "acm.on-nuaa-sirst.json", fused)
+        return tmp_path
+
+    def test_ours_beside_the_papers(self, page):
+        lines = results_page().splitlines()
+        rows = [line.split(" | ") for line in lines if line.startswith("| ACM |")][:3]
+        assert rows[0][1:5] == ["Original", "50.00", "62.24", "−12.24"]
+        assert rows[1][1:5] == ["LW-FEST", "69.00", "71.28", "−2.28"]
+        assert rows[2][1:5] == ["FEST", "79.00", "73.57", "+5.43"]
+        text = "\n".join(lines)
+        assert "- ACM, LW-FEST: `nuaa-sirst/acm-512-eedm`, 0.5 / 0.1" in text
+        assert "213 training images (split aa), 214 test images (split bb), protocol 'last'" in text
+        assert "| MSDA-Net | FEST | not run | 80.51 | – |" in text
+        assert "| `union/acm-256` | not run |" in text
+        assert text.index("## NUAA-SIRST") < text.index("## NUDT-SIRST") < text.index("## IRSTD-1K")
+
+    def test_other_datasets(self, page):
+        assert results_page().splitlines()[-1].startswith("| not run |")
+        put_record(page, "union/acm-256")
+        scales = {"union/acm-256": "digest of union/acm-256"}
+        record = {"entry": "union/acm-256", "scales": scales, "dataset": "NUDT-SIRST"}
+        record |= {"command": "c", "test": [row(0.61, 0.9, None), row(0.6, 0.91, 0.1)]}
+        write_json(page / "union" / "acm-256.on-nudt-sirst.json", record)
+        last = results_page().splitlines()[-2:]
+        assert last[0].startswith("| `union/acm-256` | NUDT-SIRST | 0.5 | 61.00 | 61.00 | 90.00 |")
+        assert last[1].startswith("| `union/acm-256` | NUDT-SIRST | 0.5 / 0.1 | 60.00 |")
+
+    def test_a_fest_of_weights_that_are_gone(self, page):
+        put_record(page, "nuaa-sirst/acm-512-eedm", sha256="another")
+        with pytest.raises(ValueError, match=r"other weights of nuaa-sirst/acm-512.*measure again"):
+            results_page()
+
+    def test_the_command(self, page, tmp_path, capsys):
+        assert main(["zoo", "results", "--out", str(tmp_path / "new" / "page.md")]) == 0
+        assert (tmp_path / "new" / "page.md").read_text(encoding="utf-8") == results_page()
+
+
+class TestShipped:
+    """What lies under weights/ of this clone."""
+
+    @pytest.fixture(autouse=True)
+    def clone(self, monkeypatch):
+        monkeypatch.delenv("FESTKIT_WEIGHTS", raising=False)
+        assert shelf() == SHIPPED
+
+    def test_every_file_is_what_its_record_says(self, tmp_path):
+        found = list(verify(data_root=tmp_path))
+        assert [verdict for verdict in found if verdict.fault] == []
+        assert "nuaa-sirst/acm-256-eedm" in [verdict.name for verdict in found]
+
+    def test_every_file_is_of_an_entry(self):
+        names = {p.relative_to(SHIPPED).with_suffix("").as_posix() for p in SHIPPED.glob("*/*.s*")}
+        assert names <= set(ENTRIES)
+
+    def test_they_fit_into_git(self):
+        assert sum(path.stat().st_size for path in SHIPPED.rglob("*.safetensors")) < 60e6
+
+    def test_records_name_no_place_of_a_machine(self):
+        for path in SHIPPED.rglob("*.json"):
+            assert '"/' not in path.read_text(), path
+
+    def test_the_page_of_results_is_that_of_the_records(self):
+        page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+        assert page == results_page(), "write it anew: festkit zoo results"
+
+    def test_the_readme_quotes_that_page(self):
+        text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+        quoted = [line for line in text.splitlines() if line.startswith("| `nuaa-sirst/")]
+        assert quoted
+        assert set(quoted) <= set(results_page().splitlines())
+
+    def test_it_works_out_of_the_box_anywhere(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        fest = FEST.from_pretrained("acm", "nuaa-sirst")
+        image = np.full((64, 64), 60, np.uint8)
+        image[30:34, 30:34] = 255
+        (target,) = fest.predict(image).targets()
+        assert np.hypot(*np.subtract(target.centroid, (31.5, 31.5))) < 3
+
+    @pytest.mark.real
+    def test_a_card_is_reproduced_on_its_images(self):
+        if not os.environ.get("FESTKIT_DATA"):
+            pytest.skip("FESTKIT_DATA is not set")
+        (verdict,) = verify(["nuaa-sirst/acm-256-eedm"])
+        if "no dataset" in verdict.note:
+            pytest.skip(verdict.note)
+        assert not verdict.fault
+        assert "figures on NUAA-SIRST differ by 0.0" in verdict.note
