@@ -51,7 +51,8 @@ class Family:
         dataset: what FEST.from_pretrained calls the training images.
         scales: entries that are fused, in the order of the scales.
         light: the scale that stands for LW-FEST, one size with AS.
-        original: the entry that stands for the network without FEST: BCE, one size, no AS.
+        original: the entry that stands for the network without FEST: BCE, no AS, at the size of
+            ``light``.
 
     Example:
         >>> FAMILIES["nuaa-sirst/acm"].scales
@@ -102,6 +103,10 @@ _IN_ORDER = (
         cpu=139, gpu=2,
     ),
     _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=55, gpu=2),
+    _continued(
+        "nuaa-sirst/acm-256-bce", _NUAA, 512, to="nuaa-sirst/acm-512-bce", loss="BCE", epochs=60,
+        cpu=139, gpu=2,
+    ),
     _entry(
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=40, gpu=2
     ),
@@ -152,7 +157,7 @@ def _family(
 
 
 _FAMILIES = (
-    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="256-bce"),
+    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="512-bce"),
     _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
     _family("synthetic/acm", "ACM", "synthetic", "256"),
@@ -186,7 +191,7 @@ def family_of(name: str) -> Family | None:
     """The family in which an entry takes part; None if it is in none.
 
     Example:
-        >>> family_of("nuaa-sirst/acm-256-bce").name
+        >>> family_of("nuaa-sirst/acm-512-bce").name
         'nuaa-sirst/acm'
     """
     for family in FAMILIES.values():

@@ -1,4 +1,4 @@
-"""The notebooks of th1, th2 and figure 7 on two small runs: their figures are the library's."""
+"""The notebooks of the paper's tables on two small runs: their figures are the library's."""
 
 import json
 import warnings
@@ -126,3 +126,82 @@ class TestFigure7:
         assert surface.at(0.3, 0.1).record() == pytest.approx(
             counted(runs, 0.3, 0.1, per_scale=True)
         )
+
+
+OTHERS = {
+    "table1_input_size": "input_size",
+    "table2_losses": "losses",
+    "table3_fusion": "fusion",
+    "fig5_hyperparameters": "hyperparameters",
+    "table6_backbones": "backbones",
+    "03_fuse_and_refine": "backbones",
+}
+"""Tables of the paper by the notebooks that make them."""
+
+
+@pytest.fixture(scope="module")
+def folders(runs, tmp_path_factory):
+    """What they wrote, by notebook."""
+    paths = [str(run.folder) for run in runs]
+    scenes = str(runs[0].folder.parent / "scenes")
+    jobs = {}
+    for name, table in OTHERS.items():
+        networks = ["ACM"] if table == "backbones" else None
+        rows = fk.table_trainings(table, backbones=networks)
+        given = {
+            row: [paths[(n + k) % 2] for k in range(len(scales))]
+            for n, (row, scales) in enumerate(rows.items())
+        }
+        jobs[name] = fk.Job(name, {"runs": given, "dataset": scenes})
+    options = {"options": {"epochs": 1}, "size": 64, "dataset": scenes}
+    jobs["02_train"] = fk.Job("02_train", options)
+    outcomes = fk.run_jobs(jobs.values(), tmp_path_factory.mktemp("jobs"), workers=2)
+    assert [outcome.reason for outcome in outcomes] == [""] * len(jobs)
+    return {name: outcome.folder for name, outcome in zip(jobs, outcomes, strict=True)}
+
+
+class TestTables:
+    """All others at once, as a batch run gives them the runs of trainings."""
+
+    def read(self, folder):
+        return json.loads((folder / "metrics.json").read_text())
+
+    def test_every_one_ends_in_a_picture_or_a_table(self, folders):
+        for name, folder in folders.items():
+            book = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+            data = book.cells[-1].outputs[-1]["data"]
+            assert "image/png" in data or "text/html" in data, name
+
+    @pytest.mark.parametrize("name", ["table1_input_size", "table2_losses", "fig5_hyperparameters"])
+    def test_rows_of_one_run(self, folders, runs, name):
+        found = self.read(folders[name])
+        table = OTHERS[name]
+        assert found["table"] == table
+        assert list(found["schemes"]) == fk.paper_table(table).index.tolist()
+        for n, scheme in enumerate(found["schemes"].values()):
+            agree(scheme, counted(runs[n % 2 : n % 2 + 1], 0.5, None))
+
+    def test_fusion_takes_the_better_first(self, folders, runs):
+        found = self.read(folders["table3_fusion"])
+        alone = [counted([run], 0.5, None)["score"] for run in runs]
+        schemes = list(found["schemes"].values())
+        assert schemes[0]["score"] == pytest.approx(max(alone))
+        assert found["sizes"][0] == (32, 64)[int(np.argmax(alone))]
+        assert len(schemes) == 7
+
+    def test_three_schemes_of_a_network(self, folders, runs):
+        for name in ("table6_backbones", "03_fuse_and_refine"):
+            schemes = self.read(folders[name])["schemes"]
+            original, light, fest = (
+                schemes[f"ACM, {scheme}, NUAA-SIRST"] for scheme in ("Original", "LW-FEST", "FEST")
+            )
+            agree(original, counted(runs[:1], 0.5, None))
+            agree(light, counted(runs[1:], 0.5, 0.1))
+            agree(fest, counted(runs, 0.5, 0.1, per_scale=True))
+
+    def test_a_training(self, folders):
+        found = self.read(folders["02_train"])
+        run = fk.Run(folders["02_train"] / "run")
+        assert (found["size"], found["epochs"], found["loss"]) == (64, 1, "EEDM")
+        assert run.record["test"][0]["iou"] == found["schemes"]["th1 0.5"]["iou"]
+        assert found["schemes"]["th1 0.5"]["images"] == 6

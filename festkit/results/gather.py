@@ -110,12 +110,17 @@ def _files(folder: str | Path) -> list[Path]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     run = read_json(path)
     said = {name: run[name] for name in RUN if name in run}
-    if "sizes" in said:  # a list has no place in a column of a table
-        said["sizes"] = "+".join(map(str, said["sizes"]))
     return [
-        {"job": path.parent.name, "row": row} | said | _flat(record)
+        {"job": path.parent.name, "row": row} | said | _sizes(run, row) | _flat(record)
         for row, record in run.get("schemes", {}).items()
     ]
+
+
+def _sizes(run: dict[str, Any], row: str) -> dict[str, str]:
+    """The sizes of a row, or of the run if they are the same in all, as text."""
+    sizes = run.get("sizes", [])
+    sizes = sizes.get(row, []) if isinstance(sizes, dict) else sizes
+    return {"sizes": sizes if isinstance(sizes, str) else "+".join(map(str, sizes))}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
