@@ -32,6 +32,12 @@ def paint(
         detection: with numpy arrays (H, W), or None.
         mask: (H, W) bool, the truth, or None.
         cross: size of the crosses [pt].
+
+    Example:
+        >>> axes = Figure().add_subplot()
+        >>> paint(axes, np.zeros((4, 6), np.uint8), None, np.eye(4, 6, dtype=bool), cross=6)
+        >>> len(axes.images), len(axes.collections)
+        (1, 1)
     """
     axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
     if mask is not None:
@@ -54,7 +60,14 @@ def add_legend(
     marks: Sequence[Line2D] = (),
     place: Literal["lower left", "outside lower left"] = "outside lower left",
 ) -> None:
-    """Say below the pictures what is drawn: detections, the truth, and further marks."""
+    """Say below the pictures what is drawn: detections, the truth, and further marks.
+
+    Example:
+        >>> figure = Figure()
+        >>> add_legend(figure, found=True, truth=True)
+        >>> [text.get_text() for text in figure.legends[0].get_texts()]
+        ['strong region', 'weak target', 'truth']
+    """
     handles: list[Line2D | Patch] = []
     if found:
         cross = Line2D([], [], color=WEAK, marker="x", linestyle="", markeredgewidth=1.8)
