@@ -149,6 +149,12 @@ class TestReadable:
         assert strings["IoU [%]"].loc["th1 0.5"].tolist() == ["not run", "64.49", "–"]
         assert strings["", "seeds"].tolist() == [*"––––", "1", *"––––", "1"]
 
+    def test_a_difference_too_small_to_print_has_one_sign(self):
+        near = TH1.loc["th1 0.3", "iou"] / 100
+        for iou in (near - 2e-5, near + 2e-5):
+            table = compare_with_paper({"th1 0.3": [record(iou=iou)]}, TH1, measured="one")
+            assert readable_table(table)["IoU [%]", "diff."].loc["th1 0.3"] == "+0.00"
+
     def test_ours_alone_where_the_paper_has_no_figure(self):
         hit = Counts(images=1, pixels=10**6, intersection=3, predicted=3, true=4)
         ours = {"keep_ratio 0.5": [hit, hit]}

@@ -93,7 +93,8 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return NONE if pd.isna(value) else f"{value:+.2f}".replace("-", "−")
+    """With its sign, which a zero has only as "+0.00"."""
+    return NONE if pd.isna(value) else f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def _ours(row: pd.Series, name: str) -> str:
