@@ -12,9 +12,11 @@ from PIL import Image
 
 from festkit import training
 from festkit.__main__ import COMMANDS, draw_pretrained, main
+from festkit._files import write_json
 from festkit._run import Run
 from festkit.data import load_dataset
 from festkit.fest import FEST
+from festkit.jobs import Outcome, plan_jobs
 from festkit.metrics import Counts
 from festkit.results import save_results
 from festkit.tuner import serve
@@ -217,6 +219,68 @@ class TestTables:
     def test_an_error_is_one_line(self, words, message, capsys):
         assert main(["tables", "show", *words]) == 1
         assert_one_line(capsys.readouterr().err, f"^festkit tables show: .*{message}")
+
+    def test_a_plan_says_what_is_done_and_what_is_left(self, tmp_path, capsys):
+        jobs = plan_jobs("losses")
+        for job in jobs[:3]:
+            (tmp_path / "done" / job.key).mkdir(parents=True)
+        times = {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
+        given = {"notebook": "02_train.ipynb", "parameters": jobs[1].filled(lambda o: o.path)}
+        write_json(tmp_path / "done" / jobs[1].key / "environment.json", given | times)
+        for words in (["plan"], ["run", "--dry-run"]):
+            assert main(["tables", words[0], "losses", *words[1:], "--folder", str(tmp_path)]) == 0
+            lines = capsys.readouterr().out.splitlines()
+            assert [line.split()[0] for line in lines[:-1]] == [job.key for job in jobs]
+            assert ["done" in line for line in lines[:-1]] == [True] * 3 + [False] * 5
+            assert "3.0 minutes" in lines[3]
+            assert "02_train ACM 128 EE scenes seed 0" in "".join(lines)
+            assert lines[-1] == (
+                "8 jobs, 3 done, 5 left: about 12 minutes of one worker, and 1 of which nothing is "
+                "known yet"
+            )
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["done"]
+
+    def test_a_run_prints_the_tables_and_tells_what_is_not_done(
+        self, tmp_path, capsys, monkeypatch
+    ):
+        hit = Counts(images=1, pixels=10**6, intersection=1, predicted=1, true=2, targets=1)
+        endings = ["done", "failed"]
+
+        def pretend(jobs, folder, **options):
+            assert options == {"workers": 2, "scheduler": None, "max_minutes": 5.0}
+            last, done = jobs[-1], folder / "done" / jobs[-1].key
+            run = {"table": "losses", "profile": "smoke", "dataset": "sky", "measured": "sky"}
+            save_results(done, {"BCE": [hit, hit]}, **run)
+            outcomes = [Outcome(job.key, "done", done) for job in jobs[:-1]]
+            return [*outcomes, Outcome(last.key, endings.pop(0), done, "broken")]
+
+        monkeypatch.setattr("festkit.jobs.run_jobs", pretend)
+        words = ["tables", "run", "losses", "--workers", "2", "--max-minutes", "5"]
+        words += ["--folder", str(tmp_path)]
+        assert main(words) == 0
+        said = capsys.readouterr().out
+        assert re.search(r"BCE +50.00 \[50.00, 50.00\] +55.44 +−5.44", said)
+        assert "8 of 8 jobs done" in said
+        assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+            f"losses-smoke-sky.{kind}" for kind in ("csv", "md", "tex", "html")
+        }
+        assert (tmp_path / "results.parquet").is_file()
+        assert main(words) == 1
+        assert re.search(
+            r"not all jobs are done.*\n.*table2_losses-\w+: broken", capsys.readouterr().err
+        )
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["plan", "table9"], "unknown table 'table9'"),
+            (["run", "th1", "--backbone", "ACM", "UIU-Net"], "is made with one network"),
+            (["run", "th1", "--backbone", "NoNet"], "unknown backbone 'NoNet'"),
+        ],
+    )
+    def test_a_wrong_plan_is_one_line(self, words, message, capsys):
+        assert main(["tables", *words]) == 1
+        assert_one_line(capsys.readouterr().err, f"^festkit tables {words[0]}: .*{message}")
 
 
 class TestTune:
