@@ -46,7 +46,8 @@ _PUBLIC = {
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
     "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
-    "jobs": ["Job", "Outcome", "Output", "plan_jobs", "run_job", "run_jobs", "run_notebook"],
+    "jobs": ["Job", "Outcome", "Output", "run_job", "run_jobs", "run_notebook"],
+    "planning": ["plan_jobs"],
     "results": [
         "compare_with_paper",
         "list_paper_tables",

@@ -54,6 +54,7 @@ ROOMS = [
     "experiments",
     "zoo",
     "jobs",
+    "planning",
     "results",
     "plots",
     "tuner",

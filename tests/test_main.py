@@ -16,8 +16,9 @@ from festkit._files import write_json
 from festkit._run import Run
 from festkit.data import load_dataset
 from festkit.fest import FEST
-from festkit.jobs import Outcome, plan_jobs
+from festkit.jobs import Outcome
 from festkit.metrics import Counts
+from festkit.planning import plan_jobs
 from festkit.results import save_results
 from festkit.tuner import serve
 

@@ -69,7 +69,7 @@ class TablesPlan:
 
     def jobs(self) -> "list[Job]":
         """The jobs that make it."""
-        from ..jobs import plan_jobs
+        from ..planning import plan_jobs
 
         root = None if self.data_root is None else str(Path(self.data_root).resolve())
         return plan_jobs(

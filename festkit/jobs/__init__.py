@@ -7,8 +7,8 @@ next run continues in the same folder.
 
 Reading order: `notebooks` (where they are), `parameters` (what they take), `watching` (what is
 written while one runs), `running` (one notebook), `job` and `done` (one job, done once), `lock`,
-`worker`, `pool` and `cluster` (who runs them), `many` (all of them, in order),
-`planning` (what a table needs), `estimate` (how long it takes).
+`worker`, `pool` and `cluster` (who runs them), `many` (all of them, in order), `estimate`
+(how long it takes).
 """
 
 from .done import Outcome, run_job
@@ -16,7 +16,6 @@ from .estimate import estimate_minutes
 from .job import Job, Output
 from .many import run_jobs, unfinished
 from .notebooks import NOTEBOOKS, find_notebook, write_parametrised
-from .planning import plan_jobs
 from .running import run_notebook
 from .watching import NotebookError
 
@@ -28,7 +27,6 @@ __all__ = [
     "Output",
     "estimate_minutes",
     "find_notebook",
-    "plan_jobs",
     "run_job",
     "run_jobs",
     "run_notebook",

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..experiments import TABLES, UNION, Training, find_profile, find_table, table_trainings
-from ..experiments.tables import COMPARED
-from .job import Job, Output, ordered
-from .notebooks import find_notebook
-from .parameters import read_parameters
+from .experiments import TABLES, UNION, Training, find_profile, find_table, table_trainings
+from .experiments.tables import COMPARED
+from .jobs import Job, Output, find_notebook
+from .jobs.job import ordered
+from .jobs.parameters import read_parameters
 
 SYNTHETIC = "synthetic"
 

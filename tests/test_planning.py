@@ -3,7 +3,8 @@
 import pytest
 
 from festkit._files import write_json
-from festkit.jobs import Job, estimate_minutes, plan_jobs
+from festkit.jobs import Job, estimate_minutes
+from festkit.planning import plan_jobs
 
 
 def notebooks(jobs):
