@@ -30,7 +30,7 @@ PAPER_NETWORK, PAPER_IMAGES = "MSDA-Net", "W-IRSTD"
 
 def save_paper_results(
     out: str | Path,
-    table: pd.DataFrame,
+    paper: pd.DataFrame,
     ours: Mapping[str, Sequence[Counts]],
     maps: RunMaps | Mapping[str, RunMaps],
     *,
@@ -41,11 +41,11 @@ def save_paper_results(
 
     Args:
         out: folder; every file appears in it whole.
-        table: as :func:`paper_table` returns it, or some of its rows.
+        paper: as :func:`paper_table` returns it, or some of its rows.
         ours: by row the counts of every image.
         maps: what was counted, by row or the same for all.
         profile: what the runs cost: "smoke", "quick" or "paper".
-        more: further plain values for ``metrics.json``; they come before those of the runs.
+        more: further plain values for ``metrics.json``, or others than those of the runs.
 
     Returns:
         As :func:`compare_with_paper`, with a column "our size" where the rows differ in it. It is
@@ -78,13 +78,13 @@ def save_paper_results(
         "ACM at 64 px, EEDM loss, on 2 test images of scenes; profile smoke, 3 epochs, seed 1; \
 the last epoch was kept; another network and other images than the paper's, so not comparable"
     """
-    told = describe_runs(maps, table, profile=profile)
-    found = compare_with_paper(ours, table, measured=told["measured"])
+    told = describe_runs(maps, paper, profile=profile)
+    found = compare_with_paper(ours, paper, measured=told["measured"])
     if isinstance(told["sizes"], dict):
         sizes = [told["sizes"].get(row, NONE) for row in found.index]
         found.insert(len(key_columns(found)), "our size", sizes)
     save_table(out, found, "table")
-    save_results(out, ours, **({"table": table.attrs["name"]} | told | more))
+    save_results(out, ours, **({"table": paper.attrs["name"]} | told | more))
     return found
 
 
