@@ -50,10 +50,13 @@ _PUBLIC = {
     "planning": ["plan_jobs"],
     "results": [
         "compare_with_paper",
+        "describe_runs",
         "list_paper_tables",
         "load_results",
+        "open_rows",
         "paper_table",
         "render_table",
+        "save_paper_results",
         "save_results",
         "save_table",
         "scheme_table",

@@ -35,6 +35,23 @@ def test_several_runs_are_fused_and_stay_apart_as_scales(runs):
         assert [round(float(scale.mean()), 4) for scale in image.scales] == [0.2, 0.6]
 
 
+def test_some_of_the_scales_in_another_order(runs):
+    maps = open_maps(*runs)
+    other = maps.of_scales([1, 0])
+    assert (other.sizes, other.title) == ((64, 32), "ACM 64 + 32 on hand, test images")
+    assert [record["size"] for record in other.records] == [64, 32]
+    assert [round(float(scale.mean()), 4) for scale in other[0].scales] == [0.6, 0.2]
+    alone = maps.of_scales([1])
+    assert (alone[0].prob == maps[0].scales[1]).all()
+    assert (alone.split, alone.dataset) == ("test", maps.dataset)
+
+
+def test_the_title_names_every_network(runs):
+    record = {**fk.Run(runs[1]).record, "backbone": "ALCNet"}
+    write_json(runs[1] / "record.json", record)
+    assert open_maps(*runs).title == "ACM 32 + ALCNet 64 on hand, test images"
+
+
 def test_one_run_by_folder_name_or_as_a_run(runs):
     for given in (runs[0], str(runs[0]), fk.Run(runs[0])):
         image = open_maps(given)[1]

@@ -406,7 +406,7 @@ class TestSensitivity:
     def test_units_legends_and_titles(self, surface):
         figure = plot_sensitivity(surface, th1=0.5)
         upper, upper_right, lower, lower_right = figure.axes
-        assert (upper.get_ylabel(), lower.get_ylabel()) == ("[%]", "Fa [1e-6]")
+        assert (upper.get_ylabel(), lower.get_ylabel()) == ("[%]", "Fa [10⁻⁶]")
         assert upper.get_title() == "th1 alone, no weak targets; best Score 100.00 at 0.2"
         assert upper_right.get_title() == "th2 at th1 = 0.5; best Score 77.78 at 0.1"
         named = [text.get_text() for text in lower_right.get_legend().get_texts()]
@@ -625,7 +625,7 @@ class TestCompared:
         figure = plot_compared(table, "th1")
         draw(figure)
         assert [axes.get_ylabel() for axes in figure.axes] == [
-            "IoU [%]", "Pd [%]", "Fa [1e-6]", "Score [%]",
+            "IoU [%]", "Pd [%]", "Fa [10⁻⁶]", "Score [%]",
         ]  # fmt: skip
         iou, _, fa, score = figure.axes
         (bars,) = iou.containers

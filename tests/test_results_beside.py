@@ -72,6 +72,16 @@ class TestComparison:
         edge = compare_with_paper({"th1 0.3": [record(fa=1e-4)]}, TH1, measured="sky")
         assert np.isnan(edge.loc["th1 0.3"].score)
 
+    def test_a_seed_whose_score_is_void_makes_the_mean_void(self):
+        ends = {"intervals": {"score": (0.6, 0.8), "iou": (0.5, 0.7)}}
+        seeds = [record(fa=1.2e-4, **ends), record(fa=2e-5, **ends)]  # their mean is 7e-5
+        row = compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky").loc["th1 0.3"]
+        assert row.fa_e6 == pytest.approx(70)
+        assert row[["score", "score_low", "score_high", "score_difference"]].isna().all()
+        assert row[["iou", "iou_low"]].tolist() == pytest.approx([60, 50])
+        unknown = compare_with_paper({"th1 0.3": [record(fa=None)]}, TH1, measured="sky")
+        assert np.isnan(unknown.loc["th1 0.3"].score)
+
     def test_the_caption_says_what_was_measured(self):
         table = compare_with_paper({}, TH1, measured="ACM on sky")
         assert table.attrs["caption"] == f"{TH1.attrs['caption']}. Ours: ACM on sky"
@@ -106,6 +116,17 @@ class TestFiles:
         both = {"th1 0.3": [record_of([HIT, MISS]), record_of([HIT, HIT])]}
         pd.testing.assert_frame_equal(table, compare_with_paper(both, TH1, measured="sky"))
         assert table.attrs["caption"].endswith("Ours: sky")
+
+    @pytest.mark.parametrize("name", ["fingerprint", "split", "backbone"])
+    def test_seeds_of_other_images_or_networks_are_refused(self, tmp_path, name):
+        one = save_results(tmp_path / "a", {"th1 0.3": [HIT, MISS]}, **{name: "one"})
+        two = save_results(tmp_path / "b", {"th1 0.3": [HIT, HIT]}, **{name: "two"})
+        with pytest.raises(ValueError, match=rf"rows in common and differ in {name} \(one, two\)"):
+            compare_files([one, two], TH1)
+        silent = save_results(tmp_path / "c", {"th1 0.3": [HIT, HIT]})
+        assert compare_files([one, silent], TH1).loc["th1 0.3"].seeds == 2
+        apart = save_results(tmp_path / "d", {"th1 0.5": [HIT, HIT]}, **{name: "two"})
+        assert compare_files([one, apart], TH1).seeds.sum() == 2
 
     def test_a_file_without_a_row_of_the_table(self, tmp_path):
         path = save_results(tmp_path, {"FEST": HIT})

@@ -1,10 +1,12 @@
 """The notebooks of the paper's tables on two small runs: their figures are the library's."""
 
+import html
 import json
 import warnings
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -22,15 +24,30 @@ def runs(tmp_path_factory):
     images = fk.load_dataset(
         fk.make_synthetic_dataset(folder / "scenes", train=2, test=6, size=64), "test"
     )
-    rng = np.random.default_rng(0)
-    found = []
-    for size in (32, 64):
-        run = fk.Run(folder / str(size))
-        run.write_maps("test", {sample.name: seen(sample.mask, rng) for sample in images})
-        record = {"backbone": "ACM", "size": size, "dataset": "scenes"}
-        write_json(run.folder / "record.json", record | {"test_split": images.fingerprint})
-        found.append(run)
-    return found
+    first = fk.Training("ACM", 32, "EEDM", options={"epochs": 5})
+    second = fk.Training("ACM", 64, "EEDM", options={"epochs": 2}, start=first)
+    return [made(folder, images, training, seed=3) for training in (first, second)]
+
+
+def made(folder, images, training, *, seed=0):
+    """A finished run of a training, with maps that see something else in every run."""
+    run = fk.Run(folder / training.name)
+    rng = np.random.default_rng(list(training.name.encode()))
+    run.write_maps("test", {sample.name: seen(sample.mask, rng) for sample in images})
+    record = {
+        "backbone": training.backbone,
+        "size": training.size,
+        "loss": training.loss,
+        "loss_options": dict(training.loss_options),
+        "epochs": training.options["epochs"],
+        "protocol": "last",
+        "seed": seed,
+        "initial_weights": training.start and f"{training.start.name}/weights.safetensors",
+        "dataset": "scenes",
+        "test_split": images.fingerprint,
+    }
+    write_json(run.folder / "record.json", record)
+    return run
 
 
 def seen(mask, rng):
@@ -81,12 +98,16 @@ class TestTh1:
         ):
             assert scheme["intervals"]["fa"]
             agree(scheme, counted(runs[1:], th1, None))
-        assert (metrics["table"], metrics["sizes"]) == ("th1", [64])
+        assert (metrics["table"], metrics["sizes"]) == ("th1", "64")
+        assert (metrics["profile"], metrics["seed"], metrics["protocol"]) == ("smoke", 3, "last")
+        assert metrics["measured"] == (
+            "ACM at 64 px, EEDM loss, on 6 test images of scenes; profile smoke, 2 epochs from "
+            "another training's weights, seed 3; the last epoch was kept; another network and "
+            "other images than the paper's, so not comparable"
+        )
         shown = book.cells[-1].outputs[0]["data"]["text/html"]
-        assert "ACM 64 on scenes, test images; other images" in shown
+        assert html.escape(metrics["measured"]) in shown
         assert "not run" not in shown
-        names = {path.name for path in (tmp_path / "work").iterdir()}
-        assert {"table4_th1.csv", "table4_th1.md", "table4_th1.tex", "table4_th1.html"} < names
 
 
 class TestTh2:
@@ -116,10 +137,12 @@ class TestFigure7:
         metrics, book = executed("fig7_sensitivity", runs, tmp_path)
         agree(metrics["schemes"]["th1 0.5"], counted(runs, 0.5, None))
         agree(metrics["schemes"]["th1 0.3"], counted(runs, 0.3, None))
-        (best,) = [name for name in metrics["schemes"] if name.startswith("best")]
+        (best,) = [name for name in metrics["schemes"] if name.startswith("best on these images")]
+        assert metrics["schemes"][best]["intervals"]["pd"]
         th1, th2 = (float(part.split()[-1]) for part in best.split(",")[1:])
         agree(metrics["schemes"][best], counted(runs, th1, th2, per_scale=True))
         assert "image/png" in book.cells[-1].outputs[0]["data"]
+        assert metrics["epochs"] == "5+2"
         with Image.open(tmp_path / "work" / "fig7_sensitivity.png") as picture:
             assert min(picture.size) > 600
         surface = fk.ThresholdSurface.load(tmp_path / "work" / "surface.npz")
@@ -139,22 +162,38 @@ OTHERS = {
 """Tables of the paper by the notebooks that make them."""
 
 
+def rows_of(table):
+    """What a table trains, with one network where it compares networks."""
+    return fk.table_trainings(table, backbones=["ACM"] if table == "backbones" else None)
+
+
 @pytest.fixture(scope="module")
-def folders(runs, tmp_path_factory):
+def given(tmp_path_factory):
+    """Made runs by table and row, as trainings would leave them, and their scenes."""
+    folder = tmp_path_factory.mktemp("given")
+    scenes = fk.make_synthetic_dataset(folder / "scenes", train=2, test=6, size=64)
+    images = fk.load_dataset(scenes, "test")
+    return {
+        table: {
+            row: [made(folder, images, each) for each in t] for row, t in rows_of(table).items()
+        }
+        for table in OTHERS.values()
+    }, str(scenes)
+
+
+@pytest.fixture(scope="module")
+def folders(given, tmp_path_factory):
     """What they wrote, by notebook."""
-    paths = [str(run.folder) for run in runs]
-    scenes = str(runs[0].folder.parent / "scenes")
+    runs, scenes = given
     jobs = {}
     for name, table in OTHERS.items():
-        networks = ["ACM"] if table == "backbones" else None
-        rows = fk.table_trainings(table, backbones=networks)
-        given = {
-            row: [paths[(n + k) % 2] for k in range(len(scales))]
-            for n, (row, scales) in enumerate(rows.items())
-        }
-        jobs[name] = fk.Job(name, {"runs": given, "dataset": scenes})
-    options = {"options": {"epochs": 1}, "size": 64, "dataset": scenes}
-    jobs["02_train"] = fk.Job("02_train", options)
+        paths = {row: [str(run.folder) for run in scales] for row, scales in runs[table].items()}
+        jobs[name] = fk.Job(name, {"runs": paths, "dataset": scenes})
+    fused = {"fused": [str(run.folder) for run in runs["backbones"]["ACM, FEST, NUAA-SIRST"]]}
+    jobs["table4_th1"] = fk.Job("table4_th1", {"runs": fused, "dataset": scenes})
+    options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
+    jobs["02_train"] = fk.Job("02_train", {"options": options, "size": 64, "dataset": scenes})
+    jobs["01_data"] = fk.Job("01_data", {"dataset": scenes})
     outcomes = fk.run_jobs(jobs.values(), tmp_path_factory.mktemp("jobs"), workers=2)
     assert [outcome.reason for outcome in outcomes] == [""] * len(jobs)
     return {name: outcome.folder for name, outcome in zip(jobs, outcomes, strict=True)}
@@ -172,36 +211,65 @@ class TestTables:
             data = book.cells[-1].outputs[-1]["data"]
             assert "image/png" in data or "text/html" in data, name
 
+    def test_the_page_and_the_files_of_the_table_lie_side_by_side(self, folders):
+        for name in (*OTHERS, "table4_th1"):
+            page, table = (
+                (folders[name] / f"{stem}.html").read_text(encoding="utf-8")
+                for stem in (name, "table")
+            )
+            assert "jp-Notebook" in page, name
+            assert table.count("<table>") == 1, name
+            measured = html.escape(self.read(folders[name])["measured"])
+            assert measured in page, name
+            assert measured in table, name
+            names = {path.name for path in folders[name].iterdir()}
+            assert {"table.csv", "table.md", "table.tex"} < names
+
     @pytest.mark.parametrize("name", ["table1_input_size", "table2_losses", "fig5_hyperparameters"])
-    def test_rows_of_one_run(self, folders, runs, name):
+    def test_rows_of_one_run(self, folders, given, name):
         found = self.read(folders[name])
         table = OTHERS[name]
         assert found["table"] == table
         assert list(found["schemes"]) == fk.paper_table(table).index.tolist()
-        for n, scheme in enumerate(found["schemes"].values()):
-            agree(scheme, counted(runs[n % 2 : n % 2 + 1], 0.5, None))
+        for row, scheme in found["schemes"].items():
+            agree(scheme, counted(given[0][table][row], 0.5, None))
 
-    def test_fusion_takes_the_better_first(self, folders, runs):
+    def test_sizes_of_every_row_and_how_long_they_were_trained(self, folders):
+        found = self.read(folders["table1_input_size"])
+        assert found["sizes"]["256"] == "64"
+        assert found["sizes"]["1024"] == "256"
+        assert (found["epochs"]["512"], found["epochs"]["1024"]) == (8, 1)
+        assert "8 epochs anew, at 64, 96, 160, 192, 224, 256 px 1 epoch from" in found["measured"]
+        table = pd.read_csv(folders["table1_input_size"] / "table.csv")
+        assert table["our size"].tolist() == [64, 96, 128, 160, 192, 224, 256]
+
+    def test_fusion_takes_the_better_first(self, folders, given):
         found = self.read(folders["table3_fusion"])
-        alone = [counted([run], 0.5, None)["score"] for run in runs]
+        runs = [run for scales in given[0]["fusion"].values() for run in scales]
+        alone = {run.record["size"]: counted([run], 0.5, None)["score"] for run in runs}
         schemes = list(found["schemes"].values())
-        assert schemes[0]["score"] == pytest.approx(max(alone))
-        assert found["sizes"][0] == (32, 64)[int(np.argmax(alone))]
-        assert len(schemes) == 7
+        assert schemes[0]["score"] == pytest.approx(max(alone.values()))
+        assert found["order"][0] == max(alone, key=alone.get)
+        assert found["sizes"]["896+768"] == "+".join(map(str, found["order"][:2]))
+        assert len(schemes) == len(found["order"]) == 7
 
-    def test_three_schemes_of_a_network(self, folders, runs):
+    def test_three_schemes_of_a_network(self, folders, given):
         for name in ("table6_backbones", "03_fuse_and_refine"):
-            schemes = self.read(folders[name])["schemes"]
-            original, light, fest = (
-                schemes[f"ACM, {scheme}, NUAA-SIRST"] for scheme in ("Original", "LW-FEST", "FEST")
-            )
-            agree(original, counted(runs[:1], 0.5, None))
-            agree(light, counted(runs[1:], 0.5, 0.1))
-            agree(fest, counted(runs, 0.5, 0.1, per_scale=True))
+            found = self.read(folders[name])
+            schemes = found["schemes"]
+            thresholds = {"Original": (0.5, None), "LW-FEST": (0.5, 0.1), "FEST": (0.5, 0.1)}
+            for scheme, pair in thresholds.items():
+                row = f"ACM, {scheme}, NUAA-SIRST"
+                agree(schemes[row], counted(given[0]["backbones"][row], *pair, per_scale=True))
+            assert found["loss"] == dict(zip(schemes, ("BCE", "EEDM", "EEDM"), strict=True))
+            assert "other images than the paper's NUAA-SIRST, so not" in found["measured"]
 
     def test_a_training(self, folders):
         found = self.read(folders["02_train"])
         run = fk.Run(folders["02_train"] / "run")
-        assert (found["size"], found["epochs"], found["loss"]) == (64, 1, "EEDM")
+        assert (found["sizes"], found["epochs"], found["loss"]) == ("64", 1, "EEDM")
+        assert (found["protocol"], found["seed"], found["loss_options"]) == ("last", 0, {})
+        assert run.record["average_decay"] == 0.998  # not the profile's, which was not asked for
+        assert found["minutes"] > 0
         assert run.record["test"][0]["iou"] == found["schemes"]["th1 0.5"]["iou"]
         assert found["schemes"]["th1 0.5"]["images"] == 6

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from .._names import find_name
 from ..metrics import FA_LIMIT
+from ..results.paper import METRICS
+from ..results.readable import HEADS
 from .palette import LINES, MISSED
 
-HEADS = {"iou": "IoU [%]", "pd": "Pd [%]", "fa_e6": "Fa [1e-6]", "score": "Score [%]"}
 OURS, PAPER = LINES[0], LINES[2]
 
 
@@ -20,7 +21,7 @@ def plot_compared(
     table: pd.DataFrame,
     over: str | Sequence[str],
     *,
-    figures: Sequence[str] = tuple(HEADS),
+    figures: Sequence[str] = METRICS,
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """IoU, Pd, Fa and Score of a table's rows, ours with 95 % intervals and the paper's.
@@ -48,7 +49,7 @@ def plot_compared(
     """
     columns = [over] if isinstance(over, str) else list(over)
     columns = [find_name("column", column, list(map(str, table.columns))) for column in columns]
-    names = [find_name("figure", name, HEADS) for name in figures]
+    names = [find_name("figure", name, METRICS) for name in figures]
     size = (2.9 * len(names), 2.6 * len(columns) + 0.4)
     figure, grid = plt.subplots(
         len(columns), len(names), figsize=size, sharex="row", layout="constrained", squeeze=False

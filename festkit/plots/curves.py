@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,17 +12,11 @@ from matplotlib.figure import Figure
 from .._names import find_name
 from .._run import Run
 from ..metrics import FA_LIMIT
+from ..results.readable import HEADS
 from ..surface import ROC, ThresholdSurface
 from .palette import DASHES, LINES, MISSED, WEAK
 
 Metric = Literal["score", "iou", "niou", "pd", "fa"]
-METRIC_LABEL = {
-    "score": "Score [%]",
-    "iou": "IoU [%]",
-    "niou": "nIoU [%]",
-    "pd": "Pd [%]",
-    "fa": "Fa [1e-6]",
-}
 
 
 def plot_history(run: Run) -> Figure:
@@ -99,7 +93,7 @@ def plot_surface(
         >>> plot_surface(surface, "pd").axes[0].get_xlabel()
         'strong threshold th1'
     """
-    name = find_name("value", value, METRIC_LABEL)
+    name = find_name("value", value, get_args(Metric))
     if min(len(surface.th1), len(surface.th2)) < 2:
         raise ValueError("a surface is drawn over at least two thresholds of each kind")
     shown = getattr(surface, name).T * (1e6 if name == "fa" else 100)
@@ -109,7 +103,7 @@ def plot_surface(
     mesh = axes.pcolormesh(
         surface.th1, surface.th2, np.ma.masked_invalid(shown), norm=norm, cmap="viridis"
     )
-    figure.colorbar(mesh, ax=axes, label=METRIC_LABEL[name])
+    figure.colorbar(mesh, ax=axes, label=HEADS["fa_e6" if name == "fa" else name])
     fa = surface.fa.T
     if fa.min() < max_fa < fa.max():
         axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="white", linewidths=2)
@@ -172,7 +166,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     left.set(xlabel="background pixels predicted [%]", ylabel="true pixels predicted [%]")
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlim=(0, 100), ylim=(0, 101), title="ROC of pixels")
-    right.set(xlabel="Fa [1e-6]", ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
+    right.set(xlabel=HEADS["fa_e6"], ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
     right.set_ylim(None, 101)
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..metrics import FA_LIMIT, Counts
 from ..results import paper_table
+from ..results.readable import HEADS
 from ..surface import ThresholdSurface
 from .palette import DASHES, LINES, MISSED
 
@@ -70,7 +71,7 @@ def plot_sensitivity(
     grid[0, 1].axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
     grid[1, 1].axvline(th1, color="black", linestyle=":", linewidth=1)
     grid[0, 0].set(ylabel="[%]", ylim=(0, 101))
-    grid[1, 0].set_ylabel("Fa [1e-6]")
+    grid[1, 0].set_ylabel(HEADS["fa_e6"])
     grid[1, 0].set(xlabel="strong threshold th1")
     grid[1, 1].set(xlabel="weak threshold th2")
     for row in grid:

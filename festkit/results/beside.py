@@ -1,6 +1,7 @@
 """Our figures beside the paper's, row by row."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ UNITS = {
 }
 """Of every column of the paper's: our ratio, and what makes the paper's unit of it."""
 
+SAME = ("fingerprint", "split", "backbone")
+"""What the seeds of a row have in common: the images and the network."""
+
 Figures = Sequence[Counts] | Sequence[Mapping[str, Any]]
 
 
@@ -29,7 +33,8 @@ def compare_with_paper(
     """Ours, the paper's and the difference, in the paper's rows and units.
 
     Several seeds are averaged, and so are the ends of their intervals: an interval says how far one
-    seed's figure would move with other test images. A Score whose Fa is not below 1e-4 is void.
+    seed's figure would move with other test images. A Score whose Fa is not below 1e-4 is void,
+    and so is the mean with one.
 
     Args:
         ours: by the name of the row (the table's index) the counts of every image of one seed, or
@@ -73,7 +78,8 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file holds no figures, or none of this table.
+        ValueError: if a file holds no figures, or none of this table, or if files that have a row
+            in common say that they are of different images or networks.
 
     Example:
         >>> import tempfile
@@ -90,6 +96,7 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
                 f"{path} has no row of the table {table.attrs['name']}; it has "
                 f"{', '.join(run['schemes'])}, the table {', '.join(table.index)}"
             )
+    _check_same(paths, runs, set(table.index))
     rows = {
         row: [run["schemes"][row] for run in runs if row in run["schemes"]] for row in table.index
     }
@@ -99,6 +106,21 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
         table,
         measured="; ".join(dict.fromkeys(texts)),
     )
+
+
+def _check_same(
+    paths: Sequence[str | Path], runs: Sequence[Mapping[str, Any]], rows: set[str]
+) -> None:
+    """Refuse to average what is of different images or networks."""
+    for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
+        common = rows & set(run["schemes"]) & set(before["schemes"])
+        for name in SAME if common else ():
+            values = run.get(name), before.get(name)
+            if None not in values and values[0] != values[1]:
+                raise ValueError(
+                    f"{path} and {other} have rows in common and differ in {name} ({values[0]}, "
+                    f"{values[1]}); pass seeds of one network on the same images"
+                )
 
 
 def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
@@ -120,8 +142,6 @@ def _row(records: Sequence[Mapping[str, Any]], paper: pd.Series) -> dict[str, fl
     for column in METRICS:
         ratio, scale = UNITS[column]
         mean, low, high = (scale * value for value in _mean(records, ratio))
-        if column == "score" and not row["fa_e6"] < 1e6 * FA_LIMIT:
-            mean = low = high = np.nan
         row |= {column: mean, f"{column}_low": low, f"{column}_high": high}
         row |= {f"{column}_paper": paper[column], f"{column}_difference": mean - paper[column]}
     return row | {"seeds": len(records)}
@@ -129,7 +149,15 @@ def _row(records: Sequence[Mapping[str, Any]], paper: pd.Series) -> dict[str, fl
 
 def _mean(records: Sequence[Mapping[str, Any]], ratio: str) -> tuple[float, float, float]:
     """Mean over the seeds of a ratio and of its interval's ends; NaN for what one does not have."""
-    unknown = (np.nan, np.nan)
-    parts = [(r.get(ratio), *((r.get("intervals") or {}).get(ratio) or unknown)) for r in records]
+    parts = [_with_interval(record, ratio) for record in records]
     mean, low, high = np.mean(np.array(parts, float), axis=0) if parts else (np.nan,) * 3
     return float(mean), float(low), float(high)
+
+
+def _with_interval(record: Mapping[str, Any], ratio: str) -> tuple[Any, Any, Any]:
+    """A seed's ratio and the ends of its interval; nothing of a Score that is void."""
+    fa = record.get("fa")
+    if ratio == "score" and (fa is None or not fa < FA_LIMIT):
+        return np.nan, np.nan, np.nan
+    low, high = (record.get("intervals") or {}).get(ratio) or (np.nan, np.nan)
+    return record.get(ratio), low, high

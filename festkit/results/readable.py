@@ -5,9 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from .paper import key_columns
+from .paper import METRICS, key_columns
 
-HEADS = {"iou": "IoU [%]", "pd": "Pd [%]", "fa_e6": "Fa [10⁻⁶]", "score": "Score [%]"}
+HEADS = {
+    "iou": "IoU [%]",
+    "niou": "nIoU [%]",
+    "pd": "Pd [%]",
+    "fa_e6": "Fa [10⁻⁶]",
+    "score": "Score [%]",
+}
+"""What a figure is called in the heads of tables and on the axes of pictures."""
+
 NONE, NOT_RUN = "–", "not run"
 
 
@@ -28,11 +36,12 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
         ['0.05', '35.15', '87.72', '138.46', '–']
     """
     compared = "seeds" in table.columns
-    paper = compared and table[[f"{name}_paper" for name in HEADS]].notna().any(axis=None)
+    paper = compared and table[[f"{name}_paper" for name in METRICS]].notna().any(axis=None)
     columns: dict[Any, list[str]] = {}
     for key in key_columns(table):
         columns["", key] = [_key(value) for value in table[key]]
-    for name, head in HEADS.items():
+    for name in METRICS:
+        head = HEADS[name]
         if compared:
             columns[head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
         if paper:

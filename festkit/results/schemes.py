@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from .paper import METRICS
 from .readable import HEADS, NONE, NOT_RUN
 
 
@@ -37,7 +38,7 @@ def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
     ran = table[table.groupby("backbone")["seeds"].transform("max") > 0]
     parts = {"ours": ("", ran.seeds), "paper": ("_paper", ran.seeds + 1)}
     sides = {
-        whose: pd.concat({HEADS[name]: _grid(ran, name + end, known) for name in HEADS}, axis=1)
+        whose: pd.concat({HEADS[name]: _grid(ran, name + end, known) for name in METRICS}, axis=1)
         for whose, (end, known) in parts.items()
     }
     order = [(name, whose) for name in ran.backbone.unique() for whose in sides]

@@ -1,6 +1,6 @@
-"""The probability maps that training runs keep, beside the images and truths they belong to."""
+"""Stored maps, opened: image by image with its truth, of one run or of several scales."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._run import Run, StoredMaps
-from .data import Dataset, Sample, load_dataset
-from .fusion import fuse
-from .metrics import Counts, count, count_targets
-from .sensitivity import Detection, adjust_sensitivity
+from .._run import Run, StoredMaps
+from ..data import Dataset, Sample, load_dataset
+from ..fusion import fuse
+from ..metrics import Counts, count
+from ..sensitivity import Detection, adjust_sensitivity
 
 
 class MappedImage(NamedTuple):
@@ -45,6 +45,8 @@ class RunMaps:
         sizes: input sizes of the runs [px].
         dataset: the images.
         stored: every run's maps.
+        records: every run's record.
+        split: "test" or "holdout".
 
     Example:
         >>> from festkit.data import Dataset
@@ -56,6 +58,8 @@ class RunMaps:
     sizes: tuple[int, ...]
     dataset: Dataset
     stored: tuple[StoredMaps, ...]
+    records: tuple[Mapping[str, Any], ...] = ()
+    split: str = "test"
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -87,63 +91,14 @@ class RunMaps:
             for image in self
         ]
 
+    def of_scales(self, scales: Sequence[int]) -> "RunMaps":
+        """The same images with some of the runs, in this order.
 
-class FusionStep(NamedTuple):
-    """Some scales, fused.
-
-    Attributes:
-        scales: which of the maps' runs, in the order in which they were added.
-        counts: of every image.
-    """
-
-    scales: tuple[int, ...]
-    counts: list[Counts]
-
-
-def greedy_fusion(maps: RunMaps, th1: float = 0.5) -> list[FusionStep]:
-    """Fuse scale after scale: first the best one alone, then each time the one that helps most.
-
-    Best is the highest Score of the fused maps, even where its Fa makes it void; of equal ones the
-    first. The images judged on choose the order, as in the paper (section 4.4): on test images
-    this flatters the fusion.
-
-    Args:
-        maps: of all scales.
-        th1: threshold of strong targets, in [0, 1]; there are no weak ones.
-
-    Returns:
-        One step per number of scales, from one to all.
-
-    Raises:
-        ValueError: for a threshold out of range.
-
-    Example:
-        >>> from festkit.data import Dataset
-        >>> [step.scales for step in greedy_fusion(RunMaps("", (64,), Dataset("", "test", ()), ()))]
-        []
-    """
-    steps: list[FusionStep] = []
-    rest = list(range(len(maps.stored)))
-    while rest:
-        fused = steps[-1].scales if steps else ()
-        tried = _fuse_each(maps, fused, rest, th1)
-        best = max(tried, key=lambda step: sum(step.counts, Counts()).score or 0.0)
-        steps.append(best)
-        rest.remove(best.scales[-1])
-    return steps
-
-
-def _fuse_each(
-    maps: RunMaps, fused: tuple[int, ...], others: list[int], th1: float
-) -> list[FusionStep]:
-    """What every other scale makes of those already fused."""
-    steps = [FusionStep((*fused, other), []) for other in others]
-    for image in maps:
-        for step in steps:
-            prob = fuse([image.scales[k] for k in step.scales], image.prob.shape)
-            found = adjust_sensitivity(prob, th1, None)
-            step.counts.append(count(found.mask, image.sample.mask))
-    return steps
+        Args:
+            scales: indices of the runs.
+        """
+        stored = tuple(self.stored[k] for k in scales)
+        return _run_maps([self.records[k] for k in scales], self.dataset, stored, self.split)
 
 
 def open_maps(
@@ -194,46 +149,24 @@ def open_maps(
                 f"{run.folder} holds maps of {len(own)} images, {len(mapped)} of which are in the "
                 f"{images.split} split of {images.name}; pass the dataset that the run was made on"
             )
+    return _run_maps(records, mapped, stored, split)
+
+
+def _run_maps(
+    records: Sequence[Mapping[str, Any]],
+    images: Dataset,
+    stored: tuple[StoredMaps, ...],
+    split: str,
+) -> RunMaps:
+    """With a title that names every network once, before its sizes."""
     sizes = tuple(int(record["size"]) for record in records)
-    title = f"{records[0]['backbone']} {' + '.join(map(str, sizes))} on {images.name}"
-    return RunMaps(f"{title}, {split} images", sizes, mapped, stored)
-
-
-def hardest_images(
-    maps: Sequence[RunMaps], number: int = 4, *, th1: float = 0.5, th2: float | None = None
-) -> list[int]:
-    """The images with most errors, over one or more methods: missed targets and false alarms.
-
-    Args:
-        maps: of every method, on the same images.
-        number: how many images, at most.
-        th1: threshold of strong targets, in [0, 1].
-        th2: threshold of weak targets, in [0, 1]; None looks for none.
-
-    Returns:
-        Indices, the hardest first; of equally hard ones the first in the set.
-
-    Raises:
-        ValueError: for no maps, maps of different images, or no number above 0.
-
-    Example:
-        >>> from festkit.data import Dataset
-        >>> hardest_images([RunMaps("nothing", (), Dataset("sky", "test", ()), ())])
-        []
-    """
-    if not maps or number < 1:
-        raise ValueError(f"got {len(maps)} maps and {number} images, expected at least one of each")
-    if any(each.dataset != maps[0].dataset for each in maps):
-        raise ValueError(
-            f"the maps are of different images ({', '.join(each.title for each in maps)}); "
-            "pass maps of one split of one dataset"
-        )
-    errors = np.zeros(len(maps[0]), int)
-    for each in maps:
-        for index, image in enumerate(each):
-            counts = count_targets(image.detect(th1, th2).mask, image.sample.mask)
-            errors[index] += counts.targets - counts.detected + counts.false_targets
-    return np.argsort(-errors, kind="stable")[:number].tolist()
+    names = [record["backbone"] for record in records]
+    scales = [
+        str(size) if k and names[k] == names[k - 1] else f"{names[k]} {size}"
+        for k, size in enumerate(sizes)
+    ]
+    title = f"{' + '.join(scales)} on {images.name}, {split} images"
+    return RunMaps(title, sizes, images, stored, tuple(records), split)
 
 
 def _stored(run: Run, split: str) -> StoredMaps:

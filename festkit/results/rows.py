@@ -1,0 +1,128 @@
+"""The runs that fill the rows of a table, opened, and checked to be what the rows say."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._names import find_name
+from .._run import Run
+from ..experiments import find_table
+from ..experiments.tables import BEST
+from ..maps import RunMaps, open_maps
+from .paper import paper_table
+
+FUSED = ("th1", "th2", "sensitivity")
+"""Tables of one set of fused maps."""
+
+SIZES = ("input_size", "fusion")
+"""Tables whose rows are of one input size each."""
+
+
+def open_rows(
+    table: str,
+    runs: Mapping[str, Sequence[Run | str | Path]],
+    *,
+    split: str = "test",
+    dataset: str | Path | None = None,
+    root: str | Path | None = None,
+) -> dict[str, RunMaps]:
+    """The stored maps of every row of a table, as long as its runs are what the row says.
+
+    Args:
+        table: as ``table_trainings`` takes it.
+        runs: by row the finished runs or their folders, the scales of each row in order, as
+            ``train_all`` gives them.
+        split: "test" or "holdout".
+        dataset: name or folder of the images; None takes the runs'.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+
+    Raises:
+        FileNotFoundError: as :func:`festkit.open_maps`.
+        ValueError: for an unknown table or row, no rows, runs of another loss, network or input
+            size than the row asks for, or of different images.
+
+    Example:
+        >>> import json, tempfile
+        >>> from festkit.data import load_dataset
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> scenes = make_synthetic_dataset(folder / "scenes", train=2, test=1, size=64)
+        >>> images, run = load_dataset(scenes, "test"), Run(folder / "run")
+        >>> run.write_maps("test", {images.names[0]: images[0].mask.astype("float32")})
+        >>> record = {"backbone": "ACM", "size": 64, "dataset": "scenes", "loss": "BCE"}
+        >>> record["test_split"] = images.fingerprint
+        >>> _ = (run.folder / "record.json").write_text(json.dumps(record))
+        >>> open_rows("losses", {"BCE": [run]})["BCE"].title
+        'ACM 64 on scenes, test images'
+        >>> open_rows("losses", {"EEDM": [run]})
+        Traceback (most recent call last):
+        ValueError: the row 'EEDM' of losses got a run with the loss 'BCE', expected 'EEDM'; ...
+    """
+    table = find_table(table)
+    known = _known_rows(table)
+    if not runs:
+        raise ValueError(f"no runs came for the table {table}; its rows are {', '.join(known)}")
+    opened = {
+        find_name(f"row of the table {table}", row, known): open_maps(
+            *folders, split=split, dataset=dataset, root=root
+        )
+        for row, folders in runs.items()
+    }
+    for row, maps in opened.items():
+        _check_row(table, row, maps)
+    if table != "backbones":
+        _check_same(table, "network", [r["backbone"] for m in opened.values() for r in m.records])
+    _check_same(table, "images", [maps.dataset.fingerprint for maps in opened.values()])
+    if table in SIZES:
+        _check_sizes(table, [size for maps in opened.values() for size in maps.sizes])
+    return opened
+
+
+def _known_rows(table: str) -> list[str]:
+    if table in FUSED:
+        return ["fused"]
+    return list(paper_table("input_size" if table in SIZES else table).index)
+
+
+def _check_row(table: str, row: str, maps: RunMaps) -> None:
+    if table not in FUSED and ", FEST," not in row and len(maps.sizes) > 1:
+        raise ValueError(f"the row {row!r} of {table} takes one run, got {len(maps.sizes)}")
+    _check_sizes(f"the row {row!r} of {table}", maps.sizes)
+    for record in maps.records:
+        for name, value in _expected(table, row).items():
+            found = BEST | record[name] if name == "loss_options" else record[name]
+            if found != value:
+                raise ValueError(
+                    f"the row {row!r} of {table} got a run with the {name} {found!r}, "
+                    f"expected {value!r}; give every row runs of its own"
+                )
+
+
+def _expected(table: str, row: str) -> dict[str, Any]:
+    """What the record of every run in a row must say."""
+    if table == "losses":
+        return {"loss": row}
+    if table == "hyperparameters":
+        own = paper_table(table).loc[row, list(BEST)].dropna()
+        return {"loss": "EEDM", "loss_options": BEST | own.to_dict()}
+    if table == "backbones":
+        said = paper_table(table).loc[row]
+        return {"backbone": said.backbone, "loss": "BCE" if said.scheme == "Original" else "EEDM"}
+    return {}
+
+
+def _check_sizes(what: str, sizes: Sequence[int]) -> None:
+    if len(set(sizes)) < len(sizes):
+        raise ValueError(
+            f"{what} got runs of the sizes {', '.join(map(str, sizes))}; every run needs a size of "
+            "its own"
+        )
+
+
+def _check_same(table: str, what: str, values: Iterable[str]) -> None:
+    found = list(dict.fromkeys(values))
+    if len(found) > 1:
+        raise ValueError(
+            f"the rows of {table} were given runs of different {what} ({', '.join(found)}); "
+            "its rows differ in nothing but what they name"
+        )
