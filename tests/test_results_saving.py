@@ -147,7 +147,11 @@ class TestRows:
              "input_size got runs of the sizes 64, 96, 64; every run needs a size of its own"),
             ("th1", {"fused": [{}, {}]}, "the row 'fused' of th1 got runs of the sizes 64, 64"),
             ("th1", {"896": [{}]}, "unknown row of the table th1 '896'; known are fused"),
-            ("backbones", {"ALCNet, LW-FEST, NUAA-SIRST": [{}]}, "the backbone 'ACM', expected 'AL"),
+            (
+                "backbones",
+                {"ALCNet, LW-FEST, NUAA-SIRST": [{}]},
+                "the backbone 'ACM', expected 'AL",
+            ),
             ("backbones", {"ACM, Original, NUAA-SIRST": [{}]}, "the loss 'EEDM', expected 'BCE'"),
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}, {"size": 96, "loss": "BCE"}]},
              "the loss 'BCE', expected 'EEDM'"),
