@@ -34,9 +34,9 @@ class TestWhatIsTold:
         further = {"initial_weights": "a/weights.safetensors", "epochs": 1}
         found = told(maps_of({}, {"size": 96} | further, {"size": 32} | further))
         assert found["measured"] == (
-            "ACM at 64+96+32 px, EEDM loss, on 0 test images of sky; profile smoke, 8 epochs anew, "
-            "at 96, 32 px 1 epoch from another training's weights, seed 0; the last epoch was "
-            "kept; another network and other images than the paper's, so not comparable"
+            "ACM at 64+96+32 px, EEDM loss, on 0 test images of sky; profile smoke, 8 epochs anew "
+            "at 64 px, 1 epoch from another training's weights at 32, 96 px, seed 0; the last "
+            "epoch was kept; another network and other images than the paper's, so not comparable"
         )
         assert found["sizes"] == "64+96+32"
         assert (found["epochs"], found["loss"], found["protocol"]) == ("8+1+1", "EEDM", "last")
@@ -147,11 +147,7 @@ class TestRows:
              "input_size got runs of the sizes 64, 96, 64; every run needs a size of its own"),
             ("th1", {"fused": [{}, {}]}, "the row 'fused' of th1 got runs of the sizes 64, 64"),
             ("th1", {"896": [{}]}, "unknown row of the table th1 '896'; known are fused"),
-            (
-                "backbones",
-                {"ALCNet, LW-FEST, NUAA-SIRST": [{}]},
-                "the backbone 'ACM', expected 'AL",
-            ),
+            ("backbones", {"ALCNet, LW-FEST, NUAA-SIRST": [{}]}, "the backbone 'ACM', expected 'A"),
             ("backbones", {"ACM, Original, NUAA-SIRST": [{}]}, "the loss 'EEDM', expected 'BCE'"),
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}, {"size": 96, "loss": "BCE"}]},
              "the loss 'BCE', expected 'EEDM'"),
@@ -192,7 +188,8 @@ class TestFiles:
         maps = fk.open_rows("th1", {"fused": [hand("a"), hand("b", size=96)]})["fused"]
         ours, paper = {"th1 0.5": maps.evaluate(0.5)}, fk.paper_table("th1")
         table = fk.save_paper_results(
-            tmp_path / "out", paper, ours, maps, profile="smoke", table="another"
+            tmp_path / "out", paper, ours, maps, profile="smoke", note="th1 alone", table="another"
         )
+        assert table.attrs["caption"].endswith("not comparable; th1 alone")
         assert "our size" not in table
         assert json.loads((tmp_path / "out" / "metrics.json").read_text())["table"] == "another"

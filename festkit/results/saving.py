@@ -35,6 +35,7 @@ def save_paper_results(
     maps: RunMaps | Mapping[str, RunMaps],
     *,
     profile: str,
+    note: str = "",
     **more: Any,
 ) -> pd.DataFrame:
     """Put ours beside the paper's, and write it: the table's files, and ``metrics.json``.
@@ -45,6 +46,7 @@ def save_paper_results(
         ours: by row the counts of every image.
         maps: what was counted, by row or the same for all.
         profile: what the runs cost: "smoke", "quick" or "paper".
+        note: what the caption must say beyond that.
         more: further plain values for ``metrics.json``, or others than those of the runs.
 
     Returns:
@@ -79,6 +81,7 @@ def save_paper_results(
 the last epoch was kept; another network and other images than the paper's, so not comparable"
     """
     told = describe_runs(maps, paper, profile=profile)
+    told["measured"] = "; ".join(filter(None, [told["measured"], note]))
     found = compare_with_paper(ours, paper, measured=told["measured"])
     if isinstance(told["sizes"], dict):
         sizes = [told["sizes"].get(row, NONE) for row in found.index]
@@ -137,8 +140,8 @@ seed 0; the test images chose the epoch'
 
 def _measured(rows: Mapping[str, RunMaps], table: pd.DataFrame, profile: str) -> str:
     first, losses = next(iter(rows.values())), _distinct("loss", rows)
-    sizes = [str(size) for size in _distinct("size", rows)]
-    scales = "+".join(sizes) if len(rows) == 1 else ", ".join(sizes)
+    records = [record for maps in rows.values() for record in maps.records]
+    scales = "+".join(map(str, first.sizes)) if len(rows) == 1 else _sizes(records)
     networks = ", ".join(_distinct("backbone", rows))
     seeds = _distinct("seed", rows)
     parts = [
@@ -156,11 +159,16 @@ def _epochs(rows: Mapping[str, RunMaps]) -> str:
     records = [record for maps in rows.values() for record in maps.records]
     anew = [record for record in records if record["initial_weights"] is None]
     further = [record for record in records if record["initial_weights"] is not None]
-    sizes = ", ".join(str(size) for size in dict.fromkeys(record["size"] for record in further))
-    continued = f"{_length(further)} from another training's weights"
     if not further:
         return _length(anew)
-    return f"{_length(anew)} anew, at {sizes} px {continued}" if anew else continued
+    continued = f"{_length(further)} from another training's weights"
+    if not anew:
+        return continued
+    return f"{_length(anew)} anew at {_sizes(anew)} px, {continued} at {_sizes(further)} px"
+
+
+def _sizes(records: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(str(size) for size in sorted({record["size"] for record in records}))
 
 
 def _length(records: Sequence[Mapping[str, Any]]) -> str:
