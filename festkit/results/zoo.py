@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, Family
-from .._files import read_json
-from .._shelf import read_record, shelf
+from .._shelf import outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
@@ -94,12 +93,12 @@ def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
     fused = read_record(family.name, family.dataset) if len(family.scales) > 1 else None
     if fused:
         _check_fresh(fused)
-        found["FEST"] = fused["test"][1], family.scales
+        found["FEST"] = fused["test"][1], tuple(fused["scales"])
     return found
 
 
 def _conditions(dataset: str) -> str:
-    """Splits, protocol and seed of a dataset's entries; they must all be the same."""
+    """Splits, protocol and seed of a dataset's entries, each kind once."""
     named = [read_record(e.name) for e in ENTRIES.values() if e.config.dataset == dataset]
     records = [record for record in named if record]
     said = {
@@ -111,14 +110,13 @@ def _conditions(dataset: str) -> str:
 
 
 def _check_fresh(record: Record) -> None:
-    """Refuse figures of weights that have been replaced since."""
-    for name, digest in record["scales"].items():
-        now = read_record(name)
-        if now is None or now["sha256"] != digest:
-            raise ValueError(
-                f"{record['entry']} was measured with other weights of {name} than those that lie "
-                f"there; measure it again: {record['command']}"
-            )
+    """Refuse figures of other scales, or of weights that have been replaced since."""
+    reason = outdated(record)
+    if reason:
+        raise ValueError(
+            f"{record['entry']} on {record['dataset']} was {reason}, which the shelf now holds; "
+            f"measure it again: {record['command']}"
+        )
 
 
 def _every_entry() -> str:
@@ -136,21 +134,30 @@ def _every_entry() -> str:
 
 
 def _crossed() -> str:
-    """What was measured on the test images of other datasets than those trained on."""
-    rows = []
+    """What was measured on other test images than the entry's own: parts of them, or foreign."""
+    parts: list[list[str]] = []
+    foreign: list[list[str]] = []
     for path in sorted(shelf().glob("*/*.on-*.json")):
-        record = read_json(path)
-        if any(_trained_for(name, record["dataset"]) for name in record["scales"]):
-            continue
+        record = read_named(path)
         _check_fresh(record)
-        rows += [[f"`{record['entry']}`", record["dataset"], *line] for line in entry_lines(record)]
+        own = {ENTRIES[name].config.dataset for name in record["scales"]}
+        trained_on = {member for dataset in own for member in dataset.split("+")}
+        lines = [[f"`{record['entry']}`", record["dataset"], *r] for r in entry_lines(record)]
+        if record["dataset"] not in own:
+            (parts if record["dataset"] in trained_on else foreign).extend(lines)
+    return "\n".join(
+        [
+            "## On one of the sets whose training images a union holds\n",
+            _elsewhere(parts),
+            "## On datasets of which no training image was seen\n",
+            _elsewhere(foreign),
+        ]
+    )
+
+
+def _elsewhere(rows: list[list[str]]) -> str:
     empty = ["not run"] + [""] * (len(HEAD) + 2)
-    table = markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
-    return f"## On other datasets than the entry's own\n\n{table}"
-
-
-def _trained_for(name: str, dataset: str) -> bool:
-    return ENTRIES[name].config.dataset == dataset
+    return markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
 
 
 def _thresholds(row: Row) -> str:
