@@ -8,6 +8,7 @@ from .._shelf import outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
+from .reached import LIMITS, advice_lines, distance_lines
 
 Row = Mapping[str, Any]
 Record = Mapping[str, Any]
@@ -34,8 +35,8 @@ def results_page() -> str:
         "# Results: our figures beside the paper's"
     """
     datasets = paper_table("backbones")["dataset"].unique()
-    parts = [INTRODUCTION, *map(_beside_the_paper, datasets), _every_entry(), _crossed()]
-    return "\n".join(parts)
+    beside = map(_beside_the_paper, datasets)
+    return "\n".join([INTRODUCTION, *beside, LIMITS, _every_entry(), _crossed()])
 
 
 def entry_lines(record: Record) -> list[list[str]]:
@@ -79,8 +80,16 @@ def _beside_the_paper(dataset: str) -> str:
     listed &= table["dataset"] == dataset
     own = table[listed].drop(columns="dataset")
     own.attrs = table.attrs | {"caption": dataset}
-    text = render_table(compare_with_paper(rows, own, measured=_conditions(dataset)), "markdown")
-    return "\n".join([f"## {dataset}\n", text, "Ours are:\n", *(made_of or ["- not run"]), ""])
+    compared = compare_with_paper(rows, own, measured=_conditions(dataset))
+    lists = {
+        "Ours are:": made_of or ["- not run"],
+        "Behind the paper are:": distance_lines(compared),
+        "Which to take for images of one's own, looked up afterwards:": advice_lines(dataset),
+    }
+    parts = [f"## {dataset}\n", render_table(compared, "markdown")]
+    for head, lines in lists.items():
+        parts += [f"{head}\n", *lines, ""]
+    return "\n".join(parts)
 
 
 def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
@@ -134,8 +143,8 @@ def _every_entry() -> str:
 
 
 def _crossed() -> str:
-    """What was measured on other test images than the entry's own: parts of them, or foreign."""
-    parts: list[list[str]] = []
+    """What was measured on other test images than the entry's own, of sets it saw, and others."""
+    seen: list[list[str]] = []
     foreign: list[list[str]] = []
     for path in sorted(shelf().glob("*/*.on-*.json")):
         record = read_named(path)
@@ -144,12 +153,13 @@ def _crossed() -> str:
         trained_on = {member for dataset in own for member in dataset.split("+")}
         lines = [[f"`{record['entry']}`", record["dataset"], *r] for r in entry_lines(record)]
         if record["dataset"] not in own:
-            (parts if record["dataset"] in trained_on else foreign).extend(lines)
+            shared = trained_on.intersection(record["dataset"].split("+"))
+            (seen if shared else foreign).extend(lines)
     return "\n".join(
         [
-            "## On one of the sets whose training images a union holds\n",
-            _elsewhere(parts),
-            "## On datasets of which no training image was seen\n",
+            "## On other test images, of sets whose training images the entry saw\n",
+            _elsewhere(seen),
+            "## On other datasets than the entry's own\n",
             _elsewhere(foreign),
         ]
     )

@@ -65,7 +65,7 @@ def store(
         if testset.fingerprint != record["test_split"]:
             raise ValueError(
                 f"the test images of {testset.name} here ({testset.fingerprint}) are not those of "
-                f"{run.folder} ({record['test_split']}); pass the dataset the run was made on"
+                f"{run.folder} ({record['test_split']}); point data_root at those the run saw"
             )
         tensors, rows = _rounded(run, testset, device)
     card = record | {
