@@ -24,8 +24,9 @@ class Entry:
         name: such as "nuaa-sirst/acm-256-eedm"; its files bear it.
         config: what is trained, without places.
         start: name of the entry whose weights it continues from; None starts at the prior.
-        cpu_minutes: of one CPU core in fp32, measured or estimated; None where nobody knows.
-        gpu_minutes: of an NVIDIA H100, estimated.
+        cpu_minutes: wall-clock minutes on one CPU core in fp32, measured or estimated; None where
+            nobody knows.
+        gpu_minutes: wall-clock minutes on an NVIDIA H100, estimated; an H200 needs at most these.
         scenes: arguments of make_synthetic_dataset, where the dataset is made for the entry.
 
     Example:
@@ -52,7 +53,7 @@ class Family:
         scales: entries that are fused, in the order of the scales.
         light: the scale that stands for LW-FEST, one size with AS.
         original: the entry that stands for the network without FEST: BCE, no AS, at the size of
-            ``light``.
+            ``light`` once that is trained.
 
     Example:
         >>> FAMILIES["nuaa-sirst/acm"].scales
@@ -115,6 +116,14 @@ _IN_ORDER = (
         backbone="ALCNet", epochs=60, cpu=130, gpu=2,
     ),
     _entry(
+        "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
+        cpu=200, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-lc-512-eedm",
+        backbone="ALCNet-LC", epochs=30, cpu=300, gpu=2,
+    ),
+    _entry(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 256, backbone="MLCL-Net", epochs=80, cpu=340, gpu=2
     ),
     _continued(
@@ -130,7 +139,11 @@ _IN_ORDER = (
         "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=30,
         cpu=80, gpu=2,
     ),
-    _entry("irstd-1k/acm-512-eedm", _IRSTD, 512, epochs=60, cpu=520, gpu=4),
+    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=80, cpu=75, gpu=4),
+    _continued(
+        "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=30,
+        cpu=260, gpu=3,
+    ),
     _as_published("MSDA-Net", 512, gpu=70),
     _as_published("MSDA-Net", 768, gpu=157),
     _as_published("DNA-Net", 512, gpu=45),
@@ -157,13 +170,14 @@ def _family(
 
 
 _FAMILIES = (
-    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="512-bce"),
+    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="256-bce"),
     _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
+    _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
     _family("synthetic/acm", "ACM", "synthetic", "256"),
     _family("union/acm", "ACM", "union", "256"),
     _family("nudt-sirst/acm", "ACM", _NUDT, "256-eedm", "384-eedm"),
-    _family("irstd-1k/acm", "ACM", _IRSTD, "512-eedm"),
+    _family("irstd-1k/acm", "ACM", _IRSTD, "256-eedm", "512-eedm"),
     *(
         _family(f"nuaa-sirst/{backbone.lower()}", backbone, _NUAA, "512-eedm", "768-eedm")
         for backbone in ("MSDA-Net", "DNA-Net", "GGL-Net", "ALCL-Net", "UIU-Net")
@@ -185,6 +199,16 @@ def find_entry(name: str) -> Entry:
         'BCE'
     """
     return ENTRIES[find_name("entry", name, ENTRIES)]
+
+
+def scales_of(name: str) -> tuple[str, ...]:
+    """The entries that are fused under a name: a family's scales, or an entry alone.
+
+    Example:
+        >>> scales_of("nuaa-sirst/acm-512-bce")
+        ('nuaa-sirst/acm-512-bce',)
+    """
+    return FAMILIES[name].scales if name in FAMILIES else (name,)
 
 
 def family_of(name: str) -> Family | None:

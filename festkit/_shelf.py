@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ._entries import ENTRIES, FAMILIES, Family
+from ._entries import ENTRIES, FAMILIES, Family, scales_of
 from ._files import read_json
 from ._names import find_name
 from .backbones import backbone_name
@@ -42,10 +43,38 @@ def record_file(name: str, dataset: str | None = None) -> Path:
 def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
     """The same, read; None if there is none."""
     path = record_file(name, dataset)
-    if not path.is_file():
-        return None
-    record: dict[str, Any] = read_json(path)
+    return read_named(path) if path.is_file() else None
+
+
+def read_named(path: Path) -> dict[str, Any]:
+    """A record's file.
+
+    Raises:
+        ValueError: if it does not hold named values.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} holds {type(record).__name__}, expected a record's named values")
     return record
+
+
+def outdated(measurement: Mapping[str, Any]) -> str:
+    """Why a measurement of an entry or a FEST no longer holds; empty if it does.
+
+    It names the checksum of every scale it was taken with: the scales must be those of the
+    catalogue, and the checksums those of their records.
+    """
+    scales, wanted = measurement["scales"], scales_of(measurement["entry"])
+    if tuple(scales) != wanted:
+        found = " + ".join(scales) or "no scale"
+        return f"measured with {found}, not with {' + '.join(wanted)}"
+    records = {name: read_record(name) for name in scales}
+    replaced = [
+        name
+        for name, record in records.items()
+        if record is None or record["sha256"] != scales[name]
+    ]
+    return f"measured with other weights of {', '.join(replaced)}" if replaced else ""
 
 
 def sha256(path: Path) -> str:

@@ -28,8 +28,18 @@ from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
 
-CARD = ("size", "train_split", "mean", "std")
+CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
 """What the card of weights must say for them to be a scale."""
+
+THRESHOLDS = {"th1": "number", "th2": "number or nothing"}
+"""What it may say."""
+
+KINDS: dict[str, Any] = {
+    "whole number": int,
+    "text": str,
+    "number": int | float,
+    "number or nothing": int | float | None,
+}
 
 
 class FEST:
@@ -127,7 +137,7 @@ class FEST:
     def from_weights(cls, files: Sequence[str | Path]) -> "FEST":
         """Put weights files together, one per size, by what their cards say.
 
-        The thresholds are the first card's, 0.5 and 0.1 where it names none.
+        The thresholds are the first card's, those of :class:`FEST` where it names none.
 
         Args:
             files: weights of runs or of the zoo, in the order of the scales.
@@ -141,15 +151,11 @@ class FEST:
             raise ValueError("FEST needs at least one weights file, got none")
         cards = [read_card(path) for path in files]
         for path, card in zip(files, cards, strict=True):
-            missing = [name for name in CARD if name not in card]
-            if missing:
-                raise ValueError(f"the card of {path} lacks {', '.join(missing)}; see from_runs")
+            _check_card(card, path)
         _check_scales(cards)
         nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
-        first = cards[0]
-        return cls(
-            nets, first.get("th1", 0.5), first.get("th2", 0.1), mean=first["mean"], std=first["std"]
-        )
+        settings = {n: cards[0][n] for n in ("mean", "std", *THRESHOLDS) if n in cards[0]}
+        return cls(nets, **settings)
 
     @classmethod
     def from_pretrained(cls, backbone: str, dataset: str) -> "FEST":
@@ -323,6 +329,22 @@ class FEST:
         fest = cls(nets, **settings)
         fest.chosen_on = card.get("chosen_on")
         return fest
+
+
+def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a card that cannot be a scale's."""
+    if card.get("kind") == "FEST":
+        raise ValueError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
+    missing = [name for name in CARD if name not in card]
+    if missing:
+        raise ValueError(
+            f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
+            "others are passed to FEST as networks"
+        )
+    for name, kind in {**CARD, **THRESHOLDS}.items():
+        value = card.get(name)
+        if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
+            raise ValueError(f"the card of {path} has {name} {value!r}, expected a {kind}")
 
 
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:

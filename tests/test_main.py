@@ -438,6 +438,12 @@ class TestDemo:
         with Image.open(out / "pretrained.png") as picture:
             assert min(picture.size) > 300
 
+    def test_the_shipped_weights_find_the_targets(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.delenv("FESTKIT_WEIGHTS", raising=False)
+        draw_pretrained(tmp_path / "pretrained.png")
+        assert capsys.readouterr().out.endswith(": 4 of 4 targets, 0 false pixels\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["pretrained.png"]
+
     def test_without_shipped_weights_it_says_so_and_goes_on(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         draw_pretrained(tmp_path / "pretrained.png")

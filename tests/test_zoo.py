@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,14 @@ from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts, count
 from festkit.weights import load_weights, read_card, save_weights
-from festkit.zoo import evaluate, listing, measuring, store, storing, train_entry, verify
-from festkit.zoo import write_evaluation as write
+from festkit.zoo import evaluate, listing, making, measuring, store, storing, train_entry, verify
 
-REPOSITORY = Path(__file__).parent.parent
-SHIPPED = REPOSITORY / "weights"
 SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
 
 
-def by_hand(name, size, **options):
+def by_hand(name, size, epochs=16, **options):
     start = SMALL if size > 32 else None
-    config = TrainConfig("hand", size=size, protocol="last", epochs=1, batch_size=3, **options)
+    config = TrainConfig("hand", size=size, protocol="last", epochs=epochs, batch_size=3, **options)
     return Entry(name, config, start, cpu_minutes=7, gpu_minutes=2)
 
 
@@ -36,7 +34,8 @@ def by_hand(name, size, **options):
 def catalogue():
     """Three entries and a family in place of the zoo's own."""
     kept = dict(ENTRIES), dict(FAMILIES)
-    entries = [by_hand(SMALL, 32), by_hand(LARGE, 48), by_hand("hand/acm-32-bce", 32, loss="BCE")]
+    bce = by_hand("hand/acm-32-bce", 32, epochs=1, loss="BCE")
+    entries = [by_hand(SMALL, 32), by_hand(LARGE, 48), bce]
     family = Family("hand/acm", "ACM", "hand", (SMALL, LARGE), LARGE, "hand/acm-32-bce")
     for known, ours in ((ENTRIES, entries), (FAMILIES, [family])):
         known.clear()
@@ -57,7 +56,7 @@ def made(catalogue, tmp_path_factory):
         for name in (SMALL, LARGE):
             out = top / name.rpartition("/")[2]
             assert train_entry(name, out=out, data_root=top / "data", device="cpu")
-        write(evaluate("hand/acm", data_root=top / "data", device="cpu"))
+        evaluate("hand/acm", write=True, data_root=top / "data", device="cpu")
     return top
 
 
@@ -76,6 +75,16 @@ def copied(made, tmp_path):
     return Run(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
 
 
+def a_call_of_training(config, max_minutes):
+    """In place of training: a folder with a checkpoint, changed by every call."""
+    run = Run(Path(config.out))
+    run.folder.mkdir(exist_ok=True)
+    (run.folder / "config.json").touch()
+    with run.checkpoint.open("a") as file:
+        file.write("x")
+    return run
+
+
 class TestTraining:
     def test_it_stores_only_what_has_finished(self, made, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "w"))
@@ -86,13 +95,52 @@ class TestTraining:
         assert path == tmp_path / "w" / "hand" / "acm-32-bce.safetensors"
         card = read_card(path)
         assert (card["loss"], card["initial_weights"]) == ("BCE", None)
-        assert card["minutes"] == round(read_json(tmp_path / "run" / "minutes.json"), 1)
+        counted = read_json(tmp_path / "run" / "minutes.json")["minutes"]
+        assert 0 < counted < 5
+        assert card["minutes"] == round(counted, 1)
         assert card["command"] == "festkit zoo train hand/acm-32-bce"
 
     def test_a_start_must_be_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         with pytest.raises(FileNotFoundError, match=rf"{SMALL} has no weights.*zoo train {SMALL}"):
             train_entry(LARGE, out=tmp_path / "run")
+
+    def test_minutes_are_told_only_if_every_call_was_counted(self, made, shelf, tmp_path):
+        folder = Path(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
+        options = {"out": folder, "data_root": made / "data", "device": "cpu"}
+        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": None})
+        assert read_card(train_entry(SMALL, **options))["minutes"] == 7.0
+        # a call that was killed went on from another checkpoint
+        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": "ab"})
+        assert read_card(train_entry(SMALL, **options))["minutes"] is None
+        (folder / "minutes.json").unlink()  # trained by another command
+        assert read_card(train_entry(SMALL, **options))["minutes"] is None
+        assert not (folder / "minutes.json").exists()
+
+    def test_minutes_add_up_over_calls(self, made, shelf, tmp_path, monkeypatch):
+        clock = iter([0, 60, 100, 220])
+        monkeypatch.setattr(making.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(making, "train", a_call_of_training)
+        for _ in range(2):
+            train_entry("hand/acm-32-bce", out=tmp_path / "run")
+        assert read_json(tmp_path / "run" / "minutes.json")["minutes"] == 3
+
+    def test_an_interrupted_call_counts(self, made, shelf, tmp_path, monkeypatch):
+        def interrupted(config, max_minutes):
+            a_call_of_training(config, max_minutes)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(making, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_entry("hand/acm-32-bce", out=tmp_path / "run")
+        assert (tmp_path / "run" / "minutes.json").is_file()
+
+    def test_nothing_is_written_into_the_folder_of_another_run(self, made, shelf, tmp_path):
+        folder = Path(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with pytest.raises(FileExistsError, match="already holds another run"):
+            train_entry(SMALL, out=folder, device="cpu")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
     def test_it_continues_from_the_weights_on_the_shelf(self, made):
         card = read_card(made / "weights" / f"{LARGE}.safetensors")
@@ -109,7 +157,15 @@ class TestTraining:
         )
         path = train_entry("made/acm-32", out=tmp_path / "runs" / "a", device="cpu")
         assert (tmp_path / "runs" / "made" / "scenes.json").is_file()
-        assert read_card(path)["dataset"] == "made"
+        card = read_card(path)
+        assert card["dataset"] == "made"
+        # measured and verified on the same scenes, made again
+        record = evaluate("made/acm-32", data_root=tmp_path / "none", device="cpu")
+        assert record["test_split"] == card["test_split"]
+        assert measuring.largest_move(record["test"], card["test"]) == 0
+        (verdict,) = verify(["made/acm-32"], data_root=tmp_path / "none")
+        assert not verdict.fault
+        assert verdict.note == "loads; figures on made differ by 0.000 points"
 
 
 class TestStoring:
@@ -135,15 +191,68 @@ class TestStoring:
         assert (record["seed"], record["entry"], record["th1"]) == (0, SMALL, 0.5)
         assert str(made) not in path.with_suffix(".json").read_text()
 
-    @pytest.mark.parametrize(("pixels", "stored"), [(0, torch.float16), (1, torch.float32)])
-    def test_it_rounds_where_no_figure_moves(self, made, shelf, monkeypatch, pixels, stored):
-        # 9216 pixels: one false pixel is far above 0.05e-6
-        moving = iter([0, pixels])
+    def test_the_networks_see_something(self, made):
+        for name in (SMALL, LARGE):
+            for row in read_json(made / "weights" / f"{name}.json")["test"]:
+                assert row["predicted"] > 0
+                assert row["intersection"] > 0
+
+    def test_the_card_keeps_the_runs_own_command_and_checksum(self, made):
+        card = read_card(made / "weights" / f"{LARGE}.safetensors")
+        assert card["command"] == f"festkit zoo train {LARGE}"
+        assert card["run_command"] == (
+            "festkit train --dataset hand --size 48 --epochs 16 --batch-size 3 --protocol last "
+            "--initial-weights acm-32-eedm.safetensors"
+        )
+        weights = (made / "acm-48-eedm" / "weights.safetensors").read_bytes()
+        assert card["run_sha256"] == hashlib.sha256(weights).hexdigest()
+
+    @pytest.mark.parametrize("kept", ["sha256", "run_sha256"])
+    def test_a_start_is_the_stored_file_or_the_run_it_was_made_of(
+        self, made, shelf, tmp_path, kept
+    ):
+        run = Run(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
+        record = read_json(shelf / f"{SMALL}.json")
+        config = read_json(run.folder / "config.json")
+        start = f"sha256 {record[kept][:12]}"
+        write_json(run.folder / "config.json", config | {"initial_weights": start})
+        assert read_card(store(LARGE, run, device="cpu"))["initial_sha256"] == record[kept][:12]
+
+    def test_an_arbitrary_start(self, made, shelf, tmp_path):
+        run = Run(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
+        config = read_json(run.folder / "config.json")
+        other = config | {"initial_weights": "sha256 0123456789ab"}
+        write_json(run.folder / "config.json", other)
+        record = read_json(shelf / f"{SMALL}.json")
+        known = f"{record['sha256'][:12]} or {record['run_sha256'][:12]}"
+        with pytest.raises(ValueError, match=f"weights 0123456789ab, not from .*{SMALL}, {known}"):
+            store(LARGE, run)
+        (shelf / f"{SMALL}.json").unlink()
+        with pytest.raises(ValueError, match="which are not on the shelf: store them first"):
+            store(LARGE, run)
+        write_json(run.folder / "record.json", Run(made / "acm-32-eedm").record)
+        with pytest.raises(ValueError, match="weights 0123456789ab, not from the prior"):
+            store(SMALL, run)
+
+    @pytest.mark.parametrize(
+        ("move", "stored"),
+        [
+            ({"fa": 0.04e-6}, torch.float16),
+            ({"fa": 0.06e-6}, torch.float32),
+            ({"niou": 0.0004}, torch.float16),
+            ({"niou": 0.0006}, torch.float32),
+        ],
+    )
+    def test_it_rounds_where_no_figure_moves(self, shelf, made, monkeypatch, move, stored):
+        row = measuring.measure(
+            FEST.from_weights([shelf / f"{SMALL}.safetensors"]),
+            load_dataset(made / "data" / "hand", "test"),
+        )[1]
+        moved = row | {name: row[name] + far for name, far in move.items()}
+        rows = iter([[row, row], [row, moved]])
 
         def measure(fest, testset):
-            rows = measuring.measure(fest, testset)
-            extra = next(moving) / 9216
-            return [row | {"fa": row["fa"] + extra} for row in rows]
+            return next(rows)
 
         monkeypatch.setattr(storing, "measure", measure)
         path = store(SMALL, Run(made / "acm-32-eedm"), device="cpu")
@@ -166,7 +275,7 @@ class TestStoring:
         ("name", "change", "message"),
         [
             (SMALL, {"epochs": 2}, "is no run of hand/acm-32-eedm: epochs is 2, not 1"),
-            (LARGE, {"size": 48}, "it started from None, not from hand/acm-32-eedm"),
+            (LARGE, {"size": 48}, "it started from the prior, not from hand/acm-32-eedm"),
             (SMALL, {"test_split": "ba98"}, r"test images of hand here .* not those of .*\(ba98\)"),
         ],
     )
@@ -226,6 +335,28 @@ class TestPretrained:
         bare = save_weights(load_weights(path), tmp_path / "bare", {"backbone": "ACM", "size": 32})
         with pytest.raises(ValueError, match=r"card of .*bare lacks train_split, mean, std"):
             FEST.from_weights([bare])
+        whole = FEST.from_weights([path]).save(tmp_path / "whole.safetensors")
+        with pytest.raises(ValueError, match=r"holds a whole FEST.*read it with FEST\.load"):
+            FEST.from_weights([whole])
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"mean": "a"}, "has mean 'a', expected a number"),
+            ({"std": True}, "has std True, expected a number"),
+            ({"size": [1]}, r"has size \[1\], expected a whole number"),
+            ({"train_split": [1]}, r"has train_split \[1\], expected a text"),
+            ({"th1": "x"}, "has th1 'x', expected a number"),
+            ({"th1": None}, "has th1 None, expected a number"),
+            ({"th2": []}, r"has th2 \[\], expected a number or nothing"),
+            ({"mean": 40}, "mean is 40, expected a gray value"),
+        ],
+    )
+    def test_a_card_of_wrong_kinds(self, shelf, wrong, message):
+        path = shelf / f"{SMALL}.safetensors"
+        save_weights(load_weights(path), path, read_card(path) | wrong)
+        with pytest.raises(ValueError, match=message):
+            FEST.from_weights([path])
 
 
 class TestMeasuring:
@@ -236,6 +367,8 @@ class TestMeasuring:
             image, mask = scene(100 + number)
             total += count(fest.predict(image).mask, mask)
         assert {name: record["test"][1][name] for name in total.record()} == total.record()
+        for name in (SMALL, LARGE):
+            assert record["test"][1] != read_json(shelf / f"{name}.json")["test"][1]
         for name, digest in record["scales"].items():
             content = (shelf / f"{name}.safetensors").read_bytes()
             assert digest == hashlib.sha256(content).hexdigest()
@@ -245,21 +378,58 @@ class TestMeasuring:
         with pytest.raises(FileNotFoundError, match=rf"{LARGE} has no weights.*those of {SMALL}\."):
             evaluate("hand/acm")
 
-    def test_another_dataset(self, shelf, tmp_path):
-        record = evaluate(SMALL, make_set(tmp_path / "sky", test=2), device="cpu")
-        assert (record["dataset"], record["test"][0]["images"]) == ("sky", 2)
-        assert write(record) == shelf / "hand" / "acm-32-eedm.on-sky.json"
+    def test_a_folder(self, shelf, tmp_path, monkeypatch):
+        folder = make_set(tmp_path / "own sky", test=2)
+        record = evaluate(SMALL, folder, device="cpu")
+        assert (record["dataset"], record["test"][0]["images"]) == ("own sky", 2)
+        assert record["command"] == f"festkit zoo evaluate {SMALL} --dataset '{folder}'"
+        monkeypatch.chdir(folder)
+        record = evaluate(SMALL, ".", device="cpu")
+        assert record["dataset"] == "own sky"
+        assert record["command"] == f"festkit zoo evaluate {SMALL} --dataset ."
+
+    def test_records_are_kept_of_known_datasets_only(self, shelf, tmp_path):
+        for name in ("sky", "hand"):  # a folder may bear a known name
+            folder = make_set(tmp_path / name, test=2)
+            with pytest.raises(ValueError, match=rf"{name} is a folder of your own.*--write"):
+                evaluate(SMALL, folder, write=True)
+        record = evaluate(SMALL, "HAND", write=True, device="cpu")
+        assert record["command"].endswith("--dataset HAND --write")
+        kept = read_json(shelf / "hand" / "acm-32-eedm.on-hand.json")
+        assert kept["test_split"] == record["test_split"]
+        assert measuring.largest_move(kept["test"], record["test"]) == 0
 
     def test_the_largest_move_is_in_points(self):
-        row = {"iou": 0.7, "pd": 0.9, "fa": 4e-5, "score": 0.8}
-        assert measuring.largest_move([row, row], [row, row]) == 0
-        for name, other, points in [("iou", 0.71, 1), ("fa", 4.2e-5, 2), ("score", 0.8005, 0.05)]:
-            moved = measuring.largest_move([row, row], [row, row | {name: other}])
-            assert moved == pytest.approx(points)
+        ratios = {"iou": 0.7, "niou": 0.6, "niou_nonempty": 0.6, "precision": 0.8, "recall": 0.8}
+        ratios |= {"f1": 0.8, "pd": 0.9, "fa": 4e-5, "score": 0.8}
+        row = ratios | {"intervals": {name: [0.5, 0.9] for name in ratios}}
+
+        def moved(**changed):
+            return measuring.largest_move([row, row], [row, row | changed])
+
+        assert moved() == 0
+        assert moved(iou=0.71) == pytest.approx(1)
+        assert moved(niou=0.62) == pytest.approx(2)
+        assert moved(fa=4.2e-5) == pytest.approx(2)
+        assert moved(score=0.8005) == pytest.approx(0.05)
+        assert moved(intervals=row["intervals"] | {"pd": [0.5, 0.93]}) == pytest.approx(3)
+        assert moved(intervals=row["intervals"] | {"pd": None}) == float("inf")
+        assert moved(pd=None) == moved(pd=float("nan")) == float("inf")
 
 
 def verdicts(**options):
     return {verdict.name: verdict for verdict in verify(**options)}
+
+
+def fault_with(shelf, change):
+    """What verify says of a card, and the record of it, that say something else."""
+    path = shelf / f"{SMALL}.safetensors"
+    card = read_card(path)
+    change(card)
+    save_weights(load_weights(path), path, card)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(path.with_suffix(".json"), card | {"sha256": digest})
+    return verdicts(names=[SMALL])[SMALL].fault
 
 
 class TestVerifying:
@@ -287,24 +457,105 @@ class TestVerifying:
         found = verdicts()
         assert found[SMALL].fault.startswith("sha256 is ")
         assert not found[LARGE].fault
-        assert "other weights; again: festkit zoo evaluate hand/acm --dataset hand --write" in (
-            found["hand/acm.on-hand"].fault
+        assert found["hand/acm.on-hand"].fault == (
+            f"measured with other weights of {SMALL}; "
+            "again: festkit zoo evaluate hand/acm --dataset hand --write"
         )
 
+    def test_a_damaged_dataset_is_not_taken_for_none(self, shelf, made, tmp_path):
+        root = Path(shutil.copytree(made / "data", tmp_path / "data"))
+        (root / "hand" / "masks" / "e1.png").unlink()
+        found = verdicts(names=[SMALL], data_root=root)
+        assert "e1.png has no mask" in found[SMALL].fault
+
+    @pytest.mark.parametrize("name", ["pd", "niou"])
+    def test_a_ratio_that_does_not_follow_from_its_counts(self, shelf, name):
+        def flatter(card):
+            card["test"][1][name] += 0.001
+
+        assert fault_with(shelf, flatter) == f"{name} do not follow from the counts"
+
     def test_a_card_that_flatters(self, shelf):
-        path = shelf / f"{SMALL}.safetensors"
-        card = read_card(path)
-        card["test"][1]["pd"] += 0.001
-        save_weights(load_weights(path), path, card)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        write_json(path.with_suffix(".json"), card | {"sha256": digest})
-        assert verdicts(names=[SMALL])[SMALL].fault == (
-            "a figure differs from the card by 0.100 points"
-        )
+        def flatter(card):
+            row = card["test"][1]
+            row["predicted"] -= 1  # one pixel less, and everything that follows from it
+            own = {field.name: row[field.name] for field in fields(Counts)}
+            row.update(Counts(**own).record())
+
+        assert re.match(r"a figure differs from the card by \d", fault_with(shelf, flatter))
+
+    def test_a_flattering_interval(self, shelf):
+        def flatter(card):
+            low, high = card["test"][1]["intervals"]["iou"]
+            card["test"][1]["intervals"]["iou"] = [low + 0.002, high]
+
+        fault = fault_with(shelf, flatter)
+        assert fault == "a figure differs from the card by 0.200 points"
+
+    def test_more_images_than_there_are(self, shelf):
+        def flatter(card):
+            row = card["test"][0]
+            row["pixels"] *= 2
+            own = {field.name: row[field.name] for field in fields(Counts)}
+            row.update(Counts(**own).record())
+
+        assert fault_with(shelf, flatter) == "pixels is 9216, not 18432"
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"epochs": 300}, "it is no record of hand/acm-32-eedm: epochs is 300, not 16"),
+            ({"seed": 7}, "seed is 7, not 0"),
+            ({"entry": LARGE}, f"entry is '{LARGE}', not '{SMALL}'"),
+            ({"initial_weights": LARGE}, f"initial_weights is '{LARGE}', not None"),
+        ],
+    )
+    def test_a_record_of_something_else(self, shelf, changed, message):
+        assert message in fault_with(shelf, lambda card: card.update(changed))
+
+    def test_the_files_of_another_entry(self, shelf):
+        for ending in (".json", ".safetensors"):
+            shutil.copy(shelf / f"{SMALL}{ending}", shelf / "hand" / f"acm-32-bce{ending}")
+        fault = verdicts(names=["hand/acm-32-bce"])["hand/acm-32-bce"].fault
+        assert "no record of hand/acm-32-bce: loss is 'EEDM', not 'BCE'" in fault
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ('{"a"', "is not readable JSON"),
+            ("[]", "holds list, expected a record's named values"),
+            ("{}", "hand/acm-32-eedm: dataset is None|the record is damaged .KeyError"),
+        ],
+    )
+    def test_a_damaged_record_is_one_fault_among_the_others(self, shelf, text, message):
+        (shelf / f"{SMALL}.json").write_text(text)
+        (shelf / "hand" / "acm.on-hand.json").write_text(text)
+        found = verdicts()
+        assert re.search(message, found[SMALL].fault)
+        assert not found[LARGE].fault
+        assert re.search(message, found["hand/acm.on-hand"].fault)
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"test": []}, "it has 0 rows of figures, expected one without"),
+            ({"test": [{}, {}]}, "the record is damaged .KeyError"),
+            ({"test": None}, "the record is damaged .TypeError"),
+            ({"scales": None}, "the record is damaged"),
+            ({"scales": {}}, "measured with no scale, not with hand/acm-32-eedm"),
+            ({"scales": {LARGE: "a"}}, f"measured with {LARGE}, not with {SMALL} . {LARGE}; again"),
+            ({"dataset": "sky"}, "it is a record of hand/acm on sky"),
+            ({"entry": LARGE}, f"it is a record of {LARGE} on hand"),
+        ],
+    )
+    def test_a_damaged_measurement(self, shelf, changed, message):
+        path = shelf / "hand" / "acm.on-hand.json"
+        write_json(path, read_json(path) | changed)
+        assert re.search(message, verdicts(names=["hand/acm"])["hand/acm.on-hand"].fault)
 
     def test_a_record_that_is_not_the_card(self, shelf):
         path = shelf / f"{SMALL}.json"
-        write_json(path, read_json(path) | {"epochs": 300})
+        write_json(path, read_json(path) | {"minutes": 1.0})
         fault = verdicts(names=[SMALL])[SMALL].fault
         assert fault == "the card in the file is not the record beside it"
 
@@ -329,13 +580,26 @@ class TestListing:
         write_json(shelf / f"{SMALL}.json", record | {"minutes": 12.3})
         rows = [line.split() for line in listing().splitlines()]
         small, large, bce, fest = rows[1:]
-        figures = record["test"][1]
+        figures, fused = record["test"][1], read_json(shelf / "hand/acm.on-hand.json")["test"][1]
         assert small[:3] == [SMALL, "hand/acm", "trained"]
         assert small[3:5] == [f"{100 * figures['iou']:.2f}", f"{100 * figures['pd']:.2f}"]
         assert small[-2:] == ["12", "cpu"]
+        assert fest[7:9] == ["trained", f"{100 * fused['iou']:.2f}"]
         assert large[2:4] == ["card", "only"]
         assert bce[2:] == ["not", "trained", *"–––––", "~7", "cpu,", "~2", "H100"]
         assert fest[:7] == ["hand/acm", "32-eedm", "+", "48-eedm", "1", "of", "2"]
+
+    def test_bce_is_told_without_sensitivity(self, shelf):
+        record = read_json(shelf / f"{SMALL}.json")
+        record["test"][0]["pd"] = 0.123
+        write_json(shelf / "hand" / "acm-32-bce.json", record)
+        assert listing().splitlines()[3].split()[5] == "12.30"
+
+    def test_figures_of_weights_that_are_gone(self, shelf):
+        path = shelf / f"{LARGE}.json"
+        write_json(path, read_json(path) | {"sha256": "another"})
+        fest = listing().splitlines()[-1].split()
+        assert " ".join(fest[4:]) == "2 of 2 trained, to be measured again – – – – – –"
 
 
 class TestCommands:
@@ -355,6 +619,7 @@ class TestCommands:
         text = capsys.readouterr().out
         assert "hand/acm-32-bce on the test images of hand" in text
         assert "| 0.5 / 0.1 |" in text
+        assert text.splitlines()[-1] == str(path.with_name("acm-32-bce.on-hand.json"))
         assert path.with_name("acm-32-bce.on-hand.json").is_file()
         assert main(["zoo", "verify", "hand/acm-32-bce"]) == 0
         assert capsys.readouterr().out.count("differ by 0.000 points") == 2

@@ -1,6 +1,7 @@
 """The zoo's catalogue, its page of results, and what lies under weights/ of this clone."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from festkit.__main__ import main
 from festkit._entries import ENTRIES, FAMILIES, find_entry
-from festkit._files import write_json
+from festkit._files import read_json, write_json
 from festkit._shelf import shelf
 from festkit.fest import FEST
 from festkit.results import results_page
@@ -47,8 +48,33 @@ class TestCatalogue:
     def test_names_say_what_they_name(self):
         for name, entry in ENTRIES.items():
             backbone = str(entry.config.backbone).lower()
-            loss = "" if "/acm-256" in name and "sirst" not in name else entry.config.loss.lower()
+            plain = name.startswith(("synthetic/", "union/"))
+            loss = "" if plain else entry.config.loss.lower()
             assert name.partition("/")[2] == f"{backbone}-{entry.config.size}-{loss}".rstrip("-")
+
+    def test_every_entry_has_its_row_in_the_agenda(self):
+        text = (SHIPPED / "AGENDA.md").read_text(encoding="utf-8")
+        rows = [re.split(r" *\| *", line) for line in re.findall(r"^\| \d.*", text, re.M)]
+        numbers = {row[2].strip("`"): row[1] for row in rows}
+        assert list(numbers) == list(ENTRIES)
+        assert list(numbers.values()) == [str(n + 1) for n in range(len(ENTRIES))]
+        for entry, row in zip(ENTRIES.values(), rows, strict=True):
+            assert row[3] == str(entry.config.epochs)
+            assert row[4] == numbers.get(entry.start, "")
+            told = row[5].partition(" ")[0]
+            assert told == ("days" if entry.cpu_minutes is None else str(entry.cpu_minutes))
+            assert row[6] == str(entry.gpu_minutes)
+
+    def test_the_agenda_says_what_is_trained(self):
+        text = (SHIPPED / "AGENDA.md").read_text(encoding="utf-8")
+        for name in ENTRIES:
+            (row,) = [line for line in text.splitlines() if f"`{name}`" in line]
+            record = SHIPPED / f"{name}.json"
+            if record.is_file():
+                stored = read_json(record)["tensors"].removeprefix("torch.")
+                assert f"trained, {stored}" in row
+            else:
+                assert "trained" not in row
 
     def test_an_unknown_entry(self):
         with pytest.raises(ValueError, match="unknown entry 'nuaa/acm'; known are nuaa-sirst/acm"):
@@ -97,18 +123,56 @@ class TestResults:
         assert "213 training images (split aa), 214 test images (split bb), protocol 'last'" in text
         assert "| MSDA-Net | FEST | not run | 80.51 | – |" in text
         assert "| `union/acm-256` | not run |" in text
+        assert "- ACM, FEST: `nuaa-sirst/acm-256-eedm` + `nuaa-sirst/acm-512-eedm`, 0.5" in text
         assert text.index("## NUAA-SIRST") < text.index("## NUDT-SIRST") < text.index("## IRSTD-1K")
 
-    def test_other_datasets(self, page):
-        assert results_page().splitlines()[-1].startswith("| not run |")
+    def test_where_the_paper_is_not_reached(self, page):
+        text = results_page()
+        nuaa, nudt = text.split("## NUDT-SIRST")[0], text.split("## NUDT-SIRST")[1]
+        behind = nuaa.partition("Behind the paper are:\n\n")[2].partition("\n\n")[0]
+        assert behind.splitlines() == [
+            "- ACM, Original: IoU 50.00 against 62.24, Pd 90.00 against 94.30",
+            "- ACM, LW-FEST: IoU 69.00 against 71.28, Score 83.00 against 84.12",
+            "- ACM, FEST: Fa 40.00 against 34.78",
+        ]
+        assert "Behind the paper are:\n\n- not run\n" in nudt
+
+    def test_which_to_take(self, page):
+        scores = (
+            "- ACM, Score with AS: `nuaa-sirst/acm` 88.50, `nuaa-sirst/acm-256-eedm` 83.00, "
+            "`nuaa-sirst/acm-512-eedm` 83.00, `nuaa-sirst/acm-256-bce` {}. Take "
+        )
+        fused = '`FEST.from_pretrained("ACM", "NUAA-SIRST")`.'
+        assert scores.format("70.00") + fused in results_page()
+        put_record(page, "nuaa-sirst/acm-256-bce", test=[row(0.9, 0.95, None)] * 2)
+        alone = '`FEST.from_weights(["weights/nuaa-sirst/acm-256-bce.safetensors"])`.'
+        assert scores.format("92.50") + alone in results_page()
+
+    @pytest.mark.parametrize(
+        ("dataset", "heading"),
+        [
+            ("NUDT-SIRST", "## On other test images, of sets whose training images the entry saw"),
+            ("SIRST-V2", "## On other datasets than the entry's own"),
+        ],
+    )
+    def test_other_datasets(self, page, dataset, heading):
+        assert "| not run |" in results_page().partition(heading)[2].splitlines()[4]
         put_record(page, "union/acm-256")
         scales = {"union/acm-256": "digest of union/acm-256"}
-        record = {"entry": "union/acm-256", "scales": scales, "dataset": "NUDT-SIRST"}
+        record = {"entry": "union/acm-256", "scales": scales, "dataset": dataset}
         record |= {"command": "c", "test": [row(0.61, 0.9, None), row(0.6, 0.91, 0.1)]}
-        write_json(page / "union" / "acm-256.on-nudt-sirst.json", record)
-        last = results_page().splitlines()[-2:]
-        assert last[0].startswith("| `union/acm-256` | NUDT-SIRST | 0.5 | 61.00 | 61.00 | 90.00 |")
-        assert last[1].startswith("| `union/acm-256` | NUDT-SIRST | 0.5 / 0.1 | 60.00 |")
+        write_json(page / "union" / f"acm-256.on-{dataset.lower()}.json", record)
+        rows = results_page().partition(heading)[2].splitlines()[4:6]
+        assert rows[0].startswith(f"| `union/acm-256` | {dataset} | 0.5 | 61.00 | 61.00 | 90.00 |")
+        assert rows[1].startswith(f"| `union/acm-256` | {dataset} | 0.5 / 0.1 | 60.00 |")
+
+    def test_a_fest_of_other_scales(self, page):
+        path = page / "nuaa-sirst" / "acm.on-nuaa-sirst.json"
+        record = read_json(path)
+        del record["scales"]["nuaa-sirst/acm-256-eedm"]
+        write_json(path, record)
+        with pytest.raises(ValueError, match=r"measured with nuaa-sirst/acm-512-eedm, not with"):
+            results_page()
 
     def test_a_fest_of_weights_that_are_gone(self, page):
         put_record(page, "nuaa-sirst/acm-512-eedm", sha256="another")

@@ -54,7 +54,7 @@ def zoo_store(
     Args:
         entry: as zoo list names it.
         run: the run's folder; it is only read.
-        minutes: how long the training took, if known.
+        minutes: how long the training took by the clock, if known.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: on which it is measured: cpu, cuda, mps, or auto.
     """
@@ -76,18 +76,19 @@ def zoo_evaluate(
     Args:
         entry: as zoo list names it; nuaa-sirst/acm is the FEST of its sizes.
         dataset: a known dataset or a folder; default the one it was trained on.
-        write: keep the figures as a record beside the weights, for zoo results.
+        write: keep the figures beside the weights, for zoo results; of known datasets only.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
     """
+    from .._shelf import record_file
     from ..results import HEAD, entry_lines, markdown_table
-    from ..zoo import evaluate, write_evaluation
+    from ..zoo import evaluate
 
-    record = evaluate(entry, dataset, data_root=data_root, device=device)
+    record = evaluate(entry, dataset, write=write, data_root=data_root, device=device)
     print(f"{record['entry']} on the test images of {record['dataset']}\n")
     print(markdown_table(["thresholds", *HEAD], entry_lines(record), keys=1), end="")
     if write:
-        print(write_evaluation(record))
+        print(record_file(record["entry"], record["dataset"]))
 
 
 def zoo_verify(
@@ -97,8 +98,9 @@ def zoo_verify(
 ) -> None:
     """Check the shipped files: checksum, card, network, and figures where the images are at hand.
 
-    Exits non-zero if a file is not what its record says, or a figure differs by more than 0.05
-    points (IoU, Pd and Score in percent, Fa in 1e-6). Without the dataset figures are not checked.
+    Exits non-zero if a file is not what its record or the catalogue says, or a figure or an end of
+    its interval differs by more than 0.05 points (percent, Fa in 1e-6). Without the dataset figures
+    are not measured again.
 
     Args:
         entries: as zoo list names them; default all that have files.

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, Family
-from .._files import read_json
-from .._shelf import read_record, shelf
+from .._shelf import outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
+from .reached import LIMITS, advice_lines, distance_lines
 
 Row = Mapping[str, Any]
 Record = Mapping[str, Any]
@@ -35,8 +35,8 @@ def results_page() -> str:
         "# Results: our figures beside the paper's"
     """
     datasets = paper_table("backbones")["dataset"].unique()
-    parts = [INTRODUCTION, *map(_beside_the_paper, datasets), _every_entry(), _crossed()]
-    return "\n".join(parts)
+    beside = map(_beside_the_paper, datasets)
+    return "\n".join([INTRODUCTION, *beside, LIMITS, _every_entry(), _crossed()])
 
 
 def entry_lines(record: Record) -> list[list[str]]:
@@ -80,8 +80,16 @@ def _beside_the_paper(dataset: str) -> str:
     listed &= table["dataset"] == dataset
     own = table[listed].drop(columns="dataset")
     own.attrs = table.attrs | {"caption": dataset}
-    text = render_table(compare_with_paper(rows, own, measured=_conditions(dataset)), "markdown")
-    return "\n".join([f"## {dataset}\n", text, "Ours are:\n", *(made_of or ["- not run"]), ""])
+    compared = compare_with_paper(rows, own, measured=_conditions(dataset))
+    lists = {
+        "Ours are:": made_of or ["- not run"],
+        "Behind the paper are:": distance_lines(compared),
+        "Which to take for images of one's own, looked up afterwards:": advice_lines(dataset),
+    }
+    parts = [f"## {dataset}\n", render_table(compared, "markdown")]
+    for head, lines in lists.items():
+        parts += [f"{head}\n", *lines, ""]
+    return "\n".join(parts)
 
 
 def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
@@ -94,12 +102,12 @@ def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
     fused = read_record(family.name, family.dataset) if len(family.scales) > 1 else None
     if fused:
         _check_fresh(fused)
-        found["FEST"] = fused["test"][1], family.scales
+        found["FEST"] = fused["test"][1], tuple(fused["scales"])
     return found
 
 
 def _conditions(dataset: str) -> str:
-    """Splits, protocol and seed of a dataset's entries; they must all be the same."""
+    """Splits, protocol and seed of a dataset's entries, each kind once."""
     named = [read_record(e.name) for e in ENTRIES.values() if e.config.dataset == dataset]
     records = [record for record in named if record]
     said = {
@@ -111,14 +119,13 @@ def _conditions(dataset: str) -> str:
 
 
 def _check_fresh(record: Record) -> None:
-    """Refuse figures of weights that have been replaced since."""
-    for name, digest in record["scales"].items():
-        now = read_record(name)
-        if now is None or now["sha256"] != digest:
-            raise ValueError(
-                f"{record['entry']} was measured with other weights of {name} than those that lie "
-                f"there; measure it again: {record['command']}"
-            )
+    """Refuse figures of other scales, or of weights that have been replaced since."""
+    reason = outdated(record)
+    if reason:
+        raise ValueError(
+            f"{record['entry']} on {record['dataset']} was {reason}, which the shelf now holds; "
+            f"measure it again: {record['command']}"
+        )
 
 
 def _every_entry() -> str:
@@ -136,21 +143,31 @@ def _every_entry() -> str:
 
 
 def _crossed() -> str:
-    """What was measured on the test images of other datasets than those trained on."""
-    rows = []
+    """What was measured on other test images than the entry's own, of sets it saw, and others."""
+    seen: list[list[str]] = []
+    foreign: list[list[str]] = []
     for path in sorted(shelf().glob("*/*.on-*.json")):
-        record = read_json(path)
-        if any(_trained_for(name, record["dataset"]) for name in record["scales"]):
-            continue
+        record = read_named(path)
         _check_fresh(record)
-        rows += [[f"`{record['entry']}`", record["dataset"], *line] for line in entry_lines(record)]
+        own = {ENTRIES[name].config.dataset for name in record["scales"]}
+        trained_on = {member for dataset in own for member in dataset.split("+")}
+        lines = [[f"`{record['entry']}`", record["dataset"], *r] for r in entry_lines(record)]
+        if record["dataset"] not in own:
+            shared = trained_on.intersection(record["dataset"].split("+"))
+            (seen if shared else foreign).extend(lines)
+    return "\n".join(
+        [
+            "## On other test images, of sets whose training images the entry saw\n",
+            _elsewhere(seen),
+            "## On other datasets than the entry's own\n",
+            _elsewhere(foreign),
+        ]
+    )
+
+
+def _elsewhere(rows: list[list[str]]) -> str:
     empty = ["not run"] + [""] * (len(HEAD) + 2)
-    table = markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
-    return f"## On other datasets than the entry's own\n\n{table}"
-
-
-def _trained_for(name: str, dataset: str) -> bool:
-    return ENTRIES[name].config.dataset == dataset
+    return markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
 
 
 def _thresholds(row: Row) -> str:

@@ -3,13 +3,14 @@
 What is to be trained stands in ``festkit/_entries.py``, where files lie in ``festkit/_shelf.py``;
 here an entry is trained, stored, measured and verified.
 
-Reading order: `making` (train), `storing` (a run becomes an entry), `measuring` (figures on a test
-list), `verifying` (are the files what they say), `listing` (a table of it all).
+Reading order: `making` (train), `storing` (a run becomes an entry), `images` (test images),
+`measuring` (figures on them), `verifying` (are the files what they say), `listing` (a table of it
+all).
 """
 
 from .listing import listing
 from .making import train_entry
-from .measuring import evaluate, measure, write_evaluation
+from .measuring import evaluate, measure
 from .storing import store
 from .verifying import Verdict, verify
 
@@ -21,5 +22,4 @@ __all__ = [
     "store",
     "train_entry",
     "verify",
-    "write_evaluation",
 ]

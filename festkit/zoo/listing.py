@@ -3,7 +3,7 @@
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, Entry, Family, family_of
-from .._shelf import read_record, trained, weights_file
+from .._shelf import outdated, read_record, trained, weights_file
 
 HEAD = ("entry", "FEST", "state", "IoU", "Pd", "Fa e-6", "Score", "MB", "minutes")
 
@@ -13,7 +13,7 @@ def listing() -> str:
 
     Figures are those of the record, on the test images of the entry's own dataset, with adjustable
     sensitivity at the card's thresholds (an entry for comparison, with BCE: without). Minutes are
-    measured, or "~" estimated on one CPU core and an H100.
+    by the clock: measured, or "~" estimated on one CPU core and an H100.
 
     Example:
         >>> listing().split()[:3]
@@ -33,14 +33,14 @@ def listing() -> str:
 
 def _entry_row(entry: Entry) -> tuple[str, ...]:
     record, family = read_record(entry.name), family_of(entry.name)
+    without = entry.config.loss == "BCE"
     path = weights_file(entry.name)
     state = "trained" if path.is_file() else "card only" if record else "not trained"
-    original = family is not None and entry.name == family.original
     return (
         entry.name,
         family.name if family else "–",
         state,
-        *_figures(record, 0 if original else 1),
+        *_figures(record, 0 if without else 1),
         f"{path.stat().st_size / 1e6:.1f}" if path.is_file() else "–",
         _minutes(entry, record),
     )
@@ -54,11 +54,12 @@ def _is_begun(family: Family) -> bool:
 def _family_row(family: Family) -> tuple[str, ...]:
     here = sum(name in trained() for name in family.scales)
     record = read_record(family.name, family.dataset)
+    stale = record is not None and outdated(record)
     return (
         family.name,
         " + ".join(name.removeprefix(f"{family.name}-") for name in family.scales),
-        f"{here} of {len(family.scales)} trained",
-        *_figures(record, 1),
+        f"{here} of {len(family.scales)} trained{', to be measured again' if stale else ''}",
+        *_figures(None if stale else record, 1),
         "–",
         "–",
     )

@@ -1,12 +1,15 @@
 """Training an entry from the catalogue to the shelf."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from .._entries import Entry, find_entry
 from .._files import read_json, write_json
-from .._shelf import required_file
+from .._run import Run
+from .._shelf import required_file, sha256
 from ..scenes import make_synthetic_dataset
 from ..training import train
 from .storing import store
@@ -39,23 +42,20 @@ def train_entry(
     """
     entry = find_entry(name)
     folder = Path("runs") / "zoo" / entry.name if out is None else Path(out)
-    dataset = _images(entry, folder)
     config = replace(
         entry.config,
-        dataset=dataset,
+        dataset=_images(entry, folder),
         initial_weights=None if entry.start is None else str(required_file(entry.start)),
         data_root=None if data_root is None else str(data_root),
         device=device,
         out=str(folder),
     )
-    started = time.monotonic()
-    try:
+    with _clock(Run(folder)):
         run = train(config, max_minutes=max_minutes)
-    finally:
-        minutes = _add_minutes(folder, (time.monotonic() - started) / 60)
     if not run.finished:
         return None
-    return store(name, run, minutes=minutes, dataset=dataset, data_root=data_root, device=device)
+    minutes = _minutes_so_far(run)
+    return store(name, run, minutes=minutes, data_root=data_root, device=device)
 
 
 def _images(entry: Entry, folder: Path) -> str:
@@ -66,11 +66,40 @@ def _images(entry: Entry, folder: Path) -> str:
     return str(make_synthetic_dataset(scenes, **entry.scenes))
 
 
-def _add_minutes(folder: Path, minutes: float) -> float | None:
-    """Minutes of this run so far, over all calls that ended by themselves; kept in its folder."""
-    if not (folder / "config.json").is_file():
+@contextmanager
+def _clock(run: Run) -> Iterator[None]:
+    """Add the wall-clock minutes of the block to the run's, unless it was refused or failed."""
+    before, started = _minutes_so_far(run), time.monotonic()
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        _write_minutes(run, before, started)
+        raise
+    _write_minutes(run, before, started)
+
+
+def _minutes_so_far(run: Run) -> float | None:
+    """Minutes of all calls; None if some were not counted, as after a kill or by another command.
+
+    The count names the checkpoint at which it ended: a run that is elsewhere was trained uncounted.
+    """
+    if not (run.folder / "config.json").is_file():
+        return 0.0
+    counted = run.folder / "minutes.json"
+    if not counted.is_file():
         return None
-    path = folder / "minutes.json"
-    total = minutes + (float(read_json(path)) if path.is_file() else 0.0)
-    write_json(path, total)
-    return total
+    values = read_json(counted)
+    return values["minutes"] if values["checkpoint"] == _position(run) else None
+
+
+def _write_minutes(run: Run, before: float | None, started: float) -> None:
+    if before is None or not (run.folder / "config.json").is_file():
+        return
+    minutes = before + (time.monotonic() - started) / 60
+    values = {"minutes": minutes, "checkpoint": _position(run)}
+    write_json(run.folder / "minutes.json", values)
+
+
+def _position(run: Run) -> str | None:
+    """What tells how far a run has come: its checkpoint's checksum; None before and after."""
+    return sha256(run.checkpoint) if run.checkpoint.is_file() else None

@@ -1,23 +1,26 @@
 """Figures of entries, and of FESTs of entries, on any dataset's test images."""
 
-from collections.abc import Mapping, Sequence
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
 
 from .._devices import resolve_device
-from .._entries import ENTRIES, FAMILIES
+from .._entries import ENTRIES, FAMILIES, scales_of
 from .._files import write_json
 from .._names import find_name
 from .._progress import progress
 from .._shelf import record_file, required_file, sha256
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..fest import FEST
 from ..metrics import Counts, count, record_of
 from ..training import device_name, versions
+from .images import is_known, open_images
 
-POINTS = {"iou": 100.0, "pd": 100.0, "fa": 1e6, "score": 100.0}
-"""What makes points of the ratios that are compared: percent, and 1e-6."""
+POINTS = {name: 1e6 if name == "fa" else 100.0 for name in Counts.ratios}
+"""What makes points of the ratios: percent, and 1e-6."""
 
 Rows = list[dict[str, Any]]
 
@@ -53,20 +56,32 @@ def measure(fest: FEST, dataset: Dataset) -> Rows:
 
 
 def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> float:
-    """Largest difference of a figure in points: IoU, Pd and Score in percent, Fa in 1e-6.
+    """Largest difference of a ratio or an end of its interval in points: percent, Fa in 1e-6.
 
     Example:
-        >>> ratios = {"iou": 0.7, "pd": 0.9, "fa": 4e-5, "score": 0.8}
-        >>> round(largest_move([ratios], [ratios | {"pd": 0.91}]), 6)
+        >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
+        >>> row = record_of([hit, hit])
+        >>> round(largest_move([row], [row | {"pd": 0.99}]), 6)
         1.0
     """
-    moves = [
-        abs(points * (row[name] - other[name]))
+    return max(
+        move
         for row, other in zip(rows, others, strict=True)
         for name, points in POINTS.items()
-        if row[name] is not None or other[name] is not None
-    ]
-    return max(moves)
+        for move in _moves(row, other, name, points)
+    )
+
+
+def _moves(
+    row: Mapping[str, Any], other: Mapping[str, Any], name: str, points: float
+) -> Iterator[float]:
+    nothing = (None, None)
+    ends = row["intervals"][name] or nothing, other["intervals"][name] or nothing
+    for a, b in ((row[name], other[name]), *zip(*ends, strict=True)):
+        if a is None or b is None:
+            yield 0.0 if a is b else math.inf
+        else:
+            yield math.inf if math.isnan(a - b) else points * abs(a - b)
 
 
 def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, str]]:
@@ -80,8 +95,7 @@ def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, st
         ValueError: for an unknown name.
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
-    scales = FAMILIES[name].scales if name in FAMILIES else (name,)
-    files = {scale: required_file(scale) for scale in scales}
+    files = {scale: required_file(scale) for scale in scales_of(name)}
     fest = FEST.from_weights(list(files.values()))
     where = resolve_device(device)
     for network in fest.backbones.values():
@@ -93,6 +107,7 @@ def evaluate(
     name: str,
     dataset: str | Path | None = None,
     *,
+    write: bool = False,
     data_root: str | Path | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -101,6 +116,7 @@ def evaluate(
     Args:
         name: such as "nuaa-sirst/acm-256-eedm", or "nuaa-sirst/acm" for the FEST of its scales.
         dataset: as in load_dataset; None takes the images the entry was trained for.
+        write: keep the record beside the weights, for the page of results.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
@@ -109,26 +125,32 @@ def evaluate(
 
     Raises:
         FileNotFoundError: if a scale's weights or the dataset are not there.
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or to keep a record of a folder that only this machine has.
     """
     name, fest, scales = open_entry(name, device)
-    own = ENTRIES[next(iter(scales))].config.dataset
-    testset = load_dataset(own if dataset is None else dataset, "test", root=data_root)
-    return {
-        "entry": name,
-        "scales": scales,
-        "rule": fest.rule,
-        "dataset": testset.name,
-        "test_split": testset.fingerprint,
-        "device": device_name(resolve_device(device)),
-        "versions": versions(),
-        "command": f"festkit zoo evaluate {name} --dataset {testset.name} --write",
-        "test": measure(fest, testset),
-    }
+    given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
+    if write and not is_known(given):
+        raise ValueError(
+            f"{given} is a folder of your own, whose figures nobody else can verify; records are "
+            "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
+        )
+    with open_images(given, data_root) as testset:
+        record: dict[str, Any] = {
+            "entry": name,
+            "scales": scales,
+            "rule": fest.rule,
+            "dataset": testset.name,
+            "test_split": testset.fingerprint,
+            "device": device_name(resolve_device(device)),
+            "versions": versions(),
+            "command": _command(name, given),
+            "test": measure(fest, testset),
+        }
+    if write:
+        write_json(record_file(name, record["dataset"]), record)
+    return record
 
 
-def write_evaluation(record: Mapping[str, Any]) -> Path:
-    """Keep what :func:`evaluate` found beside the weights, for the page of results."""
-    path = record_file(record["entry"], record["dataset"])
-    write_json(path, record)
-    return path
+def _command(name: str, dataset: str | Path) -> str:
+    words = ["festkit", "zoo", "evaluate", name, "--dataset", str(dataset)]
+    return shlex.join([*words, "--write"] if is_known(dataset) else words)

@@ -1,5 +1,7 @@
 """A finished training run becomes an entry: weights with their card, and the record beside them."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ from .._devices import resolve_device
 from .._entries import Entry, find_entry
 from .._files import read_json, write_json
 from .._run import Run
-from .._shelf import record_file, sha256, weights_file
+from .._shelf import read_record, record_file, sha256, weights_file
 from ..backbones import fill_backbone, read_tensors
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..fest import FEST
 from ..training import device_name, versions
 from ..weights import save_tensors
+from .images import open_images
 from .measuring import Rows, largest_move, measure
 
 TOLERANCE = 0.05
@@ -29,21 +32,22 @@ def store(
     run: Run,
     *,
     minutes: float | None = None,
-    dataset: str | Path | None = None,
     data_root: str | Path | None = None,
     device: str = "auto",
 ) -> Path:
     """Put a finished run's weights on the shelf, with figures measured anew on what is stored.
 
-    Tensors are rounded to float16 where that moves no figure by more than 0.05 points (IoU, Pd and
-    Score in percent, Fa in 1e-6, at th1 0.5 and with AS), which both are measured; else they stay
-    float32.
+    Tensors are rounded to float16 where that moves no ratio and no end of an interval by more than
+    0.05 points (percent, Fa in 1e-6; without and with AS); else they stay float32.
+
+    The card is the run's record, with the figures of what is stored. Its ``command`` is the recipe,
+    ``run_command`` what made this run, absolute paths by their last names; ``run_sha256`` is the
+    checksum of the run's own weights, from which another entry may have gone on.
 
     Args:
         name: of the entry.
         run: its run; only read.
-        minutes: how long the training took, if known.
-        dataset: where the images lie, if they are no known set.
+        minutes: how long the training took by the clock, if known.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is measured.
 
@@ -52,26 +56,29 @@ def store(
 
     Raises:
         FileNotFoundError: if the run has not finished, or the dataset is not there.
-        ValueError: for an unknown entry, a run of something else, or other test images.
+        ValueError: for an unknown entry, a run of something else or from another start, or other
+            test images.
     """
     entry, record = find_entry(name), run.record
     _check_run(entry, run, record)
-    testset = load_dataset(dataset or entry.config.dataset, "test", root=data_root)
-    if testset.fingerprint != record["test_split"]:
-        raise ValueError(
-            f"the test images of {testset.name} here ({testset.fingerprint}) are not those of "
-            f"{run.folder} ({record['test_split']}); pass the dataset the run was made on"
-        )
-    tensors, rows = _rounded(run, testset, device)
+    with open_images(entry.config.dataset, data_root) as testset:
+        if testset.fingerprint != record["test_split"]:
+            raise ValueError(
+                f"the test images of {testset.name} here ({testset.fingerprint}) are not those of "
+                f"{run.folder} ({record['test_split']}); point data_root at those the run saw"
+            )
+        tensors, rows = _rounded(run, testset, device)
     card = record | {
         "entry": entry.name,
         "initial_weights": entry.start,
         "initial_sha256": _started_from(run),
         "minutes": None if minutes is None else round(minutes, 1),
         "command": f"festkit zoo train {entry.name}",
+        "run_command": _without_places(record["command"]),
+        "run_sha256": sha256(run.weights),
         "tensors": next(str(t.dtype) for t in tensors.values() if t.is_floating_point()),
-        "th1": 0.5,
-        "th2": 0.1,
+        "th1": rows[1]["th1"],
+        "th2": rows[1]["th2"],
         "measured": {"device": device_name(resolve_device(device)), "versions": versions()},
         "test": rows,
     }
@@ -80,13 +87,14 @@ def store(
     return path
 
 
-def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
+def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
+    """In what a record of training, of a run or on the shelf, is not the entry's."""
     wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE}
-    wrong = [
-        f"{k} is {record.get(k)!r}, not {v!r}" for k, v in wanted.items() if record.get(k) != v
-    ]
-    if (record["initial_weights"] is None) != (entry.start is None):
-        wrong.append(f"it started from {record['initial_weights']}, not from {entry.start}")
+    return [f"{k} is {record.get(k)!r}, not {v!r}" for k, v in wanted.items() if record.get(k) != v]
+
+
+def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
+    wrong = [*differences(entry, record), *_wrong_start(entry, run)]
     if wrong:
         raise ValueError(
             f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. The entry is trained by "
@@ -94,10 +102,34 @@ def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
         )
 
 
+def _wrong_start(entry: Entry, run: Run) -> list[str]:
+    """What is wrong with the weights a run started from: they must be those of the entry's start.
+
+    That is the stored file, or the run's weights from which it was made.
+    """
+    digest = _started_from(run)
+    if entry.start is None or digest is None:
+        none = f"the prior, not from {entry.start}"
+        found = none if digest is None else f"weights {digest}, not from the prior"
+        return [] if entry.start is None and digest is None else [f"it started from {found}"]
+    start = read_record(entry.start) or {}
+    known = [str(start[name])[:12] for name in ("sha256", "run_sha256") if name in start]
+    if digest in known:
+        return []
+    those = " or ".join(known) or "which are not on the shelf: store them first"
+    return [f"it started from weights {digest}, not from those of {entry.start}, {those}"]
+
+
 def _started_from(run: Run) -> str | None:
     """First digits of the checksum of the weights that the run started from."""
     digest = read_json(run.folder / "config.json").get("initial_weights")
     return None if digest is None else str(digest).removeprefix("sha256 ")
+
+
+def _without_places(command: str) -> str:
+    """A command with the last names of absolute paths, for a card that is read elsewhere."""
+    words = [Path(w).name if Path(w).is_absolute() else w for w in shlex.split(command)]
+    return shlex.join(words)
 
 
 def _rounded(run: Run, testset: Dataset, device: str) -> tuple[dict[str, Tensor], Rows]:

@@ -1,18 +1,22 @@
 """Are the shipped files what they say: checksum, card, network, and figures where images are."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES
-from .._files import read_json
 from .._names import find_name
-from .._shelf import read_record, sha256, shelf, trained, weights_file
-from ..data import Dataset, load_dataset
+from .._shelf import outdated, read_named, record_file, sha256, shelf, trained, weights_file
+from ..metrics import Counts
 from ..weights import read_card
-from .measuring import largest_move, measure, open_entry
-from .storing import TOLERANCE
+from .images import are_here, open_images
+from .measuring import Rows, largest_move, measure, open_entry
+from .storing import TOLERANCE, differences
+
+GIVEN = ("th1", "th2", "images", "pixels", "targets", "true")
+"""What a row of figures has from thresholds and images alone, so that it must be equal."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,13 @@ def verify(
 ) -> Iterator[Verdict]:
     """Check every shipped file, or those of some entries, one verdict after the other.
 
-    A file must have the checksum of its record, the record's card, and load into its network. Where
-    the test images of the card are at hand, its figures are computed again; none may differ by more
-    than 0.05 points, IoU, Pd and Score in percent and Fa in 1e-6 (less than one pixel of
-    NUAA-SIRST, so that the counts must be equal there). The same program on the same kind of
-    processor gives the same figures; another processor sums in another order, which may move a
-    pixel across a threshold: the note says how far the figures are apart.
+    A record must be of its entry in the catalogue, its ratios must follow from its counts, and the
+    file must have its checksum, hold it as card, and load into its network. Where the test images
+    of the card are at hand, its figures are computed again; no ratio and no end of its interval may
+    differ by more than 0.05 points, percent and for Fa 1e-6 (less than one pixel of NUAA-SIRST, so
+    that false pixels must be equal there). The same program on the same kind of processor gives the
+    same figures; another processor sums in another order, which may move a pixel across a
+    threshold: the note says how far the figures are apart.
 
     Args:
         names: entries or families; none means all that have files.
@@ -57,62 +62,98 @@ def verify(
     """
     known = [*ENTRIES, *FAMILIES]
     asked = [find_name("entry", name, known) for name in names] or known
-    entries = [name for name in asked if name in trained() or read_record(name) is not None]
+    entries = [name for name in asked if name in trained() or record_file(name).is_file()]
     measured = [path for name in asked for path in sorted(shelf().glob(f"{name}.on-*.json"))]
     if not entries and not measured:
         raise FileNotFoundError(f"there is nothing to verify in {shelf()}: no weights, no record")
     for name in entries:
-        yield _check_entry(name, data_root, device)
+        yield _verdict(name, partial(_check_entry, name, data_root, device))
     for path in measured:
-        yield _check_measurement(path, data_root, device)
+        label = path.relative_to(shelf()).with_suffix("").as_posix()
+        yield _verdict(label, partial(_check_measurement, path, data_root, device))
 
 
-def _check_entry(name: str, data_root: str | Path | None, device: str) -> Verdict:
-    record, path = read_record(name), weights_file(name)
-    if record is None:
-        return Verdict(name, "weights without a record", "")
-    if not path.is_file():
-        return Verdict(name, "", f"card only, {record['sha256'][:12]}: its weights are not shipped")
-    if sha256(path) != record["sha256"]:
-        fault = f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}"
-        return Verdict(name, fault, "")
+def _verdict(label: str, check: Callable[[], str]) -> Verdict:
+    """A check's note, or its fault; a damaged record is a fault like any other."""
     try:
-        if read_card(path) | {"sha256": record["sha256"]} != record:
-            return Verdict(name, "the card in the file is not the record beside it", "")
-        return _check_figures(name, name, record, data_root, device)
-    except ValueError as error:
-        return Verdict(name, str(error), "")
+        return Verdict(label, "", check())
+    except (ValueError, OSError) as error:
+        return Verdict(label, str(error), "")
+    except (KeyError, TypeError, AttributeError) as error:
+        return Verdict(label, f"the record is damaged ({error!r})", "")
 
 
-def _check_measurement(path: Path, data_root: str | Path | None, device: str) -> Verdict:
-    label, record = path.relative_to(shelf()).with_suffix("").as_posix(), read_json(path)
-    missing = [scale for scale in record["scales"] if scale not in trained()]
+def _check_entry(name: str, data_root: str | Path | None, device: str) -> str:
+    if not record_file(name).is_file():
+        raise ValueError("weights without a record")
+    record, path = read_named(record_file(name)), weights_file(name)
+    _check_catalogue(name, record)
+    _check_counts(record["test"])
+    if not path.is_file():
+        return f"card only, {record['sha256'][:12]}: its weights are not shipped"
+    if sha256(path) != record["sha256"]:
+        raise ValueError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
+    if read_card(path) | {"sha256": record["sha256"]} != record:
+        raise ValueError("the card in the file is not the record beside it")
+    return _check_figures(name, record, data_root, device)
+
+
+def _check_catalogue(name: str, record: dict[str, Any]) -> None:
+    """Refuse a record of another entry, or of another training than the entry's."""
+    entry = ENTRIES[name]
+    wrong = differences(entry, record)
+    for key, value in (("entry", name), ("initial_weights", entry.start)):
+        if record[key] != value:
+            wrong.append(f"{key} is {record[key]!r}, not {value!r}")
+    if wrong:
+        raise ValueError(f"it is no record of {name}: {'; '.join(wrong)}")
+
+
+def _check_measurement(path: Path, data_root: str | Path | None, device: str) -> str:
+    record = read_named(path)
+    name, scales = record["entry"], record["scales"]
+    if record_file(name, record["dataset"]) != path:
+        raise ValueError(f"it is a record of {name} on {record['dataset']}")
+    _check_counts(record["test"])
+    missing = [scale for scale in scales if scale not in trained()]
     if missing:
-        return Verdict(label, "", f"not checked: no weights of {', '.join(missing)} here")
-    if any(sha256(weights_file(name)) != digest for name, digest in record["scales"].items()):
-        return Verdict(label, f"measured with other weights; again: {record['command']}", "")
-    return _check_figures(label, record["entry"], record, data_root, device)
+        return f"not checked: no weights of {', '.join(missing)} here"
+    changed = [s for s, digest in scales.items() if sha256(weights_file(s)) != digest]
+    reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
+    if reason:
+        raise ValueError(f"{reason}; again: {record['command']}")
+    return _check_figures(name, record, data_root, device)
+
+
+def _check_counts(rows: Rows) -> None:
+    """Refuse rows whose ratios do not follow from their counts."""
+    if len(rows) != 2:
+        raise ValueError(
+            f"it has {len(rows)} rows of figures, expected one without AS and one with"
+        )
+    for row in rows:
+        counted = Counts(**{field.name: row[field.name] for field in fields(Counts)}).record()
+        wrong = [name for name, value in counted.items() if row[name] != value]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} do not follow from the counts")
 
 
 def _check_figures(
-    label: str, name: str, record: dict[str, Any], data_root: str | Path | None, device: str
-) -> Verdict:
+    name: str, record: dict[str, Any], data_root: str | Path | None, device: str
+) -> str:
     """Load the networks and, where the images are here, measure again."""
     _, fest, _ = open_entry(name, device)
-    testset = _images_of(record, data_root)
-    if testset is None:
-        return Verdict(label, "", "loads; figures not checked: no dataset")
-    if testset.fingerprint != record["test_split"]:
-        note = f"loads; figures not checked: other images of {testset.name} than the card's"
-        return Verdict(label, "", note)
-    moved = largest_move(measure(fest, testset), record["test"])
+    if not are_here(record["dataset"], data_root):
+        return "loads; figures not checked: no dataset"
+    with open_images(record["dataset"], data_root) as testset:
+        if testset.fingerprint != record["test_split"]:
+            return f"loads; figures not checked: other images of {testset.name} than the card's"
+        rows = measure(fest, testset)
+    for row, told in zip(rows, record["test"], strict=True):
+        wrong = [f"{key} is {row[key]}, not {told[key]}" for key in GIVEN if row[key] != told[key]]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+    moved = largest_move(rows, record["test"])
     if moved > TOLERANCE:
-        return Verdict(label, f"a figure differs from the card by {moved:.3f} points", "")
-    return Verdict(label, "", f"loads; figures on {testset.name} differ by {moved:.3f} points")
-
-
-def _images_of(record: dict[str, Any], data_root: str | Path | None) -> Dataset | None:
-    try:
-        return load_dataset(record["dataset"], "test", root=data_root)
-    except (FileNotFoundError, ValueError):
-        return None
+        raise ValueError(f"a figure differs from the card by {moved:.3f} points")
+    return f"loads; figures on {testset.name} differ by {moved:.3f} points"
