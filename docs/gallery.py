@@ -15,7 +15,8 @@ import nbformat
 from PIL import Image
 
 import festkit as fk
-from festkit.jobs import Job, Outcome
+from festkit._files import write_text
+from festkit.jobs import Job, Outcome, find_notebook
 
 GALLERY = Path(__file__).parent / "gallery"
 FOLDER = Path("runs/gallery")
@@ -37,13 +38,12 @@ def main(workers: int) -> None:
     shown: dict[str, Outcome] = {}
     for job, outcome in zip(jobs, outcomes, strict=True):
         shown.setdefault(str(job.notebook), outcome)
-    GALLERY.mkdir(exist_ok=True)
     for name, outcome in sorted(shown.items()):
         book = nbformat.read(outcome.folder / f"{name}.ipynb", as_version=4)
-        (GALLERY / f"{name}.ipynb").write_text(slimmed(book, outcome.folder), encoding="utf-8")
+        write_text(GALLERY / f"{name}.ipynb", slimmed(book, outcome.folder))
     lines = [f"- [{title(name)}]({name}.ipynb)" for name in sorted(shown)]
     text = [HEAD.format(version=fk.__version__), *lines, ""]
-    (GALLERY / "README.md").write_text("\n".join(text), encoding="utf-8")
+    write_text(GALLERY / "README.md", "\n".join(text))
 
 
 HEAD = """# Gallery
@@ -56,7 +56,7 @@ a little longer): they show what a notebook gives, not what the networks can do.
 
 def title(name: str) -> str:
     """The heading of a notebook."""
-    book = nbformat.read(fk.jobs.find_notebook(name), as_version=4)
+    book = nbformat.read(find_notebook(name), as_version=4)
     return str(book.cells[0].source).partition("\n")[0].removeprefix("# ")
 
 

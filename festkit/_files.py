@@ -80,6 +80,21 @@ def read_json(path: str | Path) -> Any:
         raise ValueError(f"{path} is not readable JSON ({error})") from error
 
 
+def flush_folder(folder: Path) -> None:
+    """Have everything in a folder on the disk, so that it may be renamed to what counts as whole.
+
+    Example:
+        >>> flush_folder(Path(tempfile.mkdtemp()))
+    """
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_file():
+            _flush(path)
+        elif os.name != "nt":  # folders cannot be opened there
+            number = os.open(path, os.O_RDONLY)
+            os.fsync(number)
+            os.close(number)
+
+
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())

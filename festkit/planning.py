@@ -1,8 +1,11 @@
 """The jobs that make a table of the paper, with trainings that tables share in common."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from ._catalogue import list_datasets
+from ._names import find_name
 from .experiments import TABLES, UNION, Training, find_profile, find_table, table_trainings
 from .experiments.tables import COMPARED
 from .jobs import Job, Output, find_notebook
@@ -10,6 +13,7 @@ from .jobs.job import ordered
 from .jobs.parameters import read_parameters
 
 SYNTHETIC = "synthetic"
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def plan_jobs(
@@ -32,7 +36,8 @@ def plan_jobs(
             for paper the paper's, with the union of the three public sets for W-IRSTD.
         backbones: networks; None takes all eight where networks are compared, and the profile's
             elsewhere.
-        seeds: of trainings; every seed is a table of its own, averaged when shown.
+        seeds: of trainings, on the same images; every seed is a table of its own, averaged when
+            shown.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: where trainings run.
         threads: CPU threads of every job.
@@ -41,7 +46,7 @@ def plan_jobs(
         The jobs, each after those that it needs; a training that several tables need is there once.
 
     Raises:
-        ValueError: for an unknown table, profile or network.
+        ValueError: for an unknown table, profile, network, dataset or device.
 
     Example:
         >>> [job.key.partition("-")[0] for job in plan_jobs("losses")]
@@ -50,16 +55,19 @@ def plan_jobs(
     """
     places = {"data_root": data_root, "threads": threads}
     find_profile(profile)
+    if device.partition(":")[0] not in DEVICES:
+        raise ValueError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
     jobs: list[Job] = []
     for name in list(TABLES) if table == "all" else [find_table(table)]:
         networks = _networks(name, table, backbones)
-        for dataset in datasets or _datasets(name, profile):
+        for dataset in map(_named, datasets or _datasets(name, profile)):
             rows = table_trainings(name, profile, backbones=networks, dataset=dataset)
             for seed in seeds:
                 options = {"seed": seed} | places
-                images = _images(dataset, profile, options)
+                of_training = options | {"device": device}
+                images = _images(dataset, profile, places)
                 runs = {
-                    row: [_run(each, images, options | {"device": device}) for each in scales]
+                    row: [_run(each, profile, images, of_training) for each in scales]
                     for row, scales in rows.items()
                 }
                 common = {"profile": profile, "dataset": images} | options
@@ -82,23 +90,34 @@ def _networks(name: str, asked: str, backbones: Sequence[str] | None) -> Sequenc
     return backbones[:1]
 
 
-def _images(dataset: str, profile: str, options: dict[str, Any]) -> str | Output:
-    """A dataset, or the scenes that the job which looks at them has made."""
+def _named(dataset: str) -> str:
+    """A dataset as the catalogue spells it; folders and synthetic scenes as they are."""
+    if dataset == SYNTHETIC or Path(dataset).is_dir():
+        return dataset
+    members = (member.strip() for member in dataset.split("+"))
+    return "+".join(find_name("dataset", member, list_datasets()) for member in members)
+
+
+def _images(dataset: str, profile: str, places: dict[str, Any]) -> str | Output:
+    """A dataset, or the scenes that the job which looks at them has made, whatever the seed."""
     if dataset != SYNTHETIC:
         return dataset
-    return Output(Job("01_data", {"profile": profile} | _taken("01_data", options)), "scenes")
+    return Output(Job("01_data", {"profile": profile} | _taken("01_data", places)), "scenes")
 
 
-def _run(training: Training, dataset: str | Output, options: dict[str, Any]) -> Output:
+def _run(
+    training: Training, profile: str, dataset: str | Output, options: dict[str, Any]
+) -> Output:
     """The run folder of the job of a training."""
     parameters = {
+        "profile": profile,
         "dataset": dataset,
         "backbone": training.backbone,
         "size": training.size,
         "loss": training.loss,
         "loss_options": dict(training.loss_options),
         "options": dict(training.options),
-        "start_from": training.start and _run(training.start, dataset, options),
+        "start_from": training.start and _run(training.start, profile, dataset, options),
     }
     return Output(Job("02_train", parameters | options), "run")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import festkit as fk
 from festkit._files import write_json
 from festkit.jobs import Job, estimate_minutes
 from festkit.planning import plan_jobs
@@ -53,11 +54,11 @@ def test_real_images_are_taken_as_they_are():
     assert "01_data" in notebooks(plan_jobs("all", "quick", backbones=["ACM"]))
 
 
-def test_the_papers_own_set_is_not_public_so_a_union_stands_for_it():
+def test_the_papers_own_set_is_not_public_so_a_union_stands_for_it(tmp_path):
     union = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
     assert {job.parameters["dataset"] for job in plan_jobs("th1", "paper")} == {union}
-    given = plan_jobs("th1", "paper", ["/data/W-IRSTD"])
-    assert {job.parameters["dataset"] for job in given} == {"/data/W-IRSTD"}
+    given = plan_jobs("th1", "paper", [str(tmp_path)])
+    assert {job.parameters["dataset"] for job in given} == {str(tmp_path)}
     compared = plan_jobs("backbones", "paper", backbones=["ACM"])
     assert notebooks(compared).count("table6_backbones") == 3
     sizes = {(job.parameters["dataset"], job.parameters["size"]) for job in trainings(compared)}
@@ -65,6 +66,37 @@ def test_the_papers_own_set_is_not_public_so_a_union_stands_for_it():
         ("NUAA-SIRST", 512), ("NUAA-SIRST", 768), ("NUDT-SIRST", 256), ("NUDT-SIRST", 384),
         ("IRSTD-1K", 512), ("IRSTD-1K", 768),
     }  # fmt: skip
+
+
+def test_a_planned_training_is_the_one_that_a_notebook_alone_carries_out(tmp_path):
+    for profile in ("smoke", "quick", "paper"):
+        planned = {
+            (job.parameters["size"], job.parameters["loss"]): job.parameters
+            for job in trainings(plan_jobs("losses", profile, ["NUAA-SIRST"]))
+        }
+        for (training,) in fk.table_trainings("losses", profile).values():
+            expected = fk.training_config(training, "NUAA-SIRST", tmp_path)
+            given = planned[training.size, training.loss]
+            config = fk.TrainConfig(
+                given["dataset"], size=given["size"], backbone=given["backbone"],
+                loss=given["loss"], loss_options=given["loss_options"], **given["options"],
+            )  # fmt: skip
+            assert config.plain() == expected.plain()
+            assert given["profile"] == profile
+
+
+def test_seeds_are_those_of_trainings_on_the_same_scenes():
+    jobs = plan_jobs("losses", seeds=(0, 1))
+    assert notebooks(jobs).count("01_data") == 1
+    assert notebooks(jobs).count("02_train") == 12
+
+
+def test_a_dataset_of_the_paper_by_name_or_folder_has_its_rows_and_sizes(tmp_path):
+    (tmp_path / "NUDT-SIRST").mkdir()
+    for dataset in ("nudt-sirst", str(tmp_path / "NUDT-SIRST")):
+        jobs = plan_jobs("backbones", "quick", [dataset], backbones=["ACM"])
+        assert {job.parameters["size"] for job in trainings(jobs)} == {128, 192}
+        assert "ACM, FEST, NUDT-SIRST" in jobs[-1].parameters["runs"]
 
 
 def test_every_seed_is_a_table_of_its_own():
@@ -86,6 +118,10 @@ def test_unknown_names():
         plan_jobs("table9")
     with pytest.raises(ValueError, match="unknown profile 'slow'; known are smoke, quick, paper"):
         plan_jobs("all", "slow")
+    with pytest.raises(ValueError, match=r"unknown dataset 'NUAASIRT'.* Did you mean 'NUAA-SIRST'"):
+        plan_jobs("losses", datasets=["NUAASIRT"])
+    with pytest.raises(ValueError, match="device is 'cudaa', expected one of auto, cpu, cuda, mps"):
+        plan_jobs("losses", device="cudaa")
 
 
 def test_the_time_of_a_training_goes_with_its_epochs_and_pixels(tmp_path):

@@ -30,7 +30,7 @@ def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Pa
         >>> import tempfile
         >>> from festkit.data import load_dataset
         >>> len(load_dataset(make_scenes(tempfile.mkdtemp()), "train"))
-        24
+        16
     """
     return make_synthetic_dataset(Path(out) / "scenes", seed=seed, **find_profile(profile).scenes)
 

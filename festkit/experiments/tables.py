@@ -1,9 +1,10 @@
 """Which trainings every table of the paper needs, by the rows that they fill."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from .._catalogue import dataset_card
-from .._names import find_name
+from .._names import find_name, plain
 from ..backbones import list_backbones
 from .profiles import Profile, find_profile
 from .trainings import Training, first_training, further_training
@@ -56,13 +57,15 @@ def find_table(name: str) -> str:
 def paper_dataset(dataset: str) -> str:
     """The dataset in whose rows of Table 6 figures of a dataset stand.
 
-    That is the dataset itself, if the paper has it; NUAA-SIRST's rows take others, such as scenes.
+    That is the dataset itself, by name or folder, if the paper has it; NUAA-SIRST's rows take
+    others, such as scenes.
 
     Example:
-        >>> paper_dataset("NUDT-SIRST"), paper_dataset("synthetic")
+        >>> paper_dataset("data/NUDT-SIRST"), paper_dataset("synthetic")
         ('NUDT-SIRST', 'NUAA-SIRST')
     """
-    return dataset if dataset in COMPARED else COMPARED[0]
+    own = plain(Path(dataset).name)
+    return next((name for name in COMPARED if plain(name) == own), COMPARED[0])
 
 
 def table_trainings(

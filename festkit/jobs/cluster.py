@@ -32,9 +32,10 @@ def on_cluster(
         ) from error
     own = not isinstance(scheduler, Client)
     client = Client(scheduler) if own else scheduler
+    executor = client.get_executor(pure=False)
     try:
-        executor = client.get_executor(pure=False)
         yield lambda job: executor.submit(run_in_child, job, folder.resolve(), max_minutes)
     finally:
+        executor.shutdown(wait=False)  # cancels what has not begun
         if own:
             client.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .._files import flush_folder
 from .job import Job
 from .lock import hold
 from .notebooks import find_notebook
@@ -40,9 +41,9 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
     """Run a job unless it is done, and before it what it needs.
 
     It works in ``folder/work/KEY``, which becomes ``folder/done/KEY`` only when the notebook has
-    come to its end and its ``metrics.json`` holds nothing but finite numbers. A job that ended
-    otherwise keeps its folder: the next run's trainings continue from their last checkpoint. If
-    another process has the job, this one waits for it.
+    come to its end and its ``metrics.json`` holds figures, none of them NaN or infinite. A job that
+    ended otherwise keeps its folder: the next run's trainings continue from their last checkpoint.
+    If another process has the job, this one waits for it.
 
     Args:
         job: what to run; its ``out``, if the notebook has one, is set to the work folder.
@@ -53,9 +54,9 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
         How it ended; only an interrupt is raised.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, nbformat
         >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "open(f'{out}/metrics.json', 'w').write('{}')"
+        >>> code = "import json; json.dump({'n': 1}, open(f'{out}/metrics.json', 'w'))"
         >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
         ...          nbformat.v4.new_code_cell(code)]
         >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -100,6 +101,7 @@ def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
     try:
         _run(job, work, max_minutes)
         done.parent.mkdir(parents=True, exist_ok=True)
+        flush_folder(work)
         work.rename(done)
     except NotebookError as error:
         return Outcome(job.key, error.status, work, str(error))
@@ -125,7 +127,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
 
 
 def check_metrics(path: Path) -> None:
-    """Refuse a file of figures that is absent, unreadable, or holds NaN or infinity.
+    """Refuse a file of figures that is absent, unreadable, empty, or holds NaN or infinity.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -147,6 +149,8 @@ def check_metrics(path: Path) -> None:
         raise ValueError(f"{path} is not readable JSON ({error})") from error
     if not isinstance(figures, dict):
         raise ValueError(f"{path} holds {type(figures).__name__}, expected figures by name")
+    if not figures:
+        raise ValueError(f"{path} is empty, expected figures by name")
     _check_finite(path, figures, ())
 
 

@@ -41,7 +41,7 @@ def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float
 def _recorded(path: Path) -> tuple[str, dict[str, Any], float]:
     record = read_json(path)
     started, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
-    minutes = (ended - started).total_seconds() / 60
+    minutes = (ended - started).total_seconds() / 60 + record.get("minutes_before", 0.0)
     return Path(record["notebook"]).stem, record["parameters"], minutes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .notebooks import find_notebook
-from .parameters import check_parameters, code_cells, read_parameters
+from .parameters import Parameter, check_parameters, code_cells, read_parameters
 
 PLACES = ("data_root", "device", "threads")
 """Parameters that say where a job runs, not what comes out."""
@@ -72,15 +72,17 @@ class Job:
     def key(self) -> str:
         """Name of the notebook and hash of its code and of what parameters differ from it.
 
-        Parameters that say where a job runs (data_root, device, threads) do not count.
+        Parameters that say where a job runs (data_root, device, threads) do not count, nor do the
+        kit's version and the files of a dataset: where those change, use another folder.
         """
         source = find_notebook(self.notebook)
         known = read_parameters(source)
         given = check_parameters(source, self.filled(lambda output: output.name))
+        texts = {name: _text(value, known[name]) for name, value in given.items()}
         differing = {
-            name: float(value) if known[name].kinds == ("float",) else value
-            for name, value in given.items()
-            if name not in PLACES and not _same(value, known[name].default)
+            name: text
+            for name, text in texts.items()
+            if name not in PLACES and text != _text(known[name].default, known[name])
         }
         text = json.dumps([code_cells(source), differing], sort_keys=True)
         return f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -159,8 +161,8 @@ def _restored(value: Any) -> Any:
     return [_restored(entry) for entry in value] if isinstance(value, list) else value
 
 
-def _same(value: Any, default: Any) -> bool:
-    try:
-        return json.dumps(value) == json.dumps(default)
-    except TypeError:
-        return False
+def _text(value: Any, parameter: Parameter) -> str:
+    """The same of 1 and 1.0 where a float is expected."""
+    if "float" in parameter.kinds and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    return json.dumps(value, sort_keys=True, default=str)

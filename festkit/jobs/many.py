@@ -30,7 +30,7 @@ def run_jobs(
     Every worker is a process, and every job has a kernel of its own, so a job that fails or is
     killed touches no other; one that needs it is not run. A job that is killed is run once more.
     What the notebooks print is kept in ``folder/work/KEY.log`` until the job is done. An interrupt
-    ends all of them; the same call continues.
+    ends all of them, on a cluster those that have not begun; the same call continues.
 
     Args:
         jobs: what to run; done ones are skipped, and so is what they needed.
@@ -51,7 +51,7 @@ def run_jobs(
     Example:
         >>> import tempfile, nbformat
         >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "open(f'{out}/metrics.json', 'w').write('{}')"
+        >>> code = "import json; json.dump({'n': 1}, open(f'{out}/metrics.json', 'w'))"
         >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
         ...          nbformat.v4.new_code_cell(code)]
         >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -123,5 +123,8 @@ def _outcome(future: "Future[Outcome]", job: Job, folder: Path) -> Outcome:
     try:
         return future.result()
     except Exception as error:  # a cluster gives up on a job whose workers die again and again
-        reason = f"{type(error).__name__}: {error}"
+        reason = (
+            "the cluster gave it up: its workers died again and again, or its scheduler is gone "
+            f"({type(error).__name__}: {error})"
+        )
         return Outcome(job.key, "killed", work_folder(job, folder), reason)

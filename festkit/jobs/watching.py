@@ -17,7 +17,7 @@ import torch
 
 from .. import __version__
 from .._devices import resolve_device
-from .._files import write_json, write_text
+from .._files import read_json, write_json, write_text
 
 Status = Literal["running", "done", "failed", "timed out", "interrupted", "killed"]
 
@@ -59,8 +59,10 @@ class Watch:
         self.cell = 0
 
     def __enter__(self) -> "Watch":
+        device = self._record.get("parameters", {}).get("device") or "auto"
+        self._record |= environment(device) | {"minutes_before": _minutes_spent(self._out)}
+        self._record |= {"started": now(), "ended": None}
         write_status(self._out, "running")
-        self._record |= environment() | {"started": now(), "ended": None}
         write_json(self._out / "environment.json", self._record)
         write_text(self._out / "progress.jsonl", "")
         return self
@@ -103,20 +105,35 @@ def write_status(out: Path, status: Status, **details: Any) -> None:
     write_json(out / "status.json", {"status": status, **details, **who})
 
 
-def environment() -> dict[str, Any]:
+def _minutes_spent(out: Path) -> float:
+    """By earlier attempts at the same run; one that was killed ended when it last wrote a file."""
+    try:
+        record = read_json(out / "environment.json")
+        started = datetime.fromisoformat(record["started"]).timestamp()
+        last = max(path.stat().st_mtime for path in out.rglob("*"))
+    except (OSError, ValueError, KeyError):
+        return 0.0
+    return float(record.get("minutes_before", 0.0)) + max(last - started, 0.0) / 60
+
+
+def environment(device: str = "auto") -> dict[str, Any]:
     """Versions, git commit and device, as they go into a run's record.
+
+    Args:
+        device: what was asked for.
 
     Example:
         >>> environment()["versions"]["festkit"] == __version__
         True
     """
     packages = {name: version(name) for name in ("torch", "numpy")}
-    device = resolve_device("auto").type
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    place = resolve_device(device)
+    cuda = place.type == "cuda"
+    name = torch.cuda.get_device_name(place) if cuda else platform.machine()
     return {
         "versions": {"python": platform.python_version(), "festkit": __version__} | packages,
         "platform": platform.platform(),
-        "device": f"{device} ({name})",
+        "device": f"{place.type} ({name})",
         "git": _git(),
     }
 

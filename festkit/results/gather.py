@@ -1,5 +1,7 @@
 """What many jobs have measured, in one tidy table, and as the paper's tables."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ from .beside import compare_files
 from .paper import list_paper_tables, paper_table
 from .printing import save_table
 
-RUN = ("table", "dataset", "split", "profile", "seed", "backbone", "sizes", "fingerprint")
+RUN = (
+    "table", "dataset", "split", "profile", "protocol", "epochs", "seed", "backbone", "sizes",
+    "loss", "loss_options", "fingerprint",
+)  # fmt: skip
 """What a row says of its run, where the run says it."""
 
 
@@ -24,9 +29,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns ``job`` and ``row``, what the run says of itself (table, dataset, split, profile,
-        seed, backbone, sizes, fingerprint), then counts and ratios as in ``Counts.record``, and the
-        ends of 95 % intervals as ``iou_low`` and ``iou_high``. Ratios are fractions. Empty if
-        nothing is done.
+        protocol, epochs, seed, backbone, sizes, loss, loss_options, fingerprint), then counts and
+        ratios as in ``Counts.record``, and the ends of 95 % intervals as ``iou_low`` and
+        ``iou_high``. Ratios are fractions. Empty if nothing is done.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -65,15 +70,15 @@ def save_gathered(folder: str | Path) -> list[Path]:
 def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.DataFrame]:
     """Write each of the paper's tables that these jobs filled, seeds averaged, in all formats.
 
-    Figures of different profiles or datasets are never averaged; the table that compares networks
-    on the paper's datasets holds them all.
+    Figures of different profiles, networks or images are never averaged; the table that compares
+    networks on the paper's datasets holds them all.
 
     Args:
         jobs: folders of jobs that are done; those that fill no table are passed over.
         out: folder of the files.
 
     Returns:
-        The tables by the name of their files, TABLE-PROFILE-DATASET, in the paper's order.
+        The tables by the name of their files, TABLE-PROFILE-DATASET-NETWORK, in the paper's order.
 
     Example:
         >>> import tempfile
@@ -86,21 +91,44 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
         >>> list(save_paper_tables([folder / "a-job"], folder / "tables"))
         ['th1-smoke-scenes']
     """
-    groups: dict[tuple[int, str], list[Path]] = {}
     known = list_paper_tables()
-    for folder in jobs:
-        run = read_json(folder / "metrics.json")
-        table, dataset = run.get("table"), str(run.get("dataset"))
-        if table in known:
-            together = table == "backbones" and dataset in COMPARED
-            parts = [table, run.get("profile", "own"), "" if together else Path(dataset).name]
-            name = "-".join(filter(None, parts)).lower()
-            groups.setdefault((known.index(table), name), []).append(folder)
+    runs = {folder: read_json(folder / "metrics.json") for folder in jobs}
+    filled = {folder: run for folder, run in runs.items() if run.get("table") in known}
+    groups: dict[tuple[int, str], list[Path]] = {}
+    for folder, run in filled.items():
+        groups.setdefault((known.index(run["table"]), _group(run)), []).append(folder)
     tables = {}
-    for (number, name), folders in sorted(groups.items()):
+    for (number, group), folders in sorted(groups.items()):
+        name = _file_name([runs[folder] for folder in folders])
+        name = name if name not in tables else f"{name}-{group}"
         tables[name] = compare_files(folders, paper_table(known[number]))
         save_table(out, tables[name], name)
     return tables
+
+
+def _group(run: dict[str, Any]) -> str:
+    """What runs must share to be seeds of one table; the same text for all that do."""
+    images = run.get("fingerprint", run.get("dataset"))
+    parts = ["compared"] if _is_compared(run) else [images, run.get("backbone"), run.get("rule")]
+    text = json.dumps([run.get("profile"), run.get("split"), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _is_compared(run: dict[str, Any]) -> bool:
+    """Whether its rows say on which of the paper's datasets they were measured."""
+    dataset = str(run.get("dataset"))
+    rows = [row.rpartition(", ")[2] for row in run["schemes"]]
+    return run["table"] == "backbones" and dataset in COMPARED and {*rows} == {dataset}
+
+
+def _file_name(runs: list[dict[str, Any]]) -> str:
+    first = runs[0]
+    datasets = dict.fromkeys(Path(str(run.get("dataset"))).name for run in runs)
+    network = first.get("backbone") if isinstance(first.get("backbone"), str) else None
+    seeds = {run.get("seed") for run in runs}
+    averaged = f"{len(seeds)}seeds" if len(seeds) > 1 else None
+    parts = [first["table"], first.get("profile", "own"), "+".join(datasets), network, averaged]
+    return "-".join(str(part) for part in parts if part).lower()
 
 
 def _files(folder: str | Path) -> list[Path]:
@@ -109,18 +137,23 @@ def _files(folder: str | Path) -> list[Path]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     run = read_json(path)
-    said = {name: run[name] for name in RUN if name in run}
+    said = {name: _cell(run[name]) for name in RUN if name in run}
     return [
         {"job": path.parent.name, "row": row} | said | _sizes(run, row) | _flat(record)
         for row, record in run.get("schemes", {}).items()
     ]
 
 
-def _sizes(run: dict[str, Any], row: str) -> dict[str, str]:
+def _cell(value: Any) -> Any:
+    """Lists and options as text: columns hold plain values."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def _sizes(run: dict[str, Any], row: str) -> dict[str, str | None]:
     """The sizes of a row, or of the run if they are the same in all, as text."""
-    sizes = run.get("sizes", [])
-    sizes = sizes.get(row, []) if isinstance(sizes, dict) else sizes
-    return {"sizes": sizes if isinstance(sizes, str) else "+".join(map(str, sizes))}
+    sizes = run.get("sizes")
+    sizes = sizes.get(row) if isinstance(sizes, dict) else sizes
+    return {"sizes": "+".join(map(str, sizes)) if isinstance(sizes, list) else sizes}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
