@@ -125,6 +125,8 @@ class TestFiles:
             compare_files([one, two], TH1)
         silent = save_results(tmp_path / "c", {"th1 0.3": [HIT, HIT]})
         assert compare_files([one, silent], TH1).loc["th1 0.3"].seeds == 2
+        several = save_results(tmp_path / "e", {"th1 0.3": [HIT, HIT]}, **{name: ["one", "two"]})
+        assert compare_files([one, several], TH1).loc["th1 0.3"].seeds == 2
         apart = save_results(tmp_path / "d", {"th1 0.5": [HIT, HIT]}, **{name: "two"})
         assert compare_files([one, apart], TH1).seeds.sum() == 2
 

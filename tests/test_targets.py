@@ -12,7 +12,7 @@ import festkit as fk
 from festkit._clutter import local_contrast
 from festkit.data import Sample
 from festkit.jobs import run_notebook
-from festkit.jobs.job import check_metrics
+from festkit.jobs.done import check_metrics
 from festkit.targets import measure_sample
 
 

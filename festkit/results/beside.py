@@ -116,7 +116,7 @@ def _check_same(
         common = rows & set(run["schemes"]) & set(before["schemes"])
         for name in SAME if common else ():
             values = run.get(name), before.get(name)
-            if None not in values and values[0] != values[1]:
+            if all(isinstance(value, str) for value in values) and values[0] != values[1]:
                 raise ValueError(
                     f"{path} and {other} have rows in common and differ in {name} ({values[0]}, "
                     f"{values[1]}); pass seeds of one network on the same images"

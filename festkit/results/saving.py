@@ -103,8 +103,8 @@ def describe_runs(
 
     Returns:
         ``measured``, a caption's sentence; ``profile``, ``dataset``, ``split`` and ``fingerprint``
-        of the images, ``backbone`` and ``seed`` (``backbones`` and ``seeds`` where there are
-        several), ``sizes`` as text such as "896+768+1024", ``loss``, ``epochs`` and ``protocol``
+        of the images, ``backbone``, a name or a list, ``seed``, or ``seeds`` where there are
+        several, ``sizes`` as text such as "896+768+1024", ``loss``, ``epochs`` and ``protocol``
         (by row where rows differ), and ``versions``.
 
     Raises:
@@ -124,14 +124,15 @@ seed 0; the test images chose the epoch'
     if not rows:
         raise ValueError("no maps came; pass those of at least one row")
     first = next(iter(rows.values()))
+    networks, seeds = _distinct("backbone", rows), _distinct("seed", rows)
     return {
         "measured": _measured(rows, table, profile),
         "profile": profile,
         "dataset": first.dataset.name,
         "split": first.split,
         "fingerprint": first.dataset.fingerprint,
-        **_one_or_more("backbone", rows),
-        **_one_or_more("seed", rows),
+        "backbone": networks[0] if len(networks) == 1 else networks,
+        **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}),
         "sizes": _by_row({row: "+".join(map(str, each.sizes)) for row, each in rows.items()}),
         **{name: _said(name, rows) for name in ("loss", "epochs", "protocol")},
         "versions": {"festkit": __version__, "torch": torch.__version__},
@@ -191,11 +192,6 @@ def _reservations(maps: RunMaps, table: pd.DataFrame, networks: Sequence[str]) -
 
 def _distinct(name: str, rows: Mapping[str, RunMaps]) -> list[Any]:
     return list(dict.fromkeys(record[name] for maps in rows.values() for record in maps.records))
-
-
-def _one_or_more(name: str, rows: Mapping[str, RunMaps]) -> dict[str, Any]:
-    values = _distinct(name, rows)
-    return {name: values[0]} if len(values) == 1 else {f"{name}s": values}
 
 
 def _said(name: str, rows: Mapping[str, RunMaps]) -> Any:
