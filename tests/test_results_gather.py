@@ -48,6 +48,14 @@ def test_files_hold_the_same(tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(csv)[full.columns], full, check_dtype=False)
 
 
+def test_what_is_a_number_in_one_run_and_a_list_in_another(tmp_path):
+    job(tmp_path, "a", {"th1 0.5": hits(4, 3)}, table="th1", epochs=12)
+    job(tmp_path, "b", {"th1 0.5": hits(4, 3)}, table="th1", epochs=[12, 1])
+    job(tmp_path, "c", {"th1 0.5": hits(4, 3)}, table="th1")
+    _, parquet = save_gathered(tmp_path)
+    assert pd.read_parquet(parquet).epochs.fillna("-").tolist() == ["12", "[12, 1]", "-"]
+
+
 def test_nothing_done(tmp_path):
     assert load_results(tmp_path / "nowhere").empty
     assert pd.read_csv(save_gathered(tmp_path)[0]).columns[0] == "job"

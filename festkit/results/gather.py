@@ -48,7 +48,12 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         a-job th1 0.5     3  1.0
     """
     rows = [row for path in _files(folder) for row in _rows(path)]
-    return pd.DataFrame(rows, columns=None if rows else ["job", "row", *RUN])
+    table = pd.DataFrame(rows, columns=None if rows else ["job", "row", *RUN])
+    for name in table.columns.intersection(list(RUN)):
+        kinds = {type(value) for value in table[name].dropna()}
+        if len(kinds) > 1:  # a number in one run, a list of numbers in another: one kind, text
+            table[name] = table[name].map(str, na_action="ignore")
+    return table
 
 
 def save_gathered(folder: str | Path) -> list[Path]:
