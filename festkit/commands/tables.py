@@ -123,7 +123,7 @@ def tables_run(
         print(render_table(table, "text"))
     for folder in done:
         if not folder.name.startswith("02_train"):
-            print(next(folder.glob("*.html"), folder))
+            print(folder / f"{folder.name.rpartition('-')[0]}.html")
     print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
     if len(done) < len(jobs):
         lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
