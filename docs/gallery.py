@@ -1,7 +1,8 @@
 """Make the gallery: ``make gallery`` runs every notebook and keeps it here, as it was executed.
 
-Small settings on synthetic scenes; what is done is not run again. Pictures are kept in as many
-colours as a page of at most 300 KB allows, and the folder that the notebooks ran in is not named.
+Small settings on synthetic scenes; what is done is not run again. Pictures are kept as large and in
+as many colours as a page of at most 300 KB allows, and the folder that the notebooks ran in is not
+named.
 """
 
 import base64
@@ -21,7 +22,8 @@ from festkit.jobs import Job, Outcome, find_notebook
 GALLERY = Path(__file__).parent / "gallery"
 FOLDER = Path("runs/gallery")
 LIMIT = 300_000
-COLOURS = (256, 128, 64, 32, 16)
+STEPS = ((256, 1.0), (128, 1.0), (64, 1.0), (32, 1.0), (32, 0.7), (32, 0.5))
+"""Colours and scales of pictures, tried in this order."""
 
 
 def main(workers: int) -> None:
@@ -66,8 +68,8 @@ def slimmed(book: nbformat.NotebookNode, folder: Path) -> str:
     for cell in book.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-    for colours in (None, *COLOURS):
-        text = nbformat.writes(shrunk(book, colours) if colours else book)
+    for step in (None, *STEPS):
+        text = nbformat.writes(shrunk(book, *step) if step else book)
         for path in (folder.parent.parent.resolve(), Path.cwd()):
             text = text.replace(json.dumps(str(path))[1:-1] + os.sep, "")
         if len(text.encode()) <= LIMIT:
@@ -75,14 +77,15 @@ def slimmed(book: nbformat.NotebookNode, folder: Path) -> str:
     raise ValueError(f"{folder.name} takes {len(text.encode())} bytes, expected at most {LIMIT}")
 
 
-def shrunk(book: nbformat.NotebookNode, colours: int) -> nbformat.NotebookNode:
-    """A copy whose pictures have so many colours."""
+def shrunk(book: nbformat.NotebookNode, colours: int, scale: float) -> nbformat.NotebookNode:
+    """A copy whose pictures have so many colours and are so much smaller."""
     book = nbformat.from_dict(json.loads(json.dumps(book)))
     for cell in book.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
                 image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+                image = image.resize([round(scale * side) for side in image.size])
                 part = io.BytesIO()
                 image.quantize(colours).save(part, "PNG", optimize=True)
                 data["image/png"] = base64.b64encode(part.getvalue()).decode()

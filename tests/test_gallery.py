@@ -44,9 +44,15 @@ def test_a_page_is_small_and_names_no_folder(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (400, 400)
 
 
+def test_a_picture_that_is_too_large_becomes_smaller(tmp_path):
+    page = json.loads(gallery.slimmed(book(tmp_path, 800), tmp_path / "done" / "key"))
+    data = page["cells"][0]["outputs"][0]["data"]["image/png"]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size in ((560, 560), (400, 400))
+
+
 def test_a_page_that_stays_too_large(tmp_path):
     with pytest.raises(ValueError, match=r"key takes \d+ bytes, expected at most 300000"):
-        gallery.slimmed(book(tmp_path, 1200), tmp_path / "done" / "key")
+        gallery.slimmed(book(tmp_path, 2000), tmp_path / "done" / "key")
 
 
 def test_every_notebook_is_shown():
