@@ -215,7 +215,7 @@ def family_of(name: str) -> Family | None:
     """The family in which an entry takes part; None if it is in none.
 
     Example:
-        >>> family_of("nuaa-sirst/acm-512-bce").name
+        >>> family_of("nuaa-sirst/acm-256-bce").name
         'nuaa-sirst/acm'
     """
     for family in FAMILIES.values():

@@ -1,6 +1,9 @@
 """Notebooks of a few lines, and what several test files ask of their runs."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import nbformat
@@ -15,6 +18,16 @@ def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name
     book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(book, folder / f"{name}.ipynb")
     return folder / f"{name}.ipynb"
+
+
+def start(*words):
+    """A Python process that hears SIGINT, which one that a background job starts would not."""
+
+    def hear():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [sys.executable, *map(str, words)]
+    return subprocess.Popen(command, preexec_fn=hear)  # noqa: PLW1509 - nothing else runs in it
 
 
 def entries(folder):

@@ -10,7 +10,7 @@ import threading
 
 import nbformat
 import pytest
-from smallbooks import alive, entries, notebook, status, wait_for
+from smallbooks import alive, entries, notebook, start, status, wait_for
 
 from festkit.jobs import Job, run_job
 from festkit.jobs.lock import hold
@@ -147,7 +147,7 @@ def test_after_a_fault_the_next_run_completes(tmp_path, fault, ended, reason):
 def test_after_the_end_of_its_driver_the_next_run_completes(tmp_path, number):
     job = steps(tmp_path, "time.sleep(600)")
     command = "import sys, festkit; festkit.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
-    driver = subprocess.Popen([sys.executable, "-c", command, job.notebook, tmp_path])
+    driver = start("-c", command, job.notebook, tmp_path)
     kernel = wait_for(lambda: (tmp_path / "fault").exists() and (tmp_path / "fault").read_text())
     driver.send_signal(number)
     driver.wait(timeout=60)

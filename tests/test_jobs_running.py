@@ -1,12 +1,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from smallbooks import alive, entries, notebook, status, wait_for
+from smallbooks import alive, entries, notebook, start, status, wait_for
 
 import festkit
 from festkit.jobs import NotebookError, run_notebook
@@ -133,7 +131,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, sign
     def test_an_interrupt_takes_the_kernel_along(self, tmp_path, pid_file, number, code):
         source, out = hanging(tmp_path, pid_file), tmp_path / "out"
         command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
-        run = subprocess.Popen([sys.executable, "-c", command, source, out])
+        run = start("-c", command, source, out)
         progress = out / "progress.jsonl"
         wait_for(lambda: started(pid_file) and '"cell": 4' in progress.read_text())
         run.send_signal(number)
@@ -145,7 +143,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, sign
     def test_a_killed_driver_takes_the_kernel_along(self, tmp_path, pid_file):
         source, out = hanging(tmp_path, pid_file), tmp_path / "out"
         command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
-        run = subprocess.Popen([sys.executable, "-c", command, source, out])
+        run = start("-c", command, source, out)
         wait_for(lambda: started(pid_file))
         run.kill()
         run.wait()

@@ -36,6 +36,7 @@ def measure(fest: FEST, dataset: Dataset) -> Rows:
 
     Example:
         >>> import tempfile
+        >>> from festkit.data import load_dataset
         >>> from festkit.scenes import make_synthetic_dataset
         >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
         >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
