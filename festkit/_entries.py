@@ -14,6 +14,7 @@ SCENES = {"train": 600, "test": 100, "size": 256, "preset": "nuaa", "seed": 0}
 """Of the entry that sees no real image: the arguments of make_synthetic_dataset."""
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
+"""The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ._catalogue import list_datasets
+from ._entries import UNION
 from ._names import find_name
-from .experiments import TABLES, UNION, Training, find_profile, find_table, table_trainings
+from .experiments import TABLES, Training, find_profile, find_table, table_trainings
 from .experiments.tables import COMPARED
 from .jobs import Job, Output, find_notebook
 from .jobs.job import ordered

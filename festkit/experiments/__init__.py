@@ -9,13 +9,12 @@ Reading order: `profiles`, `trainings` (one training), `tables` (those of a tabl
 
 from .carrying import make_scenes, train_all, training_config
 from .profiles import PROFILES, Profile, find_profile
-from .tables import TABLES, UNION, find_table, paper_dataset, table_trainings
+from .tables import TABLES, find_table, paper_dataset, table_trainings
 from .trainings import Training
 
 __all__ = [
     "PROFILES",
     "TABLES",
-    "UNION",
     "Profile",
     "Training",
     "find_profile",

@@ -21,9 +21,6 @@ TABLES = {
 }
 """The notebook that makes each table or figure, by what it holds."""
 
-UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
-"""What stands for the paper's W-IRSTD, which is not publicly available as files."""
-
 SIZES = (256, 384, 512, 640, 768, 896, 1024)
 FUSED = (896, 768, 1024)
 FIRST = 512
