@@ -51,6 +51,8 @@ class TrainConfig:
         epochs: passes over the training images.
         batch_size: images per step, at least 2.
         accumulate: batches whose gradients make one update.
+        crop: side [px] of random squares of the resized training images, half of them on a target,
+            to train on: a step costs less; None trains on whole images.
         learning_rate: highest rate of AdamW.
         schedule: "cosine" falls to zero, "constant" stays, as published.
         warmup_steps: updates of linear rise before, at most a quarter of all.
@@ -91,6 +93,7 @@ class TrainConfig:
     epochs: int = 80
     batch_size: int = 8
     accumulate: int = 1
+    crop: int | None = None
     learning_rate: float = 3e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
@@ -132,6 +135,10 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
         create_loss(self.loss, **self.loss_options)
         check_size(self.size, self.backbone)
+        if self.crop is not None:
+            check_size(self.crop, self.backbone, name="crop")
+            if self.crop > self.size:
+                raise ValueError(f"crop is {self.crop}, expected at most the size, {self.size}")
         check_options(self.backbone, self.backbone_options)
 
     @property
@@ -313,8 +320,13 @@ def _digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
-def check_size(size: int, backbone: str | nn.Module) -> None:
+def check_size(size: int, backbone: str | nn.Module, *, name: str = "size") -> None:
     """Refuse a size of the square network input that a backbone cannot take.
+
+    Args:
+        size: side of the square [px].
+        backbone: its name, or a network.
+        name: what the message calls the size.
 
     Raises:
         ValueError: for an unknown backbone, or with the next size that fits.
@@ -325,12 +337,12 @@ def check_size(size: int, backbone: str | nn.Module) -> None:
     known = backbone_card(backbone) if isinstance(backbone, str) else backbone
     divisor = int(getattr(known, "divisor", 1))
     if not isinstance(size, int):
-        raise ValueError(f"size is {size!r}, expected a whole number of px")
+        raise ValueError(f"{name} is {size!r}, expected a whole number of px")
     smallest = int(getattr(known, "smallest", divisor))
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
         raise ValueError(
-            f"size {size} px is not a positive multiple of {divisor}, which "
+            f"{name} {size} px is not a positive multiple of {divisor}, which "
             f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
         )
 

@@ -80,18 +80,25 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
 
 
 def augment(
-    gray: Tensor, mask: Tensor, bank: TargetBank, generator: Generator
+    gray: Tensor,
+    mask: Tensor,
+    bank: TargetBank,
+    generator: Generator,
+    *,
+    crop: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One random version of a batch: turn, paste targets, warp, change brightness and noise.
+    """One random version of a batch: turn, paste targets, warp, crop, change brightness and noise.
 
     Args:
         gray: (N, 1, S, S) uint8.
         mask: (N, 1, S, S) bool.
         bank: targets to paste.
         generator: source of all randomness, on the CPU.
+        crop: side of the crop [px]; None keeps whole images.
 
     Returns:
-        (N, 1, S, S) float gray values in [0, 1] and the masks that belong to them.
+        Float gray values in [0, 1] and the masks that belong to them, both (N, 1, S, S), or
+        (N, 1, crop, crop).
 
     Example:
         >>> gray, mask = torch.zeros(2, 1, 32, 32).byte(), torch.zeros(2, 1, 32, 32).bool()
@@ -102,6 +109,8 @@ def augment(
     gray, mask = flip_and_turn(gray, mask, generator)
     gray, mask = paste_targets(gray.float() / 255, mask, bank, generator)
     gray, mask = warp(gray, mask, generator)
+    if crop is not None:
+        gray, mask = crop_images(gray, mask, crop, generator)
     return change_values(gray, generator), mask
 
 
@@ -220,6 +229,52 @@ def warp(
     pairs = F.grid_sample(pairs, grid, padding_mode="reflection", align_corners=False)
     gray[index], mask[index] = pairs[:, :1], pairs[:, 1:] > 0.5
     return gray, mask
+
+
+def crop_images(
+    gray: Tensor,
+    mask: Tensor,
+    side: int,
+    generator: Generator,
+    *,
+    on_target: float = 0.5,
+) -> tuple[Tensor, Tensor]:
+    """A random square of every image; some hold a given pixel of a target, the others lie anywhere.
+
+    Args:
+        gray: (N, 1, H, W) of any type.
+        mask: (N, 1, H, W) bool.
+        side: of the square [px], at most H and W.
+        generator: source of all randomness, on the CPU.
+        on_target: share of the squares that are to hold a target pixel, in [0, 1], every target
+            pixel of the image being as likely; where there is none, the square lies anywhere.
+
+    Returns:
+        The squares (N, 1, side, side) of both.
+
+    Example:
+        >>> gray, mask = torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> mask[:, :, 30, 3] = True
+        >>> _, cut = crop_images(gray, mask, 8, torch.Generator().manual_seed(0), on_target=1)
+        >>> cut.shape, int(cut.sum())
+        (torch.Size([2, 1, 8, 8]), 2)
+    """
+    ends = torch.tensor(gray.shape[-2:]) - side  # of the places where a square may start
+    draws = torch.rand(len(gray), 4, generator=generator)
+    squares = []
+    for one, (wanted, chosen, *place) in zip(mask[:, 0], draws, strict=True):
+        first, last = torch.zeros_like(ends), ends
+        pixels = one.nonzero().cpu()
+        if wanted < on_target and len(pixels):
+            pixel = pixels[int(chosen * len(pixels))]
+            first, last = (pixel - side + 1).clamp(min=0), pixel.minimum(ends)
+        start = first + (torch.stack(place) * (last - first + 1)).long()
+        squares.append(tuple(slice(at, at + side) for at in start.tolist()))
+    cuts = [
+        [image[:, *square] for image, square in zip(batch, squares, strict=True)]
+        for batch in (gray, mask)
+    ]
+    return torch.stack(cuts[0]), torch.stack(cuts[1])
 
 
 def change_values(

@@ -13,6 +13,7 @@ from festkit.augment import (
     TargetBank,
     augment,
     change_values,
+    crop_images,
     cut_targets,
     flip_and_turn,
     paste_targets,
@@ -75,6 +76,73 @@ class TestTurns:
         torch.testing.assert_close(moved, new == 0.9, rtol=0, atol=0)
         assert moved.dtype == torch.bool
         assert moved.sum() == mask.sum()
+
+
+class TestCrops:
+    def starts(self, mask, side, **options):
+        """Where the squares of many copies of a mask start, told by the numbers of their pixels."""
+        height, width = mask.shape
+        numbers = torch.arange(height * width).reshape(height, width)
+        many = numbers.expand(2000, 1, height, width), mask.expand(2000, 1, height, width)
+        cut, truth = crop_images(*many, side, seeded(), **options)
+        found = [divmod(int(one[0, 0, 0]), width) for one in cut]
+        for (y, x), one, own in zip(found, cut, truth, strict=True):
+            assert torch.equal(one[0], numbers[y : y + side, x : x + side])
+            assert torch.equal(own[0], mask[y : y + side, x : x + side])
+        return found
+
+    def around(self, side, *pixels):
+        """Every start of a square in 9 x 7 pixels that holds one of some pixels."""
+        return {
+            (y, x)
+            for y in range(9 - side + 1)
+            for x in range(7 - side + 1)
+            if any(y <= py < y + side and x <= px < x + side for py, px in pixels)
+        }
+
+    @pytest.mark.parametrize("pixel", [(0, 0), (8, 6), (4, 3), (1, 6)])
+    def test_on_a_target_every_square_that_holds_it(self, pixel):
+        mask = torch.zeros(9, 7, dtype=torch.bool)
+        mask[pixel] = True
+        assert set(self.starts(mask, 4, on_target=1)) == self.around(4, pixel)
+
+    def test_every_target_is_as_likely(self):
+        mask = torch.zeros(9, 7, dtype=torch.bool)
+        mask[0, 0] = mask[8, 6] = True
+        found = self.starts(mask, 3, on_target=1)
+        first = sum(start in self.around(3, (0, 0)) for start in found)
+        assert 900 < first < 1100
+
+    def test_half_of_them_lie_anywhere(self):
+        mask = torch.zeros(9, 7, dtype=torch.bool)
+        mask[0, 0] = True
+        found = self.starts(mask, 2)
+        assert set(found) == self.around(2, *np.ndindex(9, 7))
+        corner = found.count((0, 0)) / 2000
+        assert corner == pytest.approx(0.5 + 0.5 / (8 * 6), abs=0.04)
+
+    @pytest.mark.parametrize("options", [{}, {"on_target": 1}])
+    def test_without_a_target_anywhere(self, options):
+        found = self.starts(torch.zeros(9, 7, dtype=torch.bool), 2, **options)
+        assert set(found) == self.around(2, *np.ndindex(9, 7))
+        assert max(found.count(start) for start in set(found)) < 90  # 42 of each are expected
+
+    def test_the_whole_image(self):
+        gray, mask = batch()
+        cut, truth = crop_images(gray, mask, 32, seeded())
+        assert torch.equal(cut, gray)
+        assert torch.equal(truth, mask)
+
+    def test_augmented_they_are_parts_of_the_whole(self):
+        gray, mask = batch(6)
+        bank = cut_targets(levels(gray), mask)
+        whole, truth = augment(levels(gray), mask, bank, seeded())
+        cut, part = augment(levels(gray), mask, bank, seeded(), crop=16)
+        assert cut.shape == part.shape == (6, 1, 16, 16)
+        assert part.dtype == torch.bool
+        assert part.sum() <= truth.sum()
+        assert part.any((1, 2, 3)).sum() >= 2
+        assert whole.shape == truth.shape == (6, 1, 32, 32)
 
 
 class TestWarp:

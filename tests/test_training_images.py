@@ -57,6 +57,16 @@ class TestBatches:
         found = as_list(batches(folder, workers=workers), 1, first=first)
         assert_same(found, undisturbed[1][first:])
 
+    def test_squares_of_the_images(self, folder):
+        made = as_list(batches(folder, crop=16))
+        assert [batch.image.shape for batch in made] == [
+            (4, 1, 16, 16),
+            (4, 1, 16, 16),
+            (3, 1, 16, 16),
+        ]
+        assert [batch.mask.shape for batch in made] == [batch.image.shape for batch in made]
+        assert_same(as_list(batches(folder, crop=16, workers=2)), made)
+
     def test_left_early_the_workers_end(self, folder):
         for _ in batches(folder, workers=3).of_epoch(0, 1):
             break
@@ -150,6 +160,16 @@ class TestReading:
     def test_the_bank_holds_training_targets_only(self, folder):
         images = batches(folder).images
         assert 0 < len(images.bank) <= sum(1 + number % 2 for number in range(11))
+
+    def test_trained_on_squares_a_network_maps_whole_images(self, folder, tmp_path):
+        runs = [
+            train(tiny(folder, tmp_path / str(crop), epochs=1, crop=crop)) for crop in (None, 16)
+        ]
+        assert [run.record["crop"] for run in runs] == [None, 16]
+        assert [run.record["size"] for run in runs] == [32, 32]
+        whole, cut = (run.test_maps() for run in runs)
+        assert {n: m.shape for n, m in whole.items()} == {n: m.shape for n, m in cut.items()}
+        assert runs[0].weights.read_bytes() != runs[1].weights.read_bytes()
 
     def test_workers_and_place_change_no_weight(self, folder, tmp_path):
         runs = [

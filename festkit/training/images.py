@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     """What a step trains on.
 
     Attributes:
-        image: (N, C, S, S) float, normalised, channels last.
+        image: (N, C, S, S) float, normalised, channels last; S is the crop, where there is one.
         mask: (N, 1, S, S) bool.
         total: images of the whole batch, of which other processes may hold a part.
     """
@@ -175,9 +175,8 @@ class Batches:
         start = self.starts[step]
         chosen = order[start : start + self.config.batch_size]
         gray, mask = self.images.at(chosen)
-        gray, mask = augment(
-            gray, mask, self.images.bank, _generator(self.config.seed, epoch, step)
-        )
+        generator = _generator(self.config.seed, epoch, step)
+        gray, mask = augment(gray, mask, self.images.bank, generator, crop=self.config.crop)
         own = slice(self.rank, None, self.processes)
         image = self.images.normalised(gray[own], channels)
         return Batch(image, mask[own], len(chosen))
