@@ -26,9 +26,10 @@ lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
 gallery: $(READY)  ## run every notebook on small settings and keep it in docs/gallery
 	$(BIN)/python docs/gallery.py
 
+# jsonschema from 4.25 on parses a grammar whenever it is imported: 1.6 s of every command and server.
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 ".[app,test,dev]"
+	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" ".[app,test,dev]"
 	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 

@@ -210,7 +210,7 @@ def test_notebooks_run_side_by_side(tmp_path):
     code = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
     runs = [
         subprocess.Popen([sys.executable, "-c", code, book, tmp_path / str(k)], cwd=tmp_path)
-        for k in range(3)
+        for k in range(2)
     ]
-    assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
-    assert entries(tmp_path) == ["0", "1", "2", "book.ipynb"]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert entries(tmp_path) == ["0", "1", "book.ipynb"]

@@ -97,7 +97,7 @@ def test_what_needs_a_failed_job_is_not_run_and_the_rest_is(tmp_path, book):
 
 def test_a_finished_folder_may_be_moved(tmp_path, book):
     last = diamond(book)
-    run_jobs([last.needs[0]], tmp_path / "here")
+    run_job(last.needs[0], tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     assert run_job(last, tmp_path / "there").status == "done"
     assert log(tmp_path / "there") == ["1", "10", "20", "100"]

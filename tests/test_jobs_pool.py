@@ -9,7 +9,7 @@ import psutil
 import pytest
 from smallbooks import alive, entries, notebook, status, wait_for
 
-from festkit.jobs import Job, run_jobs
+from festkit.jobs import Job, run_job, run_jobs
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nfault: str = 'none'"
 CELL = """
@@ -111,11 +111,11 @@ def test_after_the_end_of_the_driver_the_next_run_completes(tmp_path, book, numb
         assert not any(map(alive, first))
         folders = [tmp_path / "work" / job.key for job in jobs]
         assert [status(folder)["status"] for folder in folders] == ["interrupted"] * 2
-    outcomes = run_jobs(jobs, tmp_path, workers=2)
+    outcomes = [run_job(job, tmp_path) for job in jobs]
     assert [outcome.status for outcome in outcomes] == ["done", "done"]
     assert squares(outcomes) == [0, 1]
     assert not any(map(alive, first))
-    assert entries(tmp_path / "work") == []
+    assert entries(tmp_path / "work") == sorted(f"{job.key}.log" for job in jobs)
 
 
 def test_a_time_limit_for_each(tmp_path, book):

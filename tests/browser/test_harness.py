@@ -37,21 +37,6 @@ def test_lab_counts_clicks(open_lab):
     assert lab.errors == []
 
 
-def test_voila_counts_clicks(open_voila):
-    voila = open_voila([BUTTON, "button"])
-    click(voila.page, times=3)
-    assert voila.screenshot("harness-voila").stat().st_size > 0
-    assert voila.errors == []
-
-
-def test_a_slider_is_moved_by_keys(open_lab):
-    lab = open_lab(["import ipywidgets", "slider = ipywidgets.IntSlider(5); slider"])
-    assert lab.run_all() == []
-    lab.page.get_by_role("slider").press("ArrowRight")
-    assert lab.value("slider.value") == 6
-    assert lab.errors == []
-
-
 def click(page, times):
     button = page.locator("button.count-me")
     for n in range(1, times + 1):
