@@ -46,7 +46,7 @@ def first_training(
     Example:
         >>> from festkit.experiments import find_profile
         >>> first_training(find_profile("smoke"), "ACM", 128).options["epochs"]
-        12
+        10
     """
     return Training(backbone, size, loss, loss_options, profile.options(backbone))
 
