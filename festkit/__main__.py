@@ -263,7 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"festkit {name}: interrupted; the same command continues", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+    except (
+        ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError,
+    ) as error:  # fmt: skip
         if os.environ.get("FESTKIT_TRACEBACK"):
             raise
         print(f"festkit {name}: {error}", file=sys.stderr)

@@ -30,3 +30,19 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
     nearest = get_close_matches(plain(name), by_plain, n=1, cutoff=0.5)
     hint = f" Did you mean {by_plain[nearest[0]]!r}?" if nearest else ""
     raise ValueError(f"unknown {kind} {name!r}; known are {', '.join(by_plain.values())}.{hint}")
+
+
+def check_several(**named: object) -> None:
+    """Refuse a single text where several are expected, of which each letter would be one.
+
+    Raises:
+        ValueError: with the list that was meant.
+
+    Example:
+        >>> check_several(datasets="NUAA-SIRST")
+        Traceback (most recent call last):
+        ValueError: datasets is 'NUAA-SIRST', expected several: ['NUAA-SIRST']
+    """
+    for name, value in named.items():
+        if isinstance(value, str):
+            raise ValueError(f"{name} is {value!r}, expected several: {[value]}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ._catalogue import list_datasets
 from ._entries import UNION
-from ._names import find_name
+from ._names import check_several, find_name
 from .experiments import TABLES, Training, find_profile, find_table, table_trainings
 from .experiments.tables import COMPARED
 from .jobs import Job, Output, find_notebook
@@ -47,7 +47,8 @@ def plan_jobs(
         The jobs, each after those that it needs; a training that several tables need is there once.
 
     Raises:
-        ValueError: for an unknown table, profile, network, dataset or device.
+        ValueError: for an unknown table, profile, network, dataset or device, a single name where
+            several are expected, or no seed.
 
     Example:
         >>> [job.key.partition("-")[0] for job in plan_jobs("losses")]
@@ -56,6 +57,9 @@ def plan_jobs(
     """
     places = {"data_root": data_root, "threads": threads}
     find_profile(profile)
+    check_several(datasets=datasets, backbones=backbones)
+    if not seeds:
+        raise ValueError("seeds is empty, expected at least one, such as (0,)")
     if device.partition(":")[0] not in DEVICES:
         raise ValueError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
     jobs: list[Job] = []
@@ -130,7 +134,8 @@ def _stories(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]
     story = Job("03_fuse_and_refine", common | {"runs": own, "backbone": network})
     if isinstance(common["dataset"], Output):  # the data were looked at when they were made
         return [story]
-    return [story, Job("01_data", _taken("01_data", common))]
+    images = {name: value for name, value in common.items() if name != "seed"}  # of scenes alone
+    return [story, Job("01_data", _taken("01_data", images))]
 
 
 def _taken(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,10 @@ def check_done(outcome, folder):
     assert entries(folder / "work") == []
 
 
+def test_the_title_of_a_job_without_options():
+    assert Job("02_train", {"size": 64, "loss_options": None}).title == "02_train 64"
+
+
 class TestKey:
     def test_it_follows_code_and_parameters(self, tmp_path):
         key = steps(tmp_path).key

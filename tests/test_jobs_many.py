@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
 from smallbooks import entries, notebook, wait_for
 
 from festkit.jobs import Job, Output, run_job, run_jobs, unfinished
+from festkit.jobs.cluster import lost_by_cluster
 from festkit.jobs.job import ordered
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nparts: dict = None\nfault: str = 'none'"
@@ -79,6 +81,40 @@ def test_each_once_and_after_what_it_needs(tmp_path, book):
     assert log(tmp_path) == order
 
 
+def test_what_a_done_job_needed_is_not_missed(tmp_path, book):
+    last = diamond(book)
+    done = last.needs[0]
+    (tmp_path / "done" / done.key).mkdir(parents=True)
+    assert list(unfinished([last, done], tmp_path)) == [
+        last.needs[1].needs[0].key, last.needs[1].key, last.key,
+    ]  # fmt: skip
+    (tmp_path / "done" / last.needs[1].key).mkdir()
+    assert list(unfinished([last], tmp_path)) == [last.key]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, book):
+    (tmp_path / "work").touch()
+    (outcome,) = run_jobs([Job(book)], tmp_path)
+    assert (outcome.status, outcome.reason[:15]) == ("failed", "FileExistsError")
+
+
+def test_a_limit_that_is_no_time(tmp_path, book):
+    for run in (
+        lambda: run_jobs([Job(book)], tmp_path, max_minutes=0),
+        lambda: run_job(Job(book), tmp_path, max_minutes=0),
+    ):
+        with pytest.raises(ValueError, match="max_minutes is 0, expected a number above 0"):
+            run()
+
+
+def test_another_process_finds_the_notebook_from_any_folder(tmp_path, book, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = Job(book.name).plain()
+    monkeypatch.chdir("/")
+    assert Job.from_plain(plain).key == Job(book).key
+    assert Job("00_quickstart").plain()["notebook"] == "00_quickstart"
+
+
 def test_alone_a_job_runs_what_it_needs(tmp_path, book):
     outcome = run_job(diamond(book), tmp_path)
     assert (outcome.status, total(outcome)) == ("done", 132)
@@ -139,6 +175,14 @@ def test_needs_on_a_cluster(tmp_path, book, cluster):
     outcomes = run_jobs([after, lost], tmp_path, scheduler=cluster)
     assert [outcome.status for outcome in outcomes] == ["done", "not run"]
     assert total(outcomes[0]) == 11
+
+
+def test_what_a_cluster_loses_is_told_from_what_fails():
+    scheduler = pytest.importorskip("distributed.scheduler")
+    assert lost_by_cluster(scheduler.KilledWorker("job", None, 3))
+    assert lost_by_cluster(CancelledError())
+    assert not lost_by_cluster(ImportError("no such module"))
+    assert not lost_by_cluster(FileNotFoundError("no such notebook"))
 
 
 def test_a_scheduler_that_is_not_there(tmp_path, book):

@@ -2,12 +2,14 @@ import json
 import os
 import signal
 import time
+from datetime import datetime
 
 import pytest
 from smallbooks import alive, entries, notebook, start, status, wait_for
 
 import festkit
 from festkit.jobs import NotebookError, run_notebook
+from festkit.jobs.watching import Watch, write_status
 
 PID = "import os; from pathlib import Path; Path({!r}).write_text(str(os.getpid()))"
 CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid)"
@@ -60,6 +62,32 @@ class TestRecords:
         assert found["started"] < found["ended"]
         assert found["device"].startswith(("cpu (", "cuda (", "mps ("))
         assert found["git"] is None or len(found["git"]["commit"]) == 40
+
+
+class TestStart:
+    def test_a_device_that_is_not_there_is_told_in_the_status(self, tmp_path):
+        out = tmp_path / "out"
+        write_status(out, "killed")
+        book = notebook(tmp_path, "1", parameters="device: str = 'auto'")
+        with pytest.raises(ValueError, match="tpu"):
+            run_notebook(book, {"device": "tpu"}, out)
+        assert status(out)["status"] == "failed"
+        assert "tpu" in status(out)["reason"]
+
+    def test_minutes_before_end_with_the_last_file(self, tmp_path):
+        """However long ago that was, and whatever was removed since."""
+        out = run_notebook(notebook(tmp_path, "1"), {}, tmp_path / "out").parent
+        record = json.loads((out / "environment.json").read_text())
+        began = datetime.fromisoformat(record["started"]).timestamp()
+        for path in out.iterdir():
+            os.utime(path, (began + 120, began + 120))
+        (out / ".left.part").touch()
+        (out / ".left.part").unlink()
+        os.utime(out, (began + 9000, began + 9000))
+        with Watch(out, {}, cells=0):
+            pass
+        again = json.loads((out / "environment.json").read_text())
+        assert again["minutes_before"] == pytest.approx(2, abs=0.01)
 
 
 def test_while_it_runs_it_can_be_looked_at(tmp_path):

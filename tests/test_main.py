@@ -181,7 +181,8 @@ class TestTables:
         assert main(["tables", "list"]) == 0
         lines = capsys.readouterr().out.splitlines()
         names = ["input_size", "losses", "fusion", "th1", "th2", "backbones", "hyperparameters"]
-        assert [line.split()[0] for line in lines] == names
+        assert [line.split()[0] for line in lines] == [*names, "sensitivity"]
+        assert lines[-1].split()[1:] == "Fig. 7 drawn in the paper, without numbers".split()
         assert lines[3].split()[:5] == ["th1", "Table", "4", "10", "rows"]
 
     @pytest.mark.parametrize(
@@ -241,6 +242,14 @@ class TestTables:
             )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["done"]
 
+    def test_a_first_plan_knows_no_minutes_and_tells_what_is_missing(self, tmp_path, capsys):
+        where = ["--folder", str(tmp_path), "--data-root", str(tmp_path)]
+        assert main(["tables", "plan", "losses", "--profile", "quick", *where]) == 0
+        *_, state, missing = capsys.readouterr().out.splitlines()
+        assert state == "7 jobs, 0 done, 7 left: 7 of which nothing is known yet"
+        assert "NUAA-SIRST" in missing
+        assert str(tmp_path) in missing
+
     def test_a_run_prints_the_tables_and_tells_what_is_not_done(
         self, tmp_path, capsys, monkeypatch
     ):
@@ -277,6 +286,7 @@ class TestTables:
             (["plan", "table9"], "unknown table 'table9'"),
             (["run", "th1", "--backbone", "ACM", "UIU-Net"], "is made with one network"),
             (["run", "th1", "--backbone", "NoNet"], "unknown backbone 'NoNet'"),
+            (["run", "th1", "--profile", "quick", "--data-root", "/no"], "NUAA-SIRST.*no"),
         ],
     )
     def test_a_wrong_plan_is_one_line(self, words, message, capsys):

@@ -91,6 +91,12 @@ def test_seeds_are_those_of_trainings_on_the_same_scenes():
     assert notebooks(jobs).count("02_train") == 12
 
 
+def test_real_images_are_looked_at_once_whatever_the_seeds():
+    jobs = plan_jobs("all", "quick", backbones=["ACM"], seeds=(0, 1))
+    assert notebooks(jobs).count("01_data") == 1
+    assert notebooks(jobs).count("03_fuse_and_refine") == 2
+
+
 def test_a_dataset_of_the_paper_by_name_or_folder_has_its_rows_and_sizes(tmp_path):
     (tmp_path / "NUDT-SIRST").mkdir()
     for dataset in ("nudt-sirst", str(tmp_path / "NUDT-SIRST")):
@@ -120,6 +126,14 @@ def test_unknown_names():
         plan_jobs("all", "slow")
     with pytest.raises(ValueError, match=r"unknown dataset 'NUAASIRT'.* Did you mean 'NUAA-SIRST'"):
         plan_jobs("losses", datasets=["NUAASIRT"])
+    with pytest.raises(ValueError, match=r"datasets is 'NUAA', expected several: \['NUAA'\]"):
+        plan_jobs("losses", datasets="NUAA")
+    with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
+        plan_jobs("losses", backbones="ACM")
+    with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
+        fk.table_trainings("losses", backbones="ACM")
+    with pytest.raises(ValueError, match="seeds is empty, expected at least one"):
+        plan_jobs("losses", seeds=())
     with pytest.raises(ValueError, match="device is 'cudaa', expected one of auto, cpu, cuda, mps"):
         plan_jobs("losses", device="cudaa")
 

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 
 
 def tables_list() -> None:
-    """List the tables of the paper: name, number, rows, what they hold."""
+    """List the paper's tables and figures: name, number, rows, what they hold."""
+    from ..experiments import TABLES
     from ..results import list_paper_tables, paper_table
 
-    for name in list_paper_tables():
+    printed = list_paper_tables()
+    for name in printed:
         table = paper_table(name)
         print(f"{name:16} {table.attrs['label']:8} {len(table):2} rows  {table.attrs['caption']}")
+    for name in TABLES.keys() - printed:  # Fig. 7
+        label = TABLES[name].partition("_")[0].replace("fig", "Fig. ")
+        print(f"{name:16} {label:8} drawn in the paper, without numbers")
 
 
 def tables_show(
@@ -53,7 +58,7 @@ class TablesPlan:
         seed: of trainings; several are averaged.
         folder: of all jobs; what is done there is not done again.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: where trainings run: auto, cpu or cuda.
+        device: where trainings run: auto, cpu, cuda, cuda:N or mps.
         threads: CPU threads of a job.
     """
 
@@ -107,13 +112,15 @@ def tables_run(
         max_minutes: minutes after which a job is stopped; the next run continues it.
         dry_run: only say what would be run, as tables plan does.
     """
-    from ..jobs import run_jobs
+    from ..jobs import run_jobs, unfinished
     from ..results import render_table, save_gathered, save_paper_tables
 
     jobs = plan.jobs()
     if dry_run:
         _print_plan(jobs, plan.folder)
         return
+    if scheduler is None and (missing := _missing_datasets(unfinished(jobs, plan.folder))):
+        raise FileNotFoundError("\n".join(missing))
     outcomes = run_jobs(
         jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
     )
@@ -142,8 +149,27 @@ def _print_plan(jobs: "list[Job]", folder: Path) -> None:
         print(f"{job.key:34} {state:16} {job.title}")
     known_left = [value for key in left if (value := minutes[key]) is not None]
     unknown = len(left) - len(known_left)
-    print(
-        f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left: about "
-        f"{sum(known_left):.0f} minutes of one worker"
-        + (f", and {unknown} of which nothing is known yet" if unknown else "")
-    )
+    parts = [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
+    parts += [f"{unknown} of which nothing is known yet"] if unknown else []
+    state = f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"
+    print(": ".join([state, ", and ".join(parts)]) if parts else state)
+    for line in _missing_datasets(left):
+        print(line)
+
+
+def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
+    """What is wrong with the named datasets of jobs, each told once."""
+    from ..data import load_dataset
+
+    given = {
+        (job.parameters["dataset"], job.parameters.get("data_root"))
+        for job in jobs.values()
+        if isinstance(job.parameters.get("dataset"), str)
+    }
+    wrong = []
+    for name, root in sorted(given, key=str):
+        try:
+            load_dataset(name, "test", root=root)
+        except (ValueError, OSError) as error:
+            wrong.append(str(error))
+    return wrong

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._catalogue import dataset_card
-from .._names import find_name, plain
+from .._names import check_several, find_name, plain
 from ..backbones import list_backbones
 from .profiles import Profile, find_profile
 from .trainings import Training, first_training, further_training
@@ -41,12 +41,12 @@ def find_table(name: str) -> str:
         ValueError: for an unknown name, with the known ones.
 
     Example:
-        >>> find_table("table1_input_size"), find_table("6"), find_table("fig7")
+        >>> find_table("table1_input_size"), find_table("6"), find_table("Fig7")
         ('input_size', 'backbones', 'sensitivity')
     """
     for table, notebook in TABLES.items():
         label = notebook.partition("_")[0]
-        if name in (notebook, label, label.removeprefix("table")):
+        if plain(name) in (plain(notebook), label, label.removeprefix("table")):
             return table
     return find_name("table", name, TABLES)
 
@@ -95,6 +95,7 @@ def table_trainings(
         24
     """
     table, chosen = find_table(table), find_profile(profile)
+    check_several(backbones=backbones)
     known = list_backbones()[:8] if table == "backbones" else list_backbones()
     if backbones is None:
         backbones = known if table == "backbones" else [chosen.backbone]

@@ -1,7 +1,7 @@
 """Workers of a Dask cluster, on one machine or many."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,3 +39,8 @@ def on_cluster(
         executor.shutdown(wait=False)  # cancels what has not begun
         if own:
             client.close()
+
+
+def lost_by_cluster(error: Exception) -> bool:
+    """Whether an error is Dask's own: it has lost a job's workers, or the scheduler."""
+    return isinstance(error, CancelledError) or type(error).__module__.startswith("distributed.")

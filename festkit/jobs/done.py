@@ -12,7 +12,7 @@ from .job import Job
 from .lock import hold
 from .notebooks import find_notebook
 from .parameters import read_parameters
-from .running import run_notebook
+from .running import check_limit, run_notebook
 from .watching import NotebookError, Status, write_status
 
 
@@ -51,7 +51,10 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
         max_minutes: minutes after which the notebook is stopped; None for no limit.
 
     Returns:
-        How it ended; only an interrupt is raised.
+        How it ended; whatever becomes of the notebook, only an interrupt is raised.
+
+    Raises:
+        ValueError: for a limit that is no time.
 
     Example:
         >>> import tempfile, nbformat
@@ -65,13 +68,13 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
         >>> run_job(Job(folder / "one.ipynb"), folder).status
         'done'
     """
+    check_limit(max_minutes)
     if before := finished(job, folder):
         return before
     for need in job.needs:
         if (outcome := run_job(need, folder, max_minutes=max_minutes)).status != "done":
             return not_run(job, folder, outcome)
-    with hold(lock_file(job, folder)):
-        return finished(job, folder) or _attempt(job, Path(folder), max_minutes)
+    return _attempt(job, Path(folder), max_minutes)
 
 
 def finished(job: Job, folder: str | Path) -> Outcome | None:
@@ -99,10 +102,13 @@ def lock_file(job: Job, folder: str | Path) -> Path:
 def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
     work, done = work_folder(job, folder), folder / "done" / job.key
     try:
-        _run(job, work, max_minutes)
-        done.parent.mkdir(parents=True, exist_ok=True)
-        flush_folder(work)
-        work.rename(done)
+        with hold(lock_file(job, folder)):
+            if before := finished(job, folder):
+                return before
+            _run(job, work, max_minutes)
+            done.parent.mkdir(parents=True, exist_ok=True)
+            flush_folder(work)
+            work.rename(done)
     except NotebookError as error:
         return Outcome(job.key, error.status, work, str(error))
     except Exception as error:  # a full disk, a broken kernel: other jobs go on

@@ -97,7 +97,8 @@ class Job:
         """
         given = self.filled(lambda output: Path(output.path).name)
         words = [given.get(name) for name in ("backbone", "size", "loss", "dataset")]
-        words += [f"{name} {value:g}" for name, value in given.get("loss_options", {}).items()]
+        options = given.get("loss_options") or {}
+        words += [f"{name} {value:g}" for name, value in options.items()]
         words += [f"seed {given['seed']}"] if "seed" in given else []
         return " ".join([Path(self.notebook).stem, *(str(word) for word in words if word)])
 
@@ -113,9 +114,11 @@ class Job:
         return {name: _filled(value, fill) for name, value in self.parameters.items()}
 
     def plain(self) -> dict[str, Any]:
-        """The job as JSON values, for another process."""
+        """The job as JSON values, for another process, which may stand in another folder."""
+        source = Path(self.notebook)
+        notebook = source.resolve() if source.is_file() else source
         parameters = self.filled(lambda output: {OUTPUT: [output.job.plain(), output.path]})
-        return {"notebook": str(self.notebook), "parameters": parameters}
+        return {"notebook": str(notebook), "parameters": parameters}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Job":

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .._progress import progress
-from .cluster import on_cluster
+from .cluster import lost_by_cluster, on_cluster
 from .done import Outcome, finished, not_run, work_folder
-from .job import Job, ordered
+from .job import Job
 from .pool import on_this_machine
-from .running import termination_as_exit
+from .running import check_limit, termination_as_exit
 
 Submit = Callable[[Job], "Future[Outcome]"]
 
@@ -38,14 +38,16 @@ def run_jobs(
         workers: jobs that run at the same time on this machine.
         scheduler: a Dask scheduler's address ("tcp://..."), client or cluster, to run the jobs
             there instead: as many at a time as its workers have threads, so start one worker with
-            one thread per GPU. Workers that die are survived. Needs ``festkit[cluster]``.
+            one thread per GPU. Workers that die are survived. Folders among the jobs' parameters
+            must be whole paths, for a worker stands elsewhere. Needs ``festkit[cluster]``.
         max_minutes: minutes after which a notebook is stopped; None for no limit.
 
     Returns:
         How each ended, in the order of ``jobs``.
 
     Raises:
-        ValueError: if there is less than one worker.
+        ValueError: if there is less than one worker, or for a limit that is no time.
+        ImportError: if a scheduler is given and Dask is not installed.
         OSError: if the scheduler does not answer.
 
     Example:
@@ -62,6 +64,7 @@ def run_jobs(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1")
+    check_limit(max_minutes)
     jobs = list(jobs)
     asked = [job.key for job in jobs]
     plan = unfinished(jobs, folder)
@@ -83,15 +86,18 @@ def run_jobs(
 
 
 def unfinished(jobs: Iterable[Job], folder: str | Path) -> dict[str, Job]:
-    """Jobs that are not done, and those they need, by key, each after what it needs.
+    """Jobs that are not done, and what these need and is not done, by key, needs first.
 
     Example:
         >>> job = Job("00_quickstart")
         >>> list(unfinished([job], "no/such/folder")) == [job.key]
         True
     """
-    wanted = [job for job in jobs if not finished(job, folder)]
-    return {key: job for key, job in ordered(wanted).items() if not finished(job, folder)}
+    found: dict[str, Job] = {}
+    for job in jobs:
+        if job.key not in found and not finished(job, folder):
+            found |= unfinished(job.needs, folder) | {job.key: job}
+    return found
 
 
 def _carry_out(
@@ -122,9 +128,10 @@ def _tell(outcome: Outcome, outcomes: dict[str, Outcome], bar: Any) -> None:
 def _outcome(future: "Future[Outcome]", job: Job, folder: Path) -> Outcome:
     try:
         return future.result()
-    except Exception as error:  # a cluster gives up on a job whose workers die again and again
-        reason = (
-            "the cluster gave it up: its workers died again and again, or its scheduler is gone "
-            f"({type(error).__name__}: {error})"
-        )
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        if not lost_by_cluster(error):
+            return Outcome(job.key, "failed", work_folder(job, folder), told)
+        reason = "its workers died again and again, or its scheduler is gone"
+        reason = f"the cluster gave it up: {reason} ({told})"
         return Outcome(job.key, "killed", work_folder(job, folder), reason)

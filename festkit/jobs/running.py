@@ -71,14 +71,19 @@ def run_notebook(
     """
     source, out = find_notebook(notebook), Path(out)
     values = check_parameters(source, parameters)
-    if max_minutes is not None and not max_minutes > 0:
-        raise ValueError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
+    check_limit(max_minutes)
     record = {"notebook": source.name, "parameters": values}
     watch = Watch(out, record, cells=_code_cells(source) + bool(values))
     with termination_as_exit(), watch, _live_copy(out, source.stem) as live:
         _execute(source, values, live, watch, max_minutes)
         _keep(live, out / source.name)
     return out / source.name
+
+
+def check_limit(max_minutes: float | None) -> None:
+    """Refuse a time limit that is no time."""
+    if max_minutes is not None and not max_minutes > 0:
+        raise ValueError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
 
 
 @contextmanager

@@ -60,7 +60,13 @@ class Watch:
 
     def __enter__(self) -> "Watch":
         device = self._record.get("parameters", {}).get("device") or "auto"
-        self._record |= environment(device) | {"minutes_before": _minutes_spent(self._out)}
+        self._record |= {"minutes_before": _minutes_spent(self._out)}
+        try:
+            self._record |= environment(device)
+        except Exception as error:  # no such device
+            status, reason = _ending(error)
+            write_status(self._out, status, reason=reason)
+            raise
         self._record |= {"started": now(), "ended": None}
         write_status(self._out, "running")
         write_json(self._out / "environment.json", self._record)
@@ -110,7 +116,8 @@ def _minutes_spent(out: Path) -> float:
     try:
         record = read_json(out / "environment.json")
         started = datetime.fromisoformat(record["started"]).timestamp()
-        last = max(path.stat().st_mtime for path in out.rglob("*"))
+        files = [path for path in out.rglob("*") if path.is_file()]  # clearing changes folders
+        last = max(path.stat().st_mtime for path in files)
     except (OSError, ValueError, KeyError):
         return 0.0
     return float(record.get("minutes_before", 0.0)) + max(last - started, 0.0) / 60
