@@ -67,6 +67,15 @@ def test_a_file_that_is_no_json(tmp_path):
         load_results(tmp_path)
 
 
+@pytest.mark.parametrize("text", ['{"schemes": [1]}', '{"schemes": {"a": 0.5}}', "[1]", "3"])
+def test_what_is_not_figures_by_scheme_is_passed_over(tmp_path, text):
+    job(tmp_path, "a", {"th1 0.5": hits(4, 3)}, table="th1", dataset="scenes")
+    write_text(tmp_path / "done" / "foreign" / "metrics.json", text)
+    assert load_results(tmp_path).job.tolist() == ["a"]
+    folders = [tmp_path / "done" / name for name in ("a", "foreign")]
+    assert list(save_paper_tables(folders, tmp_path / "tables")) == ["th1-own-scenes"]
+
+
 def test_seeds_are_averaged_and_nothing_else(tmp_path):
     run = {"table": "th1", "profile": "quick", "dataset": "NUAA-SIRST"}
     folders = [
