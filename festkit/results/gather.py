@@ -14,6 +14,7 @@ from .beside import compare_files
 from .figures import has_figures, said_of_row
 from .paper import list_paper_tables, paper_table
 from .printing import save_table
+from .seeds import shared_names
 
 RUN = (
     "table", "dataset", "split", "profile", "protocol", "epochs", "seed", "backbone", "sizes",
@@ -77,8 +78,9 @@ def save_gathered(folder: str | Path) -> list[Path]:
 def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.DataFrame]:
     """Write each of the paper's tables that these jobs filled, seeds averaged, in all formats.
 
-    Figures of different profiles, networks or images are never averaged; the table that compares
-    networks on the paper's datasets holds them all.
+    Figures of runs that differ in more than their seed (profile, network, images, sizes and the
+    like) are never averaged; the table that compares networks on the paper's datasets holds them
+    all.
 
     Args:
         jobs: folders of jobs that are done; those that fill no table are passed over.
@@ -119,9 +121,12 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
 
 def _group(run: dict[str, Any]) -> str:
     """What runs must share to be seeds of one table; the same text for all that do."""
-    images = run.get("fingerprint", run.get("dataset"))
-    parts = ["compared"] if _is_compared(run) else [images, run.get("backbone"), run.get("rule")]
-    text = json.dumps([run.get("profile"), run.get("split"), *parts])
+    if _is_compared(run):
+        parts = [run.get(name) for name in ("profile", "split", "rule", "protocol")]
+    else:
+        images = run.get("fingerprint", run.get("dataset"))
+        parts = [images, *map(run.get, shared_names(run["table"]))]
+    text = json.dumps([_is_compared(run), *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
