@@ -159,6 +159,17 @@ class TestRows:
             ("backbones", {"ACM, Original, NUAA-SIRST": [{}]}, "the loss 'EEDM', expected 'BCE'"),
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}, {"size": 96, "loss": "BCE"}]},
              "the loss 'BCE', expected 'EEDM'"),
+            ("losses", {"BCE": [{"loss": "BCE"}], "EEDM": [{"size": 96}]},
+             r"different size \(64, 96\); they differ in nothing but what they name, so give all"),
+            ("fig5", {"edge_weight 4": [{}], "keep_ratio 0.5": [{"size": 96}]},
+             r"the rows of hyperparameters were given runs of different size \(64, 96\)"),
+            ("losses", {"EEDM": [{"loss_options": {"edge_weight": 3}}]},
+             r"the loss_options \{'edge_weight': 3, 'keep_ratio': 0.5\}, expected \{'edge_w"),
+            ("backbones", {"ACM, FEST, NUAA-SIRST": [{}]},
+             "the row 'ACM, FEST, NUAA-SIRST' of backbones fuses two runs or more, got 1; give it"),
+            ("backbones", {"ACM, Original, NUAA-SIRST": [{"loss": "BCE"}],
+                           "ACM, LW-FEST, NUAA-SIRST": [{"size": 96}]},
+             r"Original and LW-FEST of ACM in backbones were given runs of different size \(64,"),
             ("fusion", {}, "no runs came for the table fusion; its rows are 256, 384"),
         ],
     )  # fmt: skip
@@ -169,6 +180,17 @@ class TestRows:
         }
         with pytest.raises(ValueError, match=message):
             fk.open_rows(table, runs)
+
+    @pytest.mark.parametrize("table", fk.experiments.TABLES)
+    def test_what_a_table_plans_passes(self, hand, table):
+        backbones = ["ACM", "UIU-Net"] if table == "backbones" else None
+        rows = fk.table_trainings(table, "paper", backbones=backbones)
+        runs = {row: [self.trained(hand, each) for each in scales] for row, scales in rows.items()}
+        assert list(fk.open_rows(table, runs)) == list(rows)
+
+    def trained(self, hand, training):
+        names = ("backbone", "size", "loss", "loss_options")
+        return hand(training.name, **{name: getattr(training, name) for name in names})
 
 
 class TestFiles:
