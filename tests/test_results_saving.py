@@ -234,10 +234,12 @@ class TestFiles:
         maps, paper = fk.open_rows("th2", {"fused": [hand("a")]})["fused"], fk.paper_table("th2")
         paper.insert(0, "weak targets", "fused")
         ours = {"th1 0.3": maps.evaluate(0.3)}
-        table = fk.save_paper_results(
-            tmp_path, paper, ours, maps, profile="quick", th1=0.3, rule="fused"
-        )
+        ours["th1 0.3, th2 0.1"] = maps.evaluate(0.3, 0.1)
+        table = fk.save_paper_results(tmp_path, paper, ours, maps, profile="quick", rule="fused")
         assert table.attrs["caption"].endswith("so not comparable")
+        saved = json.loads((tmp_path / "metrics.json").read_text())
+        assert saved["th1"] == {"th1 0.3": 0.3, "th1 0.3, th2 0.1": 0.3}
+        assert saved["th2"] == {"th1 0.3": None, "th1 0.3, th2 0.1": 0.1}
 
     def test_sizes_that_are_the_same_need_no_column(self, hand, tmp_path):
         maps = fk.open_rows("th1", {"fused": [hand("a"), hand("b", size=96)]})["fused"]

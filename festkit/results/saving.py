@@ -49,7 +49,8 @@ def save_paper_results(
         profile: what the runs cost: "smoke", "quick" or "paper".
         note: what the caption must say beyond that.
         more: further plain values for ``metrics.json``, or others than those of the runs; the
-            caption says ``th1``, ``th2`` and ``rule`` where no column does.
+            caption says ``th1``, ``th2`` and ``rule`` where no column does. Thresholds that are
+            columns of the table are written by row.
 
     Returns:
         As :func:`compare_with_paper`, with a column "our size" where the rows differ in it. It is
@@ -89,8 +90,18 @@ the last epoch was kept; another network and other images than the paper's, so n
     if isinstance(told["sizes"], dict):
         found = with_sizes(found, {row: [size] for row, size in told["sizes"].items()})
     save_table(out, found, "table")
-    save_results(out, ours, **({"table": paper.attrs["name"]} | told | more))
+    told = {"table": paper.attrs["name"]} | told | _thresholds(found.loc[found["seeds"] > 0])
+    save_results(out, ours, **(told | more))
     return found
+
+
+def _thresholds(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """By row those that a table's columns name."""
+    return {
+        name: {str(row): None if pd.isna(value) else value for row, value in table[name].items()}
+        for name in ("th1", "th2")
+        if name in table
+    }
 
 
 def describe_runs(
