@@ -195,7 +195,7 @@ class TestTables:
         ],
     )
     def test_show(self, style, line, capsys):
-        for name in ("th1", "4"):
+        for name in ("th1", "4", "table4_th1"):
             assert main(["tables", "show", name, "--format", style]) == 0
             assert re.search(line, capsys.readouterr().out)
 
@@ -214,7 +214,7 @@ class TestTables:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["th3"], "unknown table of the paper 'th3'; known are input_size, .*Did you mean 'th"),
+            (["th3"], "unknown table 'th3'; known are input_size, .*Did you mean 'th"),
             (["th1", "--ours", "missing.json"], "No such file.*missing.json"),
         ],
     )

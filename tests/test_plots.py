@@ -652,6 +652,13 @@ class TestCompared:
         assert self.lines(figure.axes[0])["best in the paper"] == [[4, 0], [4, 1]]
         assert "best in the paper" not in self.lines(figure.axes[2])
 
+    def test_what_has_not_been_run_is_not_void(self):
+        rows = {"edge_weight 4": self.counts(2, false=500)}
+        table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
+        figure = plot_compared(table, ["edge_weight", "keep_ratio"], figures=["score"])
+        draw(figure)
+        assert [axes.get_title() for axes in figure.axes] == ["ours: void", ""]
+
     def test_names(self):
         table = compare_with_paper({}, paper_table("th1"), measured="nothing")
         draw(plot_compared(table, "th1"))

@@ -117,18 +117,99 @@ class TestFiles:
         pd.testing.assert_frame_equal(table, compare_with_paper(both, TH1, measured="sky"))
         assert table.attrs["caption"].endswith("Ours: sky")
 
-    @pytest.mark.parametrize("name", ["fingerprint", "split", "backbone"])
-    def test_seeds_of_other_images_or_networks_are_refused(self, tmp_path, name):
+    @pytest.mark.parametrize(
+        "name",
+        ["fingerprint", "split", "backbone", "profile", "rule", "sizes", "epochs", "protocol"],
+    )
+    def test_seeds_that_differ_in_more_are_refused(self, tmp_path, name):
         one = save_results(tmp_path / "a", {"th1 0.3": [HIT, MISS]}, **{name: "one"})
         two = save_results(tmp_path / "b", {"th1 0.3": [HIT, HIT]}, **{name: "two"})
-        with pytest.raises(ValueError, match=rf"rows in common and differ in {name} \(one, two\)"):
+        message = rf"have the row 'th1 0.3' in common and differ in its {name} \(one, two\); pass"
+        with pytest.raises(ValueError, match=message):
             compare_files([one, two], TH1)
         silent = save_results(tmp_path / "c", {"th1 0.3": [HIT, HIT]})
         assert compare_files([one, silent], TH1).loc["th1 0.3"].seeds == 2
-        several = save_results(tmp_path / "e", {"th1 0.3": [HIT, HIT]}, **{name: ["one", "two"]})
-        assert compare_files([one, several], TH1).loc["th1 0.3"].seeds == 2
         apart = save_results(tmp_path / "d", {"th1 0.5": [HIT, HIT]}, **{name: "two"})
         assert compare_files([one, apart], TH1).seeds.sum() == 2
+
+    def test_a_list_does_not_say_what_a_row_is_of(self, tmp_path):
+        one = save_results(tmp_path / "a", {"th1 0.3": HIT}, backbone="ACM")
+        two = save_results(tmp_path / "b", {"th1 0.3": HIT}, backbone=["ACM", "ALCNet"])
+        assert compare_files([one, two], TH1).loc["th1 0.3"].seeds == 2
+
+    def test_what_differs_is_looked_for_row_by_row(self, tmp_path):
+        rows = {"th1 0.3": HIT, "th1 0.5": HIT}
+        epochs = {"th1 0.3": 8, "th1 0.5": 3}
+        one = save_results(tmp_path / "a", rows, epochs=epochs)
+        same = save_results(tmp_path / "b", {"th1 0.5": HIT}, epochs=3)
+        assert compare_files([one, same], TH1).loc["th1 0.5"].seeds == 2
+        other = save_results(tmp_path / "c", rows, epochs=8)
+        with pytest.raises(ValueError, match=r"row 'th1 0.5' in common and .* epochs \(3, 8\)"):
+            compare_files([one, other], TH1)
+
+    @pytest.mark.parametrize("seed", [{"seed": 0}, {"seeds": [0, 1]}])
+    def test_a_seed_counts_once(self, tmp_path, seed):
+        one = save_results(tmp_path / "a", {"th1 0.3": HIT}, **seed)
+        two = save_results(tmp_path / "b", {"th1 0.3": HIT}, **seed)
+        with pytest.raises(
+            ValueError, match=r"a/metrics.json and \S+b/metrics.json are both of se"
+        ):
+            compare_files([one, two], TH1)
+        with pytest.raises(ValueError, match=r"a/metrics.json and \S+a are both the same file"):
+            compare_files([one, tmp_path / "a"], TH1)
+        apart = save_results(tmp_path / "c", {"th1 0.5": HIT}, **seed)
+        assert compare_files([one, apart], TH1).seeds.sum() == 2
+
+    def test_our_sizes_where_rows_differ_in_them(self, tmp_path):
+        paper = paper_table("input_size")
+        sizes = {"256": "64", "384": "96"}
+        one = save_results(tmp_path / "a", dict.fromkeys(sizes, HIT), sizes=sizes)
+        table = compare_files([one], paper)
+        assert table.columns[:2].tolist() == ["scheme", "our size"]
+        assert table["our size"].tolist() == ["64", "96", *"–––––"]
+        texts = [
+            save_results(tmp_path / row, {row: HIT}, sizes=size) for row, size in sizes.items()
+        ]
+        assert compare_files(texts, paper)["our size"].equals(table["our size"])
+        assert "our size" not in compare_files(texts[:1], paper)
+
+    def test_every_seed_fuses_in_its_own_order(self, tmp_path):
+        orders = [{"896": "96", "896+768": "96+64"}, {"896": "96", "896+768": "96+128"}]
+        paths = [
+            save_results(
+                tmp_path / str(seed),
+                dict.fromkeys(sizes, HIT),
+                sizes=sizes,
+                epochs=sizes,
+                seed=seed,
+            )
+            for seed, sizes in enumerate(orders)
+        ]
+        table = compare_files(paths, paper_table("fusion"))
+        assert table["our size"].tolist()[:3] == ["96", "96+64 or 96+128", "–"]
+        assert table.seeds.tolist()[:3] == [2, 2, 0]
+
+    @pytest.mark.parametrize(
+        ("run", "words"),
+        [
+            ({"rule": "per scale"}, "sky; weak targets from each scale's own map"),
+            ({"rule": "fused"}, "sky; weak targets from the fused map"),
+            ({"th1": 0.5}, "sky"),
+        ],
+    )
+    def test_the_caption_says_what_no_column_does(self, tmp_path, run, words):
+        path = save_results(tmp_path, {"th1 0.3": HIT}, measured="sky", **run)
+        caption = compare_files([path], paper_table("th2")).attrs["caption"]
+        assert caption.endswith(f"Ours: {words}")
+
+    def test_thresholds_of_a_table_that_has_none(self, tmp_path):
+        th2 = {"ACM, Original, NUAA-SIRST": None, "ACM, FEST, NUAA-SIRST": 0.1}
+        path = save_results(tmp_path, dict.fromkeys(th2, HIT), measured="sky", th1=0.5, th2=th2)
+        caption = compare_files([path], paper_table("backbones")).attrs["caption"]
+        assert caption.endswith("Ours: sky; th1 0.5, th2 0.1 or none")
+        said = save_results(tmp_path, {"ACM, FEST, NUAA-SIRST": HIT}, th1=0.5, measured="th1 0.5")
+        caption = compare_files([said], paper_table("backbones")).attrs["caption"]
+        assert caption.endswith("Ours: th1 0.5")
 
     def test_a_file_without_a_row_of_the_table(self, tmp_path):
         path = save_results(tmp_path, {"FEST": HIT})

@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
+import festkit as fk
 from festkit._files import write_json, write_text
+from festkit.data import Dataset
 from festkit.metrics import Counts
 from festkit.results import load_results, save_gathered, save_paper_tables, save_results
 
@@ -39,6 +41,25 @@ def test_one_row_for_each_scheme_of_each_job(tmp_path):
     assert 0 <= low < 0.75 < high <= 1
 
 
+def test_what_differs_between_rows_is_told_of_each(tmp_path):
+    record = {"backbone": "ACM", "size": 64, "loss": "EEDM", "loss_options": {}, "epochs": 8}
+    record |= {"seed": 0, "protocol": "last", "initial_weights": None}
+    other = {"backbone": "ALCNet", "size": 96, "loss": "BCE", "epochs": 3, "protocol": "paper"}
+    other["loss_options"] = {"keep_ratio": 0.3}
+    rows = {row: maps_of(record | own) for row, own in {"a": {}, "b": other}.items()}
+    told = fk.describe_runs(rows, fk.paper_table("th1"), profile="smoke")
+    job(tmp_path, "a", {"a": hits(4, 3), "b": hits(4, 2)}, **told, th1=0.5, th2={"a": None, "b": 1})
+    names = ["backbone", "loss", "loss_options", "epochs", "protocol", "sizes", "th1", "th2"]
+    assert load_results(tmp_path)[names].fillna(-1).values.tolist() == [
+        ["ACM", "EEDM", "{}", 8, "last", "64", 0.5, -1],
+        ["ALCNet", "BCE", '{"keep_ratio": 0.3}', 3, "paper", "96", 0.5, 1],
+    ]
+
+
+def maps_of(record):
+    return fk.RunMaps("", (record["size"],), Dataset("sky", "test", ()), (), (record,))
+
+
 def test_files_hold_the_same(tmp_path):
     job(tmp_path, "a", {"th1 0.5": hits(4, 3)}, table="th1", seed=1, dataset="scenes")
     csv, parquet = save_gathered(tmp_path)
@@ -65,6 +86,15 @@ def test_a_file_that_is_no_json(tmp_path):
     write_text(tmp_path / "done" / "a" / "metrics.json", "{")
     with pytest.raises(ValueError, match=r"metrics\.json"):
         load_results(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"schemes": [1]}', '{"schemes": {"a": 0.5}}', "[1]", "3"])
+def test_what_is_not_figures_by_scheme_is_passed_over(tmp_path, text):
+    job(tmp_path, "a", {"th1 0.5": hits(4, 3)}, table="th1", dataset="scenes")
+    write_text(tmp_path / "done" / "foreign" / "metrics.json", text)
+    assert load_results(tmp_path).job.tolist() == ["a"]
+    folders = [tmp_path / "done" / name for name in ("a", "foreign")]
+    assert list(save_paper_tables(folders, tmp_path / "tables")) == ["th1-own-scenes"]
 
 
 def test_seeds_are_averaged_and_nothing_else(tmp_path):
@@ -108,6 +138,31 @@ def test_what_differs_is_not_averaged(tmp_path):
     tables = save_paper_tables(folders, tmp_path / "tables")
     assert sorted(table.loc["th1 0.5", "pd"] for table in tables.values()) == [25, 50, 75, 100]
     assert {table.loc["th1 0.5", "seeds"] for table in tables.values()} == {1}
+
+
+def test_our_sizes_stand_in_the_papers_tables(tmp_path):
+    run = {"table": "fusion", "profile": "quick", "dataset": "scenes"}
+    rows = dict.fromkeys(["896", "896+768"], hits(4, 3))
+    folders = [
+        job(tmp_path, str(seed), rows, sizes=dict(zip(rows, own, strict=True)), seed=seed, **run)
+        for seed, own in enumerate([("96", "96+64"), ("64", "64+96")])
+    ]
+    (table,) = save_paper_tables(folders, tmp_path / "tables").values()
+    assert table["our size"].tolist()[:2] == ["96 or 64", "96+64 or 64+96"]
+    assert table.seeds.tolist()[:2] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "change", [{"sizes": {"256": "96"}}, {"epochs": 3}, {"protocol": "paper"}, {"rule": "fused"}]
+)
+def test_runs_that_are_no_seeds_are_tables_of_their_own(tmp_path, change):
+    run = {"table": "input_size", "sizes": {"256": "64"}, "epochs": 8, "protocol": "last"}
+    folders = [
+        job(tmp_path, str(n), {"256": hits(4, 3)}, seed=n, **run | own)
+        for n, own in enumerate([{}, change])
+    ]
+    tables = save_paper_tables(folders, tmp_path / "tables")
+    assert [table.seeds.sum() for table in tables.values()] == [1, 1]
 
 
 def test_another_set_in_the_rows_of_one_of_the_papers_is_not_averaged_with_it(tmp_path):

@@ -99,6 +99,7 @@ class TestTh1:
             assert scheme["intervals"]["fa"]
             agree(scheme, counted(runs[1:], th1, None))
         assert (metrics["table"], metrics["sizes"]) == ("th1", "64")
+        assert metrics["th1"] == fk.paper_table("th1").th1.to_dict()
         assert (metrics["profile"], metrics["seed"], metrics["protocol"]) == ("smoke", 3, "last")
         assert metrics["measured"] == (
             "ACM at 64 px, EEDM loss, on 6 test images of scenes; profile smoke, 2 epochs from "
@@ -115,6 +116,7 @@ class TestTh2:
         metrics, book = executed("table5_th2", runs, tmp_path)
         paper, schemes = fk.paper_table("th2"), metrics["schemes"]
         assert metrics["rule"] == "per scale"
+        assert metrics["th2"]["fused: th1 0.3, th2 0.1"] == 0.1
         for row, th2 in paper.th2.replace(np.nan, None).items():
             agree(schemes.pop(row), counted(runs, 0.3, th2, per_scale=True))
             if th2 is None or th2 < 0.3:
@@ -124,6 +126,7 @@ class TestTh2:
         assert shown.count("not run") == 4 * 3  # th2 of 0.5, 0.4 and 0.3 on the fused map
         table = compare_files([tmp_path / "work"], paper)
         assert (table.seeds == 1).all()
+        assert table.attrs["caption"].endswith("; weak targets from each scale's own map")
 
     def test_one_run_has_one_rule(self, runs, tmp_path):
         metrics, book = executed("table5_th2", runs[:1], tmp_path)
@@ -239,6 +242,8 @@ class TestTables:
         assert list(found["schemes"]) == fk.paper_table(table).index.tolist()
         for row, scheme in found["schemes"].items():
             agree(scheme, counted(given[0][table][row], 0.5, None))
+        assert found["th1"] == 0.5
+        assert "; th1 0.5" in found["measured"]
 
     def test_sizes_of_every_row_and_how_long_they_were_trained(self, folders):
         found = self.read(folders["table1_input_size"])
@@ -252,6 +257,11 @@ class TestTables:
         table = pd.read_csv(folders["table1_input_size"] / "table.csv")
         assert table["our size"].tolist() == [64, 96, 128, 160, 192, 224, 256]
 
+    def test_options_of_the_loss_of_every_row(self, folders):
+        found = self.read(folders["fig5_hyperparameters"])
+        assert found["loss_options"]["edge_weight 3"] == {"edge_weight": 3}
+        assert found["loss_options"]["keep_ratio 0.5"] == {}
+
     def test_fusion_takes_the_better_first(self, folders, given):
         found = self.read(folders["table3_fusion"])
         runs = [run for scales in given[0]["fusion"].values() for run in scales]
@@ -259,7 +269,7 @@ class TestTables:
         schemes = list(found["schemes"].values())
         assert schemes[0]["score"] == pytest.approx(max(alone.values()))
         assert found["order"][0] == max(alone, key=alone.get)
-        assert found["measured"].endswith("; these images chose the order")
+        assert found["measured"].endswith("; th1 0.5; these images chose the order")
         assert found["sizes"]["896+768"] == "+".join(map(str, found["order"][:2]))
         assert len(schemes) == len(found["order"]) == 7
 
@@ -272,6 +282,10 @@ class TestTables:
                 row = f"ACM, {scheme}, NUAA-SIRST"
                 agree(schemes[row], counted(given[0]["backbones"][row], *pair, per_scale=True))
             assert found["loss"] == dict(zip(schemes, ("BCE", "EEDM", "EEDM"), strict=True))
+            assert (found["th1"], found["rule"]) == (0.5, "per scale")
+            assert found["th2"] == dict(zip(schemes, (None, 0.1, 0.1), strict=True))
+            words = "; th1 0.5, th2 0.1 or none, weak targets from each scale's own map"
+            assert found["measured"].endswith(words)
             assert "other images than the paper's NUAA-SIRST, so not" in found["measured"]
 
     def test_a_training(self, folders):

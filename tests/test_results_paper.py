@@ -40,6 +40,13 @@ class TestTables:
                 pd.testing.assert_frame_equal(paper_table(given), paper_table(name))
             assert paper_table(name).attrs["label"] == f"Table {number}"
 
+    @pytest.mark.parametrize(
+        ("given", "name"),
+        [("table4_th1", "th1"), ("table4", "th1"), ("fig5", "hyperparameters")],
+    )
+    def test_a_table_goes_by_its_notebook_too(self, given, name):
+        assert paper_table(given).attrs["name"] == name
+
     def test_what_a_row_is(self):
         assert key_columns(paper_table("th2")) == ["th1", "th2"]
         assert key_columns(paper_table("backbones")) == ["backbone", "scheme", "dataset"]
@@ -58,9 +65,11 @@ class TestTables:
         ("name", "message"),
         [
             ("input-sise", "known are input_size, losses, .*Did you mean 'input_size'"),
-            (0, "unknown table of the paper '0'; known are"),
-            (7, "unknown table of the paper '7'"),
+            (0, "unknown table '0'; known are"),
+            (7, "unknown table '7'"),
             ("", "unknown table"),
+            ("sensitivity", r"the paper prints no numbers of sensitivity .*pass th1 or th2"),
+            ("fig7", "the paper prints no numbers of sensitivity"),
         ],
     )
     def test_an_unknown_table(self, name, message):

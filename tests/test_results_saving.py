@@ -11,6 +11,7 @@ from handmade import make_set
 import festkit as fk
 from festkit._files import write_json
 from festkit.data import Dataset
+from festkit.results import compare_files
 
 RECORD = {
     "backbone": "ACM", "size": 64, "loss": "EEDM", "loss_options": {}, "epochs": 8, "seed": 0,
@@ -82,11 +83,18 @@ class TestWhatIsTold:
         assert found["sizes"] == {"a": "64", "b": "64+96"}
         assert found["loss"] == {"a": "BCE", "b": "EEDM"}
         assert found["epochs"] == {"a": 8, "b": "3+8"}
-        assert found["backbone"] == ["ACM", "ALCNet"]
+        assert found["backbone"] == {"a": "ACM", "b": "ALCNet+ACM"}
+        assert found["loss_options"] == {}
         assert found["seeds"] == [1, 0]
         assert "seed" not in found
         assert found["measured"].startswith("ACM, ALCNet at 64, 96 px, on 0 test images of sky; ")
         assert "3 to 8 epochs, seeds 1, 0;" in found["measured"]
+
+    def test_options_of_the_loss_by_row(self):
+        options = {"a": {"edge_weight": 3.0}, "b": {}}
+        rows = {row: maps_of({"loss_options": own}) for row, own in options.items()}
+        assert told(rows)["loss_options"] == options
+        assert told(rows["a"])["loss_options"] == {"edge_weight": 3.0}
 
     def test_nothing(self):
         with pytest.raises(ValueError, match="no maps came"):
@@ -151,6 +159,17 @@ class TestRows:
             ("backbones", {"ACM, Original, NUAA-SIRST": [{}]}, "the loss 'EEDM', expected 'BCE'"),
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}, {"size": 96, "loss": "BCE"}]},
              "the loss 'BCE', expected 'EEDM'"),
+            ("losses", {"BCE": [{"loss": "BCE"}], "EEDM": [{"size": 96}]},
+             r"different size \(64, 96\); they differ in nothing but what they name, so give all"),
+            ("fig5", {"edge_weight 4": [{}], "keep_ratio 0.5": [{"size": 96}]},
+             r"the rows of hyperparameters were given runs of different size \(64, 96\)"),
+            ("losses", {"EEDM": [{"loss_options": {"edge_weight": 3}}]},
+             r"the loss_options \{'edge_weight': 3, 'keep_ratio': 0.5\}, expected \{'edge_w"),
+            ("backbones", {"ACM, FEST, NUAA-SIRST": [{}]},
+             "the row 'ACM, FEST, NUAA-SIRST' of backbones fuses two runs or more, got 1; give it"),
+            ("backbones", {"ACM, Original, NUAA-SIRST": [{"loss": "BCE"}],
+                           "ACM, LW-FEST, NUAA-SIRST": [{"size": 96}]},
+             r"Original and LW-FEST of ACM in backbones were given runs of different size \(64,"),
             ("fusion", {}, "no runs came for the table fusion; its rows are 256, 384"),
         ],
     )  # fmt: skip
@@ -161,6 +180,17 @@ class TestRows:
         }
         with pytest.raises(ValueError, match=message):
             fk.open_rows(table, runs)
+
+    @pytest.mark.parametrize("table", fk.experiments.TABLES)
+    def test_what_a_table_plans_passes(self, hand, table):
+        backbones = ["ACM", "UIU-Net"] if table == "backbones" else None
+        rows = fk.table_trainings(table, "paper", backbones=backbones)
+        runs = {row: [self.trained(hand, each) for each in scales] for row, scales in rows.items()}
+        assert list(fk.open_rows(table, runs)) == list(rows)
+
+    def trained(self, hand, training):
+        names = ("backbone", "size", "loss", "loss_options")
+        return hand(training.name, **{name: getattr(training, name) for name in names})
 
 
 class TestFiles:
@@ -183,6 +213,33 @@ class TestFiles:
             "metrics.json", "table.txt", "table.csv", "table.md", "table.tex", "table.html",
         }  # fmt: skip
         assert pd.read_csv(tmp_path / "out" / "table.csv")["our size"].tolist()[:2] == ["64", "96"]
+
+    def test_thresholds_are_written_and_told(self, hand, tmp_path):
+        rows = {"256": [hand("a")], "384": [hand("b", size=96)]}
+        maps = fk.open_rows("input_size", rows)
+        ours = {row: each.evaluate(0.5) for row, each in maps.items()}
+        paper = fk.paper_table("input_size")
+        table = fk.save_paper_results(
+            tmp_path, paper, ours, maps, profile="quick", note="so", th1=0.5, rule="per scale"
+        )
+        saved = json.loads((tmp_path / "metrics.json").read_text())
+        assert (saved["th1"], saved["rule"]) == (0.5, "per scale")
+        words = "; th1 0.5, weak targets from each scale's own map; so"
+        assert saved["measured"].endswith(words)
+        assert table.attrs["caption"].endswith(words)
+        assert compare_files([tmp_path], paper).attrs["caption"] == table.attrs["caption"]
+        pd.testing.assert_frame_equal(compare_files([tmp_path], paper), table)
+
+    def test_what_a_column_says_the_caption_does_not(self, hand, tmp_path):
+        maps, paper = fk.open_rows("th2", {"fused": [hand("a")]})["fused"], fk.paper_table("th2")
+        paper.insert(0, "weak targets", "fused")
+        ours = {"th1 0.3": maps.evaluate(0.3)}
+        ours["th1 0.3, th2 0.1"] = maps.evaluate(0.3, 0.1)
+        table = fk.save_paper_results(tmp_path, paper, ours, maps, profile="quick", rule="fused")
+        assert table.attrs["caption"].endswith("so not comparable")
+        saved = json.loads((tmp_path / "metrics.json").read_text())
+        assert saved["th1"] == {"th1 0.3": 0.3, "th1 0.3, th2 0.1": 0.3}
+        assert saved["th2"] == {"th1 0.3": None, "th1 0.3, th2 0.1": 0.1}
 
     def test_sizes_that_are_the_same_need_no_column(self, hand, tmp_path):
         maps = fk.open_rows("th1", {"fused": [hand("a"), hand("b", size=96)]})["fused"]

@@ -87,7 +87,7 @@ def _draw(axes: Axes, table: pd.DataFrame, column: str, name: str) -> None:
         axes.axhline(1e6 * FA_LIMIT, color=MISSED, linestyle="--", linewidth=1, label="limit of Fa")
         axes.set_yscale("symlog", linthresh=10)
         axes.set_ylim(0, None)
-    if name == "score" and ours.isna().all():
+    if name == "score" and ours.isna().all() and (table["seeds"] > 0).any():
         axes.set_title("ours: void", color=OURS, fontsize=9)
     if not axes.has_data() or not np.isfinite(axes.dataLim.y0):
         axes.set_yticks([])

@@ -1,10 +1,10 @@
 """Results: figures of one's own, the paper's, both side by side, and all of it ready to print.
 
 Reading order: `figures` (one's own, and the record of a run), `paper` (the paper's tables),
-`beside` (ours beside the paper's), `readable` (as strings), `schemes` (by network and scheme),
-`printing` (text, Markdown), `latex`, `page` (HTML), `rows` (the runs that fill a table's rows),
-`saving` (a table, and what it was measured on), `gather` (of many jobs), `reached` (where
-ours stay behind), `zoo` (the page of the shipped weights' results).
+`seeds` (which runs may be averaged), `beside` (ours beside the paper's), `readable` (as strings),
+`schemes` (by network and scheme), `printing` (text, Markdown), `latex`, `page` (HTML), `rows` (the
+runs that fill a table's rows), `saving` (a table, and what it was measured on), `gather` (of many
+jobs), `reached` (where ours stay behind), `zoo` (the page of the shipped weights' results).
 """
 
 from ..metrics import record_of

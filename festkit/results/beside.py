@@ -1,7 +1,6 @@
 """Our figures beside the paper's, row by row."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import pandas as pd
 
 from .._names import find_name
 from ..metrics import FA_LIMIT, Counts, record_of
-from .figures import read_results
+from .figures import read_results, said_of_row
 from .paper import METRICS, key_columns
+from .readable import NONE
+from .seeds import check_seeds
 
 UNITS = {
     "iou": ("iou", 100.0),
@@ -21,8 +22,11 @@ UNITS = {
 }
 """Of every column of the paper's: our ratio, and what makes the paper's unit of it."""
 
-SAME = ("fingerprint", "split", "backbone")
-"""What the seeds of a row have in common: the images and the network."""
+RULES = {
+    "per scale": "weak targets from each scale's own map",
+    "fused": "weak targets from the fused map",
+}
+"""Where weak targets come from, in words."""
 
 Figures = Sequence[Counts] | Sequence[Mapping[str, Any]]
 
@@ -76,10 +80,13 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
         paths: files ``metrics.json`` of :func:`save_results`, or their folders.
         table: as :func:`compare_with_paper` takes it.
 
+    Returns:
+        As :func:`compare_with_paper`, with a column "our size" as :func:`with_sizes` adds it.
+
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if a file holds no figures, or none of this table, or if files that have a row
-            in common say that they are of different images or networks.
+            in common differ in more than their seed, or are of one seed.
 
     Example:
         >>> import tempfile
@@ -96,31 +103,75 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
                 f"{path} has no row of the table {table.attrs['name']}; it has "
                 f"{', '.join(run['schemes'])}, the table {', '.join(table.index)}"
             )
-    _check_same(paths, runs, set(table.index))
-    rows = {
-        row: [run["schemes"][row] for run in runs if row in run["schemes"]] for row in table.index
-    }
-    texts = [str(run.get("measured", path)) for path, run in zip(paths, runs, strict=True)]
-    return compare_with_paper(
-        {row: records for row, records in rows.items() if records},
+    check_seeds(paths, runs, table)
+    of_row = {row: [run for run in runs if row in run["schemes"]] for row in table.index}
+    found = compare_with_paper(
+        {row: [run["schemes"][row] for run in own] for row, own in of_row.items() if own},
         table,
-        measured="; ".join(dict.fromkeys(texts)),
+        measured="; ".join(dict.fromkeys(map(_measured, paths, runs, [table] * len(runs)))),
     )
+    sizes = {row: [said_of_row(run, "sizes", row) for run in own] for row, own in of_row.items()}
+    return with_sizes(found, sizes)
 
 
-def _check_same(
-    paths: Sequence[str | Path], runs: Sequence[Mapping[str, Any]], rows: set[str]
-) -> None:
-    """Refuse to average what is of different images or networks."""
-    for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
-        common = rows & set(run["schemes"]) & set(before["schemes"])
-        for name in SAME if common else ():
-            values = run.get(name), before.get(name)
-            if all(isinstance(value, str) for value in values) and values[0] != values[1]:
-                raise ValueError(
-                    f"{path} and {other} have rows in common and differ in {name} ({values[0]}, "
-                    f"{values[1]}); pass seeds of one network on the same images"
-                )
+def with_sizes(table: pd.DataFrame, sizes: Mapping[str, Sequence[str | None]]) -> pd.DataFrame:
+    """The table with a column "our size" after those that say what a row is.
+
+    Args:
+        table: as :func:`compare_with_paper` returns it.
+        sizes: by row the input sizes [px] of every seed as text, such as "896+768"; seeds that
+            fused other sizes are told apart by "or".
+
+    Returns:
+        The same table where all sizes are the same: the caption says it.
+
+    Example:
+        >>> from festkit.results import paper_table
+        >>> table = compare_with_paper({}, paper_table("fusion").head(3), measured="nothing")
+        >>> with_sizes(table, {"896": ["96"], "896+768": ["96+64", "96+80"]})["our size"].tolist()
+        ['96', '96+64 or 96+80', '–']
+    """
+    told = {row: list(dict.fromkeys(filter(None, each))) for row, each in sizes.items()}
+    if len({size for each in told.values() for size in each}) < 2:
+        return table
+    found = table.copy()
+    column = [" or ".join(map(str, told.get(row, []))) or NONE for row in table.index]
+    found.insert(len(key_columns(table)), "our size", column)
+    return found
+
+
+def thresholds_in_words(run: Mapping[str, Any], table: pd.DataFrame) -> str:
+    """The thresholds of a run, and where weak targets come from, if no column says so.
+
+    Args:
+        run: with ``th1``, ``th2`` and ``rule``, or some of them; one value, or by row.
+        table: of the figures, with columns of these names ("weak targets" for the rule) or without.
+
+    Example:
+        >>> from festkit.results import paper_table
+        >>> run = {"th1": 0.5, "th2": {"a": None, "b": 0.1}, "rule": "fused"}
+        >>> thresholds_in_words(run, paper_table("backbones"))
+        'th1 0.5, th2 0.1 or none, weak targets from the fused map'
+    """
+    words = [
+        f"{name} {_either(run[name])}"
+        for name in ("th1", "th2")
+        if name in run and name not in table
+    ]
+    if "rule" in run and "weak targets" not in table:
+        words.append(RULES.get(str(run["rule"]), f"weak targets {run['rule']}"))
+    return ", ".join(words)
+
+
+def _either(value: Any) -> str:
+    values = dict.fromkeys(value.values() if isinstance(value, dict) else [value])
+    return " or ".join([str(v) for v in values if v is not None] + ["none"] * (None in values))
+
+
+def _measured(path: str | Path, run: Mapping[str, Any], table: pd.DataFrame) -> str:
+    """What a run was measured on, and its thresholds where that does not say them."""
+    text, words = str(run.get("measured", path)), thresholds_in_words(run, table)
+    return text if words in text else f"{text}; {words}"
 
 
 def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:

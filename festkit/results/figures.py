@@ -97,10 +97,42 @@ def read_results(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
     values = read_json(path)
-    schemes = values.get("schemes") if isinstance(values, dict) else None
-    if not isinstance(schemes, dict) or not all(isinstance(s, dict) for s in schemes.values()):
+    if not has_figures(values):
         raise ValueError(f"{path} holds no figures by scheme; pass a metrics.json of save_results")
     return dict(values)
+
+
+def has_figures(values: Any) -> bool:
+    """Whether what a file holds is figures by scheme, as :func:`save_results` writes them.
+
+    Example:
+        >>> has_figures({"schemes": {"FEST": {"iou": 0.5}}}), has_figures({"schemes": [1]})
+        (True, False)
+    """
+    schemes = values.get("schemes") if isinstance(values, dict) else None
+    return isinstance(schemes, dict) and all(isinstance(each, dict) for each in schemes.values())
+
+
+def said_of_row(run: Mapping[str, Any], name: str, row: str) -> Any:
+    """What a run says of one of its rows: its own value of a dict by row, else the value of all.
+
+    Args:
+        run: as :func:`read_results` returns it.
+        name: of the value, such as "sizes", of which a list becomes text.
+        row: a scheme of the run.
+
+    Returns:
+        The value; None where the run does not say.
+
+    Example:
+        >>> run = {"schemes": {"a": {}, "b": {}}, "epochs": {"a": 8, "b": 3}, "sizes": [64, 96]}
+        >>> said_of_row(run, "epochs", "b"), said_of_row(run, "sizes", "b")
+        (3, '64+96')
+    """
+    value = run.get(name)
+    if isinstance(value, dict) and not value.keys().isdisjoint(run["schemes"]):
+        value = value.get(row)
+    return "+".join(map(str, value)) if name == "sizes" and isinstance(value, list) else value
 
 
 def _total(counts: Counts | Sequence[Counts]) -> Counts:

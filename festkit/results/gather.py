@@ -11,12 +11,14 @@ import pandas as pd
 from .._files import read_json, whole_file
 from ..experiments.tables import COMPARED
 from .beside import compare_files
+from .figures import has_figures, said_of_row
 from .paper import list_paper_tables, paper_table
 from .printing import save_table
+from .seeds import shared_names
 
 RUN = (
     "table", "dataset", "split", "profile", "protocol", "epochs", "seed", "backbone", "sizes",
-    "loss", "loss_options", "fingerprint",
+    "loss", "loss_options", "rule", "th1", "th2", "fingerprint",
 )  # fmt: skip
 """What a row says of its run, where the run says it."""
 
@@ -28,10 +30,11 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         folder: of the jobs, as given to ``run_jobs``.
 
     Returns:
-        Columns ``job`` and ``row``, what the run says of itself (table, dataset, split, profile,
-        protocol, epochs, seed, backbone, sizes, loss, loss_options, fingerprint), then counts and
-        ratios as in ``Counts.record``, and the ends of 95 % intervals as ``iou_low`` and
-        ``iou_high``. Ratios are fractions. Empty if nothing is done.
+        Columns ``job`` and ``row``, what the run says of the row (table, dataset, split, profile,
+        protocol, epochs, seed, backbone, sizes, loss, loss_options, rule, th1, th2, fingerprint),
+        then counts and ratios as in ``Counts.record``, and the ends of 95 % intervals as
+        ``iou_low`` and ``iou_high``. Ratios are fractions. Empty if nothing is done; files that
+        hold no figures by scheme are passed over.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -75,8 +78,9 @@ def save_gathered(folder: str | Path) -> list[Path]:
 def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.DataFrame]:
     """Write each of the paper's tables that these jobs filled, seeds averaged, in all formats.
 
-    Figures of different profiles, networks or images are never averaged; the table that compares
-    networks on the paper's datasets holds them all.
+    Figures of runs that differ in more than their seed (profile, network, images, sizes and the
+    like) are never averaged; the table that compares networks on the paper's datasets holds them
+    all.
 
     Args:
         jobs: folders of jobs that are done; those that fill no table are passed over.
@@ -98,7 +102,11 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
     """
     known = list_paper_tables()
     runs = {folder: read_json(folder / "metrics.json") for folder in jobs}
-    filled = {folder: run for folder, run in runs.items() if run.get("table") in known}
+    filled = {
+        folder: run
+        for folder, run in runs.items()
+        if has_figures(run) and run.get("table") in known
+    }
     groups: dict[tuple[int, str], list[Path]] = {}
     for folder, run in filled.items():
         groups.setdefault((known.index(run["table"]), _group(run)), []).append(folder)
@@ -113,9 +121,12 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
 
 def _group(run: dict[str, Any]) -> str:
     """What runs must share to be seeds of one table; the same text for all that do."""
-    images = run.get("fingerprint", run.get("dataset"))
-    parts = ["compared"] if _is_compared(run) else [images, run.get("backbone"), run.get("rule")]
-    text = json.dumps([run.get("profile"), run.get("split"), *parts])
+    if _is_compared(run):
+        parts = [run.get(name) for name in ("profile", "split", "rule", "protocol")]
+    else:
+        images = run.get("fingerprint", run.get("dataset"))
+        parts = [images, *map(run.get, shared_names(run["table"]))]
+    text = json.dumps([_is_compared(run), *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
@@ -142,23 +153,19 @@ def _files(folder: str | Path) -> list[Path]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     run = read_json(path)
-    said = {name: _cell(run[name]) for name in RUN if name in run}
     return [
-        {"job": path.parent.name, "row": row} | said | _sizes(run, row) | _flat(record)
-        for row, record in run.get("schemes", {}).items()
+        {"job": path.parent.name, "row": row} | _said(run, row) | _flat(record)
+        for row, record in (run["schemes"].items() if has_figures(run) else ())
     ]
+
+
+def _said(run: dict[str, Any], row: str) -> dict[str, Any]:
+    return {name: _cell(said_of_row(run, name, row)) for name in RUN if name in run}
 
 
 def _cell(value: Any) -> Any:
     """Lists and options as text: columns hold plain values."""
     return json.dumps(value) if isinstance(value, list | dict) else value
-
-
-def _sizes(run: dict[str, Any], row: str) -> dict[str, str | None]:
-    """The sizes of a row, or of the run if they are the same in all, as text."""
-    sizes = run.get("sizes")
-    sizes = sizes.get(row) if isinstance(sizes, dict) else sizes
-    return {"sizes": "+".join(map(str, sizes)) if isinstance(sizes, list) else sizes}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from .._names import find_name
+from ..experiments import TABLES, find_table
 from ..metrics import FA_LIMIT
 
 METRICS = ("iou", "pd", "fa_e6", "score")
@@ -35,8 +35,9 @@ def paper_table(name: str | int) -> pd.DataFrame:
     """One table of the paper, one row per printed row.
 
     Args:
-        name: input_size, losses, fusion, th1, th2, backbones (or their numbers, 1 to 6), or
-            hyperparameters (Fig. 5, whose values the paper only draws).
+        name: as ``find_table`` takes it: input_size, losses, fusion, th1, th2, backbones, or
+            hyperparameters (Fig. 5, whose values the paper only draws); their numbers, 1 to 6; or
+            their notebooks, such as "table4_th1".
 
     Returns:
         Columns that say what a row is (such as th1 and th2, or backbone, scheme and dataset), then
@@ -45,8 +46,8 @@ def paper_table(name: str | int) -> pd.DataFrame:
         ``name``, ``label``, ``caption`` and ``source``.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones and the nearest; or if the numbers
-            contradict each other.
+        ValueError: for an unknown name, listing the known ones and the nearest; for Fig. 7, which
+            has no rows; or if the numbers contradict each other.
 
     Example:
         >>> table = paper_table("th1")
@@ -55,11 +56,13 @@ def paper_table(name: str | int) -> pd.DataFrame:
         >>> table.attrs["label"], paper_table(4).equals(table)
         ('Table 4', True)
     """
-    known = list_paper_tables()
-    numbered = dict(enumerate((n for n in known if n != "hyperparameters"), start=1))
-    text = str(name)
-    found = numbered.get(int(text)) if text.isdecimal() else None
-    return _table(found or find_name("table of the paper", text, known))
+    found = find_table(str(name))
+    if found not in list_paper_tables():
+        raise ValueError(
+            f"the paper prints no numbers of {found} ({TABLES[found]}), it only draws them; "
+            "pass th1 or th2 for those that it prints of the same maps"
+        )
+    return _table(found)
 
 
 def key_columns(table: pd.DataFrame) -> list[str]:

@@ -17,6 +17,9 @@ FUSED = ("th1", "th2", "sensitivity")
 SIZES = ("input_size", "fusion")
 """Tables whose rows are of one input size each."""
 
+ONE_SIZE = ("losses", "hyperparameters")
+"""Tables whose rows are all of the same input size."""
+
 
 def open_rows(
     table: str,
@@ -38,8 +41,9 @@ def open_rows(
 
     Raises:
         FileNotFoundError: as :func:`festkit.open_maps`.
-        ValueError: for an unknown table or row, no rows, runs of another loss, network or input
-            size than the row asks for, or of different images.
+        ValueError: for an unknown table or row, no rows, runs of another loss, loss options or
+            network than the row asks for, fewer or more runs than it takes, or rows of different
+            images, networks or input sizes where they are to be the same.
 
     Example:
         >>> import json, tempfile
@@ -50,7 +54,7 @@ def open_rows(
         >>> images, run = load_dataset(scenes, "test"), Run(folder / "run")
         >>> run.write_maps("test", {images.names[0]: images[0].mask.astype("float32")})
         >>> record = {"backbone": "ACM", "size": 64, "dataset": "scenes", "loss": "BCE"}
-        >>> record["test_split"] = images.fingerprint
+        >>> record |= {"loss_options": {}, "test_split": images.fingerprint}
         >>> _ = (run.folder / "record.json").write_text(json.dumps(record))
         >>> open_rows("losses", {"BCE": [run]})["BCE"].title
         'ACM 64 on scenes, test images'
@@ -70,11 +74,7 @@ def open_rows(
     }
     for row, maps in opened.items():
         _check_row(table, row, maps)
-    if table != "backbones":
-        _check_same(table, "network", [r["backbone"] for m in opened.values() for r in m.records])
-    _check_same(table, "images", [maps.dataset.fingerprint for maps in opened.values()])
-    if table in SIZES:
-        _check_sizes(table, [size for maps in opened.values() for size in maps.sizes])
+    _check_together(table, opened)
     return opened
 
 
@@ -87,6 +87,11 @@ def _known_rows(table: str) -> list[str]:
 def _check_row(table: str, row: str, maps: RunMaps) -> None:
     if table not in FUSED and ", FEST," not in row and len(maps.sizes) > 1:
         raise ValueError(f"the row {row!r} of {table} takes one run, got {len(maps.sizes)}")
+    if ", FEST," in row and len(maps.sizes) < 2:
+        raise ValueError(
+            f"the row {row!r} of {table} fuses two runs or more, got {len(maps.sizes)}; give it "
+            "one of every size"
+        )
     _check_sizes(f"the row {row!r} of {table}", maps.sizes)
     for record in maps.records:
         for name, value in _expected(table, row).items():
@@ -101,7 +106,7 @@ def _check_row(table: str, row: str, maps: RunMaps) -> None:
 def _expected(table: str, row: str) -> dict[str, Any]:
     """What the record of every run in a row must say."""
     if table == "losses":
-        return {"loss": row}
+        return {"loss": row, "loss_options": BEST}
     if table == "hyperparameters":
         own = paper_table(table).loc[row, list(BEST)].dropna()
         return {"loss": "EEDM", "loss_options": BEST | own.to_dict()}
@@ -109,6 +114,31 @@ def _expected(table: str, row: str) -> dict[str, Any]:
         said = paper_table(table).loc[row]
         return {"backbone": said.backbone, "loss": "BCE" if said.scheme == "Original" else "EEDM"}
     return {}
+
+
+def _check_together(table: str, opened: Mapping[str, RunMaps]) -> None:
+    """Refuse rows that differ in what all of them, or two of them, have in common."""
+    rows = f"the rows of {table}"
+    sizes = [size for maps in opened.values() for size in maps.sizes]
+    _check_same(rows, "images", [maps.dataset.fingerprint for maps in opened.values()])
+    if table != "backbones":
+        _check_same(rows, "network", [r["backbone"] for m in opened.values() for r in m.records])
+    if table in SIZES:
+        _check_sizes(table, sizes)
+    if table in ONE_SIZE:
+        _check_same(rows, "size", sizes)
+    if table == "backbones":
+        for network, own in _sizes_alone(opened).items():
+            _check_same(f"the rows Original and LW-FEST of {network} in {table}", "size", own)
+
+
+def _sizes_alone(opened: Mapping[str, RunMaps]) -> dict[str, list[int]]:
+    """By network the sizes of Original and LW-FEST, which are no fusion."""
+    found: dict[str, list[int]] = {}
+    for row, maps in opened.items():
+        if ", FEST," not in row:
+            found.setdefault(maps.records[0]["backbone"], []).extend(maps.sizes)
+    return found
 
 
 def _check_sizes(what: str, sizes: Sequence[int]) -> None:
@@ -119,10 +149,10 @@ def _check_sizes(what: str, sizes: Sequence[int]) -> None:
         )
 
 
-def _check_same(table: str, what: str, values: Iterable[str]) -> None:
-    found = list(dict.fromkeys(values))
+def _check_same(rows: str, what: str, values: Iterable[str | int]) -> None:
+    found = [str(value) for value in dict.fromkeys(values)]
     if len(found) > 1:
         raise ValueError(
-            f"the rows of {table} were given runs of different {what} ({', '.join(found)}); "
-            "its rows differ in nothing but what they name"
+            f"{rows} were given runs of different {what} ({', '.join(found)}); they differ in "
+            f"nothing but what they name, so give all of them runs of the same {what}"
         )

@@ -10,11 +10,9 @@ import torch
 from .. import __version__
 from ..maps import RunMaps
 from ..metrics import Counts
-from .beside import compare_with_paper
+from .beside import compare_with_paper, thresholds_in_words, with_sizes
 from .figures import save_results
-from .paper import key_columns
 from .printing import save_table
-from .readable import NONE
 
 PROTOCOLS = {
     "paper": "the test images chose the epoch",
@@ -23,6 +21,9 @@ PROTOCOLS = {
 }
 
 IMAGES = {"test": "test images", "holdout": "held-out training images"}
+
+SAID = ("backbone", "loss", "loss_options", "epochs", "protocol")
+"""What is told as the records have it."""
 
 PAPER_NETWORK, PAPER_IMAGES = "MSDA-Net", "W-IRSTD"
 """Of all of the paper's tables but the one that compares networks."""
@@ -47,7 +48,9 @@ def save_paper_results(
         maps: what was counted, by row or the same for all.
         profile: what the runs cost: "smoke", "quick" or "paper".
         note: what the caption must say beyond that.
-        more: further plain values for ``metrics.json``, or others than those of the runs.
+        more: further plain values for ``metrics.json``, or others than those of the runs; the
+            caption says ``th1``, ``th2`` and ``rule`` where no column does. Thresholds that are
+            columns of the table are written by row.
 
     Returns:
         As :func:`compare_with_paper`, with a column "our size" where the rows differ in it. It is
@@ -69,7 +72,7 @@ def save_paper_results(
         >>> run.write_maps("test", {each.name: each.mask.astype("float32") for each in images})
         >>> record = {"backbone": "ACM", "size": 64, "dataset": "scenes", "loss": "EEDM"}
         >>> record |= {"epochs": 3, "seed": 1, "protocol": "last", "initial_weights": None}
-        >>> record["test_split"] = images.fingerprint
+        >>> record |= {"loss_options": {}, "test_split": images.fingerprint}
         >>> _ = (run.folder / "record.json").write_text(json.dumps(record))
         >>> maps, paper = open_maps(run), paper_table("th1").head(1)
         >>> ours = {"th1 0.5": maps.evaluate(0.5)}
@@ -81,14 +84,24 @@ def save_paper_results(
 the last epoch was kept; another network and other images than the paper's, so not comparable"
     """
     told = describe_runs(maps, paper, profile=profile)
-    told["measured"] = "; ".join(filter(None, [told["measured"], note]))
+    parts = [told["measured"], thresholds_in_words(more, paper), note]
+    told["measured"] = "; ".join(filter(None, parts))
     found = compare_with_paper(ours, paper, measured=told["measured"])
     if isinstance(told["sizes"], dict):
-        sizes = [told["sizes"].get(row, NONE) for row in found.index]
-        found.insert(len(key_columns(found)), "our size", sizes)
+        found = with_sizes(found, {row: [size] for row, size in told["sizes"].items()})
     save_table(out, found, "table")
-    save_results(out, ours, **({"table": paper.attrs["name"]} | told | more))
+    told = {"table": paper.attrs["name"]} | told | _thresholds(found.loc[found["seeds"] > 0])
+    save_results(out, ours, **(told | more))
     return found
+
+
+def _thresholds(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """By row those that a table's columns name."""
+    return {
+        name: {str(row): None if pd.isna(value) else value for row, value in table[name].items()}
+        for name in ("th1", "th2")
+        if name in table
+    }
 
 
 def describe_runs(
@@ -103,9 +116,9 @@ def describe_runs(
 
     Returns:
         ``measured``, a caption's sentence; ``profile``, ``dataset``, ``split`` and ``fingerprint``
-        of the images, ``backbone``, a name or a list, ``seed``, or ``seeds`` where there are
-        several, ``sizes`` as text such as "896+768+1024", ``loss``, ``epochs`` and ``protocol``
-        (by row where rows differ), and ``versions``.
+        of the images, ``seed``, or ``seeds`` where there are several, ``sizes`` as text such as
+        "896+768+1024", ``backbone``, ``loss``, ``loss_options``, ``epochs`` and ``protocol`` (by
+        row where rows differ), and ``versions``.
 
     Raises:
         ValueError: if no maps came.
@@ -114,7 +127,7 @@ def describe_runs(
         >>> from festkit.data import Dataset
         >>> from festkit.results import paper_table
         >>> record = {"backbone": "MSDA-Net", "size": 512, "loss": "EEDM", "epochs": 300}
-        >>> record |= {"seed": 0, "protocol": "paper", "initial_weights": None}
+        >>> record |= {"seed": 0, "protocol": "paper", "initial_weights": None, "loss_options": {}}
         >>> maps = RunMaps("", (512,), Dataset("W-IRSTD", "test", ()), (), (record,))
         >>> describe_runs(maps, paper_table("th1"), profile="paper")["measured"]
         'MSDA-Net at 512 px, EEDM loss, on 0 test images of W-IRSTD; profile paper, 300 epochs, \
@@ -124,17 +137,16 @@ seed 0; the test images chose the epoch'
     if not rows:
         raise ValueError("no maps came; pass those of at least one row")
     first = next(iter(rows.values()))
-    networks, seeds = _distinct("backbone", rows), _distinct("seed", rows)
+    seeds = _distinct("seed", rows)
     return {
         "measured": _measured(rows, table, profile),
         "profile": profile,
         "dataset": first.dataset.name,
         "split": first.split,
         "fingerprint": first.dataset.fingerprint,
-        "backbone": networks[0] if len(networks) == 1 else networks,
         **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}),
         "sizes": _by_row({row: "+".join(map(str, each.sizes)) for row, each in rows.items()}),
-        **{name: _said(name, rows) for name in ("loss", "epochs", "protocol")},
+        **{name: _said(name, rows) for name in SAID},
         "versions": {"festkit": __version__, "torch": torch.__version__},
     }
 
@@ -198,12 +210,14 @@ def _said(name: str, rows: Mapping[str, RunMaps]) -> Any:
     """One value, or by row where rows differ; of scales that differ, joined by +."""
     values = {row: [record[name] for record in maps.records] for row, maps in rows.items()}
     return _by_row(
-        {
-            row: each[0] if len(set(each)) == 1 else "+".join(map(str, each))
-            for row, each in values.items()
-        }
+        {row: each[0] if _alike(each) else "+".join(map(str, each)) for row, each in values.items()}
     )
 
 
 def _by_row(values: Mapping[str, Any]) -> Any:
-    return next(iter(values.values())) if len(set(values.values())) == 1 else dict(values)
+    found = list(values.values())
+    return found[0] if _alike(found) else dict(values)
+
+
+def _alike(values: Sequence[Any]) -> bool:
+    return bool(values) and all(value == values[0] for value in values)
