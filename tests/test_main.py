@@ -182,7 +182,7 @@ class TestTables:
         lines = capsys.readouterr().out.splitlines()
         names = ["input_size", "losses", "fusion", "th1", "th2", "backbones", "hyperparameters"]
         assert [line.split()[0] for line in lines] == [*names, "sensitivity"]
-        assert lines[-1].split()[1:] == "Fig. 7 drawn in the paper, without numbers".split()
+        assert re.search(r"Fig\. 7 +drawn in the paper, without numbers$", lines[-1])
         assert lines[3].split()[:5] == ["th1", "Table", "4", "10", "rows"]
 
     @pytest.mark.parametrize(
