@@ -8,8 +8,8 @@ READY := .venv/.ready
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
 
-test: $(READY)  ## the whole suite, two files at a time
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+test: $(READY)  ## the whole suite, three files at a time: many tests wait
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks

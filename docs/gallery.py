@@ -25,6 +25,9 @@ LIMIT = 300_000
 STEPS = ((256, 1.0), (128, 1.0), (64, 1.0), (32, 1.0), (32, 0.7), (32, 0.5))
 """Colours and scales of pictures, tried in this order."""
 
+OCTREE = Image.Quantize.FASTOCTREE
+"""Keeps the few coloured pixels of marks on a gray image, which other ways give up."""
+
 
 def main(workers: int) -> None:
     """Run what is missing, then write every notebook and the page that leads to them."""
@@ -87,7 +90,7 @@ def shrunk(book: nbformat.NotebookNode, colours: int, scale: float) -> nbformat.
                 image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
                 image = image.resize([round(scale * side) for side in image.size])
                 part = io.BytesIO()
-                image.quantize(colours).save(part, "PNG", optimize=True)
+                image.quantize(colours, method=OCTREE).save(part, "PNG", optimize=True)
                 data["image/png"] = base64.b64encode(part.getvalue()).decode()
     return book
 
