@@ -54,7 +54,7 @@ class Family:
         scales: entries that are fused, in the order of the scales.
         light: the scale that stands for LW-FEST, one size with AS.
         original: the entry that stands for the network without FEST: BCE, no AS, at the size of
-            ``light`` once that is trained.
+            ``light``.
 
     Example:
         >>> FAMILIES["nuaa-sirst/acm"].scales
@@ -175,7 +175,7 @@ def _family(
 
 
 _FAMILIES = (
-    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="256-bce"),
+    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="512-bce"),
     _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
@@ -220,7 +220,7 @@ def family_of(name: str) -> Family | None:
     """The family in which an entry takes part; None if it is in none.
 
     Example:
-        >>> family_of("nuaa-sirst/acm-256-bce").name
+        >>> family_of("nuaa-sirst/acm-512-bce").name
         'nuaa-sirst/acm'
     """
     for family in FAMILIES.values():

@@ -104,7 +104,7 @@ class TestResults:
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         for size in (256, 512):
             put_record(tmp_path, f"nuaa-sirst/acm-{size}-eedm")
-        put_record(tmp_path, "nuaa-sirst/acm-256-bce", test=[row(0.5, 0.9, None)] * 2)
+        put_record(tmp_path, "nuaa-sirst/acm-512-bce", test=[row(0.5, 0.9, None)] * 2)
         names = ["nuaa-sirst/acm-256-eedm", "nuaa-sirst/acm-512-eedm"]
         scales = {name: f"digest of {name}" for name in names}
         fused = {"entry": "nuaa-sirst/acm", "scales": scales, "dataset": "NUAA-SIRST"}
@@ -140,12 +140,12 @@ class TestResults:
     def test_which_to_take(self, page):
         scores = (
             "- ACM, Score with AS: `nuaa-sirst/acm` 88.50, `nuaa-sirst/acm-256-eedm` 83.00, "
-            "`nuaa-sirst/acm-512-eedm` 83.00, `nuaa-sirst/acm-256-bce` {}. Take "
+            "`nuaa-sirst/acm-512-eedm` 83.00, `nuaa-sirst/acm-512-bce` {}. Take "
         )
         fused = '`FEST.from_pretrained("ACM", "NUAA-SIRST")`.'
         assert scores.format("70.00") + fused in results_page()
-        put_record(page, "nuaa-sirst/acm-256-bce", test=[row(0.9, 0.95, None)] * 2)
-        alone = '`FEST.from_weights(["weights/nuaa-sirst/acm-256-bce.safetensors"])`.'
+        put_record(page, "nuaa-sirst/acm-512-bce", test=[row(0.9, 0.95, None)] * 2)
+        alone = '`FEST.from_weights(["weights/nuaa-sirst/acm-512-bce.safetensors"])`.'
         assert scores.format("92.50") + alone in results_page()
 
     @pytest.mark.parametrize(
