@@ -198,11 +198,8 @@ def folders(given, tmp_path_factory):
     for name, table in OTHERS.items():
         paths = {row: [str(run.folder) for run in scales] for row, scales in runs[table].items()}
         jobs[name] = fk.Job(name, {"runs": paths, "dataset": scenes})
-    fused = {"fused": [str(run.folder) for run in runs["backbones"]["ACM, FEST, NUAA-SIRST"]]}
-    jobs["table4_th1"] = fk.Job("table4_th1", {"runs": fused, "dataset": scenes})
     options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
     jobs["02_train"] = fk.Job("02_train", {"options": options, "size": 64, "dataset": scenes})
-    jobs["01_data"] = fk.Job("01_data", {"dataset": scenes})
     outcomes = fk.run_jobs(jobs.values(), tmp_path_factory.mktemp("jobs"), workers=2)
     assert [outcome.reason for outcome in outcomes] == [""] * len(jobs)
     return {name: outcome.folder for name, outcome in zip(jobs, outcomes, strict=True)}
@@ -221,7 +218,7 @@ class TestTables:
             assert "image/png" in data or "text/html" in data, name
 
     def test_the_page_and_the_files_of_the_table_lie_side_by_side(self, folders):
-        for name in (*OTHERS, "table4_th1"):
+        for name in OTHERS:
             page, table = (
                 html.unescape((folders[name] / f"{stem}.html").read_text(encoding="utf-8"))
                 for stem in (name, "table")
