@@ -129,7 +129,7 @@ _IN_ORDER = (
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 256, backbone="MLCL-Net", epochs=80,
-        crop=128, cpu=80, gpu=2,
+        crop=128, cpu=69, gpu=2,
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
