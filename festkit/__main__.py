@@ -10,7 +10,7 @@ from typing import Literal
 import tyro
 
 from ._names import find_name
-from .commands import tables, zoo
+from .commands import own, tables, zoo
 
 
 def demo(
@@ -227,6 +227,8 @@ COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "data synth": ("make a dataset of synthetic scenes", lambda: data_synth),
     "backbones": ("list the backbones", lambda: backbones),
     "train": ("train one backbone at one input size", train_command),
+    "evaluate": ("measure anything trained on any dataset", lambda: own.evaluate),
+    "predict": ("find the targets of own images", lambda: own.predict),
     "tables list": ("list the paper's tables", lambda: tables.tables_list),
     "tables plan": ("list the jobs that make a table", lambda: tables.tables_plan),
     "tables run": ("make tables of the paper: train, evaluate, compare", lambda: tables.tables_run),

@@ -63,7 +63,8 @@ def read_raster(path: str | Path) -> Raster:
         path: a png, bmp, jpg or tif file of 8 or 16 bit: gray, RGB, RGBA, palette or 1-bit.
 
     Raises:
-        ValueError: if the file is missing, truncated, no image, or of another depth.
+        ValueError: if the file is missing, truncated, no image, of another depth, or holds several
+            images (TIFF).
 
     Example:
         >>> import tempfile
@@ -143,8 +144,11 @@ def _decode(path: Path) -> Image.Image:
         with Image.open(path) as image:
             image.verify()  # the checksums and the end of a PNG, which loading does not ask for
         with Image.open(path) as image:
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             image.load()
     except Exception as error:  # damaged files make decoders fail in many ways
         raise ValueError(f"cannot read image file {path}: {error}") from error
+    if pages > 1:
+        raise ValueError(f"{path} holds {pages} images, expected one; save each to its own file")
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
     return image

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ._devices import resolve_device
 from ._progress import progress
 from ._run import Run, TrainConfig, check_size
 from ._shelf import pretrained_files
@@ -211,6 +212,21 @@ class FEST:
             load_weights(run.weights, net)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
         return runs
+
+    def to(self, device: str) -> "FEST":
+        """Move the networks to a device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+
+        Raises:
+            ValueError: if the name is unknown or the device is not at hand.
+
+        Example:
+            >>> FEST({32: "ACM"}).to("cpu").th1
+            0.5
+        """
+        where = resolve_device(device)
+        for network in self.backbones.values():
+            network.to(where)
+        return self
 
     def scale_maps(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Every network's own probability map (H, W) of an image, in the order of the sizes.

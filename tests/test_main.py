@@ -116,6 +116,48 @@ class TestDataCheck:
         )
 
 
+class TestOwnImages:
+    MODEL = "nuaa-sirst/acm-256-eedm"
+
+    def test_predict(self, tmp_path, capsys):
+        images, out = str(REPOSITORY / "data" / "samples" / "images"), str(tmp_path / "out")
+        words = ["predict", images, "--model", self.MODEL, "--out", out, "--no-pictures"]
+        assert main([*words, "--device", "cpu"]) == 0
+        told = re.search(r"targets.csv: (\d+) strong and (\d+) weak", capsys.readouterr().out)
+        rows = (tmp_path / "out" / "targets.csv").read_text(encoding="utf-8").splitlines()[1:]
+        assert [sum(f",{kind}," in row for row in rows) for kind in ("strong", "weak")] == [
+            int(count) for count in told.groups()
+        ]
+        assert int(told[1]) > 5
+        assert main([*words, "--no-weak"]) == 1
+        assert_one_line(capsys.readouterr().err.splitlines()[-1], "th2 0.1 -> None")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "no images came"),
+            (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
+            (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and an unkn"),
+        ],
+    )
+    def test_predict_refuses(self, words, message, tmp_path, capsys):
+        assert main(["predict", *words, "--out", str(tmp_path / "out")]) == 1
+        assert_one_line(capsys.readouterr().err, message)
+
+    def test_evaluate(self, capsys):
+        samples = str(REPOSITORY / "data" / "samples")
+        assert main(["evaluate", self.MODEL, "--dataset", samples, "--th1", "0.6"]) == 0
+        text = capsys.readouterr().out
+        fest = FEST.from_pretrained("ACM", "NUAA-SIRST")
+        fest = FEST({256: fest.backbones[256]}, 0.6, 0.1, mean=fest.mean, std=fest.std)
+        counts = fest.evaluate(load_dataset(samples, "test"))
+        assert f"{self.MODEL} on samples, test: 4 images" in text
+        (row,) = [line for line in text.splitlines() if line.startswith("| 0.6 / 0.1 |")]
+        figures = [float(cell.split()[0]) for cell in row.split("|")[2:6]]
+        expected = [100 * counts.iou, 100 * counts.niou, 100 * counts.pd, 1e6 * counts.fa]
+        assert figures == [round(value, 2) for value in expected]
+
+
 class TestSmallCommands:
     def test_backbones(self, capsys):
         assert main(["backbones"]) == 0

@@ -97,10 +97,7 @@ def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, st
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
     files = {scale: required_file(scale) for scale in scales_of(name)}
-    fest = FEST.from_weights(list(files.values()))
-    where = resolve_device(device)
-    for network in fest.backbones.values():
-        network.to(where)
+    fest = FEST.from_weights(list(files.values())).to(device)
     return name, fest, {scale: sha256(path) for scale, path in files.items()}
 
 

@@ -1,0 +1,284 @@
+"""Own images: opening a FEST, large frames in squares, many images into files."""
+
+import csv
+import json
+import shutil
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import festkit as fk
+from festkit._shelf import weights_file
+from festkit.fest import FEST
+from festkit.inference import many, open_fest, predict_images, tiled_maps
+from festkit.inference.tiles import _starts
+from festkit.weights import read_card
+
+
+class Bright(torch.nn.Module):
+    """Probability above 0.5 where a pixel is brighter than the mean gray value by half a std."""
+
+    def __init__(self):
+        super().__init__()
+        self.see = torch.nn.Conv2d(3, 1, 1)
+        torch.nn.init.constant_(self.see.weight, 1.0)
+        torch.nn.init.constant_(self.see.bias, -1.5)
+        self.calls = 0
+
+    def forward(self, image):
+        self.calls += 1
+        return self.see(image)
+
+
+def bright(*sizes, **settings):
+    return FEST({size: Bright() for size in sizes}, mean=0.4, std=0.1, **settings)
+
+
+def expected(image):
+    """What Bright says of every pixel by itself."""
+    gray = (image.astype(np.float64) / 255 - 0.4) / 0.1
+    return 1 / (1 + np.exp(1.5 - 3 * gray))
+
+
+def scene(height, width, *spots, level=60):
+    image = np.full((height, width), level, np.uint8)
+    for y, x in spots:
+        image[y - 1 : y + 2, x - 1 : x + 2] = 250
+    return image
+
+
+@pytest.fixture
+def frames(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name, spots in (("a", [(10, 20)]), ("b", []), ("c", [(5, 5), (30, 40)])):
+        Image.fromarray(scene(48, 64, *spots)).save(folder / f"{name}.png")
+    return folder
+
+
+def rows_of(table):
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestTiles:
+    @pytest.mark.parametrize("shape", [(32, 32), (33, 95), (100, 70), (32, 200)])
+    def test_a_network_that_sees_pixels_sees_the_same_in_squares(self, shape):
+        """Squares as large as the input are not resized, so every pixel is known on its own."""
+        image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        (prob,) = tiled_maps(bright(32), image, 32)
+        assert prob.dtype == np.float32
+        assert np.abs(prob - expected(image)).max() < 1e-6
+
+    def test_every_scale_has_its_own_map(self):
+        image = scene(90, 120, (40, 60))
+        maps = tiled_maps(bright(32, 64), image, 32)
+        assert [prob.shape for prob in maps] == [(90, 120)] * 2
+        assert np.abs(maps[0] - expected(image)).max() < 1e-6
+        assert np.abs(maps[1] - maps[0]).max() > 1e-3
+
+    def test_an_image_smaller_than_the_squares_is_seen_whole(self):
+        fest, image = bright(32), scene(20, 28, (10, 14))
+        assert np.abs(tiled_maps(fest, image, 64)[0] - fest.scale_maps(image)[0]).max() < 1e-6
+
+    def test_a_target_on_a_seam_is_one_target(self):
+        starts = _starts(112, 64)
+        seam = starts[1]
+        detection = bright(64).detect(tiled_maps(bright(64), scene(64, 112, (30, seam)), 64))
+        (target,) = detection.targets()
+        assert target.centroid == (30, seam)
+        assert target.area == 9
+
+    def test_small_targets_of_a_large_frame_are_not_shrunk_away(self):
+        fest, image = bright(32), scene(256, 256, (104, 104))
+        assert not fest.predict(image).strong.any()
+        assert fest.detect(tiled_maps(fest, image, 32)).strong[104, 104]
+
+    @given(st.integers(1, 400), st.integers(16, 100))
+    def test_squares_cover_a_side_and_overlap_by_a_quarter(self, length, tile):
+        starts = _starts(length, tile)
+        assert starts[0] == 0
+        assert starts[-1] == max(length - tile, 0)
+        assert all(0 < b - a <= tile * 0.75 + 0.5 for a, b in pairwise(starts))
+
+    def test_a_square_of_hardly_a_pixel(self):
+        with pytest.raises(ValueError, match="tile is 8, expected the side of a square of at lea"):
+            tiled_maps(bright(32), scene(40, 40), 8)
+
+    def test_a_colour_image(self):
+        with pytest.raises(ValueError, match=r"expected a gray image \(H, W\) of uint8"):
+            tiled_maps(bright(32), np.zeros((40, 40, 3), np.uint8), 32)
+
+
+class TestPredictImages:
+    def test_what_is_written(self, frames, tmp_path):
+        table = predict_images(bright(64), frames, tmp_path / "out", draw=fk.show)
+        rows = rows_of(table)
+        assert [row["image"] for row in rows] == ["a.png", "c.png", "c.png"]
+        for name in "abc":
+            gray = np.asarray(Image.open(frames / f"{name}.png"))
+            detection = bright(64).predict(gray)
+            mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{name}.png"))
+            assert mask.shape == gray.shape
+            assert (mask == detection.mask).all()
+            own = [row for row in rows if row["image"] == f"{name}.png"]
+            record = json.loads((tmp_path / "out" / "targets" / f"{name}.json").read_text())
+            assert (record["height"], record["width"]) == (48, 64)
+            targets = detection.targets()
+            for row, written, target in zip(own, record["targets"], targets, strict=True):
+                assert row["kind"] == written["kind"] == target.kind
+                assert float(row["row"]) == round(target.centroid[0], 2)
+                assert int(row["area"]) == written["area"] == target.area
+                assert [int(row[n]) for n in ("top", "left", "bottom", "right")] == list(target.box)
+                assert written["box"] == list(target.box)
+            assert Image.open(tmp_path / "out" / "pictures" / f"{name}.png").size[0] > 100
+
+    def test_the_table_says_strong_and_weak(self, tmp_path):
+        image = scene(64, 64, (20, 20))
+        image[40:43, 40:43] = 110  # probability 0.26
+        Image.fromarray(image).save(tmp_path / "one.png")
+        rows = rows_of(predict_images(bright(64), tmp_path / "one.png", tmp_path / "out"))
+        assert [(row["kind"], row["row"], row["column"]) for row in rows] == [
+            ("strong", "20.00", "20.00"),
+            ("weak", "41.00", "41.00"),
+        ]
+
+    def test_a_killed_call_continues(self, frames, tmp_path, monkeypatch):
+        whole = predict_images(bright(64), frames, tmp_path / "whole").read_bytes()
+        calls, detect = [], many._detect
+
+        def killed(fest, gray, tile):
+            calls.append(gray)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return detect(fest, gray, tile)
+
+        monkeypatch.setattr(many, "_detect", killed)
+        out = tmp_path / "out"
+        with pytest.raises(KeyboardInterrupt):
+            predict_images(bright(64), frames, out)
+        assert not (out / "targets.csv").exists()
+        assert predict_images(bright(64), frames, out).read_bytes() == whole
+        assert len(calls) == 4
+        assert predict_images(bright(64), frames, out).read_bytes() == whole
+        assert len(calls) == 4
+
+    def test_a_changed_image_is_looked_at_again(self, frames, tmp_path):
+        out = tmp_path / "out"
+        assert len(rows_of(predict_images(bright(64), frames, out))) == 3
+        Image.fromarray(scene(48, 64, (10, 20), (40, 10))).save(frames / "b.png")
+        assert len(rows_of(predict_images(bright(64), frames, out))) == 5
+
+    def test_pictures_can_come_later(self, frames, tmp_path):
+        out = tmp_path / "out"
+        predict_images(bright(64), frames, out)
+        assert not (out / "pictures").exists()
+        predict_images(bright(64), frames, out, draw=fk.show)
+        assert len(list((out / "pictures").iterdir())) == 3
+
+    @pytest.mark.parametrize(
+        ("other", "said"),
+        [
+            (lambda: bright(64, th1=0.6), r"th1 0.5 -> 0.6"),
+            (lambda: bright(32), r"networks \{'64': 'Bright'\} -> \{'32': 'Bright'\}"),
+        ],
+    )
+    def test_another_fest_is_refused(self, frames, tmp_path, other, said):
+        predict_images(bright(64), frames, tmp_path / "out")
+        with pytest.raises(FileExistsError, match=f"by other settings .*{said}"):
+            predict_images(other(), frames, tmp_path / "out")
+
+    def test_other_weights_are_refused(self, frames, tmp_path):
+        predict_images(bright(64), frames, tmp_path / "out")
+        fest = bright(64)
+        torch.nn.init.constant_(fest.backbones[64].see.bias, -1.0)
+        with pytest.raises(FileExistsError, match=r"weights '.*' -> '.*'"):
+            predict_images(fest, frames, tmp_path / "out")
+
+    def test_a_folder_of_other_files_is_refused(self, frames):
+        with pytest.raises(FileExistsError, match="frames holds other files"):
+            predict_images(bright(64), frames, frames)
+
+    def test_an_image_that_cannot_be_read_is_told_when_the_others_are_done(self, frames, tmp_path):
+        good = (frames / "b.png").read_bytes()
+        (frames / "b.png").write_bytes(good[:60])
+        with pytest.raises(ValueError, match=r"1 of 3 images are left out.*b\.png"):
+            predict_images(bright(64), frames, tmp_path / "out")
+        assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
+        (frames / "b.png").write_bytes(good)
+        predict_images(bright(64), frames, tmp_path / "out")
+        assert (tmp_path / "out" / "masks" / "b.png").is_file()
+
+    def test_a_file_of_several_frames(self, tmp_path):
+        pages = [Image.fromarray(scene(20, 20)) for _ in range(3)]
+        pages[0].save(tmp_path / "film.tif", save_all=True, append_images=pages[1:])
+        with pytest.raises(ValueError, match=r"film\.tif holds 3 images, expected one"):
+            predict_images(bright(32), tmp_path, tmp_path / "out")
+
+    def test_two_images_of_one_name(self, frames, tmp_path):
+        Image.fromarray(scene(20, 20)).save(frames / "a.bmp")
+        with pytest.raises(ValueError, match=r"a\.bmp and .*a\.png would be written under one"):
+            predict_images(bright(32), frames, tmp_path / "out")
+
+    @pytest.mark.parametrize("where", ["nowhere", "frames/empty"])
+    def test_no_image(self, frames, tmp_path, where):
+        (frames / "empty").mkdir()
+        with pytest.raises(FileNotFoundError, match=where):
+            predict_images(bright(32), tmp_path / where, tmp_path / "out")
+        with pytest.raises(ValueError, match="no images came"):
+            predict_images(bright(32), [], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_frames_that_would_be_shrunk_are_told(self, tmp_path):
+        Image.fromarray(scene(64, 128)).save(tmp_path / "wide.png")
+        with pytest.warns(UserWarning, match="images of 128 × 64 px are shrunk to 64 px.*tile="):
+            predict_images(bright(64), tmp_path / "wide.png", tmp_path / "out")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            predict_images(bright(64), tmp_path / "wide.png", tmp_path / "tiled", tile=64)
+
+
+class TestOpenFest:
+    def test_every_kind_of_source(self, tmp_path):
+        entry = "nuaa-sirst/acm-256-eedm"
+        by_name = open_fest(entry, device="cpu")
+        by_file = open_fest(weights_file(entry), device="cpu")
+        saved = open_fest(by_name.save(tmp_path / "fest.safetensors"), device="cpu")
+        run = tmp_path / "run"
+        run.mkdir()
+        shutil.copy(weights_file(entry), run / "weights.safetensors")
+        (run / "record.json").write_text(json.dumps(read_card(weights_file(entry))))
+        image = scene(64, 64, (30, 30))
+        for fest in (by_file, saved, open_fest(run, device="cpu")):
+            assert (fest.probability(image) == by_name.probability(image)).all()
+            assert (fest.th1, fest.th2) == (0.5, 0.1)
+
+    def test_several_sources_are_scales(self):
+        fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")
+        assert list(fest.backbones) == [512, 256]
+
+    @pytest.mark.parametrize(
+        ("sources", "error", "said"),
+        [
+            (["nuaa/acm"], ValueError, "nuaa/acm is no file, no folder, and an unknown entry of"),
+            ([], ValueError, "needs at least one"),
+            (["nuaa-sirst/acm-256-eedm"] * 2, ValueError, "one each fits"),
+            (["nuaa-sirst/uiu-net"], FileNotFoundError, "To train it: festkit zoo train"),
+            (["."], FileNotFoundError, "holds no finished run"),
+        ],
+    )
+    def test_what_cannot_be_opened(self, sources, error, said, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(error, match=said):
+            open_fest(*sources, device="cpu")
+
+    def test_a_whole_fest_takes_no_further_scales(self, tmp_path):
+        file = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "fest.safetensors")
+        with pytest.raises(ValueError, match="takes no further scales"):
+            open_fest(file, "nuaa-sirst/acm-512-eedm", device="cpu")
