@@ -262,6 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(name)
     try:
         tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(f"festkit {name}: interrupted; the same command continues", file=sys.stderr)
         return 130

@@ -458,6 +458,13 @@ class TestErrors:
             "festkit demo: 00_quickstart.ipynb failed: FileNotFoundError: NUAA-S"
         )
 
+    @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="pipes of a POSIX shell")
+    def test_a_reader_that_has_seen_enough(self):
+        """The pipe is closed before anything is written to it."""
+        line = f"{{ '{sys.executable}' -m festkit backbones; echo $? >&2; }} | true"
+        done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True)
+        assert done.stderr.decode().split() == ["0"]
+
 
 @pytest.fixture(scope="module")
 def demo(folder, tmp_path_factory):
