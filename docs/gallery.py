@@ -35,6 +35,7 @@ def main(workers: int) -> None:
         Job("00_quickstart", {"epochs": 24}),
         *fk.plan_jobs("all"),
         Job("04_threshold_tuner"),
+        Job("05_own_images"),
     ]
     outcomes = fk.run_jobs(jobs, FOLDER, workers=workers)
     lost = [outcome.reason for outcome in outcomes if outcome.status != "done"]
@@ -55,7 +56,8 @@ HEAD = """# Gallery
 
 The notebooks as they were executed, by `make gallery` (festkit {version}), on synthetic scenes and
 with networks that have hardly begun to learn (profile "smoke"; the quickstart and the tuner train
-a little longer): they show what a notebook gives, not what the networks can do.
+a little longer): they show what a notebook gives, not what the networks can do. Only
+`05_own_images` looks with weights of the zoo.
 """
 
 

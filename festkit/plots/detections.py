@@ -89,15 +89,19 @@ def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
     if detection is None:
-        return "" if mask is None else f"{len(find_components(mask))} true targets"
+        return "" if mask is None else _number(len(find_components(mask)), "true target")
     thresholds = f"th1 {detection.th1:g}"
     if detection.th2 is not None:
         thresholds += f", th2 {detection.th2:g}"
     if mask is None:
-        return f"{len(detection.targets())} targets ({thresholds})"
+        return f"{_number(len(detection.targets()), 'target')} ({thresholds})"
     counts = count(detection.mask, mask)
     iou = "–" if counts.iou is None else f"{100 * counts.iou:.1f} %"
     return (
         f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"
     )
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"
