@@ -5,24 +5,20 @@
 """
 
 from collections.abc import Sequence
-from copy import copy
 from itertools import combinations
 
 import tyro
 
 from festkit._entries import ENTRIES, FAMILIES
 from festkit._names import find_name
-from festkit._progress import progress
 from festkit._shelf import trained
-from festkit.data import Dataset, load_dataset
+from festkit.data import load_dataset
 from festkit.inference import open_fest
-from festkit.metrics import Counts, confidence_intervals, count
+from festkit.metrics import Counts, confidence_intervals
+from festkit.zoo import count_images
 
 METRICS = {"iou": ("IoU", 100.0), "pd": ("Pd", 100.0), "fa": ("Fa [10⁻⁶]", 1e6)}
 METRICS |= {"score": ("Score", 100.0)}
-
-Counted = tuple[list[Counts], list[Counts]]
-"""Of every test image, without and with AS."""
 
 
 def main(family: str = "nuaa-sirst/acm", data_root: str | None = None) -> None:
@@ -32,49 +28,50 @@ def main(family: str = "nuaa-sirst/acm", data_root: str | None = None) -> None:
         family: of the zoo, on a dataset that is at hand.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
     """
+    try:
+        print(compare(family, data_root), end="")
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def compare(family: str, data_root: str | None = None) -> str:
+    """The table of a family, in Markdown.
+
+    Raises:
+        FileNotFoundError: if nothing of it has been trained, or the dataset is not there.
+        ValueError: for an unknown family.
+    """
     known = FAMILIES[find_name("family", family, FAMILIES)]
-    dataset = ENTRIES[known.scales[0]].config.dataset
-    of = {"backbone": known.backbone, "dataset": dataset}
+    of = {"backbone": known.backbone, "dataset": ENTRIES[known.scales[0]].config.dataset}
     names = [n for n in trained() if all(getattr(ENTRIES[n].config, k) == v for k, v in of.items())]
     if not names:
-        raise SystemExit(f"nothing of {known.name} has been trained: festkit zoo list")
-    testset = load_dataset(dataset, "test", root=data_root)
-    counted = {name: _count(name, testset) for name in names}
+        raise FileNotFoundError(f"nothing of {known.name} has been trained: festkit zoo list")
+    testset = load_dataset(of["dataset"], "test", root=data_root)
     pairs = [pair for pair in combinations(names, 2) if _differ_in_one(*pair)]
+    counted = {name: count_images(open_fest(name), testset) for name in names}
     if len(known.scales) > 1 and set(known.scales) <= set(names):
-        counted["FEST"] = _count(known.name, testset)
+        counted["FEST"] = count_images(open_fest(known.name), testset)
         pairs.append((known.light, "FEST"))
     heads = [head for head, _ in METRICS.values()]
-    print(f"{known.backbone} on {testset.name}: {len(testset)} test images.\n")
-    print("| | " + " | ".join(heads) + " |\n|:--|" + "--:|" * len(heads))
+    lines = [f"{known.backbone} on {testset.name}: {len(testset)} test images.", ""]
+    lines += ["| | " + " | ".join(heads) + " |", "|:--|" + "--:|" * len(heads)]
     for name, (without, with_as) in counted.items():
-        print(_row(f"{_short(name)}: AS − no AS", with_as, without))
+        lines.append(_row(f"{_short(name)}: AS − no AS", with_as, without))
     for how, k in (("no AS", 0), ("AS", 1)):
         for one, other in pairs:
             label = f"{_short(other)} − {_short(one)}, {how}"
-            print(_row(label, counted[other][k], counted[one][k]))
+            lines.append(_row(label, counted[other][k], counted[one][k]))
+    return "\n".join([*lines, ""])
 
 
 def _differ_in_one(*names: str) -> bool:
-    """Whether two entries differ in size or loss, not in both."""
+    """Whether two entries differ in size, loss or crop, and in one of them only."""
     one, other = (ENTRIES[name].config for name in names)
-    return (one.size != other.size) != (one.loss != other.loss)
+    return sum(getattr(one, n) != getattr(other, n) for n in ("size", "loss", "crop")) == 1
 
 
 def _short(name: str) -> str:
     return name.partition("/")[2] or name
-
-
-def _count(name: str, testset: Dataset) -> Counted:
-    fest = open_fest(name)
-    plain = copy(fest)
-    plain.th2 = None
-    counted: Counted = ([], [])
-    for sample in progress(testset, name, unit="image"):
-        maps = fest.scale_maps(sample.image)
-        for each, own in zip((plain, fest), counted, strict=True):
-            own.append(count(each.detect(maps).mask, sample.mask))
-    return counted
 
 
 def _row(label: str, ours: Sequence[Counts], theirs: Sequence[Counts]) -> str:

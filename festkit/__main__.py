@@ -1,6 +1,7 @@
 """The command line: ``python -m festkit COMMAND``, installed as ``festkit``."""
 
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -250,32 +251,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command and options; None takes those of the process.
 
     Returns:
-        Exit status: 0, 1 after an error, 2 for an unknown command.
+        Exit status: 0, 1 after an error, 2 for an unknown command, 130 after Ctrl-C, 141 when who
+        reads the output, such as ``head``, has seen enough.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(_help())
-        return 0
+    asked = not words or words[0] in ("-h", "--help")
     length = 2 if " ".join(words[:2]) in COMMANDS else 1
     name, options = " ".join(words[:length]), words[length:]
-    if name not in COMMANDS:
+    if not asked and name not in COMMANDS:
         return _complain(name)
     try:
-        tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
+        if asked:
+            print(_help())
+        else:
+            tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(f"festkit {name}: interrupted; the same command continues", file=sys.stderr)
         return 130
     except (
         ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError,
     ) as error:  # fmt: skip
+        if isinstance(error, BrokenPipeError) and _reader_has_left():
+            return 141
         if os.environ.get("FESTKIT_TRACEBACK"):
             raise
         print(f"festkit {name}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _reader_has_left() -> bool:
+    """Whether standard output is closed at its other end; then nothing more is written to it."""
+    if not hasattr(select, "poll"):  # as on Windows
+        return False
+    poller = select.poll()
+    poller.register(1, 0)
+    left = any(event & select.POLLERR for _, event in poller.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return left
 
 
 def _help() -> str:

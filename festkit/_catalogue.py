@@ -1,6 +1,7 @@
 """The public datasets festkit knows: what each holds, whence it comes, where it lies."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class DatasetCard:
         licence: what the source states.
         how_to_get: what to do to have it on disk.
         remarks: where files and publications differ.
+        holds: other known datasets whose images are among its own.
     """
 
     name: str
@@ -40,6 +42,7 @@ class DatasetCard:
     licence: str
     how_to_get: str
     remarks: str
+    holds: tuple[str, ...] = ()
 
 
 _LISTS = (
@@ -134,6 +137,7 @@ _CARDS = (
         licence="not examined; ask its authors",
         how_to_get="See https://github.com/YimianDai/open-deepinfrared, where its paper points.",
         remarks="It holds the images of NUAA-SIRST: do not train on one and test on the other.",
+        holds=("NUAA-SIRST",),
     ),
     DatasetCard(
         name="W-IRSTD",
@@ -155,6 +159,7 @@ _CARDS = (
         licence="not published; its parts carry their own",
         how_to_get="It is not publicly available as files; ask the organisers of the competition.",
         remarks="Figures are the FEST paper's; none could be measured.",
+        holds=("SIRST-V2", "IRSTD-1K", "NUDT-SIRST"),
     ),
 )
 _BY_NAME = {name: card for card in _CARDS for name in (card.name, *card.aliases)}
@@ -185,6 +190,20 @@ def dataset_card(name: str) -> DatasetCard:
         ('NUAA-SIRST', 213, 214, (512, 768))
     """
     return _BY_NAME[find_name("dataset", name, _BY_NAME)]
+
+
+def images_of(names: Iterable[str]) -> set[str]:
+    """Datasets, and the known ones whose images are among theirs.
+
+    Example:
+        >>> sorted(images_of(["SIRST-V2", "own"]))
+        ['NUAA-SIRST', 'SIRST-V2', 'own']
+    """
+    found = set(names)
+    for name in list(found):
+        card = _known_card(name)
+        found |= images_of(card.holds) if card else set()
+    return found
 
 
 def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> tuple[str, Path]:

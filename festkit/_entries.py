@@ -11,7 +11,7 @@ from ._names import find_name
 from ._run import TrainConfig
 
 SCENES = {"train": 600, "test": 100, "size": 256, "preset": "nuaa", "seed": 0}
-"""Of the entry that sees no real image: the arguments of make_synthetic_dataset."""
+"""Of the entries that see no real image: the arguments of make_synthetic_dataset."""
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
 """The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
@@ -80,22 +80,25 @@ def _entry(
     scenes: Mapping[str, Any] | None = None,
     **training: Any,
 ) -> Entry:
-    config = TrainConfig(dataset, size=size, protocol="last", **training)
+    """An entry in 32 bit, so that it is the same training on every machine."""
+    settings = {"protocol": "last", "precision": "fp32", **training}
+    config = TrainConfig(dataset, size=size, **settings)
     return Entry(name, config, start, cpu, gpu, scenes)
 
 
 def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any) -> Entry:
-    """An entry that goes on from a smaller size's weights, at half the learning rate.
+    """An entry that goes on at half the learning rate from the weights of another.
 
-    Where it has a crop, an epoch shows a quarter of every image, at a quarter of the time.
+    That one is of a smaller size, or was trained on squares of the images.
     """
     return _entry(to, dataset, size, start=start, learning_rate=1.5e-3, **training)
 
 
 def _as_published(backbone: str, size: int, *, gpu: int) -> Entry:
-    """The paper's recipe on NUAA-SIRST, too long for a CPU."""
+    """The paper's recipe on NUAA-SIRST, too long for a CPU; in bf16 where there is any."""
     name = f"nuaa-sirst/{backbone.lower()}-{size}-eedm"
     training: dict[str, Any] = {"backbone": backbone, "epochs": 300, "learning_rate": 5e-4}
+    training["precision"] = "auto"
     return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, **training)
 
 
@@ -112,42 +115,58 @@ _IN_ORDER = (
         "nuaa-sirst/acm-256-bce", _NUAA, 512, to="nuaa-sirst/acm-512-bce", loss="BCE", epochs=60,
         cpu=139, gpu=2,
     ),
+    _continued(
+        "nuaa-sirst/acm-512-eedm", _NUAA, 768, to="nuaa-sirst/acm-768-eedm", epochs=15,
+        average_decay=0.99, cpu=40, gpu=2,
+    ),
     _entry(
-        "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=40, gpu=2
+        "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=52, gpu=2
     ),
     _continued(
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm",
-        backbone="ALCNet", epochs=60, crop=256, cpu=40, gpu=2,
+        backbone="ALCNet", epochs=40, cpu=39, gpu=2,
     ),
     _entry(
-        "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
-        crop=128, cpu=60, gpu=2,
+        "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
+        crop=128, cpu=75, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/alcnet-lc-256-eedm",
+        backbone="ALCNet-LC", epochs=10, average_decay=0.99, cpu=35, gpu=1,
     ),
     _continued(
         "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-lc-512-eedm",
-        backbone="ALCNet-LC", epochs=30, crop=256, cpu=80, gpu=2,
+        backbone="ALCNet-LC", epochs=6, average_decay=0.99, cpu=85, gpu=1,
     ),
     _entry(
-        "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 256, backbone="MLCL-Net", epochs=80,
+        "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, backbone="MLCL-Net", epochs=80,
         crop=128, cpu=69, gpu=2,
     ),
     _continued(
+        "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-eedm",
+        backbone="MLCL-Net", epochs=10, average_decay=0.99, cpu=47, gpu=1,
+    ),
+    _continued(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
-        backbone="MLCL-Net", epochs=30, crop=192, cpu=65, gpu=2,
+        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=50, gpu=1,
     ),
     _entry(
-        "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=60, gpu=3, scenes=SCENES
+        "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=129, gpu=3, scenes=SCENES
+    ),
+    _continued(
+        "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
+        average_decay=0.99, cpu=40, gpu=2, scenes=SCENES,
     ),
     _entry("union/acm-256", UNION, 256, epochs=60, cpu=125, gpu=5),
     _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=100, cpu=80, gpu=4),
     _continued(
-        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=60,
-        crop=192, cpu=45, gpu=2,
+        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=40,
+        cpu=75, gpu=3,
     ),
     _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=80, cpu=75, gpu=4),
     _continued(
         "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=30,
-        crop=256, cpu=70, gpu=3,
+        cpu=120, gpu=4,
     ),
     _as_published("MSDA-Net", 512, gpu=70),
     _as_published("MSDA-Net", 768, gpu=157),
@@ -179,7 +198,7 @@ _FAMILIES = (
     _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
-    _family("synthetic/acm", "ACM", "synthetic", "256"),
+    _family("synthetic/acm", "ACM", "synthetic", "256", "512"),
     _family("union/acm", "ACM", "union", "256"),
     _family("nudt-sirst/acm", "ACM", _NUDT, "256-eedm", "384-eedm"),
     _family("irstd-1k/acm", "ACM", _IRSTD, "256-eedm", "512-eedm"),

@@ -64,7 +64,7 @@ def read_raster(path: str | Path) -> Raster:
 
     Raises:
         ValueError: if the file is missing, truncated, no image, of another depth, or holds several
-            images (TIFF).
+            images of one size.
 
     Example:
         >>> import tempfile
@@ -144,7 +144,7 @@ def _decode(path: Path) -> Image.Image:
         with Image.open(path) as image:
             image.verify()  # the checksums and the end of a PNG, which loading does not ask for
         with Image.open(path) as image:
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            pages = _count_pages(image)
             image.load()
     except Exception as error:  # damaged files make decoders fail in many ways
         raise ValueError(f"cannot read image file {path}: {error}") from error
@@ -152,3 +152,13 @@ def _decode(path: Path) -> Image.Image:
         raise ValueError(f"{path} holds {pages} images, expected one; save each to its own file")
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
     return image
+
+
+def _count_pages(image: Image.Image) -> int:
+    """Images in a file, without thumbnails; the first is the one at hand again."""
+    first, pages = image.size, 0
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        pages += image.size == first
+    image.seek(0)
+    return pages

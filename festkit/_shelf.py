@@ -46,15 +46,24 @@ def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
     return read_named(path) if path.is_file() else None
 
 
+def fused_record(family: Family) -> dict[str, Any] | None:
+    """The record of a family's FEST on the images it was trained for; None if there is none."""
+    if len(family.scales) == 1:
+        return None
+    return read_record(family.name, ENTRIES[family.scales[0]].config.dataset)
+
+
 def read_named(path: Path) -> dict[str, Any]:
     """A record's file.
 
     Raises:
-        ValueError: if it does not hold named values.
+        ValueError: if it does not hold named values, among them figures.
     """
     record = read_json(path)
     if not isinstance(record, dict):
         raise ValueError(f"{path} holds {type(record).__name__}, expected a record's named values")
+    if "test" not in record:
+        raise ValueError(f"{path} holds no figures (test); restore it, or measure again")
     return record
 
 

@@ -34,7 +34,8 @@ class Target:
     """One detected target.
 
     Attributes:
-        kind: "strong" (above th1) or "weak" (its peak lies between th2 and th1).
+        kind: "strong" (above th1) or "weak" (its peak lies between th2 and th1; in one of several
+            scales' own maps it may be higher, where the fused map is not above th1).
         centroid: mean row and column [px].
         area: pixels; of the strong region, or of the weak component above th2.
         peak: largest probability, of the map the target was found in.

@@ -133,16 +133,19 @@ class TestCrops:
         assert torch.equal(cut, gray)
         assert torch.equal(truth, mask)
 
-    def test_augmented_they_are_parts_of_the_whole(self):
+    def test_it_comes_after_the_warp(self):
         gray, mask = batch(6)
-        bank = cut_targets(levels(gray), mask)
-        whole, truth = augment(levels(gray), mask, bank, seeded())
-        cut, part = augment(levels(gray), mask, bank, seeded(), crop=16)
-        assert cut.shape == part.shape == (6, 1, 16, 16)
-        assert part.dtype == torch.bool
-        assert part.sum() <= truth.sum()
-        assert part.any((1, 2, 3)).sum() >= 2
-        assert whole.shape == truth.shape == (6, 1, 32, 32)
+        gray = levels(gray)
+        bank, generator = cut_targets(gray, mask), seeded(9)
+        turned, moved = flip_and_turn(gray, mask, generator)
+        pasted, moved = paste_targets(turned.float() / 255, moved, bank, generator)
+        warped, moved = warp(pasted, moved, generator)
+        cut, moved = crop_images(warped, moved, 16, generator)
+        wanted = change_values(cut, generator)
+        found, truth = augment(gray, mask, bank, seeded(9), crop=16)
+        assert torch.equal(found, wanted)
+        assert torch.equal(truth, moved)
+        assert truth.any()
 
 
 class TestWarp:

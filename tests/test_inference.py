@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from festkit._shelf import weights_file
 from festkit.fest import FEST
 from festkit.inference import many, open_fest, predict_images, tiled_maps
 from festkit.inference.tiles import _starts
+from festkit.jobs import run_notebook
 from festkit.weights import read_card
 
 
@@ -108,7 +111,9 @@ class TestTiles:
         assert all(0 < b - a <= tile * 0.75 + 0.5 for a, b in pairwise(starts))
 
     def test_a_square_of_hardly_a_pixel(self):
-        with pytest.raises(ValueError, match="tile is 8, expected the side of a square of at lea"):
+        with pytest.raises(
+            ValueError, match="tile is 8, expected the side of a square, whole and at"
+        ):
             tiled_maps(bright(32), scene(40, 40), 8)
 
     def test_a_colour_image(self):
@@ -155,7 +160,7 @@ class TestPredictImages:
 
         def killed(fest, gray, tile):
             calls.append(gray)
-            if len(calls) == 3:
+            if len(calls) == 3:  # a trial, an image, and then
                 raise KeyboardInterrupt
             return detect(fest, gray, tile)
 
@@ -165,15 +170,90 @@ class TestPredictImages:
             predict_images(bright(64), frames, out)
         assert not (out / "targets.csv").exists()
         assert predict_images(bright(64), frames, out).read_bytes() == whole
-        assert len(calls) == 4
+        assert len(calls) == 6  # a trial each, and what was missing
         assert predict_images(bright(64), frames, out).read_bytes() == whole
-        assert len(calls) == 4
+        assert len(calls) == 7
 
     def test_a_changed_image_is_looked_at_again(self, frames, tmp_path):
         out = tmp_path / "out"
         assert len(rows_of(predict_images(bright(64), frames, out))) == 3
         Image.fromarray(scene(48, 64, (10, 20), (40, 10))).save(frames / "b.png")
         assert len(rows_of(predict_images(bright(64), frames, out))) == 5
+
+    def test_a_picture_of_what_an_image_was_does_not_stay(self, frames, tmp_path):
+        out = tmp_path / "out"
+        predict_images(bright(64), frames, out, draw=fk.show)
+        before = (out / "pictures" / "b.png").read_bytes()
+        Image.fromarray(scene(48, 64, (10, 20), (40, 10))).save(frames / "b.png")
+        predict_images(bright(64), frames, out)
+        predict_images(bright(64), frames, out, draw=fk.show)
+        assert (out / "pictures" / "b.png").read_bytes() != before
+
+    def test_images_of_another_folder_are_refused(self, frames, tmp_path):
+        shutil.copytree(frames, tmp_path / "others")
+        predict_images(bright(64), frames, tmp_path / "out")
+        with pytest.raises(FileExistsError, match=r"folders .*frames.* -> .*others"):
+            predict_images(bright(64), tmp_path / "others", tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"tile": 8}, "tile is 8"),
+            ({"tile": 32.5}, "tile is 32.5, expected the side of a square, whole and at least 16"),
+            ({"th1": 3}, "th1 is 3, expected a probability"),
+            ({"mean": None}, "gray statistics of the training set are not known"),
+        ],
+    )
+    def test_wrong_settings_claim_no_folder(self, frames, tmp_path, settings, message):
+        tile, fest = settings.pop("tile", None), bright(64)
+        for name, value in settings.items():
+            setattr(fest, name, value)
+        with pytest.raises(ValueError, match=message):
+            predict_images(fest, frames, tmp_path / "out", tile=tile)
+        assert not (tmp_path / "out").exists()
+
+    def test_numbers_of_numpy_are_numbers(self, frames, tmp_path):
+        fest = bright(64)
+        fest.th1 = np.float32(0.5)
+        for tile in (np.int64(64), 64):
+            predict_images(fest, frames, tmp_path / "out", tile=tile)
+
+    @pytest.mark.parametrize("text", ["{", "{}", "[]"])
+    def test_damaged_files_of_an_image_are_made_anew(self, frames, tmp_path, text):
+        out = tmp_path / "out"
+        whole = predict_images(bright(64), frames, out).read_bytes()
+        (out / "targets" / "a.json").write_text(text)
+        assert predict_images(bright(64), frames, out).read_bytes() == whole
+
+    def test_a_damaged_folder(self, frames, tmp_path):
+        predict_images(bright(64), frames, tmp_path / "out")
+        (tmp_path / "out" / "prediction.json").write_text("[]")
+        with pytest.raises(ValueError, match=r"prediction\.json is damaged; remove"):
+            predict_images(bright(64), frames, tmp_path / "out")
+        with pytest.raises(FileExistsError, match="is a file; name a folder"):
+            predict_images(bright(64), frames, frames / "a.png")
+
+    def test_frames_of_12_bit_are_told(self, frames, tmp_path):
+        dark = np.full((40, 40), 4095, np.uint16)
+        Image.fromarray(dark).save(frames / "a.png")
+        with pytest.warns(UserWarning, match=r"a.png has 16 bit, but no level above 4095"):
+            predict_images(bright(64), frames, tmp_path / "out")
+
+    def test_a_name_that_is_not_text(self, frames, tmp_path):
+        shutil.copy(frames / "a.png", os.fsencode(frames) + b"/bad\xff.png")
+        with pytest.raises(ValueError, match="is not text"):
+            predict_images(bright(64), frames, tmp_path / "out")
+
+    def test_a_result_that_cannot_be_written_is_told_at_the_end(self, frames, tmp_path):
+        shutil.copy(frames / "a.png", frames / f"{'a' * 251}.png")
+        with pytest.raises(ValueError, match=r"1 of 4 images are left out.*name too long"):
+            predict_images(bright(64), frames, tmp_path / "out")
+        assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
+
+    def test_hidden_files_and_folders_are_no_images(self, frames, tmp_path):
+        (frames / "._a.png").write_bytes(b"x")
+        (frames / "folder.png").mkdir()
+        assert len(rows_of(predict_images(bright(64), frames, tmp_path / "out"))) == 3
 
     def test_pictures_can_come_later(self, frames, tmp_path):
         out = tmp_path / "out"
@@ -219,12 +299,29 @@ class TestPredictImages:
         pages = [Image.fromarray(scene(20, 20)) for _ in range(3)]
         pages[0].save(tmp_path / "film.tif", save_all=True, append_images=pages[1:])
         with pytest.raises(ValueError, match=r"film\.tif holds 3 images, expected one"):
-            predict_images(bright(32), tmp_path, tmp_path / "out")
+            predict_images(bright(32), tmp_path / "film.tif", tmp_path / "out")
+        pages[0].save(
+            tmp_path / "film.png", save_all=True, append_images=[pages[1].rotate(1), *pages]
+        )
+        with pytest.raises(ValueError, match=r"film\.png holds \d images, expected one"):
+            predict_images(bright(32), tmp_path / "film.png", tmp_path / "again")
+
+    def test_a_thumbnail_is_no_further_image(self, tmp_path):
+        small = Image.fromarray(scene(10, 10))
+        large = Image.fromarray(scene(40, 40, (20, 20)))
+        large.save(tmp_path / "one.tif", save_all=True, append_images=[small])
+        rows = rows_of(predict_images(bright(64), tmp_path / "one.tif", tmp_path / "out"))
+        assert [row["row"] for row in rows] == ["20.00"]
 
     def test_two_images_of_one_name(self, frames, tmp_path):
         Image.fromarray(scene(20, 20)).save(frames / "a.bmp")
         with pytest.raises(ValueError, match=r"a\.bmp and .*a\.png would be written under one"):
             predict_images(bright(32), frames, tmp_path / "out")
+
+    def test_a_file_named_twice_is_one_image(self, frames, tmp_path):
+        again = frames / ".." / "frames" / "a.png"
+        table = predict_images(bright(64), [frames / "a.png", again, frames], tmp_path / "out")
+        assert len(rows_of(table)) == 3
 
     @pytest.mark.parametrize("where", ["nowhere", "frames/empty"])
     def test_no_image(self, frames, tmp_path, where):
@@ -237,7 +334,7 @@ class TestPredictImages:
 
     def test_frames_that_would_be_shrunk_are_told(self, tmp_path):
         Image.fromarray(scene(64, 128)).save(tmp_path / "wide.png")
-        with pytest.warns(UserWarning, match="images of 128 × 64 px are shrunk to 64 px.*tile="):
+        with pytest.warns(UserWarning, match="images of 128 × 64 px are shrunk to 64 px.*--tile"):
             predict_images(bright(64), tmp_path / "wide.png", tmp_path / "out")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -271,10 +368,12 @@ class TestOpenFest:
             (["nuaa-sirst/acm-256-eedm"] * 2, ValueError, "one each fits"),
             (["nuaa-sirst/uiu-net"], FileNotFoundError, "To train it: festkit zoo train"),
             (["."], FileNotFoundError, "holds no finished run"),
+            (["net.pth"], ValueError, "net.pth is no .safetensors file; a published checkpoint"),
         ],
     )
     def test_what_cannot_be_opened(self, sources, error, said, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
+        Path("net.pth").write_bytes(b"pickled")
         with pytest.raises(error, match=said):
             open_fest(*sources, device="cpu")
 
@@ -282,3 +381,15 @@ class TestOpenFest:
         file = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "fest.safetensors")
         with pytest.raises(ValueError, match="takes no further scales"):
             open_fest(file, "nuaa-sirst/acm-512-eedm", device="cpu")
+
+
+def test_the_notebook(frames, tmp_path):
+    given = {"images": str(frames), "model": "nuaa-sirst/acm-256-eedm", "th1": 0.4, "shown": 1}
+    out = tmp_path / "work"
+    run_notebook("05_own_images", given | {"device": "cpu", "out": str(out)}, tmp_path)
+    metrics = json.loads((out / "metrics.json").read_text())
+    kinds = [row["kind"] for row in rows_of(Path(metrics["table"]))]
+    assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
+    assert metrics["targets"]["strong"] >= 3
+    assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
+    assert len(list(Path(metrics["table"]).parent.glob("pictures/*.png"))) == 3

@@ -137,6 +137,7 @@ class TestOwnImages:
         [
             ([], "no images came"),
             (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
+            (["data/samples/images", "--no-weak", "--th2", "0.1"], "drop one"),
             (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and an unkn"),
         ],
     )
@@ -463,7 +464,15 @@ class TestErrors:
         """The pipe is closed before anything is written to it."""
         line = f"{{ '{sys.executable}' -m festkit backbones; echo $? >&2; }} | true"
         done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True)
-        assert done.stderr.decode().split() == ["0"]
+        assert done.stderr.decode().split() == ["141"]
+
+    def test_a_broken_pipe_of_its_own_is_an_error(self, monkeypatch, capsys):
+        def broken():
+            raise BrokenPipeError("of a worker")
+
+        monkeypatch.setitem(COMMANDS, "backbones", ("", lambda: broken))
+        assert main(["backbones"]) == 1
+        assert_one_line(capsys.readouterr().err, "festkit backbones: of a worker")
 
 
 @pytest.fixture(scope="module")

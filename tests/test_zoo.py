@@ -3,7 +3,8 @@
 import hashlib
 import re
 import shutil
-from dataclasses import fields
+import warnings
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
 
 def by_hand(name, size, epochs=16, **options):
     start = SMALL if size > 32 else None
-    config = TrainConfig("hand", size=size, protocol="last", epochs=epochs, batch_size=3, **options)
+    options |= {"protocol": "last", "precision": "fp32", "epochs": epochs, "batch_size": 3}
+    config = TrainConfig("hand", size=size, **options)
     return Entry(name, config, start, cpu_minutes=7, gpu_minutes=2)
 
 
@@ -108,11 +110,12 @@ class TestTraining:
     def test_minutes_are_told_only_if_every_call_was_counted(self, made, shelf, tmp_path):
         folder = Path(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
         options = {"out": folder, "data_root": made / "data", "device": "cpu"}
-        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": None})
+        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": "finished"})
         assert read_card(train_entry(SMALL, **options))["minutes"] == 7.0
-        # a call that was killed went on from another checkpoint
-        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": "ab"})
-        assert read_card(train_entry(SMALL, **options))["minutes"] is None
+        # a call that was killed went on from another checkpoint, or from none
+        for checkpoint in ("ab", None):
+            write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": checkpoint})
+            assert read_card(train_entry(SMALL, **options))["minutes"] is None
         (folder / "minutes.json").unlink()  # trained by another command
         assert read_card(train_entry(SMALL, **options))["minutes"] is None
         assert not (folder / "minutes.json").exists()
@@ -202,7 +205,7 @@ class TestStoring:
         assert card["command"] == f"festkit zoo train {LARGE}"
         assert card["run_command"] == (
             "festkit train --dataset hand --size 48 --epochs 16 --batch-size 3 --protocol last "
-            "--initial-weights acm-32-eedm.safetensors"
+            "--initial-weights acm-32-eedm.safetensors --precision fp32"
         )
         weights = (made / "acm-48-eedm" / "weights.safetensors").read_bytes()
         assert card["run_sha256"] == hashlib.sha256(weights).hexdigest()
@@ -277,12 +280,30 @@ class TestStoring:
             (SMALL, {"epochs": 2}, "is no run of hand/acm-32-eedm: epochs is 2, not 1"),
             (LARGE, {"size": 48}, "it started from the prior, not from hand/acm-32-eedm"),
             (SMALL, {"test_split": "ba98"}, r"test images of hand here .* not those of .*\(ba98\)"),
+            (SMALL, {"train_split": "76"}, r"train images of hand here .* not those of .*\(76\)"),
+            (SMALL, {"precision": "bf16"}, "precision is 'bf16', not 'fp32'"),
         ],
     )
     def test_a_run_of_something_else(self, shelf, copied, name, change, message):
         write_json(copied.folder / "record.json", copied.record | change)
         with pytest.raises(ValueError, match=message):
             store(name, copied)
+
+    def test_where_an_entry_leaves_the_precision_any_will_do(self, made):
+        record = read_json(made / "weights" / f"{SMALL}.json") | {"precision": "bf16"}
+        left = replace(ENTRIES[SMALL], config=replace(ENTRIES[SMALL].config, precision="auto"))
+        assert storing.differences(left, record) == []
+        assert storing.differences(ENTRIES[SMALL], record) != []
+
+    def test_killed_between_its_two_files_it_leaves_no_old_figures(self, made, shelf, monkeypatch):
+        def killed(path, value):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(storing, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store(SMALL, Run(made / "acm-32-eedm"), device="cpu")
+        assert (shelf / f"{SMALL}.safetensors").is_file()
+        assert verdicts(names=[SMALL])[SMALL].fault == "weights without a record"
 
     def test_an_unfinished_run(self, shelf, tmp_path):
         with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
@@ -398,6 +419,20 @@ class TestMeasuring:
         kept = read_json(shelf / "hand" / "acm-32-eedm.on-hand.json")
         assert kept["test_split"] == record["test_split"]
         assert measuring.largest_move(kept["test"], record["test"]) == 0
+
+    def test_a_warning_of_images_that_may_have_been_trained_on(self, made, tmp_path, monkeypatch):
+        shutil.copytree(made / "data" / "hand", tmp_path / "SIRST-V2")
+        shutil.copytree(made / "data" / "hand", tmp_path / "NUAA-SIRST")
+        known = replace(ENTRIES[SMALL].config, dataset="NUAA-SIRST")
+        monkeypatch.setitem(ENTRIES, SMALL, replace(ENTRIES[SMALL], config=known))
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(made / "weights"))
+        with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
+            evaluate(SMALL, "SIRST-V2", data_root=tmp_path, device="cpu")
+        with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
+            evaluate(SMALL, "NUAA-SIRST+SIRST-V2", data_root=tmp_path, device="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            evaluate(SMALL, "NUAA-SIRST", data_root=tmp_path, device="cpu")
 
     def test_the_largest_move_is_in_points(self):
         ratios = {"iou": 0.7, "niou": 0.6, "niou_nonempty": 0.6, "precision": 0.8, "recall": 0.8}
@@ -524,7 +559,8 @@ class TestVerifying:
         [
             ('{"a"', "is not readable JSON"),
             ("[]", "holds list, expected a record's named values"),
-            ("{}", "hand/acm-32-eedm: dataset is None|the record is damaged .KeyError"),
+            ("{}", r"holds no figures \(test\)"),
+            ('{"test": []}', "hand/acm-32-eedm: dataset is None|the record is damaged .KeyError"),
         ],
     )
     def test_a_damaged_record_is_one_fault_among_the_others(self, shelf, text, message):
@@ -567,6 +603,17 @@ class TestVerifying:
         assert found[LARGE].note.startswith("card only, ")
         assert found["hand/acm.on-hand"].note == f"not checked: no weights of {LARGE} here"
 
+    def test_files_of_no_entry(self, shelf):
+        for name in ("acm-999-eedm.safetensors", "acm-999-eedm.json", "acn.on-hand.json"):
+            (shelf / "hand" / name).write_text("{")
+        (shelf / "AGENDA.md").write_text("text")
+        faults = {name for name, verdict in verdicts().items() if verdict.fault}
+        assert faults == {
+            f"hand/{name}"
+            for name in ("acm-999-eedm.safetensors", "acm-999-eedm.json", "acn.on-hand.json")
+        }
+        assert list(verdicts(names=[SMALL])) == [SMALL]
+
     def test_nothing_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         with pytest.raises(FileNotFoundError, match=r"nothing to verify in .*: no weights, no rec"):
@@ -595,6 +642,12 @@ class TestListing:
         write_json(shelf / "hand" / "acm-32-bce.json", record)
         assert listing().splitlines()[3].split()[5] == "12.30"
 
+    def test_a_damaged_record(self, shelf, capsys):
+        for text, told in (("{}", "json holds no figures"), ('{"test": []}', "verify names it")):
+            (shelf / f"{SMALL}.json").write_text(text)
+            assert main(["zoo", "list"]) == 1
+            assert told in capsys.readouterr().err
+
     def test_figures_of_weights_that_are_gone(self, shelf):
         path = shelf / f"{LARGE}.json"
         write_json(path, read_json(path) | {"sha256": "another"})
@@ -615,6 +668,9 @@ class TestCommands:
             f"stored: {path}",
         ]
         assert Run(Path("runs/zoo/hand/acm-32-bce")).finished
+        assert main(words) == 0
+        assert "now" in (last := capsys.readouterr().out.splitlines()[-1])
+        assert last.endswith("figures and ends of their intervals differ by up to 0.00 points")
         assert main(["zoo", "evaluate", "hand/acm-32-bce", "--write"]) == 0
         text = capsys.readouterr().out
         assert "hand/acm-32-bce on the test images of hand" in text

@@ -113,5 +113,9 @@ def _open(
             setattr(fest, name, value)
     fest.rule = fest.rule if rule is None else rule
     if not weak:
+        if th2 is not None:
+            raise ValueError(
+                f"--th2 {th2:g} asks for weak targets and --no-weak for none; drop one"
+            )
         fest.th2 = None
     return fest

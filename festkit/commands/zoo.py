@@ -1,5 +1,7 @@
 """The commands ``festkit zoo ...``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tyro
@@ -12,7 +14,8 @@ def zoo_list() -> None:
     """
     from ..zoo import listing
 
-    print(listing())
+    with _damage_is_told():
+        print(listing())
 
 
 def zoo_train(
@@ -24,6 +27,9 @@ def zoo_train(
 ) -> None:
     """Train an entry of the zoo and, when it has finished, store its weights and card.
 
+    Weights of the entry that lie on the shelf (FESTKIT_WEIGHTS, else the clone's weights) are
+    replaced; how far the figures are from theirs is told.
+
     Args:
         entry: as zoo list names it; interrupted, the same command continues.
         max_minutes: after so many minutes the run ends with a checkpoint.
@@ -31,8 +37,15 @@ def zoo_train(
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
     """
-    from ..zoo import train_entry
+    from .._entries import find_entry
+    from .._shelf import read_record
+    from ..zoo import largest_move, train_entry
 
+    entry = find_entry(entry).name
+    try:
+        before = read_record(entry)
+    except ValueError:  # a damaged record is replaced like any other
+        before = None
     stored = train_entry(
         entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device
     )
@@ -40,6 +53,13 @@ def zoo_train(
         print(f"stopped after {max_minutes:g} minutes, the same command continues")
     else:
         print(f"stored: {stored}")
+        after = read_record(entry)
+        if before is not None and after is not None:
+            moved = largest_move(before["test"], after["test"])
+            print(
+                f"instead of {before['sha256'][:12]}, now {after['sha256'][:12]}: figures and ends "
+                f"of their intervals differ by up to {moved:.2f} points"
+            )
 
 
 def zoo_store(
@@ -127,5 +147,17 @@ def zoo_results(out: Path = Path("docs/results.md")) -> None:
     from .._files import write_text
     from ..results import results_page
 
-    write_text(out, results_page())
+    with _damage_is_told():
+        write_text(out, results_page())
     print(out)
+
+
+@contextmanager
+def _damage_is_told() -> Iterator[None]:
+    """What a damaged record on the shelf makes of the code that reads it, as one sentence."""
+    try:
+        yield
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"a record on the shelf is damaged ({error!r}); festkit zoo verify names it"
+        ) from error

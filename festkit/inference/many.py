@@ -1,12 +1,15 @@
 """Many images into files: stopped at any moment, the same call continues."""
 
 import hashlib
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from .._files import read_json, write_json
@@ -32,8 +35,9 @@ def predict_images(
     ``out`` then holds ``targets.csv`` (one row per target: image, kind, centroid, area, peak, box),
     ``targets/NAME.json`` (the same of one image), ``masks/NAME.png`` (strong regions and weak
     centroids, the image's own size), with ``draw`` ``pictures/NAME.png``, and ``prediction.json``
-    (networks and thresholds). What is there already, made by the same FEST of the same image, is
-    not made again.
+    (networks, thresholds, folders of the images). What is there already, made by the same FEST of
+    the same image, is not made again. With several scales a weak target's peak is that of the scale
+    that saw it, which may be above th1 where the fused map is not.
 
     Args:
         fest: networks and thresholds.
@@ -49,9 +53,10 @@ def predict_images(
 
     Raises:
         FileNotFoundError: for a path that is not there, or if there is no image in it.
-        ValueError: for no path; if two images bear one name; or, when all others are done, if an
-            image cannot be read.
-        FileExistsError: if ``out`` holds the predictions of another FEST, or other files.
+        ValueError: for no path, or settings that do not fit; if two images bear one name; or, when
+            all others are done, if an image cannot be read or written.
+        FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
+            or other files.
 
     Example:
         >>> import tempfile
@@ -63,21 +68,23 @@ def predict_images(
         ['masks', 'prediction.json', 'targets', 'targets.csv']
     """
     files = _image_files([images] if isinstance(images, str | Path) else images)
+    _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
     out = Path(out)
-    _claim(out, _settings(fest, tile))
+    _claim(out, _settings(fest, tile, files))
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # it stands for the whole
     done, faults = [], []
     for file in progress(files, "predicting", unit="image"):
         written = Written(out, file)
-        if not written.is_done(drawn=draw is not None):
-            try:
-                gray = read_raster(file).gray
-            except ValueError as error:
-                faults.append(str(error))
-                continue
-            written.write(gray, _detect(fest, gray, tile), draw)
-        done.append(written)
+        try:
+            if not written.is_done(drawn=draw is not None):
+                gray = _read(file)
+                written.write(gray, _detect(fest, gray, tile), draw)
+            done.append(written)
+        except (ValueError, OSError) as error:
+            with suppress(OSError):
+                written.remove()
+            faults.append(str(error))
     write_table(table, done)
     if faults:
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -88,6 +95,18 @@ def predict_images(
     return table
 
 
+def _read(file: Path) -> NDArray[np.uint8]:
+    """An image's gray levels; those of a sensor of fewer than 16 bit look nearly black."""
+    raster = read_raster(file)
+    if raster.bits == 16 and (highest := int(raster.levels.max())) < 2**14:
+        warnings.warn(
+            f"{file.name} has 16 bit, but no level above {highest}: as it stands it is nearly "
+            "black; stretch such frames to 8 bit first, as they are looked at",
+            stacklevel=3,
+        )
+    return raster.gray
+
+
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
     if tile is not None:
         return fest.detect(tiled_maps(fest, gray, tile))
@@ -95,7 +114,7 @@ def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
     if max(gray.shape) >= 2 * largest:
         warnings.warn(
             f"images of {format_size(gray.shape)} are shrunk to {largest} px, and small targets "
-            "with them; tile= looks at them in squares, at their own resolution",
+            "with them; tile (--tile) looks at them square by square",
             stacklevel=3,
         )
     return fest.predict(gray)
@@ -106,13 +125,21 @@ def _image_files(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"there is no image file or folder {path}")
-        found = [path] if path.is_file() else sorted(path.iterdir())
-        found = [file for file in found if file.suffix.lower() in EXTENSIONS]
-        if not found:
+        found = [path] if path.is_file() else sorted(filter(_is_image, path.iterdir()))
+        if not any(map(_is_image, found)):
             raise FileNotFoundError(f"{path} holds no image ({', '.join(EXTENSIONS)})")
         files += found
     if not files:
         raise ValueError("no images came; name image files, or folders of them")
+    return _of_different_names({file.resolve(): file for file in files}.values())
+
+
+def _is_image(path: Path) -> bool:
+    hidden = path.name.startswith(".")  # as macOS puts beside files
+    return path.suffix.lower() in EXTENSIONS and path.is_file() and not hidden
+
+
+def _of_different_names(files: Iterable[Path]) -> list[Path]:
     first: dict[str, Path] = {}
     for file in files:
         other = first.setdefault(file.stem, file)
@@ -120,22 +147,33 @@ def _image_files(paths: Sequence[str | Path]) -> list[Path]:
             raise ValueError(
                 f"{other} and {file} would be written under one name; predict them into two folders"
             )
-    return files
+        if file.name.encode(errors="replace") != os.fsencode(file.name):
+            raise ValueError(f"the name of {file!r} is not text (UTF-8); rename the file")
+    return list(first.values())
 
 
-def _settings(fest: FEST, tile: int | None) -> dict[str, Any]:
-    """What decides the result, apart from the images."""
+def _settings(fest: FEST, tile: int | None, files: Sequence[Path]) -> dict[str, Any]:
+    """What decides the result, and whence the images are: other folders may have equal names."""
     digest = hashlib.sha256()
     for network in fest.backbones.values():
         for name, tensor in network.state_dict().items():
-            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    settings = {name: getattr(fest, name) for name in ("th1", "th2", "rule", "mean", "std")}
-    networks = {str(size): backbone_name(net) for size, net in fest.backbones.items()}
-    return {"networks": networks, "weights": digest.hexdigest()[:12], **settings, "tile": tile}
+            values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(name.encode() + values.numpy().tobytes())
+    named = {"th1": fest.th1, "th2": fest.th2, "mean": fest.mean, "std": fest.std}
+    return {
+        "folders": sorted({str(file.resolve().parent) for file in files}),
+        "networks": {str(size): backbone_name(net) for size, net in fest.backbones.items()},
+        "weights": digest.hexdigest()[:12],
+        "rule": fest.rule,
+        **{name: None if value is None else float(value) for name, value in named.items()},
+        "tile": None if tile is None else int(tile),
+    }
 
 
 def _claim(out: Path, settings: dict[str, Any]) -> None:
     """Take a folder for these predictions, or continue them."""
+    if out.is_file():
+        raise FileExistsError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
     if not path.is_file():
         if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
@@ -143,6 +181,8 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         write_json(path, settings)
         return
     before = read_json(path)
+    if not isinstance(before, dict):
+        raise ValueError(f"{path} is damaged; remove {out}, or choose another folder")
     changed = [
         f"{n} {before.get(n)!r} -> {settings[n]!r}"
         for n in settings

@@ -14,9 +14,9 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     """Open what predicts, from one source, or from several that are the scales of a FEST.
 
     Args:
-        sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes,
-            "nuaa-sirst/acm-512-eedm" one of them), a weights file, or the folder of a finished run;
-            or one file written by :meth:`FEST.save`.
+        sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
+            must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, or the folder of a
+            finished run; or one file written by :meth:`FEST.save`.
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
@@ -43,8 +43,13 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
 
 
 def _weights_files(source: str | Path) -> list[Path]:
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_file():
+        if path.suffix != ".safetensors":
+            raise ValueError(
+                f"{path} is no .safetensors file; a published checkpoint is read by "
+                "festkit.import_state_dict, whose network goes into FEST"
+            )
         return [path]
     if path.is_dir():
         run = Run(path)

@@ -31,15 +31,16 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
         (H, W) float32 in [0, 1] per network, in the order of the sizes.
 
     Raises:
-        ValueError: for a side below 16, or as :meth:`FEST.scale_maps`.
+        ValueError: for a side that is no whole number from 16 on, or as :meth:`FEST.scale_maps`.
 
     Example:
         >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
         >>> [prob.shape for prob in tiled_maps(fest, np.zeros((70, 100), np.uint8), 32)]
         [(70, 100)]
     """
-    if tile < 16:
-        raise ValueError(f"tile is {tile}, expected the side of a square of at least 16 px")
+    if tile < 16 or tile != int(tile):
+        raise ValueError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
+    tile = int(tile)
     height, width = image.shape[:2]
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)

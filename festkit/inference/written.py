@@ -53,11 +53,19 @@ class Written:
         files = [self.targets, self.mask, *([self.picture] if drawn else [])]
         if not all(file.is_file() for file in files):
             return False
-        return bool(read_json(self.targets)["sha256"] == _digest(self.image))
+        try:
+            return bool(read_json(self.targets)["sha256"] == _digest(self.image))
+        except (ValueError, KeyError, TypeError):  # a damaged file is written anew
+            return False
+
+    def remove(self) -> None:
+        """Remove what is there of the image."""
+        for file in (self.targets, self.mask, self.picture):
+            file.unlink(missing_ok=True)
 
     def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
-        """Write all files of the image."""
-        self.targets.unlink(missing_ok=True)  # what is written over is not done
+        """Write all files of the image anew."""
+        self.remove()
         with whole_file(self.mask) as part:
             Image.fromarray(found.mask).save(part, format="png")
         if draw is not None:

@@ -42,7 +42,7 @@ class Spot:
 
 
 def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
-    """Targets in the order in which they are worth a look.
+    """Targets in the order in which they are worth a look; without truth strong ones first.
 
     Example:
         >>> [spot.outcome for spot in find_spots(None, np.eye(3, dtype=bool))]
@@ -50,8 +50,11 @@ def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> l
     """
     if detection is None or mask is None:
         shown = mask if detection is None else detection.mask
-        boxes = () if shown is None else find_components(shown).box
-        return [Spot("target", box_of(row)) for row in boxes]
+        if shown is None:
+            return []
+        targets = find_components(shown)
+        weak = np.zeros(len(targets)) if detection is None else ~targets.touch(detection.strong)
+        return [Spot("target", box_of(row)) for row in targets.box[np.argsort(weak, kind="stable")]]
     found, true = find_components(detection.mask), find_components(mask)
     match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
     missed = [Spot("missed", box_of(row)) for row in true.box[match < 0]]

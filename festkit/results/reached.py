@@ -1,24 +1,17 @@
 """Where ours stay behind the paper's, and which of ours to take: sentences made of the records."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from .._entries import ENTRIES, FAMILIES, Family
-from .._shelf import read_record
+from .._shelf import fused_record, read_record
 from .paper import METRICS
-from .readable import HEADS
+from .readable import HEADS, with_interval
 
 Row = Mapping[str, Any]
-
-LIMITS = """\
-## What limits these figures
-
-Training is short of the paper's: fewer epochs, one seed, and 256 px beside 512 px where the paper fuses 512 and 768. On NUAA-SIRST ACM at 256 px is by far the weaker of its two scales, and fusing averages the maps: the FEST loses in IoU to 512 px alone, where the paper's second scale adds to the first.
-
-False alarms are those of few images: half or more of the FEST's false pixels lie in three test images, hence the wide intervals of Fa. AS brings back missed targets and pays for them in false pixels; at 256 px it does so also for BCE, some of whose misses above 0.5 it finds.
-"""  # noqa: E501 - a paragraph is one line
 
 
 def distance_lines(compared: pd.DataFrame) -> list[str]:
@@ -40,19 +33,46 @@ def distance_lines(compared: pd.DataFrame) -> list[str]:
 def _behind(row: pd.Series) -> Iterator[str]:
     for name in METRICS:
         ours, theirs = round(row[name], 2), round(row[f"{name}_paper"], 2)
+        head = HEADS[name].partition(" ")[0]
         if (ours > theirs) if name == "fa_e6" else (ours < theirs):
-            yield f"{HEADS[name].partition(' ')[0]} {ours:.2f} against {theirs:.2f}"
+            yield f"{head} {ours:.2f} against {theirs:.2f}"
+        elif math.isnan(ours) and not math.isnan(theirs):
+            yield f"{head} void against {theirs:.2f}"
+
+
+def gain_lines(compared: pd.DataFrame) -> list[str]:
+    """One list item for every row of ours beside the Original of the same backbone.
+
+    Args:
+        compared: as :func:`festkit.results.compare_with_paper` returns it.
+    """
+    ours = compared[compared["seeds"] > 0]
+    originals = ours[ours["scheme"] == "Original"].set_index("backbone")
+    lines = []
+    for _, row in ours[ours["scheme"] != "Original"].iterrows():
+        if row["backbone"] in originals.index:
+            told = ", ".join(_gains(row, originals.loc[row["backbone"]]))
+            lines.append(f"- {row['backbone']}, {row['scheme']}: {told}")
+    return lines or ["- not run"]
+
+
+def _gains(row: pd.Series, original: pd.Series) -> Iterator[str]:
+    for name in METRICS:
+        gain, papers = (row[n] - original[n] for n in (name, f"{name}_paper"))
+        if not math.isnan(gain):
+            paper = "void" if math.isnan(papers) else f"{papers:+.2f}"
+            yield f"{HEADS[name].partition(' ')[0]} {gain:+.2f} (paper {paper})".replace("-", "−")
 
 
 def advice_lines(dataset: str) -> list[str]:
-    """List items: of each FEST its Score beside its scales' alone, and which to take."""
+    """List items: of each FEST its Score beside its scales' alone, and which is highest."""
     families = [f for f in FAMILIES.values() if f.dataset == dataset and len(f.scales) > 1]
     return [line for family in families for line in _advice(family)] or ["- not run"]
 
 
 def _advice(family: Family) -> Iterator[str]:
-    """The best Score with AS of a FEST and of every entry on its dataset with the same backbone."""
-    fused = read_record(family.name, family.dataset)
+    """The Scores with AS of a FEST and of every entry on its dataset with the same backbone."""
+    fused = fused_record(family)
     if fused is None:
         return
     dataset = ENTRIES[family.scales[0]].config.dataset
@@ -61,14 +81,25 @@ def _advice(family: Family) -> Iterator[str]:
         same = (entry.config.dataset, entry.config.backbone) == (dataset, family.backbone)
         if same and (record := read_record(entry.name)):
             found[entry.name] = record["test"][1]
-    valid = {name: row["score"] for name, row in found.items() if row["valid"]}
+    valid = {name: row for name, row in found.items() if row["valid"]}
     if valid:
-        scores = ", ".join(f"`{name}` {100 * score:.2f}" for name, score in valid.items())
-        best = max(valid, key=lambda name: valid[name])
-        yield f"- {family.backbone}, Score with AS: {scores}. Take {_call(best, family)}."
+        scores = (f"`{name}` {with_interval(row, 'score', 100)}" for name, row in valid.items())
+        best = max(valid, key=lambda name: valid[name]["score"])
+        yield f"- {family.backbone}, Score with AS: {', '.join(scores)}. {_choice(best, valid)}"
 
 
-def _call(name: str, family: Family) -> str:
-    if name == family.name:
-        return f'`FEST.from_pretrained("{family.backbone}", "{family.dataset}")`'
-    return f'`FEST.from_weights(["weights/{name}.safetensors"])`'
+def _choice(best: str, valid: Mapping[str, Row]) -> str:
+    """Which to take, and from which it cannot be told apart."""
+    low = _score_interval(valid[best])[0]
+    rivals = [n for n, row in valid.items() if n != best and _score_interval(row)[1] >= low]
+    apart = f"; the intervals of {_listed(rivals)} meet its own" if rivals else ""
+    return f'Highest: `fk.open_fest("{best}")`{apart}.'
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _score_interval(row: Row) -> tuple[float, float]:
+    low, high = row["intervals"]["score"]
+    return low, high

@@ -1,5 +1,6 @@
 """Tables as the strings that are printed: two decimals, "–" for nothing, "not run"."""
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +18,20 @@ HEADS = {
 """What a figure is called in the heads of tables and on the axes of pictures."""
 
 NONE, NOT_RUN = "–", "not run"
+
+
+def with_interval(row: Mapping[str, Any], name: str, scale: float) -> str:
+    """A ratio of a record and its interval, times ``scale``; "–" for none or a void Score.
+
+    Example:
+        >>> with_interval({"pd": 0.5, "intervals": {"pd": (0.25, 1.0)}}, "pd", 100)
+        '50.00 [25.00, 100.00]'
+    """
+    if row[name] is None or (name == "score" and not row["valid"]):
+        return NONE
+    ends = row.get("intervals", {}).get(name)
+    known = f" [{scale * ends[0]:.2f}, {scale * ends[1]:.2f}]" if ends else ""
+    return f"{scale * row[name]:.2f}{known}"
 
 
 def readable_table(table: pd.DataFrame) -> pd.DataFrame:

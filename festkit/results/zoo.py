@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._catalogue import images_of
 from .._entries import ENTRIES, FAMILIES, Family
-from .._shelf import outdated, read_named, read_record, shelf
+from .._shelf import fused_record, outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
-from .reached import LIMITS, advice_lines, distance_lines
+from .reached import advice_lines, distance_lines, gain_lines
+from .readable import with_interval
 
 Row = Mapping[str, Any]
 Record = Mapping[str, Any]
@@ -20,7 +22,7 @@ INTRODUCTION = """\
 
 Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals by the bootstrap over test images. What has not been trained says "not run".
 
-*Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses all sizes, with weak targets per scale. Sizes and epochs are not the paper's, which trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed, and the test images chose nothing: what counts is the running average of the weights after the last epoch.
+*Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses all sizes, with weak targets per scale. Sizes and epochs are not the paper's, nor is the training ([what differs](../weights/AGENDA.md#what-differs-from-the-paper)): the paper trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed; the test images chose no epoch, no threshold and no weights: what counts is the running average of the weights after the last epoch.
 """  # noqa: E501 - a paragraph is one line
 
 
@@ -36,7 +38,7 @@ def results_page() -> str:
     """
     datasets = paper_table("backbones")["dataset"].unique()
     beside = map(_beside_the_paper, datasets)
-    return "\n".join([INTRODUCTION, *beside, LIMITS, _every_entry(), _crossed()])
+    return "\n".join([INTRODUCTION, *beside, _every_entry(), _crossed()])
 
 
 def entry_lines(record: Record) -> list[list[str]]:
@@ -70,20 +72,22 @@ def _beside_the_paper(dataset: str) -> str:
     table = paper_table("backbones")
     rows: dict[str, list[Row]] = {}
     made_of = []
+    of_paper = table[table["dataset"] == dataset]
     families = [family for family in FAMILIES.values() if family.dataset == dataset]
+    families = [family for family in families if family.backbone in set(of_paper["backbone"])]
     for family in families:
         for scheme, (row, entries) in _schemes(family).items():
             rows[f"{family.backbone}, {scheme}, {dataset}"] = [row]
             names = " + ".join(f"`{name}`" for name in entries)
             made_of.append(f"- {family.backbone}, {scheme}: {names}, {_thresholds(row)}")
-    listed = table["backbone"].isin([family.backbone for family in families])
-    listed &= table["dataset"] == dataset
-    own = table[listed].drop(columns="dataset")
+    listed = of_paper["backbone"].isin([family.backbone for family in families])
+    own = of_paper[listed].drop(columns="dataset")
     own.attrs = table.attrs | {"caption": dataset}
     compared = compare_with_paper(rows, own, measured=_conditions(dataset))
     lists = {
         "Ours are:": made_of or ["- not run"],
         "Behind the paper are:": distance_lines(compared),
+        "What the schemes gain over the same network's Original, in points:": gain_lines(compared),
         "Which to take for images of one's own, looked up afterwards:": advice_lines(dataset),
     }
     parts = [f"## {dataset}\n", render_table(compared, "markdown")]
@@ -99,9 +103,9 @@ def _schemes(family: Family) -> dict[str, tuple[Row, tuple[str, ...]]]:
         found["Original"] = record["test"][0], (family.original,)
     if record := read_record(family.light):
         found["LW-FEST"] = record["test"][1], (family.light,)
-    fused = read_record(family.name, family.dataset) if len(family.scales) > 1 else None
-    if fused:
+    if fused := fused_record(family):
         _check_fresh(fused)
+        _check_images(fused)
         found["FEST"] = fused["test"][1], tuple(fused["scales"])
     return found
 
@@ -128,12 +132,23 @@ def _check_fresh(record: Record) -> None:
         )
 
 
+def _check_images(fused: Record) -> None:
+    """Refuse a FEST that was measured on other images than its scales."""
+    for name in fused["scales"]:
+        split = (read_record(name) or {}).get("test_split")
+        if split != fused["test_split"]:
+            raise ValueError(
+                f"{fused['entry']} was measured on other images of {fused['dataset']} (split "
+                f"{fused['test_split']}) than {name} ({split}); measure it again: "
+                f"{fused['command']}"
+            )
+
+
 def _every_entry() -> str:
     """Each entry, and each FEST of several, on the test images of its own dataset."""
     records = {name: read_record(name) for name in ENTRIES}
-    for family in FAMILIES.values():
-        if len(family.scales) > 1:
-            records[family.name] = read_record(family.name, family.dataset)
+    several = [family for family in FAMILIES.values() if len(family.scales) > 1]
+    records |= {family.name: fused_record(family) for family in several}
     rows = []
     for name, record in records.items():
         lines = entry_lines(record) if record else [["not run"] + [""] * len(HEAD)]
@@ -151,13 +166,14 @@ def _crossed() -> str:
         _check_fresh(record)
         own = {ENTRIES[name].config.dataset for name in record["scales"]}
         trained_on = {member for dataset in own for member in dataset.split("+")}
-        lines = [[f"`{record['entry']}`", record["dataset"], *r] for r in entry_lines(record)]
+        images = f"{record['dataset']} ({record['test'][0]['images']})"
+        lines = [[f"`{record['entry']}`", images, *r] for r in entry_lines(record)]
         if record["dataset"] not in own:
-            shared = trained_on.intersection(record["dataset"].split("+"))
+            shared = images_of(trained_on) & images_of(record["dataset"].split("+"))
             (seen if shared else foreign).extend(lines)
     return "\n".join(
         [
-            "## On other test images, of sets whose training images the entry saw\n",
+            "## On other test images, of sets that share images with those the entry saw\n",
             _elsewhere(seen),
             "## On other datasets than the entry's own\n",
             _elsewhere(foreign),
@@ -176,12 +192,4 @@ def _thresholds(row: Row) -> str:
 
 def _cells(row: Row) -> list[str]:
     shown = {"iou": 100.0, "niou": 100.0, "pd": 100.0, "fa": 1e6, "score": 100.0}
-    return [_cell(row, name, scale) for name, scale in shown.items()]
-
-
-def _cell(row: Row, name: str, scale: float) -> str:
-    if row[name] is None or (name == "score" and not row["valid"]):
-        return "–"
-    ends = row.get("intervals", {}).get(name)
-    known = f" [{scale * ends[0]:.2f}, {scale * ends[1]:.2f}]" if ends else ""
-    return f"{scale * row[name]:.2f}{known}"
+    return [with_interval(row, name, scale) for name, scale in shown.items()]

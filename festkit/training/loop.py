@@ -126,10 +126,13 @@ class Loop:
                 error
             ):
                 raise
-            batch, size, device = self.config.batch_size, self.config.size, self.accelerator.device
+            batch, device = self.config.batch_size, self.accelerator.device
+            side, name = (
+                (self.config.crop, "crop") if self.config.crop else (self.config.size, "size")
+            )
             raise MemoryError(
-                f"a batch of {batch} images of {size} px does not fit into the memory of {device}; "
-                f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller size"
+                f"a batch of {batch} images of {side} px does not fit into the memory of {device}; "
+                f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller {name}"
             ) from error
 
     def _group(self) -> int:

@@ -10,13 +10,15 @@ all).
 
 from .listing import listing
 from .making import train_entry
-from .measuring import evaluate, measure
+from .measuring import count_images, evaluate, largest_move, measure
 from .storing import store
 from .verifying import Verdict, verify
 
 __all__ = [
     "Verdict",
+    "count_images",
     "evaluate",
+    "largest_move",
     "listing",
     "measure",
     "store",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, Entry, Family, family_of
-from .._shelf import outdated, read_record, trained, weights_file
+from .._shelf import fused_record, outdated, read_record, trained, weights_file
 
 HEAD = ("entry", "FEST", "state", "IoU", "Pd", "Fa e-6", "Score", "MB", "minutes")
 
@@ -53,7 +53,7 @@ def _is_begun(family: Family) -> bool:
 
 def _family_row(family: Family) -> tuple[str, ...]:
     here = sum(name in trained() for name in family.scales)
-    record = read_record(family.name, family.dataset)
+    record = fused_record(family)
     stale = record is not None and outdated(record)
     return (
         family.name,

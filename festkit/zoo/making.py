@@ -101,5 +101,7 @@ def _write_minutes(run: Run, before: float | None, started: float) -> None:
 
 
 def _position(run: Run) -> str | None:
-    """What tells how far a run has come: its checkpoint's checksum; None before and after."""
+    """What tells how far a run has come: its checkpoint's checksum; None before the first."""
+    if run.finished:
+        return "finished"
     return sha256(run.checkpoint) if run.checkpoint.is_file() else None

@@ -2,19 +2,22 @@
 
 import math
 import shlex
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
 
+from .._catalogue import images_of
 from .._devices import resolve_device
 from .._entries import ENTRIES, FAMILIES, scales_of
 from .._files import write_json
 from .._names import find_name
 from .._progress import progress
-from .._shelf import record_file, required_file, sha256
+from .._shelf import record_file, sha256, weights_file
 from ..data import Dataset
 from ..fest import FEST
+from ..inference import open_fest
 from ..metrics import Counts, count, record_of
 from ..training import device_name, versions
 from .images import is_known, open_images
@@ -43,6 +46,26 @@ def measure(fest: FEST, dataset: Dataset) -> Rows:
         >>> [row["th2"] for row in measure(fest, load_dataset(folder, "test"))]
         [None, 0.1]
     """
+    return [
+        {"th1": fest.th1, "th2": th2, **record_of(counts)}
+        for th2, counts in zip((None, fest.th2), count_images(fest, dataset), strict=True)
+    ]
+
+
+def count_images(fest: FEST, dataset: Dataset) -> tuple[list[Counts], list[Counts]]:
+    """Counts of every image without adjustable sensitivity at th1, and with it.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.data import load_dataset
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
+        >>> without, with_as = count_images(
+        ...     FEST({32: "ACM"}, mean=0.4, std=0.1), load_dataset(folder, "test")
+        ... )
+        >>> len(without), len(with_as)
+        (2, 2)
+    """
     plain = copy(fest)
     plain.th2 = None
     counts: tuple[list[Counts], list[Counts]] = ([], [])
@@ -50,10 +73,7 @@ def measure(fest: FEST, dataset: Dataset) -> Rows:
         maps = fest.scale_maps(sample.image)
         for each, own in zip((plain, fest), counts, strict=True):
             own.append(count(each.detect(maps).mask, sample.mask))
-    return [
-        {"th1": each.th1, "th2": each.th2, **record_of(own)}
-        for each, own in zip((plain, fest), counts, strict=True)
-    ]
+    return counts
 
 
 def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> float:
@@ -96,9 +116,8 @@ def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, st
         ValueError: for an unknown name.
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
-    files = {scale: required_file(scale) for scale in scales_of(name)}
-    fest = FEST.from_weights(list(files.values())).to(device)
-    return name, fest, {scale: sha256(path) for scale, path in files.items()}
+    fest = open_fest(name, device=device)
+    return name, fest, {scale: sha256(weights_file(scale)) for scale in scales_of(name)}
 
 
 def evaluate(
@@ -132,7 +151,9 @@ def evaluate(
             f"{given} is a folder of your own, whose figures nobody else can verify; records are "
             "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
         )
+    seen = {member for scale in scales for member in ENTRIES[scale].config.dataset.split("+")}
     with open_images(given, data_root) as testset:
+        _warn_of_seen(name, seen, testset.name)
         record: dict[str, Any] = {
             "entry": name,
             "scales": scales,
@@ -147,6 +168,23 @@ def evaluate(
     if write:
         write_json(record_file(name, record["dataset"]), record)
     return record
+
+
+def _warn_of_seen(name: str, seen: set[str], dataset: str) -> None:
+    """Warn of test images that may be among the training images."""
+    known = images_of(seen)
+    shared = {
+        image
+        for member in dataset.split("+")
+        for image in known & images_of([member])
+        if not (image == member and member in seen)  # its test images are not its training images
+    }
+    if shared:
+        warnings.warn(
+            f"{name} was trained on {', '.join(sorted(seen))}, and {dataset} holds images of "
+            f"{', '.join(sorted(shared))}: it may have been trained on these test images",
+            stacklevel=3,
+        )
 
 
 def _command(name: str, dataset: str | Path) -> str:

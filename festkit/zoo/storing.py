@@ -13,7 +13,7 @@ from .._files import read_json, write_json
 from .._run import Run
 from .._shelf import read_record, record_file, sha256, weights_file
 from ..backbones import fill_backbone, read_tensors
-from ..data import Dataset
+from ..data import Dataset, load_dataset
 from ..fest import FEST
 from ..training import device_name, versions
 from ..weights import save_tensors
@@ -23,7 +23,7 @@ from .measuring import Rows, largest_move, measure
 TOLERANCE = 0.05
 """Points by which rounding the weights to 16 bit may move a figure."""
 
-FREE = ("initial_weights", "precision", "compiled")
+FREE = ("initial_weights", "compiled")
 """Fields in which a run may differ from its entry: where it was trained, not what."""
 
 
@@ -57,16 +57,15 @@ def store(
     Raises:
         FileNotFoundError: if the run has not finished, or the dataset is not there.
         ValueError: for an unknown entry, a run of something else or from another start, or other
-            test images.
+            images.
     """
     entry, record = find_entry(name), run.record
     _check_run(entry, run, record)
     with open_images(entry.config.dataset, data_root) as testset:
-        if testset.fingerprint != record["test_split"]:
-            raise ValueError(
-                f"the test images of {testset.name} here ({testset.fingerprint}) are not those of "
-                f"{run.folder} ({record['test_split']}); point data_root at those the run saw"
-            )
+        _check_images(testset, run, record["test_split"])
+        if entry.scenes is None:
+            trainset = load_dataset(entry.config.dataset, "train", root=data_root)
+            _check_images(trainset, run, record["train_split"])
         tensors, rows = _rounded(run, testset, device)
     card = record | {
         "entry": entry.name,
@@ -82,14 +81,18 @@ def store(
         "measured": {"device": device_name(resolve_device(device)), "versions": versions()},
         "test": rows,
     }
+    record_file(entry.name).unlink(missing_ok=True)  # it does not tell of what is written now
     path = save_tensors(tensors, weights_file(entry.name), card)
     write_json(record_file(entry.name), card | {"sha256": sha256(path)})
     return path
 
 
 def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
-    """In what a record of training, of a run or on the shelf, is not the entry's."""
-    wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE}
+    """In what a record of training, of a run or on the shelf, is not the entry's.
+
+    Where an entry leaves the precision to the machine, any will do.
+    """
+    wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE and v != "auto"}
     return [f"{k} is {record.get(k)!r}, not {v!r}" for k, v in wanted.items() if record.get(k) != v]
 
 
@@ -99,6 +102,14 @@ def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
         raise ValueError(
             f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. The entry is trained by "
             f"festkit zoo train {entry.name}"
+        )
+
+
+def _check_images(images: Dataset, run: Run, split: str) -> None:
+    if images.fingerprint != split:
+        raise ValueError(
+            f"the {images.split} images of {images.name} here ({images.fingerprint}) are not those "
+            f"of {run.folder} ({split}); point data_root at those the run saw"
         )
 
 

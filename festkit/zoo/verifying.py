@@ -68,9 +68,20 @@ def verify(
         raise FileNotFoundError(f"there is nothing to verify in {shelf()}: no weights, no record")
     for name in entries:
         yield _verdict(name, partial(_check_entry, name, data_root, device))
+    for path in [] if names else _strangers():
+        label = path.relative_to(shelf()).as_posix()
+        yield Verdict(label, "of no entry or FEST of the catalogue: remove it", "")
     for path in measured:
         label = path.relative_to(shelf()).with_suffix("").as_posix()
         yield _verdict(label, partial(_check_measurement, path, data_root, device))
+
+
+def _strangers() -> list[Path]:
+    """Files of weights or records that belong to nothing in the catalogue."""
+    known = {*ENTRIES, *FAMILIES}
+    files = [*shelf().rglob("*.safetensors"), *shelf().rglob("*.json")]
+    names = {p: p.relative_to(shelf()).with_suffix("").as_posix() for p in files}
+    return sorted(p for p, name in names.items() if name.partition(".on-")[0] not in known)
 
 
 def _verdict(label: str, check: Callable[[], str]) -> Verdict:

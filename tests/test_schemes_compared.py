@@ -1,0 +1,74 @@
+"""Schemes beside each other, on entries by hand."""
+
+import pytest
+from handmade import make_set
+
+from benchmarks import schemes_compared
+from benchmarks.schemes_compared import compare, main
+from festkit._entries import ENTRIES, FAMILIES, Entry, Family
+from festkit._run import TrainConfig
+from festkit._shelf import weights_file
+from festkit.data import load_dataset
+from festkit.fest import FEST
+from festkit.metrics import Counts
+from festkit.weights import save_weights
+from festkit.zoo import count_images
+
+
+@pytest.fixture
+def family(tmp_path, monkeypatch):
+    """Two sizes of untrained networks, whose loss is told, on images by hand."""
+    monkeypatch.setenv("FESTKIT_DATA", str(tmp_path))
+    monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "weights"))
+    make_set(tmp_path / "hand")
+    names = {"hand/acm-32-eedm": (32, "EEDM"), "hand/acm-48-eedm": (48, "EEDM")}
+    names["hand/acm-48-bce"] = (48, "BCE")
+    for name, (size, loss) in names.items():
+        config = TrainConfig("hand", size=size, loss=loss, protocol="last")
+        monkeypatch.setitem(ENTRIES, name, Entry(name, config, None, 1, 1))
+        network = FEST({size: "ACM"}).backbones[size]
+        card = {"backbone": "ACM", "size": size, "train_split": "aa", "mean": 0.4, "std": 0.1}
+        save_weights(network, weights_file(name), card)
+    scales = ("hand/acm-32-eedm", "hand/acm-48-eedm")
+    monkeypatch.setitem(FAMILIES, "hand/acm", Family("hand/acm", "ACM", "hand", scales, scales[1]))
+    return "hand/acm"
+
+
+def test_pairs_differ_in_one_thing(family):
+    labels = [line.split("|")[1].strip() for line in compare(family).splitlines()[4:]]
+    assert labels[:4] == [
+        "acm-32-eedm: AS − no AS",
+        "acm-48-eedm: AS − no AS",
+        "acm-48-bce: AS − no AS",
+        "FEST: AS − no AS",
+    ]
+    assert labels[4:7] == [
+        "acm-48-eedm − acm-32-eedm, no AS",
+        "acm-48-bce − acm-48-eedm, no AS",
+        "FEST − acm-48-eedm, no AS",
+    ]
+    assert len(labels) == 10
+
+
+def test_differences_are_those_of_the_totals(family):
+    testset = load_dataset("hand", "test")
+    fest = FEST.from_weights([weights_file("hand/acm-48-eedm")])
+    without, with_as = (sum(counts, Counts()) for counts in count_images(fest, testset))
+    (row,) = [r for r in compare(family).splitlines() if r.startswith("| acm-48-eedm: AS")]
+    assert row.split("|")[3].split()[0] == f"{100 * (with_as.pd - without.pd):+.2f}".replace(
+        "-", "−"
+    )
+
+
+def test_what_cannot_be_compared(family, monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match="unknown family 'hand/acn'"):
+        main("hand/acn")
+    monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "empty"))
+    with pytest.raises(SystemExit, match="nothing of hand/acm has been trained"):
+        main(family)
+
+
+def test_crops_count_as_a_difference():
+    crop, whole = "nuaa-sirst/mlcl-net-256-eedm-crop", "nuaa-sirst/mlcl-net-256-eedm"
+    assert schemes_compared._differ_in_one(crop, whole)
+    assert not schemes_compared._differ_in_one(crop, "nuaa-sirst/mlcl-net-384-eedm")
