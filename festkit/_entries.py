@@ -155,7 +155,7 @@ _IN_ORDER = (
     ),
     _continued(
         "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
-        average_decay=0.99, cpu=40, gpu=2, scenes=SCENES,
+        average_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
     ),
     _entry("union/acm-256", UNION, 256, epochs=60, cpu=125, gpu=5),
     _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=100, cpu=80, gpu=4),

@@ -74,4 +74,5 @@ def test_an_error_of_the_page_is_kept(module_lab):
     module_lab.page.evaluate("console.error('torn')")
     module_lab.page.wait_for_timeout(100)
     kept = [error.split(" (")[0] for error in module_lab.errors]
-    assert kept == ["exception: broken", "console: torn"]
+    own = ("exception: broken", "console: torn")
+    assert [error for error in kept if error in own] == list(own)  # the Lab may have its own, too
