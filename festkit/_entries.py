@@ -97,9 +97,8 @@ def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any)
 def _as_published(backbone: str, size: int, *, gpu: int) -> Entry:
     """The paper's recipe on NUAA-SIRST, too long for a CPU; in bf16 where there is any."""
     name = f"nuaa-sirst/{backbone.lower()}-{size}-eedm"
-    training: dict[str, Any] = {"backbone": backbone, "epochs": 300, "learning_rate": 5e-4}
-    training["precision"] = "auto"
-    return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, **training)
+    training: dict[str, Any] = {"epochs": 300, "learning_rate": 5e-4, "precision": "auto"}
+    return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, backbone=backbone, **training)
 
 
 _NUAA, _NUDT, _IRSTD = "NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K"
