@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from datetime import datetime
 
@@ -60,11 +62,25 @@ class TestRecords:
         assert found["versions"]["festkit"] == festkit.__version__
         assert found["parameters"] == {"epochs": 4}
         assert found["started"] < found["ended"]
-        assert found["device"].startswith(("cpu (", "cuda (", "mps ("))
+        assert found["device"] is None
         assert found["git"] is None or len(found["git"]["commit"]) == 40
 
 
 class TestStart:
+    def test_torch_is_not_imported_for_a_notebook_that_takes_no_device(self):
+        script = "import sys, festkit.jobs.worker, festkit.jobs.watching as w; w.environment()"
+        finished = subprocess.run(
+            [sys.executable, "-c", f"{script}; sys.exit('torch' in sys.modules)"], check=False
+        )
+        assert finished.returncode == 0
+
+    def test_the_device_is_recorded_by_name(self, tmp_path):
+        book = notebook(tmp_path, "1", parameters="device: str = 'cpu'")
+        for given in ({}, {"device": "auto"}):
+            out = run_notebook(book, given, tmp_path / "out").parent
+            found = json.loads((out / "environment.json").read_text())
+            assert found["device"].startswith(("cpu (", "cuda (", "mps ("))
+
     def test_a_device_that_is_not_there_is_told_in_the_status(self, tmp_path):
         out = tmp_path / "out"
         write_status(out, "killed")

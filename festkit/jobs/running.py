@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 from .._files import write_text
 from .notebooks import find_notebook
-from .parameters import check_parameters, code_cells
+from .parameters import check_parameters, code_cells, read_parameters
 from .watching import NotebookError, Status, Watch
 
 
@@ -73,11 +73,18 @@ def run_notebook(
     values = check_parameters(source, parameters)
     check_limit(max_minutes)
     record = {"notebook": source.name, "parameters": values}
-    watch = Watch(out, record, cells=_code_cells(source) + bool(values))
+    watch = Watch(out, record, _code_cells(source) + bool(values), _device(source, values))
     with termination_as_exit(), watch, _live_copy(out, source.stem) as live:
         _execute(source, values, live, watch, max_minutes)
         _keep(live, out / source.name)
     return out / source.name
+
+
+def _device(source: Path, values: Mapping[str, Any]) -> str | None:
+    """What a notebook is asked to use: as given, else by default; None if it takes no device."""
+    known = read_parameters(source).get("device")
+    device = values.get("device", known.default if known else None)
+    return device if isinstance(device, str) else None
 
 
 def check_limit(max_minutes: float | None) -> None:

@@ -13,10 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import torch
-
 from .. import __version__
-from .._devices import resolve_device
 from .._files import read_json, write_json, write_text
 
 Status = Literal["running", "done", "failed", "timed out", "interrupted", "killed"]
@@ -44,6 +41,7 @@ class Watch:
         out: the run's folder.
         record: what is run, for ``environment.json``.
         cells: number of code cells.
+        device: what the notebook is asked to use; None where it takes none.
 
     Example:
         >>> import tempfile
@@ -54,15 +52,16 @@ class Watch:
         'done'
     """
 
-    def __init__(self, out: Path, record: Mapping[str, Any], cells: int) -> None:
-        self._out, self._record, self._cells = out, dict(record), cells
+    def __init__(
+        self, out: Path, record: Mapping[str, Any], cells: int, device: str | None = None
+    ) -> None:
+        self._out, self._record, self._cells, self._device = out, dict(record), cells, device
         self.cell = 0
 
     def __enter__(self) -> "Watch":
-        device = self._record.get("parameters", {}).get("device") or "auto"
         self._record |= {"minutes_before": _minutes_spent(self._out)}
         try:
-            self._record |= environment(device)
+            self._record |= environment(self._device)
         except Exception as error:  # no such device
             status, reason = _ending(error)
             write_status(self._out, status, reason=reason)
@@ -123,26 +122,38 @@ def _minutes_spent(out: Path) -> float:
     return float(record.get("minutes_before", 0.0)) + max(last - started, 0.0) / 60
 
 
-def environment(device: str = "auto") -> dict[str, Any]:
+def environment(device: str | None = None) -> dict[str, Any]:
     """Versions, git commit and device, as they go into a run's record.
 
     Args:
-        device: what was asked for.
+        device: what the notebook was asked to use; None, where it takes no device, is recorded as
+            it is.
+
+    Raises:
+        ValueError: if the device is unknown or not at hand.
 
     Example:
         >>> environment()["versions"]["festkit"] == __version__
         True
     """
     packages = {name: version(name) for name in ("torch", "numpy")}
-    place = resolve_device(device)
-    cuda = place.type == "cuda"
-    name = torch.cuda.get_device_name(place) if cuda else platform.machine()
     return {
         "versions": {"python": platform.python_version(), "festkit": __version__} | packages,
         "platform": platform.platform(),
-        "device": f"{place.type} ({name})",
+        "device": None if device is None else _device_at_hand(device),
         "git": _git(),
     }
+
+
+def _device_at_hand(device: str) -> str:
+    """Kind and name of a device."""
+    import torch  # noqa: PLC0415 - seconds for every job, where most wait for a kernel
+
+    from .._devices import resolve_device  # noqa: PLC0415
+
+    place = resolve_device(device)
+    cuda = place.type == "cuda"
+    return f"{place.type} ({torch.cuda.get_device_name(place) if cuda else platform.machine()})"
 
 
 def now() -> str:
