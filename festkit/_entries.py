@@ -125,6 +125,10 @@ _IN_ORDER = (
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm",
         backbone="ALCNet", epochs=40, cpu=39, gpu=2,
     ),
+    _continued(
+        "nuaa-sirst/alcnet-512-eedm", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm",
+        backbone="ALCNet", epochs=15, average_decay=0.99, cpu=35, gpu=2,
+    ),
     _entry(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
         crop=128, cpu=75, gpu=2,
