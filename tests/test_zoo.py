@@ -614,6 +614,11 @@ class TestVerifying:
         }
         assert list(verdicts(names=[SMALL])) == [SMALL]
 
+    def test_files_of_no_entry_alone(self, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
+        (tmp_path / "acm.safetensors").touch()
+        assert verdicts()["acm.safetensors"].fault.startswith("of no entry or FEST")
+
     def test_nothing_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         with pytest.raises(FileNotFoundError, match=r"nothing to verify in .*: no weights, no rec"):

@@ -64,11 +64,12 @@ def verify(
     asked = [find_name("entry", name, known) for name in names] or known
     entries = [name for name in asked if name in trained() or record_file(name).is_file()]
     measured = [path for name in asked for path in sorted(shelf().glob(f"{name}.on-*.json"))]
-    if not entries and not measured:
+    strangers = [] if names else _strangers()
+    if not entries and not measured and not strangers:
         raise FileNotFoundError(f"there is nothing to verify in {shelf()}: no weights, no record")
     for name in entries:
         yield _verdict(name, partial(_check_entry, name, data_root, device))
-    for path in [] if names else _strangers():
+    for path in strangers:
         label = path.relative_to(shelf()).as_posix()
         yield Verdict(label, "of no entry or FEST of the catalogue: remove it", "")
     for path in measured:
