@@ -86,12 +86,14 @@ def edge_by_distance(mask: np.ndarray) -> np.ndarray:
 
 
 def train_plain(network: nn.Module, images: PlainImages, batch_size: int, steps: int) -> None:
-    """Train for so many steps."""
+    """Train for so many steps, on the network's device."""
+    device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(network.parameters(), lr=5e-4)
     network.train()
     done = 0
     while done < steps:
-        for image, mask, edge in DataLoader(images, batch_size, shuffle=True, drop_last=True):
+        for batch in DataLoader(images, batch_size, shuffle=True, drop_last=True):
+            image, mask, edge = (part.to(device) for part in batch)
             logits = network(image)
             loss = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
             values = (loss * (1 + 3 * edge)).flatten()
@@ -102,4 +104,5 @@ def train_plain(network: nn.Module, images: PlainImages, batch_size: int, steps:
             optimizer.step()
             done += 1
             if done == steps:
+                hardest.item()  # waits for the device
                 return

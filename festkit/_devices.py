@@ -25,7 +25,13 @@ def resolve_device(device: str) -> torch.device:
         raise ValueError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
     if not at_hand.get(kind, True):
         raise ValueError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
-    return torch.device(device)
+    place = torch.device(device)
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r} is not at hand on this machine, which has "
+            f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
+        )
+    return place
 
 
 def resolve_precision(

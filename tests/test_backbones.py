@@ -107,6 +107,10 @@ def mean_square_backward(network, shape, device, dtype):
 
 @pytest.mark.parametrize("name", list_backbones())
 class TestEveryBackbone:
+    @pytest.fixture(autouse=True)
+    def in_full_float32(self, monkeypatch):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
     @pytest.mark.parametrize("training", [False, True])
     def test_logits_have_the_size_of_the_image(self, name, device, training):
         images = small_image(name).to(device)

@@ -12,6 +12,7 @@ def at_hand(monkeypatch):
 
     def pretend(*names):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in names)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in names))
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in names)
 
     return pretend
@@ -28,6 +29,12 @@ def test_auto_takes_the_fastest_at_hand(at_hand, there, best):
 def test_a_numbered_device(at_hand):
     at_hand("cuda")
     assert resolve_device("cuda:1") == torch.device("cuda:1")
+
+
+def test_a_number_that_is_not_at_hand(at_hand):
+    at_hand("cuda")
+    with pytest.raises(ValueError, match=r"'cuda:2' is not at hand.* has 2 CUDA devices"):
+        resolve_device("cuda:2")
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps"])

@@ -91,7 +91,9 @@ def train(
         if run.finished:
             run.checkpoint.unlink(missing_ok=True)  # a run killed between its last two acts
             return run
-        images = TrainingImages.read(trainset, config, accelerator.device, listed.statistics())
+        images = TrainingImages.read(
+            trainset, config, _numbered(accelerator.device), listed.statistics()
+        )
         judges = testset if config.protocol == "paper" else heldout
         loop = Loop(config, run, images, judges, accelerator)
         with Stop(max_minutes) as stop:
@@ -111,7 +113,7 @@ def _accelerated(config: TrainConfig, device: torch.device) -> Iterator[Accelera
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
     if alone:
         AcceleratorState._reset_state(reset_partial_state=True)
-        if device.index is not None:
+        if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
     precision = resolve_precision(config.precision, device)
     try:
@@ -160,6 +162,11 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
                 record["thresholds"] = best_thresholds(maps, dataset)
     write_json(run.folder / "record.json", card | {"test_split": splits["test_split"]} | record)
     run.checkpoint.unlink()
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """The device with its number: in other threads "cuda" alone is GPU 0."""
+    return torch.empty(0, device=device).device
 
 
 def device_name(device: torch.device) -> str:

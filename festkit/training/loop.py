@@ -61,7 +61,11 @@ class Loop:
         elif self.accelerator.is_main_process:
             self.run.forget()
         forward = torch.compile(state.model) if self.config.compiled else state.model
-        self.model, self.optimizer = self.accelerator.prepare(forward, state.optimizer)
+        self.model, self.optimizer = self.accelerator.prepare(
+            forward,
+            state.optimizer,
+            device_placement=[True, False],  # AdamW counts its steps on the host
+        )
         state.saved = time.monotonic(), 0.0
         self.watch = self._watch()
         try:
