@@ -58,7 +58,7 @@ class Family:
 
     Example:
         >>> FAMILIES["nuaa-sirst/acm"].scales
-        ('nuaa-sirst/acm-256-eedm', 'nuaa-sirst/acm-512-eedm')
+        ('nuaa-sirst/acm-512-eedm', 'nuaa-sirst/acm-768-eedm')
     """
 
     name: str
@@ -116,7 +116,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/acm-512-eedm", _NUAA, 768, to="nuaa-sirst/acm-768-eedm", epochs=15,
-        average_decay=0.99, cpu=40, gpu=2,
+        average_decay=0.99, cpu=64, gpu=2,
     ),
     _entry(
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=52, gpu=2
@@ -127,7 +127,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm",
-        backbone="ALCNet", epochs=15, average_decay=0.99, cpu=35, gpu=2,
+        backbone="ALCNet", epochs=15, average_decay=0.99, cpu=31, gpu=2,
     ),
     _entry(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
@@ -188,17 +188,28 @@ ENTRIES = {entry.name: entry for entry in _IN_ORDER}
 
 
 def _family(
-    name: str, backbone: str, dataset: str, *scales: str, original: str | None = None
+    name: str,
+    backbone: str,
+    dataset: str,
+    *scales: str,
+    light: str | None = None,
+    original: str | None = None,
 ) -> Family:
-    """A family whose largest size stands for LW-FEST, as is near the paper's own sizes."""
+    """A family; its largest size stands for LW-FEST where no other is named."""
     entries = tuple(f"{name}-{scale}" for scale in scales)
+    alone = f"{name}-{light or scales[-1]}"
     part = None if original is None else f"{name}-{original}"
-    return Family(name, backbone, dataset, entries, light=entries[-1], original=part)
+    return Family(name, backbone, dataset, entries, light=alone, original=part)
 
 
 _FAMILIES = (
-    _family("nuaa-sirst/acm", "ACM", _NUAA, "256-eedm", "512-eedm", original="512-bce"),
-    _family("nuaa-sirst/alcnet", "ALCNet", _NUAA, "256-eedm", "512-eedm"),
+    _family(
+        "nuaa-sirst/acm", "ACM", _NUAA, "512-eedm", "768-eedm", light="512-eedm",
+        original="512-bce",
+    ),
+    _family(
+        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm", "768-eedm", light="512-eedm"
+    ),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
     _family("synthetic/acm", "ACM", "synthetic", "256", "512"),
@@ -209,7 +220,7 @@ _FAMILIES = (
         _family(f"nuaa-sirst/{backbone.lower()}", backbone, _NUAA, "512-eedm", "768-eedm")
         for backbone in ("MSDA-Net", "DNA-Net", "GGL-Net", "ALCL-Net", "UIU-Net")
     ),
-)
+)  # fmt: skip
 
 FAMILIES = {family.name: family for family in _FAMILIES}
 """Every family by name; several scales make a FEST, one a LW-FEST."""

@@ -515,7 +515,7 @@ class TestDemo:
     def test_without_shipped_weights_it_says_so_and_goes_on(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         draw_pretrained(tmp_path / "pretrained.png")
-        assert capsys.readouterr().out.startswith("no picture of shipped weights: nuaa-sirst/acm-2")
+        assert capsys.readouterr().out.startswith("no picture of shipped weights: nuaa-sirst/acm-5")
         assert list(tmp_path.iterdir()) == []
 
     def test_the_second_call_trains_nothing(self, demo):

@@ -107,10 +107,10 @@ class TestResults:
     @pytest.fixture
     def page(self, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
-        for size in (256, 512):
+        for size in (512, 768):
             put_record(tmp_path, f"nuaa-sirst/acm-{size}-eedm")
         put_record(tmp_path, "nuaa-sirst/acm-512-bce", test=[row(0.5, 0.9, None)] * 2)
-        names = ["nuaa-sirst/acm-256-eedm", "nuaa-sirst/acm-512-eedm"]
+        names = ["nuaa-sirst/acm-512-eedm", "nuaa-sirst/acm-768-eedm"]
         scales = {name: f"digest of {name}" for name in names}
         fused = {"entry": "nuaa-sirst/acm", "scales": scales, "dataset": "NUAA-SIRST"}
         fused |= {"command": "measure again", "test_split": "bb"}
@@ -129,7 +129,7 @@ class TestResults:
         assert "213 training images (split aa), 214 test images (split bb), protocol 'last'" in text
         assert "| MSDA-Net | FEST | not run | 80.51 | – |" in text
         assert "| `union/acm-256` | not run |" in text
-        assert "- ACM, FEST: `nuaa-sirst/acm-256-eedm` + `nuaa-sirst/acm-512-eedm`, 0.5" in text
+        assert "- ACM, FEST: `nuaa-sirst/acm-512-eedm` + `nuaa-sirst/acm-768-eedm`, 0.5" in text
         assert text.index("## NUAA-SIRST") < text.index("## NUDT-SIRST") < text.index("## IRSTD-1K")
 
     def test_where_the_paper_is_not_reached(self, page):
@@ -181,8 +181,8 @@ class TestResults:
     def test_which_to_take(self, page):
         scores = (
             "- ACM, Score with AS: `nuaa-sirst/acm` 88.50 [86.50, 89.50], "
-            "`nuaa-sirst/acm-256-eedm` 83.00 [81.00, 84.00], "
-            "`nuaa-sirst/acm-512-eedm` 83.00 [81.00, 84.00], `nuaa-sirst/acm-512-bce` {}. "
+            "`nuaa-sirst/acm-512-eedm` 83.00 [81.00, 84.00], `nuaa-sirst/acm-512-bce` {}, "
+            "`nuaa-sirst/acm-768-eedm` 83.00 [81.00, 84.00]. "
             'Highest: `fk.open_fest("nuaa-sirst/acm{}")`{}.'
         )
         assert scores.format("70.00 [68.00, 71.00]", "", "") in results_page().splitlines()
@@ -214,7 +214,7 @@ class TestResults:
     def test_a_fest_of_other_scales(self, page):
         path = page / "nuaa-sirst" / "acm.on-nuaa-sirst.json"
         record = read_json(path)
-        del record["scales"]["nuaa-sirst/acm-256-eedm"]
+        del record["scales"]["nuaa-sirst/acm-768-eedm"]
         write_json(path, record)
         with pytest.raises(ValueError, match=r"measured with nuaa-sirst/acm-512-eedm, not with"):
             results_page()
@@ -260,12 +260,15 @@ class TestShipped:
         assert page == results_page(), "write it anew: festkit zoo results"
 
     def test_the_readme_quotes_that_page(self):
+        """Of each entry and FEST on NUAA-SIRST the row of its use: with AS, of BCE without."""
         text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
         quoted = [line for line in text.splitlines() if line.startswith("| `nuaa-sirst/")]
         own, _, rest = results_page().partition("## Every entry and FEST")[2].partition("\n## ")
-        trained = [line for line in own.splitlines() if "| `" in line and "not run" not in line]
+        rows = [line for line in own.splitlines() if line.startswith("| `nuaa-sirst/")]
+        used = [row for row in rows if (" / " in row) != ("-bce`" in row) and "not run" not in row]
         assert rest
-        assert quoted == [line for line in trained if "`nuaa-sirst/" in line]
+        assert len(quoted) > 10
+        assert quoted == used
 
     def test_it_works_out_of_the_box_anywhere(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     Example:
         >>> fest = open_fest("nuaa-sirst/acm", device="cpu")
         >>> list(fest.backbones), fest.th1, fest.th2
-        ([256, 512], 0.5, 0.1)
+        ([512, 768], 0.5, 0.1)
     """
     files = [file for source in sources for file in _weights_files(source)]
     whole = [file for file in files if read_card(file).get("kind") == "FEST"]
