@@ -14,6 +14,7 @@ from festkit import training
 from festkit.__main__ import COMMANDS, draw_pretrained, main
 from festkit._files import write_json
 from festkit._run import Run
+from festkit._shelf import weights_file
 from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.jobs import Outcome
@@ -149,8 +150,8 @@ class TestOwnImages:
         samples = str(REPOSITORY / "data" / "samples")
         assert main(["evaluate", self.MODEL, "--dataset", samples, "--th1", "0.6"]) == 0
         text = capsys.readouterr().out
-        fest = FEST.from_pretrained("ACM", "NUAA-SIRST")
-        fest = FEST({256: fest.backbones[256]}, 0.6, 0.1, mean=fest.mean, std=fest.std)
+        fest = FEST.from_weights([weights_file(self.MODEL)])
+        fest.th1 = 0.6
         counts = fest.evaluate(load_dataset(samples, "test"))
         assert f"{self.MODEL} on samples, test: 4 images" in text
         (row,) = [line for line in text.splitlines() if line.startswith("| 0.6 / 0.1 |")]
