@@ -130,6 +130,14 @@ _IN_ORDER = (
         backbone="ALCNet", epochs=15, average_decay=0.99, cpu=31, gpu=2,
     ),
     _entry(
+        "nuaa-sirst/alcnet-256-bce", _NUAA, 256, backbone="ALCNet", loss="BCE", epochs=160,
+        cpu=52, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-256-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce",
+        backbone="ALCNet", loss="BCE", epochs=40, cpu=39, gpu=2,
+    ),
+    _entry(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
         crop=128, cpu=75, gpu=2,
     ),
@@ -208,7 +216,8 @@ _FAMILIES = (
         original="512-bce",
     ),
     _family(
-        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm", "768-eedm", light="512-eedm"
+        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm", "768-eedm", light="512-eedm",
+        original="512-bce",
     ),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
