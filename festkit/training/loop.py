@@ -16,6 +16,7 @@ from ..fusion import input_channels
 from ..losses import create_loss
 from .images import Batch, Batches, TrainingImages, seed_of
 from .judging import calibrate, first_choice, judge, map_images
+from .memory import kept_memory
 from .state import Best, TrainState
 from .stopping import Stop
 from .watching import Watch
@@ -69,10 +70,11 @@ class Loop:
         state.saved = time.monotonic(), 0.0
         self.watch = self._watch()
         try:
-            while state.epoch < self.config.epochs:
-                if not self._epoch(stop):
-                    return False
-            self._save()
+            with kept_memory() if self.accelerator.device.type == "cpu" else nullcontext():
+                while state.epoch < self.config.epochs:
+                    if not self._epoch(stop):
+                        return False
+                self._save()
         finally:
             self.watch.close()
         return True
