@@ -162,22 +162,34 @@ _IN_ORDER = (
         backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=50, gpu=1,
     ),
     _entry(
+        "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
+        epochs=80, crop=128, cpu=69, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-bce",
+        backbone="MLCL-Net", loss="BCE", epochs=10, average_decay=0.99, cpu=47, gpu=1,
+    ),
+    _continued(
+        "nuaa-sirst/mlcl-net-256-bce", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-bce",
+        backbone="MLCL-Net", loss="BCE", epochs=6, average_decay=0.99, cpu=50, gpu=1,
+    ),
+    _entry(
         "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=129, gpu=3, scenes=SCENES
     ),
     _continued(
         "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
         average_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
     ),
-    _entry("union/acm-256", UNION, 256, epochs=60, cpu=125, gpu=5),
-    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=100, cpu=80, gpu=4),
+    _entry("union/acm-256", UNION, 256, epochs=40, cpu=75, gpu=4),
+    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=45, gpu=3),
     _continued(
-        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=40,
-        cpu=75, gpu=3,
+        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
+        cpu=40, gpu=2,
     ),
-    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=80, cpu=75, gpu=4),
+    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=45, gpu=3),
     _continued(
-        "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=30,
-        cpu=120, gpu=4,
+        "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
+        cpu=60, gpu=2,
     ),
     _as_published("MSDA-Net", 512, gpu=70),
     _as_published("MSDA-Net", 768, gpu=157),
@@ -220,7 +232,9 @@ _FAMILIES = (
         original="512-bce",
     ),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
-    _family("nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm"),
+    _family(
+        "nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm", original="384-bce"
+    ),
     _family("synthetic/acm", "ACM", "synthetic", "256", "512"),
     _family("union/acm", "ACM", "union", "256"),
     _family("nudt-sirst/acm", "ACM", _NUDT, "256-eedm", "384-eedm"),
