@@ -3,6 +3,7 @@
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import tyro
 
 from ._names import find_name
 from .commands import own, tables, zoo
+
+_FORMAT_WITH_PLACE = warnings.formatwarning
 
 
 def demo(
@@ -260,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, options = " ".join(words[:length]), words[length:]
     if not asked and name not in COMMANDS:
         return _complain(name)
+    warnings.formatwarning = _format_warning
     try:
         if asked:
             print(_help())
@@ -279,6 +283,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"festkit {name}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _format_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """What a user is told is one line; the warnings of developers say where they arose."""
+    if category is UserWarning:
+        return f"festkit: {message}\n"
+    return _FORMAT_WITH_PLACE(message, category, filename, lineno, line)
 
 
 def _reader_has_left() -> bool:

@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -76,6 +77,18 @@ class TestHelp:
             cwd=REPOSITORY, capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode == 2
+
+    def test_a_warning_for_the_user_is_one_line(self):
+        script = (
+            "import warnings, festkit.__main__ as m; m.main(['--help']);"
+            "warnings.warn('look'); warnings.warn('old', FutureWarning)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=True
+        )
+        first, second = done.stderr.decode().splitlines()
+        assert first == "festkit: look"
+        assert second.endswith(": FutureWarning: old")
 
     def test_help_is_quick_because_it_imports_no_torch(self):
         script = (
@@ -158,6 +171,24 @@ class TestOwnImages:
         figures = [float(cell.split()[0]) for cell in row.split("|")[2:6]]
         expected = [100 * counts.iou, 100 * counts.niou, 100 * counts.pd, 1e6 * counts.fa]
         assert figures == [round(value, 2) for value in expected]
+
+    @pytest.mark.parametrize(
+        ("name", "split", "warned"),
+        [
+            ("SIRST-V2", "test", "holds images of NUAA-SIRST: it may .* on these images"),
+            ("NUAA-SIRST", "all", "holds images of NUAA-SIRST: it may .* on these images"),
+            ("NUAA-SIRST", "test", None),
+        ],
+    )
+    def test_evaluate_warns_of_images_seen_in_training(self, name, split, warned, tmp_path):
+        shutil.copytree(REPOSITORY / "data" / "samples", tmp_path / name)
+        words = ["evaluate", self.MODEL, "--dataset", name, "--split", split]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert main([*words, "--data-root", str(tmp_path)]) == 0
+        told = [str(one.message) for one in caught if "was trained on" in str(one.message)]
+        assert len(told) == (warned is not None)
+        assert all(re.search(str(warned), one) for one in told)
 
 
 class TestSmallCommands:

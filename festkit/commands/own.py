@@ -67,7 +67,7 @@ def evaluate(
     """Measure anything trained on a split of any dataset, without and with adjustable sensitivity.
 
     IoU, nIoU, Pd and Score in percent, Fa in 1e-6, with 95 % intervals by the bootstrap over
-    images.
+    images. Images that the model may have been trained on bring a warning.
 
     Args:
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
@@ -82,11 +82,13 @@ def evaluate(
         device: cpu, cuda, mps, or auto.
     """
     from ..data import load_dataset
+    from ..inference import trained_on
     from ..results import HEAD, entry_lines, markdown_table
-    from ..zoo import measure
+    from ..zoo import measure, warn_of_seen
 
     fest = _open(model, device, th1=th1, th2=th2, rule=rule)
     images = load_dataset(dataset, split, root=data_root)
+    warn_of_seen(" + ".join(model), trained_on(*model), images)
     rows = entry_lines({"test": measure(fest, images)})
     print(f"{' + '.join(model)} on {images.name}, {split}: {len(images)} images", end=" ")
     print(f"(split {images.fingerprint})\n")

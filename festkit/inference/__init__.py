@@ -5,7 +5,7 @@ results as masks, tables and pictures), `written` (the files of one image).
 """
 
 from .many import predict_images
-from .opening import open_fest
+from .opening import open_fest, trained_on
 from .tiles import tiled_maps
 
-__all__ = ["open_fest", "predict_images", "tiled_maps"]
+__all__ = ["open_fest", "predict_images", "tiled_maps", "trained_on"]

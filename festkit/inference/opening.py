@@ -42,6 +42,20 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     return fest.to(device)
 
 
+def trained_on(*sources: str | Path) -> set[str]:
+    """Names of the datasets that something was trained on, as far as its cards say.
+
+    Args:
+        sources: as in :func:`open_fest`.
+
+    Example:
+        >>> trained_on("nuaa-sirst/acm")
+        {'NUAA-SIRST'}
+    """
+    cards = [read_card(file) for source in sources for file in _weights_files(source)]
+    return {name for card in cards if "dataset" in card for name in card["dataset"].split("+")}
+
+
 def _weights_files(source: str | Path) -> list[Path]:
     path = Path(source).expanduser()
     if path.is_file():

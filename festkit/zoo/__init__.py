@@ -10,7 +10,7 @@ all).
 
 from .listing import listing
 from .making import train_entry
-from .measuring import count_images, evaluate, largest_move, measure
+from .measuring import count_images, evaluate, largest_move, measure, warn_of_seen
 from .storing import store
 from .verifying import Verdict, verify
 
@@ -24,4 +24,5 @@ __all__ = [
     "store",
     "train_entry",
     "verify",
+    "warn_of_seen",
 ]

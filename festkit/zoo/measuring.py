@@ -153,7 +153,7 @@ def evaluate(
         )
     seen = {member for scale in scales for member in ENTRIES[scale].config.dataset.split("+")}
     with open_images(given, data_root) as testset:
-        _warn_of_seen(name, seen, testset.name)
+        warn_of_seen(name, seen, testset)
         record: dict[str, Any] = {
             "entry": name,
             "scales": scales,
@@ -170,19 +170,25 @@ def evaluate(
     return record
 
 
-def _warn_of_seen(name: str, seen: set[str], dataset: str) -> None:
-    """Warn of test images that may be among the training images."""
+def warn_of_seen(name: str, seen: set[str], images: Dataset) -> None:
+    """Warn of images that may be among the training images.
+
+    Args:
+        name: what is measured.
+        seen: the datasets it was trained on.
+        images: those to measure it on.
+    """
     known = images_of(seen)
     shared = {
         image
-        for member in dataset.split("+")
+        for member in images.name.split("+")
         for image in known & images_of([member])
-        if not (image == member and member in seen)  # its test images are not its training images
+        if not (images.split == "test" and image == member and member in seen)
     }
     if shared:
         warnings.warn(
-            f"{name} was trained on {', '.join(sorted(seen))}, and {dataset} holds images of "
-            f"{', '.join(sorted(shared))}: it may have been trained on these test images",
+            f"{name} was trained on {', '.join(sorted(seen))}, and {images.name} holds images of "
+            f"{', '.join(sorted(shared))}: it may have been trained on these images",
             stacklevel=3,
         )
 
