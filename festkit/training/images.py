@@ -95,8 +95,6 @@ class TrainingImages:
         bank = cut_targets(grays, masks).to(device)
         if config.data_on == "device":
             grays, masks = grays.to(device), masks.to(device)
-        elif device.type == "cuda":
-            grays, masks = grays.pin_memory(), masks.pin_memory()
         return cls(grays, masks, bank, *statistics, device)
 
     def __len__(self) -> int:
@@ -106,7 +104,7 @@ class TrainingImages:
         """Gray levels (N, 1, S, S) uint8 and masks of some images, on the training device."""
         index = index.to(self.gray.device)
         gray, mask = self.gray[index], self.mask[index]
-        return gray.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
+        return gray.to(self.device), mask.to(self.device)
 
     def normalised(self, gray: Tensor, channels: int) -> Tensor:
         """Network input of gray values in [0, 1], channels last."""
