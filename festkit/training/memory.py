@@ -18,10 +18,10 @@ def kept_memory() -> Iterator[None]:
 
     glibc gives blocks of many megabytes, which every layer of a network takes, back to the system
     as soon as they are freed, and the system clears each of their pages anew for the next layer.
-    On the CPU this is a tenth of the time of a small network and more than half of that of a
-    large one (``python -m benchmarks.memory``). The price is memory: up to 1.6 times as much.
-    What is computed does not change. Nothing happens with another C library than glibc; where two
-    overlap, the first to end ends both.
+    On the CPU this is a twentieth of the time of a small network and nearly half of that of a large
+    one; the price is memory, up to 1.4 times as much (``python -m benchmarks.memory``). What is
+    computed does not change. Nothing happens with another C library than glibc; where two overlap,
+    the first to end ends both.
 
     Example:
         >>> with kept_memory():
