@@ -131,7 +131,7 @@ _IN_ORDER = (
     ),
     _entry(
         "nuaa-sirst/alcnet-256-bce", _NUAA, 256, backbone="ALCNet", loss="BCE", epochs=160,
-        cpu=52, gpu=2,
+        cpu=34, gpu=2,
     ),
     _continued(
         "nuaa-sirst/alcnet-256-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce",
