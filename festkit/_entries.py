@@ -135,7 +135,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-256-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce",
-        backbone="ALCNet", loss="BCE", epochs=40, cpu=39, gpu=2,
+        backbone="ALCNet", loss="BCE", epochs=40, cpu=29, gpu=2,
     ),
     _entry(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
