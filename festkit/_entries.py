@@ -159,7 +159,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
-        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=50, gpu=1,
+        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=45, gpu=1,
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
