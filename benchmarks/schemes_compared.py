@@ -61,6 +61,10 @@ def compare(family: str, data_root: str | None = None) -> str:
         for one, other in pairs:
             label = f"{_short(other)} − {_short(one)}, {how}"
             lines.append(_row(label, counted[other][k], counted[one][k]))
+    for name, scheme in ((known.light, "LW-FEST"), ("FEST", "FEST")):
+        if known.original in counted and name in counted:
+            original = counted[known.original][0]
+            lines.append(_row(f"{scheme} − Original, as in the paper", counted[name][1], original))
     return "\n".join([*lines, ""])
 
 

@@ -261,6 +261,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = not words or words[0] in ("-h", "--help")
     length = 2 if " ".join(words[:2]) in COMMANDS else 1
     name, options = " ".join(words[:length]), words[length:]
+    if words[:1] in (["data"], ["tables"], ["zoo"]) and set(words[1:]) <= {"-h", "--help"}:
+        print(_help(f"{words[0]} "))
+        return 0 if words[1:] else 2
     if not asked and name not in COMMANDS:
         return _complain(name)
     warnings.formatwarning = _format_warning
@@ -310,8 +313,10 @@ def _reader_has_left() -> bool:
     return left
 
 
-def _help() -> str:
-    lines = [f"  festkit {name:12} {meaning}" for name, (meaning, _) in COMMANDS.items()]
+def _help(group: str = "") -> str:
+    """All commands, or those of a group."""
+    told = [(n, meaning) for n, (meaning, _) in COMMANDS.items() if n.startswith(group)]
+    lines = [f"  festkit {name:12} {meaning}" for name, meaning in told]
     return "\n".join(
         ["usage: festkit COMMAND [options]", "", *lines, "", "festkit COMMAND --help tells more."]
     )

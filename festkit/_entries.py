@@ -94,8 +94,8 @@ def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any)
     return _entry(to, dataset, size, start=start, learning_rate=1.5e-3, **training)
 
 
-def _as_published(backbone: str, size: int, *, gpu: int) -> Entry:
-    """The paper's recipe on NUAA-SIRST, too long for a CPU; in bf16 where there is any."""
+def _for_gpu(backbone: str, size: int, *, gpu: int) -> Entry:
+    """The paper's epochs and learning rate, too long for a CPU; in bf16 where there is any."""
     name = f"nuaa-sirst/{backbone.lower()}-{size}-eedm"
     training: dict[str, Any] = {"epochs": 300, "learning_rate": 5e-4, "precision": "auto"}
     return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, backbone=backbone, **training)
@@ -112,7 +112,7 @@ _IN_ORDER = (
     _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=55, gpu=2),
     _continued(
         "nuaa-sirst/acm-256-bce", _NUAA, 512, to="nuaa-sirst/acm-512-bce", loss="BCE", epochs=60,
-        cpu=139, gpu=2,
+        cpu=60, gpu=2,
     ),
     _continued(
         "nuaa-sirst/acm-512-eedm", _NUAA, 768, to="nuaa-sirst/acm-768-eedm", epochs=15,
@@ -159,7 +159,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
-        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=45, gpu=1,
+        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=40, gpu=1,
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
@@ -191,16 +191,16 @@ _IN_ORDER = (
         "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
         cpu=60, gpu=2,
     ),
-    _as_published("MSDA-Net", 512, gpu=70),
-    _as_published("MSDA-Net", 768, gpu=157),
-    _as_published("DNA-Net", 512, gpu=45),
-    _as_published("DNA-Net", 768, gpu=100),
-    _as_published("GGL-Net", 512, gpu=25),
-    _as_published("GGL-Net", 768, gpu=56),
-    _as_published("ALCL-Net", 512, gpu=17),
-    _as_published("ALCL-Net", 768, gpu=36),
-    _as_published("UIU-Net", 512, gpu=42),
-    _as_published("UIU-Net", 768, gpu=95),
+    _for_gpu("MSDA-Net", 512, gpu=70),
+    _for_gpu("MSDA-Net", 768, gpu=157),
+    _for_gpu("DNA-Net", 512, gpu=45),
+    _for_gpu("DNA-Net", 768, gpu=100),
+    _for_gpu("GGL-Net", 512, gpu=25),
+    _for_gpu("GGL-Net", 768, gpu=56),
+    _for_gpu("ALCL-Net", 512, gpu=17),
+    _for_gpu("ALCL-Net", 768, gpu=36),
+    _for_gpu("UIU-Net", 512, gpu=42),
+    _for_gpu("UIU-Net", 768, gpu=95),
 )  # fmt: skip
 
 ENTRIES = {entry.name: entry for entry in _IN_ORDER}

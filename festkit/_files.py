@@ -56,6 +56,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o755)
+        flush_folder(part)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -97,7 +97,8 @@ class Detection:
     def targets(self) -> list[Target]:
         """Every target: the strong ones in raster order, then the weak ones as they were found.
 
-        They are measured now, on the map that was passed: do not write to it in between.
+        They are measured now, on the map that was passed: do not write to it in between. Two scales
+        may each list a weak target of their own for one object, with centroids a pixel apart.
 
         Example:
             >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3

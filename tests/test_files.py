@@ -85,6 +85,13 @@ class TestWholeFolder:
         assert entries(target.parent) == ["set"]
         assert target.stat().st_mode & 0o777 == 0o755
 
+    def test_its_files_are_on_the_disk_before_it_appears(self, tmp_path, monkeypatch):
+        flushed = []
+        monkeypatch.setattr(_files, "flush_folder", lambda part: flushed.extend(entries(part)))
+        with whole_folder(tmp_path / "set") as part:
+            (part / "a.txt").write_text("a")
+        assert flushed == ["a.txt"]
+
     @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
     def test_an_error_leaves_nothing(self, tmp_path, error):
         with pytest.raises(error), whole_folder(tmp_path / "set") as part:  # noqa: PT012

@@ -1,6 +1,7 @@
 """Own images: opening a FEST, large frames in squares, many images into files."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -218,11 +219,18 @@ class TestPredictImages:
         for tile in (np.int64(64), 64):
             predict_images(fest, frames, tmp_path / "out", tile=tile)
 
-    @pytest.mark.parametrize("text", ["{", "{}", "[]"])
+    def test_files_of_another_festkit_are_refused(self, frames, tmp_path, monkeypatch):
+        predict_images(bright(64), frames, tmp_path / "out")
+        monkeypatch.setattr(many, "__version__", "99")
+        with pytest.raises(FileExistsError, match=r"festkit '.*' -> '99'"):
+            predict_images(bright(64), frames, tmp_path / "out")
+
+    @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"sha256": "DIGEST"}'])
     def test_damaged_files_of_an_image_are_made_anew(self, frames, tmp_path, text):
         out = tmp_path / "out"
         whole = predict_images(bright(64), frames, out).read_bytes()
-        (out / "targets" / "a.json").write_text(text)
+        digest = hashlib.sha256((frames / "a.png").read_bytes()).hexdigest()
+        (out / "targets" / "a.json").write_text(text.replace("DIGEST", digest))
         assert predict_images(bright(64), frames, out).read_bytes() == whole
 
     def test_a_damaged_folder(self, frames, tmp_path):

@@ -57,7 +57,7 @@ class TestHelp:
                 ["dmeo"],
                 "unknown command 'dmeo'; known are demo, data check, .* Did you mean 'demo'",
             ),
-            (["data"], "unknown command 'data'; .* Did you mean 'data"),
+            (["data", "chek"], "unknown command 'data'; .* Did you mean 'data"),
             (["--size", "3"], "unknown command '--size'"),
         ],
     )
@@ -70,6 +70,13 @@ class TestHelp:
             main(["demo", "--epoch", "3"])
         assert stopped.value.code == 2
         assert "--epochs" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("words", "status"), [(["zoo"], 2), (["zoo", "--help"], 0)])
+    def test_a_group_lists_its_commands(self, words, status, capsys):
+        assert main(words) == status
+        text = capsys.readouterr().out
+        assert "festkit zoo verify " in text
+        assert "festkit demo" not in text
 
     def test_as_a_module(self):
         done = subprocess.run(
@@ -149,7 +156,8 @@ class TestOwnImages:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "no images came"),
+            ([], "no images came; name files or folders, in front of --model"),
+            (["--model", "nuaa-sirst/acm", "data/samples/images"], "in front of --model"),
             (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
             (["data/samples/images", "--no-weak", "--th2", "0.1"], "drop one"),
             (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and an unkn"),
@@ -171,6 +179,10 @@ class TestOwnImages:
         figures = [float(cell.split()[0]) for cell in row.split("|")[2:6]]
         expected = [100 * counts.iou, 100 * counts.niou, 100 * counts.pd, 1e6 * counts.fa]
         assert figures == [round(value, 2) for value in expected]
+
+    def test_evaluate_without_a_model(self, capsys):
+        assert main(["evaluate", "--dataset", "NUAA-SIRST"]) == 1
+        assert_one_line(capsys.readouterr().err, "no model came; name an entry of the zoo")
 
     @pytest.mark.parametrize(
         ("name", "split", "warned"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from handmade import make_set, scene
+from PIL import Image
 from safetensors.torch import load_file
 
 from festkit.__main__ import main
@@ -414,18 +415,35 @@ class TestMeasuring:
             folder = make_set(tmp_path / name, test=2)
             with pytest.raises(ValueError, match=rf"{name} is a folder of your own.*--write"):
                 evaluate(SMALL, folder, write=True)
-        record = evaluate(SMALL, "HAND", write=True, device="cpu")
-        assert record["command"].endswith("--dataset HAND --write")
-        kept = read_json(shelf / "hand" / "acm-32-eedm.on-hand.json")
+        make_set(tmp_path / "NUAA-SIRST", test=2)
+        for name in ("NUAA-SIRST", "sirst"):
+            record = evaluate(SMALL, name, write=True, data_root=tmp_path, device="cpu")
+            assert record["command"].endswith("--dataset NUAA-SIRST --write")
+        kept = read_json(shelf / "hand" / "acm-32-eedm.on-nuaa-sirst.json")
         assert kept["test_split"] == record["test_split"]
         assert measuring.largest_move(kept["test"], record["test"]) == 0
 
-    def test_a_warning_of_images_that_may_have_been_trained_on(self, made, tmp_path, monkeypatch):
+    def test_what_the_card_says_is_not_kept_twice(self, shelf):
+        with pytest.raises(ValueError, match=rf"the card of {SMALL} holds its figures on hand"):
+            evaluate(SMALL, "HAND", write=True, device="cpu")
+        assert not (shelf / "hand" / "acm-32-eedm.on-hand.json").exists()
+
+    def test_other_test_images_than_the_cards(self, shelf, tmp_path):
+        folder = make_set(tmp_path / "hand", test=2)
+        told = r"test images of hand here \(split \w+\) are others, or other files of the same im"
+        with pytest.warns(UserWarning, match=rf"{told}.* may have been trained on some of them"):
+            evaluate(SMALL, "hand", data_root=tmp_path, device="cpu")
+        with pytest.warns(UserWarning, match=told), pytest.raises(ValueError, match=told):
+            evaluate("hand/acm", "hand", write=True, data_root=tmp_path, device="cpu")
+        assert folder.is_dir()
+
+    def test_a_warning_of_images_that_may_have_been_trained_on(self, made, shelf, tmp_path):
         shutil.copytree(made / "data" / "hand", tmp_path / "SIRST-V2")
         shutil.copytree(made / "data" / "hand", tmp_path / "NUAA-SIRST")
-        known = replace(ENTRIES[SMALL].config, dataset="NUAA-SIRST")
-        monkeypatch.setitem(ENTRIES, SMALL, replace(ENTRIES[SMALL], config=known))
-        monkeypatch.setenv("FESTKIT_WEIGHTS", str(made / "weights"))
+        path = shelf / f"{SMALL}.safetensors"
+        split = load_dataset("NUAA-SIRST", "test", root=tmp_path).fingerprint
+        card = read_card(path) | {"dataset": "NUAA-SIRST", "test_split": split}
+        save_weights(load_weights(path), path, card)
         with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
             evaluate(SMALL, "SIRST-V2", data_root=tmp_path, device="cpu")
         with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
@@ -483,6 +501,17 @@ class TestVerifying:
         make_set(tmp_path / "hand", test=2)
         found = verdicts(names=[SMALL], data_root=tmp_path)
         assert "other images of hand" in found[SMALL].note
+
+    def test_the_same_images_in_other_files(self, made, shelf, tmp_path):
+        folder = shutil.copytree(made / "data" / "hand", tmp_path / "hand")
+        for file in folder.rglob("*.png"):
+            with Image.open(file) as image:
+                image.load()
+            image.save(file, compress_level=0)
+        (verdict,) = verdicts(names=[SMALL], data_root=tmp_path).values()
+        assert verdict.note == (
+            "loads; figures on hand, in other files than the card's, differ by 0.000 points"
+        )
 
     def test_a_changed_byte(self, shelf):
         path = shelf / f"{SMALL}.safetensors"
@@ -676,12 +705,15 @@ class TestCommands:
         assert main(words) == 0
         assert "now" in (last := capsys.readouterr().out.splitlines()[-1])
         assert last.endswith("figures and ends of their intervals differ by up to 0.00 points")
-        assert main(["zoo", "evaluate", "hand/acm-32-bce", "--write"]) == 0
+        make_set(tmp_path / "NUAA-SIRST", test=2)
+        monkeypatch.setenv("FESTKIT_DATA", str(tmp_path))
+        evaluated = ["zoo", "evaluate", "hand/acm-32-bce", "--dataset", "NUAA-SIRST", "--write"]
+        assert main(evaluated) == 0
         text = capsys.readouterr().out
-        assert "hand/acm-32-bce on the test images of hand" in text
+        assert "hand/acm-32-bce on the test images of NUAA-SIRST" in text
         assert "| 0.5 / 0.1 |" in text
-        assert text.splitlines()[-1] == str(path.with_name("acm-32-bce.on-hand.json"))
-        assert path.with_name("acm-32-bce.on-hand.json").is_file()
+        assert text.splitlines()[-1] == str(path.with_name("acm-32-bce.on-nuaa-sirst.json"))
+        shutil.copytree(made / "data" / "hand", tmp_path / "hand")
         assert main(["zoo", "verify", "hand/acm-32-bce"]) == 0
         assert capsys.readouterr().out.count("differ by 0.000 points") == 2
         path.write_bytes(b"half")

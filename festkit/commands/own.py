@@ -43,6 +43,8 @@ def predict(
         pictures: draw every image with its targets enlarged; --no-pictures is faster.
         device: cpu, cuda, mps, or auto.
     """
+    if not images:
+        raise ValueError("no images came; name files or folders, in front of --model")
     from ..inference import predict_images
     from ..plots import show
 
@@ -81,6 +83,8 @@ def evaluate(
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
     """
+    if not model:
+        raise ValueError("no model came; name an entry of the zoo, a weights file, or run folders")
     from ..data import load_dataset
     from ..inference import trained_on
     from ..results import HEAD, entry_lines, markdown_table

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import __version__
 from .._files import read_json, write_json
 from .._images import EXTENSIONS, format_size, read_raster
 from .._progress import progress
@@ -32,12 +33,14 @@ def predict_images(
 ) -> Path:
     """Find the targets of many images and write them to a folder.
 
-    ``out`` then holds ``targets.csv`` (one row per target: image, kind, centroid, area, peak, box),
+    ``out`` then holds ``targets.csv`` (one row per target: image, kind, centroid, area, peak, box
+    whose bottom and right are the first row and column after it),
     ``targets/NAME.json`` (the same of one image), ``masks/NAME.png`` (strong regions and weak
     centroids, the image's own size), with ``draw`` ``pictures/NAME.png``, and ``prediction.json``
     (networks, thresholds, folders of the images). What is there already, made by the same FEST of
-    the same image, is not made again. With several scales a weak target's peak is that of the scale
-    that saw it, which may be above th1 where the fused map is not.
+    the same image, is not made again; files of an image that is no longer named stay, and are not
+    in the table. With several scales a weak target's peak is that of the scale that saw it, which
+    may be above th1 where the fused map is not.
 
     Args:
         fest: networks and thresholds.
@@ -161,6 +164,7 @@ def _settings(fest: FEST, tile: int | None, files: Sequence[Path]) -> dict[str, 
             digest.update(name.encode() + values.numpy().tobytes())
     named = {"th1": fest.th1, "th2": fest.th2, "mean": fest.mean, "std": fest.std}
     return {
+        "festkit": __version__,
         "folders": sorted({str(file.resolve().parent) for file in files}),
         "networks": {str(size): backbone_name(net) for size, net in fest.backbones.items()},
         "weights": digest.hexdigest()[:12],

@@ -1,6 +1,7 @@
 """A FEST by what it is called: an entry of the zoo, a file, or training runs."""
 
 from pathlib import Path
+from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, scales_of
 from .._names import find_name
@@ -42,18 +43,32 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     return fest.to(device)
 
 
-def trained_on(*sources: str | Path) -> set[str]:
-    """Names of the datasets that something was trained on, as far as its cards say.
+def trained_on(*sources: str | Path) -> dict[str, str | None]:
+    """The datasets that something was trained on, as far as its cards say.
 
     Args:
         sources: as in :func:`open_fest`.
 
+    Returns:
+        By name the fingerprint of the dataset's test images; None where the card does not say it,
+        as for the parts of a union.
+
     Example:
         >>> trained_on("nuaa-sirst/acm")
-        {'NUAA-SIRST'}
+        {'NUAA-SIRST': 'db5b597dda2c'}
     """
-    cards = [read_card(file) for source in sources for file in _weights_files(source)]
-    return {name for card in cards if "dataset" in card for name in card["dataset"].split("+")}
+    found: dict[str, str | None] = {}
+    for source in sources:
+        for card in _cards(source):
+            names = card["dataset"].split("+") if "dataset" in card else []
+            found |= {name: card.get("test_split") if len(names) == 1 else None for name in names}
+    return found
+
+
+def _cards(source: str | Path) -> list[dict[str, Any]]:
+    """What is known of every scale; a run's record says more than its weights."""
+    path = Path(source).expanduser()
+    return [Run(path).record] if path.is_dir() else [read_card(f) for f in _weights_files(source)]
 
 
 def _weights_files(source: str | Path) -> list[Path]:

@@ -54,7 +54,8 @@ class Written:
         if not all(file.is_file() for file in files):
             return False
         try:
-            return bool(read_json(self.targets)["sha256"] == _digest(self.image))
+            record = read_json(self.targets)
+            return bool(record["sha256"] == _digest(self.image) and "targets" in record)
         except (ValueError, KeyError, TypeError):  # a damaged file is written anew
             return False
 

@@ -65,39 +65,37 @@ def _gains(row: pd.Series, original: pd.Series) -> Iterator[str]:
 
 
 def advice_lines(dataset: str) -> list[str]:
-    """List items: of each FEST its Score beside its scales' alone, and which is highest."""
+    """List items: of each backbone what has the highest Score, and what cannot be told from it."""
     families = [f for f in FAMILIES.values() if f.dataset == dataset and len(f.scales) > 1]
     return [line for family in families for line in _advice(family)] or ["- not run"]
 
 
 def _advice(family: Family) -> Iterator[str]:
-    """The Scores with AS of a FEST and of every entry on its dataset with the same backbone."""
+    """Among a FEST and every entry on its dataset with the same backbone, without and with AS."""
     fused = fused_record(family)
     if fused is None:
         return
     dataset = ENTRIES[family.scales[0]].config.dataset
-    found = {family.name: fused["test"][1]}
+    records = {family.name: fused}
     for entry in ENTRIES.values():
         same = (entry.config.dataset, entry.config.backbone) == (dataset, family.backbone)
         if same and (record := read_record(entry.name)):
-            found[entry.name] = record["test"][1]
-    valid = {name: row for name, row in found.items() if row["valid"]}
+            records[entry.name] = record
+    valid = {
+        (name, how): row
+        for name, record in records.items()
+        for how, row in zip(("without AS", "with AS"), record["test"], strict=True)
+        if row["valid"]
+    }
     if valid:
-        scores = (f"`{name}` {with_interval(row, 'score', 100)}" for name, row in valid.items())
-        best = max(valid, key=lambda name: valid[name]["score"])
-        yield f"- {family.backbone}, Score with AS: {', '.join(scores)}. {_choice(best, valid)}"
-
-
-def _choice(best: str, valid: Mapping[str, Row]) -> str:
-    """Which to take, and from which it cannot be told apart."""
-    low = _score_interval(valid[best])[0]
-    rivals = [n for n, row in valid.items() if n != best and _score_interval(row)[1] >= low]
-    apart = f"; the intervals of {_listed(rivals)} meet its own" if rivals else ""
-    return f'Highest: `fk.open_fest("{best}")`{apart}.'
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        best = max(valid, key=lambda key: valid[key]["score"])
+        low = _score_interval(valid[best])[0]
+        rivals = sum(_score_interval(row)[1] >= low for row in valid.values()) - 1
+        name, how = best
+        yield (
+            f"- {family.backbone}: `{name}` {how}, Score {with_interval(valid[best], 'score', 100)}"
+            f"; of {len(valid) - 1} others the intervals of {rivals} meet its own"
+        )
 
 
 def _score_interval(row: Row) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .._catalogue import find_folder, list_datasets
+from .._catalogue import dataset_card, find_folder
 from .._entries import ENTRIES, Entry
 from .._names import plain
 from ..data import Dataset, load_dataset
@@ -52,12 +52,18 @@ def is_known(dataset: str | Path) -> bool:
     """Whether a dataset is named, not given as a folder: a public one, a union, an entry's own.
 
     Example:
-        >>> is_known("nuaa-sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
+        >>> is_known("sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
         (True, True, False)
     """
-    members = {member for e in ENTRIES.values() for member in e.config.dataset.split("+")}
-    known = {plain(name) for name in (*list_datasets(), *members)}
-    return all(plain(member) in known for member in str(dataset).split("+"))
+    own = {plain(part) for e in ENTRIES.values() for part in e.config.dataset.split("+")}
+    return all(plain(part) in own or _is_public(part) for part in str(dataset).split("+"))
+
+
+def _is_public(name: str) -> bool:
+    try:
+        return bool(dataset_card(name))
+    except ValueError:
+        return False
 
 
 def are_here(dataset: str, data_root: str | Path | None) -> bool:

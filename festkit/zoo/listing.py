@@ -38,7 +38,7 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
     state = "trained" if path.is_file() else "card only" if record else "not trained"
     return (
         entry.name,
-        family.name if family else "–",
+        family.name if family and entry.name in family.scales else "–",
         state,
         *_figures(record, 0 if without else 1),
         f"{path.stat().st_size / 1e6:.1f}" if path.is_file() else "–",

@@ -17,7 +17,7 @@ from .._progress import progress
 from .._shelf import record_file, sha256, weights_file
 from ..data import Dataset
 from ..fest import FEST
-from ..inference import open_fest
+from ..inference import open_fest, trained_on
 from ..metrics import Counts, count, record_of
 from ..training import device_name, versions
 from .images import is_known, open_images
@@ -142,7 +142,8 @@ def evaluate(
 
     Raises:
         FileNotFoundError: if a scale's weights or the dataset are not there.
-        ValueError: for an unknown name, or to keep a record of a folder that only this machine has.
+        ValueError: for an unknown name; or to keep a record of a folder that only this machine has,
+            of other test images than the card's, or of an entry on its own, which its card holds.
     """
     name, fest, scales = open_entry(name, device)
     given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
@@ -151,9 +152,11 @@ def evaluate(
             f"{given} is a folder of your own, whose figures nobody else can verify; records are "
             "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
         )
-    seen = {member for scale in scales for member in ENTRIES[scale].config.dataset.split("+")}
+    seen = trained_on(*scales)
     with open_images(given, data_root) as testset:
         warn_of_seen(name, seen, testset)
+        if write:
+            _check_worth(name, seen, testset)
         record: dict[str, Any] = {
             "entry": name,
             "scales": scales,
@@ -162,7 +165,7 @@ def evaluate(
             "test_split": testset.fingerprint,
             "device": device_name(resolve_device(device)),
             "versions": versions(),
-            "command": _command(name, given),
+            "command": _command(name, testset.name if is_known(given) else given),
             "test": measure(fest, testset),
         }
     if write:
@@ -170,12 +173,12 @@ def evaluate(
     return record
 
 
-def warn_of_seen(name: str, seen: set[str], images: Dataset) -> None:
+def warn_of_seen(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
     """Warn of images that may be among the training images.
 
     Args:
         name: what is measured.
-        seen: the datasets it was trained on.
+        seen: the datasets it was trained on, as :func:`festkit.inference.trained_on` tells.
         images: those to measure it on.
     """
     known = images_of(seen)
@@ -190,6 +193,29 @@ def warn_of_seen(name: str, seen: set[str], images: Dataset) -> None:
             f"{name} was trained on {', '.join(sorted(seen))}, and {images.name} holds images of "
             f"{', '.join(sorted(shared))}: it may have been trained on these images",
             stacklevel=3,
+        )
+    elif other := _other_list(seen, images):
+        warnings.warn(f"{other}; {name} may have been trained on some of them", stacklevel=3)
+
+
+def _other_list(seen: Mapping[str, str | None], images: Dataset) -> str:
+    """That test images are not those of the card; empty if they are, or nobody knows."""
+    told = seen.get(images.name) if images.split == "test" else None
+    if told in (None, images.fingerprint):
+        return ""
+    return (
+        f"the test images of {images.name} here (split {images.fingerprint}) are others, or other "
+        f"files of the same images, than the card's (split {told})"
+    )
+
+
+def _check_worth(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
+    """Refuse to keep what the card says already, or what would contradict it."""
+    if other := _other_list(seen, images):
+        raise ValueError(f"{other}; such figures are not kept: leave out --write")
+    if name in ENTRIES and images.name == ENTRIES[name].config.dataset:
+        raise ValueError(
+            f"the card of {name} holds its figures on {images.name}; leave out --write"
         )
 
 
