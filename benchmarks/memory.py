@@ -35,8 +35,8 @@ def main(rounds: int = 3, write: bool = False) -> None:
         f"Steps of {BATCH} images, EEDM; medians of {rounds} processes each. Kept: freed memory "
         "stays with the process (festkit/training/memory.py), as in every training on the CPU.",
         "",
-        "| backbone | size | kept, images/s | given back, images/s | kept / given back "
-        "| peak memory [GB] | given back [GB] |",
+        "| backbone | size | peak memory [GB] | given back [GB] "
+        "| kept, images/s | given back, images/s | kept / given back |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     print("\n".join(lines))
@@ -61,8 +61,8 @@ def _row(name: str, size: int, rounds: int) -> str:
     )
     ratio = statistics.median(pair[0][0] / pair[1][0] for pair in timed)
     return (
-        f"| {name} | {size} | {kept:.2f} | {given:.2f} | {ratio:.2f} "
-        f"| {kept_peak:.2f} | {given_peak:.2f} |"
+        f"| {name} | {size} | {kept_peak:.2f} | {given_peak:.2f} "
+        f"| {kept:.2f} | {given:.2f} | {ratio:.2f} |"
     )
 
 

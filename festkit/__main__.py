@@ -245,6 +245,8 @@ COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "zoo results": ("write the page of results", lambda: zoo.zoo_results),
     "tune": ("drag the thresholds of a trained run in the browser", lambda: tune),
 }
+GROUPS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
+HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -258,18 +260,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reads the output, such as ``head``, has seen enough.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    asked = not words or words[0] in ("-h", "--help")
-    length = 2 if " ".join(words[:2]) in COMMANDS else 1
+    group = words[0] if words and words[0] in GROUPS else ""
+    asked = not words or words[0] in HELP or (bool(group) and set(words[1:]) <= HELP)
+    length = 2 if group else 1
     name, options = " ".join(words[:length]), words[length:]
-    if words[:1] in (["data"], ["tables"], ["zoo"]) and set(words[1:]) <= {"-h", "--help"}:
-        print(_help(f"{words[0]} "))
-        return 0 if words[1:] else 2
     if not asked and name not in COMMANDS:
         return _complain(name)
     warnings.formatwarning = _format_warning
     try:
         if asked:
-            print(_help())
+            print(_help(group))
         else:
             tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
         sys.stdout.flush()
@@ -285,6 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"festkit {name}: {error}", file=sys.stderr)
         return 1
+    finally:
+        warnings.formatwarning = _FORMAT_WITH_PLACE
     return 0
 
 
@@ -295,9 +297,9 @@ def _format_warning(
     lineno: int,
     line: str | None = None,
 ) -> str:
-    """What a user is told is one line; the warnings of developers say where they arose."""
+    """A warning for users is one line; those for developers say where they arose."""
     if category is UserWarning:
-        return f"festkit: {message}\n"
+        return f"warning: {message}\n"
     return _FORMAT_WITH_PLACE(message, category, filename, lineno, line)
 
 
@@ -313,10 +315,10 @@ def _reader_has_left() -> bool:
     return left
 
 
-def _help(group: str = "") -> str:
-    """All commands, or those of a group."""
-    told = [(n, meaning) for n, (meaning, _) in COMMANDS.items() if n.startswith(group)]
-    lines = [f"  festkit {name:12} {meaning}" for name, meaning in told]
+def _help(group: str) -> str:
+    """The commands of a group, or all."""
+    told = {n: meaning for n, (meaning, _) in COMMANDS.items() if n.startswith(group)}
+    lines = [f"  festkit {name:12} {meaning}" for name, meaning in told.items()]
     return "\n".join(
         ["usage: festkit COMMAND [options]", "", *lines, "", "festkit COMMAND --help tells more."]
     )

@@ -424,18 +424,21 @@ class TestMeasuring:
         assert measuring.largest_move(kept["test"], record["test"]) == 0
 
     def test_what_the_card_says_is_not_kept_twice(self, shelf):
-        with pytest.raises(ValueError, match=rf"the card of {SMALL} holds its figures on hand"):
+        with pytest.raises(
+            ValueError, match=rf"the card of {SMALL} holds the figures of {SMALL} on"
+        ):
             evaluate(SMALL, "HAND", write=True, device="cpu")
         assert not (shelf / "hand" / "acm-32-eedm.on-hand.json").exists()
 
     def test_other_test_images_than_the_cards(self, shelf, tmp_path):
-        folder = make_set(tmp_path / "hand", test=2)
+        make_set(tmp_path / "hand", test=2)
         told = r"test images of hand here \(split \w+\) are others, or other files of the same im"
         with pytest.warns(UserWarning, match=rf"{told}.* may have been trained on some of them"):
             evaluate(SMALL, "hand", data_root=tmp_path, device="cpu")
-        with pytest.warns(UserWarning, match=told), pytest.raises(ValueError, match=told):
+        record = (shelf / "hand" / "acm.on-hand.json").read_text()
+        with pytest.raises(ValueError, match=told):
             evaluate("hand/acm", "hand", write=True, data_root=tmp_path, device="cpu")
-        assert folder.is_dir()
+        assert (shelf / "hand" / "acm.on-hand.json").read_text() == record
 
     def test_a_warning_of_images_that_may_have_been_trained_on(self, made, shelf, tmp_path):
         shutil.copytree(made / "data" / "hand", tmp_path / "SIRST-V2")
@@ -510,7 +513,7 @@ class TestVerifying:
             image.save(file, compress_level=0)
         (verdict,) = verdicts(names=[SMALL], data_root=tmp_path).values()
         assert verdict.note == (
-            "loads; figures on hand, in other files than the card's, differ by 0.000 points"
+            "loads; figures on hand, whose files are not the card's, differ by 0.000 points"
         )
 
     def test_a_changed_byte(self, shelf):

@@ -51,7 +51,8 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
 
     Returns:
         By name the fingerprint of the dataset's test images; None where the card does not say it,
-        as for the parts of a union.
+        as for the parts of a union and the weights file of a run. Nothing of a file written by
+        :meth:`FEST.save`, which does not say it.
 
     Example:
         >>> trained_on("nuaa-sirst/acm")

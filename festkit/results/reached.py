@@ -1,4 +1,4 @@
-"""Where ours stay behind the paper's, and which of ours to take: sentences made of the records."""
+"""Where ours stay behind the paper's, and which are highest: sentences made of the records."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -64,13 +64,13 @@ def _gains(row: pd.Series, original: pd.Series) -> Iterator[str]:
             yield f"{HEADS[name].partition(' ')[0]} {gain:+.2f} (paper {paper})".replace("-", "−")
 
 
-def advice_lines(dataset: str) -> list[str]:
+def highest_lines(dataset: str) -> list[str]:
     """List items: of each backbone what has the highest Score, and what cannot be told from it."""
     families = [f for f in FAMILIES.values() if f.dataset == dataset and len(f.scales) > 1]
-    return [line for family in families for line in _advice(family)] or ["- not run"]
+    return [line for family in families for line in _highest(family)] or ["- not run"]
 
 
-def _advice(family: Family) -> Iterator[str]:
+def _highest(family: Family) -> Iterator[str]:
     """Among a FEST and every entry on its dataset with the same backbone, without and with AS."""
     fused = fused_record(family)
     if fused is None:

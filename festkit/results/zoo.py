@@ -9,7 +9,7 @@ from .._shelf import fused_record, outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
-from .reached import advice_lines, distance_lines, gain_lines
+from .reached import distance_lines, gain_lines, highest_lines
 from .readable import with_interval
 
 Row = Mapping[str, Any]
@@ -88,7 +88,7 @@ def _beside_the_paper(dataset: str) -> str:
         "Ours are:": made_of or ["- not run"],
         "Behind the paper are:": distance_lines(compared),
         "What the schemes gain over the same network's Original, in points:": gain_lines(compared),
-        "Highest Score on these images, looked up afterwards:": advice_lines(dataset),
+        "Highest Score on these images, looked up afterwards:": highest_lines(dataset),
     }
     parts = [f"## {dataset}\n", render_table(compared, "markdown")]
     for head, lines in lists.items():

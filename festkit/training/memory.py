@@ -8,20 +8,26 @@ from contextlib import contextmanager
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Parameters of glibc's mallopt, as malloc.h numbers them."""
 
+NEVER = -1
+"""The trim threshold at which nothing is given back."""
+
 LARGEST = 32 * 2**20
 """Bytes from which glibc always asks the system, once it has seen such blocks freed."""
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Within this, memory that is freed stays with the process.
+    """Within this, memory that the main thread frees stays with the process.
 
     glibc gives blocks of many megabytes, which every layer of a network takes, back to the system
     as soon as they are freed, and the system clears each of their pages anew for the next layer.
-    On the CPU this is a twentieth of the time of a small network and nearly half of that of a large
-    one; the price is memory, up to 1.4 times as much (``python -m benchmarks.memory``). What is
-    computed does not change. Nothing happens with another C library than glibc; where two overlap,
-    the first to end ends both.
+    On the CPU this is 6 to 17 % of the time of ACM and ALCNet and nearly half of that of MLCL-Net
+    at 384 px; the price is memory, up to 1.4 times as much (``python -m benchmarks.memory``). What
+    is computed does not change.
+
+    At the end free pages are given back, and glibc's thresholds are those to which it adapts itself
+    once it has freed large blocks, whatever they were before. Where two overlap, the first to end
+    ends both. Nothing happens with another C library than glibc.
 
     Example:
         >>> with kept_memory():
@@ -33,10 +39,10 @@ def kept_memory() -> Iterator[None]:
         return
     libc = ctypes.CDLL(None)
     libc.mallopt(MMAP_MAX, 0)
-    libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(TRIM_THRESHOLD, NEVER)
     try:
         yield
-    finally:  # as glibc has adapted itself when large blocks have been freed
+    finally:
         libc.mallopt(MMAP_MAX, 65536)
         libc.mallopt(MMAP_THRESHOLD, LARGEST)
         libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST)

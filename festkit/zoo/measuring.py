@@ -3,7 +3,7 @@
 import math
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -154,9 +154,9 @@ def evaluate(
         )
     seen = trained_on(*scales)
     with open_images(given, data_root) as testset:
-        warn_of_seen(name, seen, testset)
         if write:
-            _check_worth(name, seen, testset)
+            _check_worth(name, scales, seen, testset)
+        warn_of_seen(name, seen, testset)
         record: dict[str, Any] = {
             "entry": name,
             "scales": scales,
@@ -178,9 +178,12 @@ def warn_of_seen(name: str, seen: Mapping[str, str | None], images: Dataset) -> 
 
     Args:
         name: what is measured.
-        seen: the datasets it was trained on, as :func:`festkit.inference.trained_on` tells.
+        seen: the datasets it was trained on, as :func:`festkit.inference.trained_on` tells; where
+            it tells of none, that is warned of.
         images: those to measure it on.
     """
+    if not seen:
+        warnings.warn(f"the card of {name} does not say what it was trained on", stacklevel=3)
     known = images_of(seen)
     shared = {
         image
@@ -209,13 +212,16 @@ def _other_list(seen: Mapping[str, str | None], images: Dataset) -> str:
     )
 
 
-def _check_worth(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
+def _check_worth(
+    name: str, scales: Iterable[str], seen: Mapping[str, str | None], images: Dataset
+) -> None:
     """Refuse to keep what the card says already, or what would contradict it."""
     if other := _other_list(seen, images):
         raise ValueError(f"{other}; such figures are not kept: leave out --write")
-    if name in ENTRIES and images.name == ENTRIES[name].config.dataset:
+    first, *others = scales
+    if not others and images.name == ENTRIES[first].config.dataset:
         raise ValueError(
-            f"the card of {name} holds its figures on {images.name}; leave out --write"
+            f"the card of {first} holds the figures of {name} on {images.name}; leave out --write"
         )
 
 

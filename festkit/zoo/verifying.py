@@ -173,5 +173,5 @@ def _check_figures(
         raise ValueError("; ".join(wrong))
     if wrong:
         return f"loads; figures not checked: other images of {testset.name} than the card's"
-    files = "" if same else ", in other files than the card's,"
+    files = "" if same else ", whose files are not the card's,"
     return f"loads; figures on {testset.name}{files} differ by {moved:.3f} points"
