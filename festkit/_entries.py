@@ -180,7 +180,7 @@ _IN_ORDER = (
         "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
         average_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
     ),
-    _entry("union/acm-256", UNION, 256, epochs=40, cpu=75, gpu=4),
+    _entry("union/acm-256", UNION, 256, epochs=40, cpu=89, gpu=4),
     _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=45, gpu=3),
     _continued(
         "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
