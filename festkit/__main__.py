@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, options = " ".join(words[:length]), words[length:]
     if not asked and name not in COMMANDS:
         return _complain(name)
-    warnings.formatwarning = _format_warning
+    before, warnings.formatwarning = warnings.formatwarning, _format_warning
     try:
         if asked:
             print(_help(group))
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"festkit {name}: {error}", file=sys.stderr)
         return 1
     finally:
-        warnings.formatwarning = _FORMAT_WITH_PLACE
+        warnings.formatwarning = before
     return 0
 
 
