@@ -21,9 +21,9 @@ def kept_memory() -> Iterator[None]:
 
     glibc gives blocks of many megabytes, which every layer of a network takes, back to the system
     as soon as they are freed, and the system clears each of their pages anew for the next layer.
-    On the CPU this is 6 to 17 % of the time of ACM and ALCNet and nearly half of that of MLCL-Net
-    at 384 px; the price is memory, up to 1.4 times as much (``python -m benchmarks.memory``). What
-    is computed does not change.
+    On the CPU this is a sixth of the time of MLCL-Net at 256 px and more than a third at 384 px,
+    and little of that of ACM and ALCNet; the price is memory, up to 1.4 times as much
+    (``python -m benchmarks.memory``). What is computed does not change.
 
     At the end free pages are given back, and glibc's thresholds are those to which it adapts itself
     once it has freed large blocks, whatever they were before. Where two overlap, the first to end
