@@ -163,11 +163,11 @@ _IN_ORDER = (
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
-        epochs=80, crop=128, cpu=69, gpu=2,
+        epochs=80, crop=128, cpu=109, gpu=2,
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=10, average_decay=0.99, cpu=47, gpu=1,
+        backbone="MLCL-Net", loss="BCE", epochs=10, average_decay=0.99, cpu=30, gpu=1,
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-bce", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-bce",
@@ -181,7 +181,7 @@ _IN_ORDER = (
         average_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
     ),
     _entry("union/acm-256", UNION, 256, epochs=40, cpu=89, gpu=4),
-    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=45, gpu=3),
+    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=38, gpu=3),
     _continued(
         "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
         cpu=40, gpu=2,
