@@ -184,7 +184,7 @@ _IN_ORDER = (
     _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=38, gpu=3),
     _continued(
         "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
-        cpu=40, gpu=2,
+        cpu=54, gpu=2,
     ),
     _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=45, gpu=3),
     _continued(
