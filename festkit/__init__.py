@@ -45,7 +45,7 @@ _PUBLIC = {
     "maps": ["RunMaps", "greedy_fusion", "hardest_images", "open_maps"],
     "training": ["Run", "TrainConfig", "train"],
     "fest": ["FEST"],
-    "inference": ["open_fest", "predict_images", "tiled_maps"],
+    "inference": ["ImagesLeftOut", "open_fest", "predict_images", "read_image", "tiled_maps"],
     "experiments": ["Training", "make_scenes", "table_trainings", "train_all", "training_config"],
     "jobs": ["Job", "Outcome", "Output", "run_job", "run_jobs", "run_notebook"],
     "planning": ["plan_jobs"],

@@ -269,6 +269,9 @@ class FEST:
     def evaluate(self, dataset: Dataset) -> Counts:
         """Counts over a dataset split at the images' own sizes.
 
+        Raises:
+            ValueError: for a name or folder in place of a dataset.
+
         Example:
             >>> import tempfile
             >>> from festkit.data import load_dataset
@@ -278,6 +281,11 @@ class FEST:
             >>> fest.evaluate(load_dataset(folder, "test")).images
             2
         """
+        if isinstance(dataset, str | Path):
+            raise ValueError(
+                f"evaluate takes a loaded dataset, got {str(dataset)!r}; "
+                f"pass load_dataset({str(dataset)!r}, 'test')"
+            )
         total = Counts()
         for sample in progress(dataset, "evaluating", unit="image"):
             total = total + count(self.predict(sample.image).mask, sample.mask)

@@ -112,6 +112,27 @@ def input_channels(backbone: nn.Module) -> int:
     return int(getattr(backbone, "in_channels", 3))
 
 
+def check_gray(image: object) -> None:
+    """Refuse what is no 8-bit gray image, and say how it becomes one.
+
+    Raises:
+        ValueError: if the image is not (H, W) uint8 of at least one pixel.
+
+    Example:
+        >>> check_gray("sky.png")
+        Traceback (most recent call last):
+        ValueError: expected a gray image (H, W) of uint8, got str; festkit.read_image reads a file
+    """
+    if not isinstance(image, np.ndarray):
+        came, advice = type(image).__name__, "festkit.read_image reads a file"
+    elif image.ndim == 2 and image.dtype == np.uint8 and image.size:
+        return
+    else:
+        came = f"{image.shape} {image.dtype}"
+        advice = "festkit.read_image reads files of colour or 16 bit as such"
+    raise ValueError(f"expected a gray image (H, W) of uint8, got {came}; {advice}")
+
+
 @torch.inference_mode()
 def probability_map(
     backbone: nn.Module, image: NDArray[np.uint8], size: int, *, mean: float, std: float
@@ -136,11 +157,7 @@ def probability_map(
         >>> probability_map(network, np.zeros((6, 8), np.uint8), 16, mean=0.4, std=0.1).shape
         (6, 8)
     """
-    if image.ndim != 2 or image.dtype != np.uint8:
-        raise ValueError(
-            f"expected a gray image (H, W) of uint8, got {image.shape} {image.dtype}; "
-            "convert it first, for instance with Pillow's convert('L')"
-        )
+    check_gray(image)
     device = next(backbone.parameters(), torch.empty(0)).device
     pixels = torch.from_numpy(resize_image(image, size)).to(device)
     gray = pixels[None, None].float() / 255

@@ -160,6 +160,10 @@ class TestImages:
         assert fest.evaluate(testset) == total
         assert total.targets == 4
 
+    def test_a_name_in_place_of_a_dataset(self):
+        with pytest.raises(ValueError, match=r"pass load_dataset\('data/samples', 'test'\)"):
+            FEST({32: TinyNet()}, **GRAY).evaluate("data/samples")
+
 
 class TestSaving:
     @pytest.fixture

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -19,10 +20,18 @@ from PIL import Image
 import festkit as fk
 from festkit._shelf import weights_file
 from festkit.fest import FEST
-from festkit.inference import many, open_fest, predict_images, tiled_maps
+from festkit.inference import (
+    ImagesLeftOut,
+    many,
+    open_fest,
+    predict_images,
+    read_image,
+    tiled_maps,
+    trained_on,
+)
 from festkit.inference.tiles import _starts
 from festkit.jobs import run_notebook
-from festkit.weights import read_card
+from festkit.weights import load_weights, read_card, save_weights
 
 
 class Bright(torch.nn.Module):
@@ -120,6 +129,52 @@ class TestTiles:
     def test_a_colour_image(self):
         with pytest.raises(ValueError, match=r"expected a gray image \(H, W\) of uint8"):
             tiled_maps(bright(32), np.zeros((40, 40, 3), np.uint8), 32)
+
+
+class TestReadImage:
+    @given(st.integers(0, 2**16 - 2), st.integers(0, 2**16 - 1))
+    def test_levels_are_black_white_and_evenly_between(self, black, span):
+        white = min(black + 1 + span, 2**16 - 1)
+        levels = np.array([[0, black, (black + white) // 2, white, 65535]], np.uint16)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "levels.png"
+            Image.fromarray(levels).save(path)
+            gray = read_image(path, levels=(black, white))[0]
+        assert gray.dtype == np.uint8
+        assert gray[[0, 1, 3, 4]].tolist() == [0, 0, 255, 255]
+        middle = 255 * ((black + white) // 2 - black) / (white - black)
+        assert abs(gray[2] - middle) <= 0.5 + 1e-9
+
+    @pytest.mark.parametrize("levels", [(5, 5), (9, 4), (-1, 9), (0, 65536), (1, 2, 3), (1,)])
+    def test_wrong_levels(self, levels, tmp_path):
+        with pytest.raises(ValueError, match=r"levels are .*0 <= black < white <= 65535"):
+            read_image(tmp_path / "never-read.png", levels=levels)
+
+    def test_without_levels_it_is_the_image_of_a_dataset(self, tmp_path):
+        wide = np.linspace(0, 65535, 40 * 40).astype(np.uint16).reshape(40, 40)
+        Image.fromarray(wide).save(tmp_path / "wide.png")
+        Image.fromarray(scene(20, 30)).convert("RGB").save(tmp_path / "colour.png")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            gray = read_image(tmp_path / "wide.png")
+            assert (read_image(tmp_path / "colour.png") == scene(20, 30)).all()
+        assert np.abs(gray - wide / 257).max() <= 0.5
+
+    @pytest.mark.parametrize(
+        ("low", "high"), [(0, 4095), (0, 16383), (21000, 24000)], ids=["12 bit", "14 bit", "core"]
+    )
+    def test_few_levels_are_told(self, low, high, tmp_path):
+        frame = np.linspace(low, high, 40 * 40).astype(np.uint16).reshape(40, 40)
+        Image.fromarray(frame).save(tmp_path / "frame.png")
+        with pytest.warns(UserWarning, match="nearly one gray.*--levels BLACK WHITE"):
+            read_image(tmp_path / "frame.png")
+
+    def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
+        frame = np.full((40, 40), 21500, np.uint16)
+        frame[3, 4] = 65535
+        Image.fromarray(frame).save(tmp_path / "hot.png")
+        with pytest.warns(UserWarning, match="nearly one gray"):
+            read_image(tmp_path / "hot.png")
 
 
 class TestPredictImages:
@@ -241,11 +296,29 @@ class TestPredictImages:
         with pytest.raises(FileExistsError, match="is a file; name a folder"):
             predict_images(bright(64), frames, frames / "a.png")
 
-    def test_frames_of_12_bit_are_told(self, frames, tmp_path):
-        dark = np.full((40, 40), 4095, np.uint16)
-        Image.fromarray(dark).save(frames / "a.png")
-        with pytest.warns(UserWarning, match=r"a.png has 16 bit, but no level above 4095"):
-            predict_images(bright(64), frames, tmp_path / "out")
+    def test_frames_of_12_bit_are_told_and_levels_show_their_targets(self, tmp_path):
+        """Target and sky are 4 of 256 gray levels apart, unless the levels say otherwise."""
+        dark = np.full((48, 48), 21000, np.uint16)
+        dark[20:23, 30:33] = 22000
+        Image.fromarray(dark).save(tmp_path / "a.png")
+        with pytest.warns(UserWarning, match="between levels 21000 and 21000, the brightest at 22"):
+            assert not rows_of(predict_images(bright(48), tmp_path, tmp_path / "out"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            table = predict_images(
+                bright(48), tmp_path / "a.png", tmp_path / "stretched", levels=(20500, 22500)
+            )
+        assert [(row["row"], row["column"]) for row in rows_of(table)] == [("21.00", "31.00")]
+
+    def test_other_levels_are_other_settings(self, frames, tmp_path):
+        predict_images(bright(64), frames, tmp_path / "out")
+        with pytest.raises(FileExistsError, match=r"levels None -> \[0, 200\]"):
+            predict_images(bright(64), frames, tmp_path / "out", levels=(0, 200))
+
+    def test_wrong_levels_are_told_before_any_file(self, frames, tmp_path):
+        with pytest.raises(ValueError, match=r"levels are \(200, 100\), expected two"):
+            predict_images(bright(64), frames, tmp_path / "out", levels=(200, 100))
+        assert not (tmp_path / "out").exists()
 
     def test_a_name_that_is_not_text(self, frames, tmp_path):
         shutil.copy(frames / "a.png", os.fsencode(frames) + b"/bad\xff.png")
@@ -296,8 +369,9 @@ class TestPredictImages:
     def test_an_image_that_cannot_be_read_is_told_when_the_others_are_done(self, frames, tmp_path):
         good = (frames / "b.png").read_bytes()
         (frames / "b.png").write_bytes(good[:60])
-        with pytest.raises(ValueError, match=r"1 of 3 images are left out.*b\.png"):
+        with pytest.raises(ImagesLeftOut, match=r"1 of 3 images are left out.*b\.png") as some:
             predict_images(bright(64), frames, tmp_path / "out")
+        assert some.value.table == tmp_path / "out" / "targets.csv"
         assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
         (frames / "b.png").write_bytes(good)
         predict_images(bright(64), frames, tmp_path / "out")
@@ -364,6 +438,22 @@ class TestOpenFest:
             assert (fest.probability(image) == by_name.probability(image)).all()
             assert (fest.th1, fest.th2) == (0.5, 0.1)
 
+    def test_the_folder_of_a_fit(self, tmp_path):
+        """Runs by size, which come in the order of their sizes, not of their names."""
+        for size in (512, 1024):
+            run = tmp_path / str(size)
+            run.mkdir()
+            entry = weights_file("nuaa-sirst/acm-512-eedm")
+            card = read_card(entry) | {"size": size}
+            save_weights(load_weights(entry), run / "weights.safetensors", card)
+            (run / "record.json").write_text(json.dumps(card))
+        (tmp_path / "notes").mkdir()
+        assert list(open_fest(tmp_path, device="cpu").backbones) == [512, 1024]
+        assert list(trained_on(tmp_path)) == ["NUAA-SIRST"]
+        (tmp_path / "1024" / "record.json").unlink()
+        with pytest.raises(FileNotFoundError, match="1024 holds no finished run"):
+            open_fest(tmp_path, device="cpu")
+
     def test_several_sources_are_scales(self):
         fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")
         assert list(fest.backbones) == [512, 256]
@@ -371,7 +461,8 @@ class TestOpenFest:
     @pytest.mark.parametrize(
         ("sources", "error", "said"),
         [
-            (["nuaa/acm"], ValueError, "nuaa/acm is no file, no folder, and an unknown entry of"),
+            (["nuaa/acm"], ValueError, "nuaa/acm is no file, no folder, and no entry of the zoo"),
+            (["acm"], ValueError, "nearest are nuaa-sirst/acm, "),
             ([], ValueError, "needs at least one"),
             (["nuaa-sirst/acm-256-eedm"] * 2, ValueError, "one each fits"),
             (["nuaa-sirst/uiu-net"], FileNotFoundError, "To train it: festkit zoo train"),
@@ -392,6 +483,7 @@ class TestOpenFest:
 
 
 def test_the_notebook(frames, tmp_path):
+    (frames / "broken.png").write_bytes((frames / "a.png").read_bytes()[:60])
     given = {"images": str(frames), "model": "nuaa-sirst/acm-256-eedm", "th1": 0.4, "shown": 1}
     out = tmp_path / "work"
     run_notebook("05_own_images", given | {"device": "cpu", "out": str(out)}, tmp_path)

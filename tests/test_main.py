@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
@@ -159,6 +160,19 @@ class TestOwnImages:
         assert main([*words, "--no-weak"]) == 1
         assert_one_line(capsys.readouterr().err.splitlines()[-1], "th2 0.1 -> None")
 
+    def test_predict_counts_what_it_found_beside_a_broken_file(self, tmp_path, capsys):
+        frame = np.full((48, 64), 3000, np.uint16)
+        frame[20:23, 30:33] = 4000
+        Image.fromarray(frame).save(tmp_path / "good.png")
+        (tmp_path / "bad.png").write_bytes(b"no image")
+        words = ["predict", str(tmp_path), "--model", self.MODEL, "--out", str(tmp_path / "out")]
+        assert main([*words, "--levels", "2000", "4096", "--no-pictures", "--device", "cpu"]) == 1
+        told = capsys.readouterr()
+        assert re.search(r"targets.csv: \d+ strong and \d+ weak", told.out)
+        assert_one_line(told.err.splitlines()[-1], r"1 of 2 images are left out.*bad\.png")
+        settings = json.loads((tmp_path / "out" / "prediction.json").read_text())
+        assert settings["levels"] == [2000, 4096]
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [
@@ -166,7 +180,7 @@ class TestOwnImages:
             (["--model", "nuaa-sirst/acm", "data/samples/images"], "in front of --model"),
             (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
             (["data/samples/images", "--no-weak", "--th2", "0.1"], "drop one"),
-            (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and an unkn"),
+            (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and no en"),
         ],
     )
     def test_predict_refuses(self, words, message, tmp_path, capsys):

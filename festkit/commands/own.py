@@ -17,6 +17,7 @@ def predict(
     model: tuple[str, ...] = ("nuaa-sirst/acm",),
     out: Path = Path("runs/predicted"),
     tile: int | None = None,
+    levels: tuple[int, int] | None = None,
     th1: float | None = None,
     th2: float | None = None,
     rule: Rule | None = None,
@@ -35,6 +36,8 @@ def predict(
         out: folder of the results: targets.csv, and per image masks/, targets/, pictures/.
         tile: look at large frames in overlapping squares of this side in px, about the size of the
             images that the model was trained on; default shows it every image as a whole.
+        levels: the files' gray levels that become black and white, for sensors of 12 or 14 bit;
+            default their full range, to 255 or 65535.
         th1: strong targets are above; default the model's own.
         th2: weak targets are above; default the model's own.
         rule: where weak targets come from: each scale's own map, or the fused map; default the
@@ -45,12 +48,20 @@ def predict(
     """
     if not images:
         raise ValueError("no images came; name files or folders, in front of --model")
-    from ..inference import predict_images
+    from ..inference import ImagesLeftOut, predict_images
     from ..plots import show
 
     fest = _open(model, device, th1=th1, th2=th2, rule=rule, weak=weak)
     draw = show if pictures else None
-    table = predict_images(fest, images, out, tile=tile, draw=draw)
+    try:
+        _print_found(predict_images(fest, images, out, tile=tile, levels=levels, draw=draw))
+    except ImagesLeftOut as some:
+        _print_found(some.table)
+        raise
+
+
+def _print_found(table: Path) -> None:
+    """Say how many targets of each kind a table holds."""
     with table.open(encoding="utf-8", newline="") as file:
         kinds = [row["kind"] for row in csv.DictReader(file)]
     print(f"{table}: {kinds.count('strong')} strong and {kinds.count('weak')} weak targets")

@@ -14,13 +14,34 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from .._files import read_json, write_json
-from .._images import EXTENSIONS, format_size, read_raster
+from .._images import EXTENSIONS, format_size
 from .._progress import progress
 from ..backbones import backbone_name
 from ..fest import FEST
 from ..sensitivity import Detection
+from .reading import Levels, check_levels, read_image
 from .tiles import tiled_maps
 from .written import Draw, Written, write_table
+
+
+class ImagesLeftOut(ValueError):
+    """Some of many images could not be read or written; all others are done.
+
+    Attributes:
+        table: ``targets.csv`` of the others.
+
+    Example:
+        >>> ImagesLeftOut(["a.png is truncated"], 5, Path("targets.csv")).table
+        PosixPath('targets.csv')
+    """
+
+    def __init__(self, faults: Sequence[str], images: int, table: Path) -> None:
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        super().__init__(
+            f"{len(faults)} of {images} images are left out, the others are in {table}: "
+            f"{'; '.join(faults[:3])}{more}"
+        )
+        self.table = table
 
 
 def predict_images(
@@ -29,6 +50,7 @@ def predict_images(
     out: str | Path,
     *,
     tile: int | None = None,
+    levels: Levels | None = None,
     draw: Draw | None = None,
 ) -> Path:
     """Find the targets of many images and write them to a folder.
@@ -49,6 +71,7 @@ def predict_images(
         out: folder of the results.
         tile: side [px] of the squares in which large frames are looked at, see :func:`tiled_maps`;
             None shows a network the whole image.
+        levels: gray levels of the files that become 0 and 255, see :func:`read_image`.
         draw: what makes a picture of an image and its detection, such as ``festkit.show``.
 
     Returns:
@@ -56,8 +79,8 @@ def predict_images(
 
     Raises:
         FileNotFoundError: for a path that is not there, or if there is no image in it.
-        ValueError: for no path, or settings that do not fit; if two images bear one name; or, when
-            all others are done, if an image cannot be read or written.
+        ValueError: for no path, or settings that do not fit; or if two images bear one name.
+        ImagesLeftOut: when all others are done, if an image cannot be read or written.
         FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
             or other files.
 
@@ -72,8 +95,9 @@ def predict_images(
     """
     files = _image_files([images] if isinstance(images, str | Path) else images)
     _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
+    settings = _settings(fest, tile, levels, files)
     out = Path(out)
-    _claim(out, _settings(fest, tile, files))
+    _claim(out, settings)
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # it stands for the whole
     done, faults = [], []
@@ -81,7 +105,7 @@ def predict_images(
         written = Written(out, file)
         try:
             if not written.is_done(drawn=draw is not None):
-                gray = _read(file)
+                gray = read_image(file, levels)
                 written.write(gray, _detect(fest, gray, tile), draw)
             done.append(written)
         except (ValueError, OSError) as error:
@@ -90,24 +114,8 @@ def predict_images(
             faults.append(str(error))
     write_table(table, done)
     if faults:
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ValueError(
-            f"{len(faults)} of {len(files)} images are left out, the others are in {table}: "
-            f"{'; '.join(faults[:3])}{more}"
-        )
+        raise ImagesLeftOut(faults, len(files), table)
     return table
-
-
-def _read(file: Path) -> NDArray[np.uint8]:
-    """An image's gray levels; those of a sensor of fewer than 16 bit look nearly black."""
-    raster = read_raster(file)
-    if raster.bits == 16 and (highest := int(raster.levels.max())) < 2**14:
-        warnings.warn(
-            f"{file.name} has 16 bit, but no level above {highest}: as it stands it is nearly "
-            "black; stretch such frames to 8 bit first, as they are looked at",
-            stacklevel=3,
-        )
-    return raster.gray
 
 
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
@@ -155,7 +163,9 @@ def _of_different_names(files: Iterable[Path]) -> list[Path]:
     return list(first.values())
 
 
-def _settings(fest: FEST, tile: int | None, files: Sequence[Path]) -> dict[str, Any]:
+def _settings(
+    fest: FEST, tile: int | None, levels: Levels | None, files: Sequence[Path]
+) -> dict[str, Any]:
     """What decides the result, and whence the images are: other folders may have equal names."""
     digest = hashlib.sha256()
     for network in fest.backbones.values():
@@ -171,6 +181,7 @@ def _settings(fest: FEST, tile: int | None, files: Sequence[Path]) -> dict[str, 
         "rule": fest.rule,
         **{name: None if value is None else float(value) for name, value in named.items()},
         "tile": None if tile is None else int(tile),
+        "levels": None if levels is None else list(check_levels(levels)),
     }
 
 

@@ -1,12 +1,13 @@
 """A FEST by what it is called: an entry of the zoo, a file, or training runs."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES, scales_of
-from .._names import find_name
+from .._names import plain
 from .._run import Run
-from .._shelf import required_file
+from .._shelf import required_file, trained
 from ..fest import FEST
 from ..weights import read_card
 
@@ -16,8 +17,9 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
 
     Args:
         sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
-            must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, or the folder of a
-            finished run; or one file written by :meth:`FEST.save`.
+            must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, the folder of a
+            finished run, or that of the runs of :meth:`FEST.fit`; or one file written by
+            :meth:`FEST.save`.
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
@@ -69,7 +71,9 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
 def _cards(source: str | Path) -> list[dict[str, Any]]:
     """What is known of every scale; a run's record says more than its weights."""
     path = Path(source).expanduser()
-    return [Run(path).record] if path.is_dir() else [read_card(f) for f in _weights_files(source)]
+    if path.is_dir():
+        return [run.record for run in _runs(path)]
+    return [read_card(file) for file in _weights_files(source)]
 
 
 def _weights_files(source: str | Path) -> list[Path]:
@@ -82,11 +86,30 @@ def _weights_files(source: str | Path) -> list[Path]:
             )
         return [path]
     if path.is_dir():
-        run = Run(path)
-        _ = run.record  # refuses one that has not finished
-        return [run.weights]
-    try:
-        name = find_name("entry of the zoo", str(source), [*ENTRIES, *FAMILIES])
-    except ValueError as error:
-        raise ValueError(f"{source} is no file, no folder, and an {error}") from error
-    return [required_file(scale) for scale in scales_of(name)]
+        runs = _runs(path)
+        for run in runs:
+            _ = run.record  # refuses one that has not finished
+        return [run.weights for run in runs]
+    by_plain = {plain(name): name for name in (*ENTRIES, *FAMILIES)}
+    if plain(str(source)) not in by_plain:
+        raise ValueError(
+            f"{source} is no file, no folder, and no entry of the zoo; nearest are "
+            f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
+        )
+    return [required_file(scale) for scale in scales_of(by_plain[plain(str(source))])]
+
+
+def _runs(folder: Path) -> list[Run]:
+    """The run of a folder, or the runs by size that FEST.fit has put into it."""
+    by_size = {int(path.name): Run(path) for path in folder.iterdir() if path.name.isdecimal()}
+    if Run(folder).finished or not by_size:
+        return [Run(folder)]
+    return [run for _, run in sorted(by_size.items())]
+
+
+def _nearest(source: str) -> list[str]:
+    """Up to four names of the zoo whose weights are here, families first."""
+    here = set(trained())
+    known = [name for name in (*FAMILIES, *ENTRIES) if here.issuperset(scales_of(name))]
+    holding = [name for name in known if plain(source) in plain(name)]
+    return (holding or get_close_matches(source, known, cutoff=0.3) or known)[:4]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fest import FEST
+from ..fusion import check_gray
 
 OVERLAP = 0.25
 """Least share of a square that its neighbour sees, too: wider than any target is long."""
@@ -41,7 +42,8 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     if tile < 16 or tile != int(tile):
         raise ValueError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
     tile = int(tile)
-    height, width = image.shape[:2]
+    check_gray(image)
+    height, width = image.shape
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
     for top, left in product(_starts(height, tile), _starts(width, tile)):
