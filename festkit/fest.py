@@ -100,6 +100,10 @@ class FEST:
         self.mean, self.std = mean, std
         self.chosen_on: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        networks = ", ".join(f"{backbone_name(n)} {size} px" for size, n in self.backbones.items())
+        return f"FEST({networks}; th1={self.th1:g}, th2={self.th2}, rule={self.rule!r})"
+
     @classmethod
     def from_runs(
         cls,

@@ -160,6 +160,10 @@ class TestImages:
         assert fest.evaluate(testset) == total
         assert total.targets == 4
 
+    def test_it_says_what_it_is(self):
+        fest = FEST({32: "ACM", 48: TinyNet()}, th2=None)
+        assert repr(fest) == "FEST(ACM 32 px, TinyNet 48 px; th1=0.5, th2=None, rule='per_scale')"
+
     def test_a_name_in_place_of_a_dataset(self):
         with pytest.raises(ValueError, match=r"pass load_dataset\('data/samples', 'test'\)"):
             FEST({32: TinyNet()}, **GRAY).evaluate("data/samples")

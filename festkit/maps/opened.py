@@ -1,7 +1,7 @@
 """Stored maps, opened: image by image with its truth, of one run or of several scales."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,9 +56,9 @@ class RunMaps:
 
     title: str
     sizes: tuple[int, ...]
-    dataset: Dataset
-    stored: tuple[StoredMaps, ...]
-    records: tuple[Mapping[str, Any], ...] = ()
+    dataset: Dataset = field(repr=False)
+    stored: tuple[StoredMaps, ...] = field(repr=False)
+    records: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     split: str = "test"
 
     def __len__(self) -> int:
