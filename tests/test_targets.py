@@ -197,6 +197,13 @@ def test_the_notebook(tmp_path):
     assert {"targets.png", "samples.png"} < {path.name for path in (tmp_path / "work").iterdir()}
 
 
+def test_the_notebook_on_a_folder_makes_the_place_it_writes_to(tmp_path):
+    out = tmp_path / "not" / "there"
+    given = {"dataset": str(make_set(tmp_path / "hand")), "out": str(out)}
+    run_notebook("01_data", given, tmp_path / "book")
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "samples.png", "targets.png"}
+
+
 @pytest.mark.real
 def test_nuaa_sirst():
     """Against figures measured before this code was written, on the same images but one."""
