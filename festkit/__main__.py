@@ -2,17 +2,21 @@
 
 import os
 import select
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from ._names import find_name
 from .commands import own, tables, zoo
+
+if TYPE_CHECKING:
+    from ._run import Run
 
 _FORMAT_WITH_PLACE = warnings.formatwarning
 
@@ -45,6 +49,7 @@ def demo(
         out: folder of everything that is written; default runs/demo, for another dataset
             runs/demo-DATASET.
     """
+    _check_demo(dataset, data_root, backbone, sizes, epochs, preset, threads)
     from .jobs import run_notebook
 
     if out is None:
@@ -73,6 +78,33 @@ def demo(
     for name, meaning in written.items():
         print(f"{out / name}  {meaning}")
     draw_pretrained(out / "pretrained.png")
+
+
+def _check_demo(
+    dataset: str,
+    data_root: str | None,
+    backbone: str,
+    sizes: tuple[int, int],
+    epochs: int,
+    preset: str,
+    threads: int,
+) -> None:
+    """Refuse before a kernel starts, and before anything is written, what would fail in it."""
+    from ._run import check_size
+    from .data import load_dataset
+    from .scenes import PRESETS
+
+    for size in sizes:
+        check_size(size, backbone)
+    if sizes[0] >= sizes[1]:
+        raise ValueError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
+    for name, value, least in (("epochs", epochs, 2), ("threads", threads, 1)):
+        if value < least:
+            raise ValueError(f"{name} is {value}, expected at least {least}")
+    find_name("preset", preset, PRESETS)
+    if dataset != "synthetic":
+        for split in ("train", "test"):
+            load_dataset(dataset, split, root=data_root)
 
 
 def draw_pretrained(path: Path) -> None:
@@ -190,13 +222,26 @@ def train_command() -> Callable[..., None]:
             return
         if run.finished:
             plot_history(run).savefig(run.folder / "curves.png", dpi=120)
-            print(f"finished: {run.folder}")
+            print(f"finished: {run.folder}\n")
+            tell_figures(run)
         else:
             print(
                 f"stopped after {max_minutes:g} minutes, the same command continues: {run.folder}"
             )
 
     return command
+
+
+def tell_figures(run: "Run") -> None:
+    """A finished run's figures on its test images, and what can be done with it."""
+    from .results import HEAD, entry_lines, markdown_table
+
+    print(markdown_table(["thresholds", *HEAD], entry_lines(run.record), keys=1))
+    folder = shlex.quote(str(run.folder))
+    print(
+        f"next: festkit evaluate {folder} --dataset NAME; festkit tune {folder}; "
+        f"festkit predict IMAGES --model {folder}"
+    )
 
 
 def tune(

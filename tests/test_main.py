@@ -256,8 +256,19 @@ class TestSmallCommands:
             "--out", str(out),
         ]  # fmt: skip
         assert main(words) == 0
-        assert capsys.readouterr().out.strip() == f"finished: {out}"
+        finished, *table, following = capsys.readouterr().out.strip().split("\n")
+        assert finished == f"finished: {out}"
+        assert following == (
+            f"next: festkit evaluate {out} --dataset NAME; festkit tune {out}; "
+            f"festkit predict IMAGES --model {out}"
+        )
+        assert main(["evaluate", str(out), "--dataset", str(folder), "--device", "cpu"]) == 0
+        evaluated = capsys.readouterr().out.strip().split("\n")
+        assert [line.split("|")[1] for line in table if line] == [
+            line.split("|")[1] for line in evaluated if line.startswith("|")
+        ]
         record = Run(out).record
+        assert f"| {100 * record['test'][0]['iou']:.2f} [" in table[3]
         assert (record["dataset"], record["loss_options"]) == ("hand", {"edge_weight": 2})
         with Image.open(out / "curves.png") as curves:
             assert min(curves.size) > 200
@@ -278,7 +289,7 @@ class TestSmallCommands:
         )
         assert main([*words, "--resume", "never"]) == 0
         assert main(words) == 0
-        assert capsys.readouterr().out.splitlines() == [f"finished: {out}"] * 2
+        assert capsys.readouterr().out.splitlines().count(f"finished: {out}") == 2
         assert main([*words, "--seed", "1"]) == 1
         assert_one_line(last_line(capsys), r"already holds another run \(seed 0 -> 1\); choose ano")
 
@@ -508,20 +519,27 @@ class TestErrors:
         with pytest.raises(ValueError, match="unknown device 'gpu'"):
             main(["train", "--dataset", str(folder), "--size", "32", "--device", "gpu"])
 
-    def test_demo_of_a_missing_set(self, tmp_path, capsys):
-        words = [
-            "--dataset",
-            "NUAA-SIRST",
-            "--data-root",
-            str(tmp_path),
-            "--out",
-            str(tmp_path / "o"),
-        ]
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--dataset", "NUAA-SIRST", "--data-root", "/no"], "NUAA-SIRST is not under .*/no "),
+            (["--dataset", "nope"], "unknown dataset 'nope'; known are NUAA-SIRST"),
+            (["--sizes", "250", "384"], "size 250 px is not a positive multiple of 16, which ACM"),
+            (["--sizes", "384", "256"], "sizes are 384 and 256 px, expected the larger one second"),
+            (["--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
+            (["--preset", "medium"], "unknown preset 'medium'; known are easy, nuaa, hard"),
+            (["--epochs", "1"], "epochs is 1, expected at least 2"),
+            (["--threads", "0"], "threads is 0, expected at least 1"),
+        ],
+    )
+    def test_demo_refuses_before_anything_is_written(
+        self, words, message, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("festkit.jobs.run_notebook", lambda *_: pytest.fail("it has started"))
         assert main(["demo", *words]) == 1
-        last = capsys.readouterr().err.strip().splitlines()[-1]
-        assert last.startswith(
-            "festkit demo: 00_quickstart.ipynb failed: FileNotFoundError: NUAA-S"
-        )
+        assert_one_line(capsys.readouterr().err, f"^festkit demo: {message}")
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="pipes of a POSIX shell")
     def test_a_reader_that_has_seen_enough(self):
