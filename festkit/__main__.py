@@ -146,6 +146,22 @@ def data_check(dataset: tyro.conf.Positional[str], data_root: str | None = None)
         raise SystemExit(1)
 
 
+def data_split(folder: tyro.conf.Positional[Path], test: float = 0.2, seed: int = 0) -> None:
+    """Draw train.txt and test.txt for a folder of images and masks that has no lists.
+
+    Every image is drawn by itself: list frames of one sequence by hand, a sequence in one split.
+
+    Args:
+        folder: with images and masks in it; what has lists already is left as it is.
+        test: share of the images for tests.
+        seed: the same seed draws the same lists.
+    """
+    from .data import split_dataset
+
+    for path in split_dataset(folder, test=test, seed=seed):
+        print(f"{path}: {len(path.read_text(encoding='utf-8').splitlines())} images")
+
+
 def data_synth(
     folder: tyro.conf.Positional[str],
     train: int = 160,
@@ -273,6 +289,7 @@ def tune(
 COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "demo": ("one whole FEST result, on synthetic or real images", lambda: demo),
     "data check": ("check a dataset folder", lambda: data_check),
+    "data split": ("draw the lists of a folder that has none", lambda: data_split),
     "data synth": ("make a dataset of synthetic scenes", lambda: data_synth),
     "backbones": ("list the backbones", lambda: backbones),
     "train": ("train one backbone at one input size", train_command),

@@ -46,6 +46,12 @@ LAYOUTS = (
     Layout("FEST, plural", "{split}/images", "{split}/masks"),
 )
 
+WITHOUT_LISTS = (
+    Layout("no lists", "images", "masks"),
+    Layout("original IRSTD-1k, no lists", "IRSTD1k_Img", "IRSTD1k_Label"),
+)
+"""Looked for last: everything is there but the lists, so that every image is in neither split."""
+
 _LIST_WORDS = {"train": ("trainval", "train"), "test": ("test",)}
 
 
@@ -75,6 +81,11 @@ class DatasetFolder:
     splits: Mapping[str, tuple[Pair, ...]]
     unlisted: tuple[Pair, ...]
     lone_masks: tuple[Path, ...]
+
+    @property
+    def lacks_lists(self) -> bool:
+        """Whether images and masks are there, but no list of either split."""
+        return self.layout in WITHOUT_LISTS
 
     @property
     def listed(self) -> tuple[Pair, ...]:
@@ -114,6 +125,9 @@ def open_folder(folder: Path) -> DatasetFolder:
         found = _by_lists(folder, layout) if layout.lists else _by_folders(folder, layout)
         if found:
             return found
+    for layout in WITHOUT_LISTS:
+        if _has_places(folder, layout):
+            return _listed(folder, layout, {})
     known = "\n".join(f"  {layout}" for layout in LAYOUTS)
     raise ValueError(
         f"{folder} is not laid out as a dataset; it holds {_contents(folder)}. Recognised are\n"
@@ -123,16 +137,23 @@ def open_folder(folder: Path) -> DatasetFolder:
 
 def _by_lists(folder: Path, layout: Layout) -> DatasetFolder | None:
     """The folder if it has the layout's two folders and a list for at least one split."""
-    places = folder / layout.images, folder / layout.masks
-    if not all(place.is_dir() for place in places):
+    if not _has_places(folder, layout):
         return None
     lists = {split: _find_list(folder, layout.lists, split) for split in _LIST_WORDS}
-    if not any(lists.values()):
-        return None
+    return _listed(folder, layout, lists) if any(lists.values()) else None
+
+
+def _has_places(folder: Path, layout: Layout) -> bool:
+    return all((folder / place).is_dir() for place in (layout.images, layout.masks))
+
+
+def _listed(folder: Path, layout: Layout, lists: Mapping[str, Path | None]) -> DatasetFolder:
+    """The folder with its pairs in the splits that have a list."""
+    places = folder / layout.images, folder / layout.masks
     images, masks = (_files_by_name(place) for place in places)
     splits = {
-        split: _pairs(_read_list(path), images, masks, places) if path else ()
-        for split, path in lists.items()
+        split: _pairs(_read_list(path), images, masks, places) if (path := lists.get(split)) else ()
+        for split in _LIST_WORDS
     }
     listed = {pair.name for pairs in splits.values() for pair in pairs}
     unlisted = _pairs([name for name in images if name not in listed], images, masks, places)

@@ -1,6 +1,7 @@
 """The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,20 @@ _NOTES = {
     "unlisted": "images in neither split, not used",
     "lone_masks": "masks without an image, not used",
 }
+
+
+def how_to_list(folder: Path) -> str:
+    """What to do with a folder whose lists are missing.
+
+    Example:
+        >>> how_to_list(Path("sky"))
+        'write train.txt and test.txt into it, one image name per line, or let festkit data split \
+sky draw them'
+    """
+    return (
+        "write train.txt and test.txt into it, one image name per line, or let festkit data split"
+        f" {shlex.quote(str(folder))} draw them"
+    )
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,7 @@ class DatasetReport:
     def faults(self) -> tuple[str, ...]:
         """What must be put right before the dataset can be trusted, one sentence each."""
         nothing = () if self._has("all") else ("the folder holds no image",)
-        return (*nothing, *self._findings(_FAULTS), *self._off_card())
+        return (*nothing, *self._no_split(), *self._findings(_FAULTS), *self._off_card())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,6 +137,11 @@ class DatasetReport:
     def _findings(self, kinds: Mapping[str, str]) -> list[str]:
         found = {what: getattr(self, field) for field, what in kinds.items()}
         return [f"{what}: {len(names)} ({_some(names)})" for what, names in found.items() if names]
+
+    def _no_split(self) -> list[str]:
+        if not self._has("all") or self._has("train") or self._has("test"):
+            return []
+        return [f"no list names the images of either split: {how_to_list(self.folder)}"]
 
     def _has(self, split: str) -> bool:
         return self.figures[split].images > 0

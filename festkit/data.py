@@ -17,10 +17,11 @@ import numpy as np
 
 from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets
 from ._check import check_dataset
+from ._files import write_text
 from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
 from ._layouts import Pair, open_folder
 from ._names import find_name
-from ._report import DatasetReport, SplitFigures
+from ._report import DatasetReport, SplitFigures, how_to_list
 
 __all__ = [
     "Dataset",
@@ -32,6 +33,7 @@ __all__ = [
     "dataset_card",
     "list_datasets",
     "load_dataset",
+    "split_dataset",
 ]
 
 SPLITS = ("train", "test", "all")
@@ -127,7 +129,7 @@ def load_dataset(
         name_or_folder: a known name such as "NUAA-SIRST" (case and hyphens do not matter), a
             folder under the root, the path of a folder, or a union of these such as
             "NUAA-SIRST+NUDT-SIRST", whose sample names carry the dataset's name in front.
-        split: "train", "test" or "all".
+        split: "train", "test" or "all"; a folder of images and masks without lists has "all" alone.
         root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
@@ -176,7 +178,13 @@ def _members(name_or_folder: str | Path) -> list[str | Path]:
 def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -> Dataset:
     name, path = find_folder(name_or_folder, root)
     folder = open_folder(path)
-    pairs = folder.listed if split == "all" else tuple(dict.fromkeys(folder.splits[split]))
+    if folder.lacks_lists and split != "all":
+        raise ValueError(
+            f"{path} has images and masks, but no list of its {split} split: {how_to_list(path)};"
+            " split all needs no list"
+        )
+    every = folder.pairs if folder.lacks_lists else folder.listed
+    pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits[split]))
     if not pairs:
         raise ValueError(
             f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for it"
@@ -184,6 +192,71 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
     for pair in pairs:
         _require_files(pair)
     return Dataset(name, split, pairs)
+
+
+def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:
+    """Draw the lists of a folder that has images and masks, but none that names its splits.
+
+    Every image is drawn by itself. Frames of one sequence resemble each other, so that figures on
+    some say little once others were trained on: list such frames by hand, a sequence in one split.
+    Public sets have lists of their own, and figures on others cannot be compared.
+
+    Args:
+        folder: with ``images`` and ``masks``, or the names of the original IRSTD-1k.
+        test: share of the images for tests, in (0, 1).
+        seed: the same seed draws the same lists.
+
+    Returns:
+        ``train.txt`` and ``test.txt`` in the folder, one name per line.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        FileExistsError: if it has its splits already.
+        ValueError: if an image has no mask, one split would be empty, ``test`` is no share, or the
+            folder is no dataset.
+
+    Example:
+        >>> import tempfile
+        >>> sky = Path(tempfile.mkdtemp())
+        >>> for place in ("images", "masks"):
+        ...     (sky / place).mkdir()
+        ...     for name in "abcde":
+        ...         (sky / place / f"{name}.png").touch()
+        >>> [path.name for path in split_dataset(sky)]
+        ['train.txt', 'test.txt']
+        >>> len(load_dataset(sky, "train")), len(load_dataset(sky, "test"))
+        (4, 1)
+    """
+    folder = Path(folder)
+    if not 0 < test < 1:
+        raise ValueError(f"test is {test}, expected a share of the images, in (0, 1)")
+    names = _names_without_lists(folder)
+    drawn = round(test * len(names))
+    if not 0 < drawn < len(names):
+        raise ValueError(
+            f"test {test:g} of the {len(names)} images of {folder} is {drawn}, which leaves a split"
+            " empty; take another share"
+        )
+    chosen = set(np.random.default_rng(seed).permutation(len(names))[:drawn].tolist())
+    lists = folder / "train.txt", folder / "test.txt"
+    for path, is_test in zip(lists, (False, True), strict=True):
+        listed = [name for k, name in enumerate(names) if (k in chosen) == is_test]
+        write_text(path, "\n".join(listed) + "\n")
+    return lists
+
+
+def _names_without_lists(folder: Path) -> tuple[str, ...]:
+    """The images of a folder whose lists are still to be written."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no dataset folder {folder.absolute()}")
+    found = open_folder(folder)
+    if not found.lacks_lists:
+        raise FileExistsError(
+            f"{folder} has its splits already ({found.layout}); move its lists away to draw others"
+        )
+    for pair in found.pairs:
+        _require_files(pair)
+    return tuple(pair.name for pair in found.pairs)
 
 
 def _require_files(pair: Pair) -> None:

@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -20,6 +21,7 @@ from festkit.data import (
     dataset_card,
     list_datasets,
     load_dataset,
+    split_dataset,
 )
 
 GRAY = np.array([[0, 10, 200, 255], [1, 127, 128, 40], [90, 91, 92, 93]], np.uint8)
@@ -317,6 +319,97 @@ class TestLayouts:
         (folder / "img_idx" / "train_NUAA.txt").write_bytes(b"\xff\xfe\x00a")
         with pytest.raises(ValueError, match=r"train_NUAA.txt is not a text file"):
             load_dataset(folder, "train")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Ten images with masks, and no lists."""
+    folder = make_set(tmp_path / "sky", layout="lists beside the folders", train="abcdefgh")
+    for name in ("trainval.txt", "test.txt"):
+        (folder / name).unlink()
+    save(folder / "images" / "i.png", GRAY)
+    save(folder / "masks" / "i.png", MASK.astype(np.uint8) * 255)
+    return folder
+
+
+class TestWithoutLists:
+    ADVICE = "write train.txt and test.txt into it, .* let festkit data split .*sky draw them"
+
+    def test_the_check_reads_all_and_says_what_is_missing(self, bare):
+        report = check_dataset(bare)
+        assert report.layout == "no lists: images/ masks/"
+        (fault,) = report.faults
+        assert re.match(f"no list names the images of either split: {self.ADVICE}$", fault)
+        assert (report.figures["all"].images, report.figures["all"].targets) == (9, 18)
+
+    def test_all_images_need_no_list(self, bare):
+        assert load_dataset(bare, "all").names == tuple("abcdefghi")
+        with pytest.raises(ValueError, match=f"sky has images .* train split: {self.ADVICE}; spl"):
+            load_dataset(bare, "train")
+
+    def test_of_the_original_irstd_1k(self, tmp_path):
+        folder = make_set(tmp_path / "k", layout="original IRSTD-1k")
+        for name in ("trainval.txt", "test.txt"):
+            (folder / name).unlink()
+        split_dataset(folder, test=0.5)
+        assert check_dataset(folder).layout.startswith("original IRSTD-1k: ")
+
+    def test_splitting(self, bare):
+        there = set(bare.iterdir())
+        assert split_dataset(bare, test=0.3) == (bare / "train.txt", bare / "test.txt")
+        assert set(bare.iterdir()) - there == {bare / "train.txt", bare / "test.txt"}
+        train, test = (load_dataset(bare, split).names for split in ("train", "test"))
+        assert (len(train), len(test)) == (6, 3)
+        assert sorted(train + test) == list("abcdefghi")
+        assert train == tuple(sorted(train))
+        assert check_dataset(bare).faults == ()
+
+    def test_the_seed_decides(self, bare):
+        drawn = []
+        for seed in (0, 0, 1, 2):
+            lists = split_dataset(bare, test=0.5, seed=seed)
+            drawn.append(lists[1].read_text())
+            for path in lists:
+                path.unlink()
+        assert drawn[0] == drawn[1]
+        assert len(set(drawn)) > 1
+
+    @pytest.mark.parametrize("layout", PLACES)
+    def test_what_has_its_splits_is_left_as_it_is(self, tmp_path, layout):
+        folder = make_set(tmp_path / "sky", layout=layout)
+        there = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        with pytest.raises(FileExistsError, match=r"has its splits already .*; move its lists aw"):
+            split_dataset(folder)
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == there
+
+    def test_one_list_is_a_split_already(self, bare):
+        write(bare / "test.txt", "a")
+        with pytest.raises(FileExistsError, match="has its splits already"):
+            split_dataset(bare)
+        assert not (bare / "train.txt").exists()
+
+    @pytest.mark.parametrize(
+        ("share", "message"),
+        [
+            (0.0, r"test is 0\.0, expected a share of the images, in"),
+            (1.0, r"test is 1\.0, expected a share of the images, in"),
+            (20, "test is 20, expected a share of the images, in"),
+            (0.01, r"test 0\.01 of the 9 images of .* is 0, which leaves a split empty; take"),
+            (0.99, r"test 0\.99 of the 9 images of .* is 9, which leaves a split empty; take"),
+        ],
+    )
+    def test_no_share(self, bare, share, message):
+        with pytest.raises(ValueError, match=message):
+            split_dataset(bare, test=share)
+
+    def test_what_cannot_be_split(self, bare, tmp_path):
+        (bare / "masks" / "d.png").unlink()
+        with pytest.raises(ValueError, match=r"image .*d\.png has no mask"):
+            split_dataset(bare)
+        with pytest.raises(FileNotFoundError, match=r"there is no dataset folder .*nowhere"):
+            split_dataset(tmp_path / "nowhere")
+        with pytest.raises(ValueError, match="is not laid out as a dataset"):
+            split_dataset(tmp_path)
 
 
 class TestLoading:

@@ -153,6 +153,7 @@ PUBLIC = [
     "scheme_table",
     "show",
     "show_strips",
+    "split_dataset",
     "summary_table",
     "table_trainings",
     "threshold_surface",

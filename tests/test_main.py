@@ -144,6 +144,24 @@ class TestDataCheck:
         )
 
 
+class TestDataSplit:
+    def test_a_folder_without_lists(self, folder, tmp_path, capsys):
+        for place in ("images", "masks"):
+            shutil.copytree(folder / place, tmp_path / "own" / place)
+        own = tmp_path / "own"
+        with pytest.raises(SystemExit):
+            main(["data", "check", str(own)])
+        assert f"let festkit data split {own} draw them" in capsys.readouterr().out
+        assert main(["data", "split", str(own), "--test", "0.4"]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{own / 'train.txt'}: 5 images", f"{own / 'test.txt'}: 4 images",
+        ]  # fmt: skip
+        assert main(["data", "check", str(own)]) == 0
+        capsys.readouterr()
+        assert main(["data", "split", str(own)]) == 1
+        assert_one_line(capsys.readouterr().err, "^festkit data split: .*has its splits already")
+
+
 class TestOwnImages:
     MODEL = "nuaa-sirst/acm-256-eedm"
 
