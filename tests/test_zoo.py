@@ -496,6 +496,19 @@ class TestVerifying:
             assert not verdict.fault
             assert verdict.note == "loads; figures on hand differ by 0.000 points"
 
+    def test_every_bar_says_what_is_measured_and_how_many_are_left(self, shelf, monkeypatch):
+        labels = []
+
+        def spy(items, label, *, unit):
+            labels.append(label)
+            return items
+
+        monkeypatch.setattr(measuring, "progress", spy)
+        verdicts()
+        assert labels == [
+            f"1/3 {SMALL} on hand", f"2/3 {LARGE} on hand", "3/3 hand/acm on hand",
+        ]  # fmt: skip
+
     def test_without_the_dataset(self, shelf, tmp_path):
         found = verdicts(names=["hand/ACM-32-EEDM"], data_root=tmp_path)
         assert [v.note for v in found.values()] == ["loads; figures not checked: no dataset"]
@@ -730,7 +743,10 @@ class TestCommands:
         assert main(words) == 0
         assert capsys.readouterr().out.strip() == str(shelf / f"{SMALL}.safetensors")
         assert main(["zoo", "list"]) == 0
-        assert capsys.readouterr().out.splitlines()[1].endswith("9 cpu")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1].endswith("9 cpu")
+        assert "~7 cpu" in lines[3]
+        assert re.match("minutes as measured by the clock; ~ is an estimate", lines[-1])
 
     @pytest.mark.parametrize(
         ("words", "message"),

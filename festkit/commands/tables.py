@@ -90,7 +90,10 @@ class TablesPlan:
 
 
 def tables_plan(plan: tyro.conf.OmitArgPrefixes[TablesPlan]) -> None:
-    """List the jobs that make a table: what is done, and how long the rest will take."""
+    """List the jobs that make a table: what is done, and how long the rest will take.
+
+    Minutes are those of jobs like it that are done in the folder; of others nothing is known.
+    """
     _print_plan(plan.jobs(), plan.folder)
 
 

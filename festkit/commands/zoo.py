@@ -16,6 +16,7 @@ def zoo_list() -> None:
 
     with _damage_is_told():
         print(listing())
+    print("\nminutes as measured by the clock; ~ is an estimate, for one CPU core and for an H100")
 
 
 def zoo_train(

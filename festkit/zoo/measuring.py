@@ -28,8 +28,13 @@ POINTS = {name: 1e6 if name == "fa" else 100.0 for name in Counts.ratios}
 Rows = list[dict[str, Any]]
 
 
-def measure(fest: FEST, dataset: Dataset) -> Rows:
+def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
     """Figures without adjustable sensitivity at th1, and with it at the FEST's own th1 and th2.
+
+    Args:
+        fest: networks and thresholds.
+        dataset: images and masks.
+        label: what the progress bar calls it; None names the dataset.
 
     Returns:
         Two rows: thresholds, counts, ratios, and 95 % intervals by the bootstrap over images.
@@ -48,12 +53,21 @@ def measure(fest: FEST, dataset: Dataset) -> Rows:
     """
     return [
         {"th1": fest.th1, "th2": th2, **record_of(counts)}
-        for th2, counts in zip((None, fest.th2), count_images(fest, dataset), strict=True)
+        for th2, counts in zip(
+            (None, fest.th2), count_images(fest, dataset, label=label), strict=True
+        )
     ]
 
 
-def count_images(fest: FEST, dataset: Dataset) -> tuple[list[Counts], list[Counts]]:
+def count_images(
+    fest: FEST, dataset: Dataset, *, label: str | None = None
+) -> tuple[list[Counts], list[Counts]]:
     """Counts of every image without adjustable sensitivity at th1, and with it.
+
+    Args:
+        fest: networks and thresholds.
+        dataset: images and masks.
+        label: what the progress bar calls it; None names the dataset.
 
     Example:
         >>> import tempfile
@@ -69,7 +83,7 @@ def count_images(fest: FEST, dataset: Dataset) -> tuple[list[Counts], list[Count
     plain = copy(fest)
     plain.th2 = None
     counts: tuple[list[Counts], list[Counts]] = ([], [])
-    for sample in progress(dataset, f"measuring on {dataset.name}", unit="image"):
+    for sample in progress(dataset, label or f"measuring on {dataset.name}", unit="image"):
         maps = fest.scale_maps(sample.image)
         for each, own in zip((plain, fest), counts, strict=True):
             own.append(count(each.detect(maps).mask, sample.mask))

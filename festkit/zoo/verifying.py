@@ -38,6 +38,25 @@ class Verdict:
     note: str
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a check is done.
+
+    Attributes:
+        number: which of all checks it is, as its progress bar tells.
+        data_root: folder of the datasets.
+        device: on which figures are computed.
+
+    Example:
+        >>> Place("1/2", None, "cpu").number
+        '1/2'
+    """
+
+    number: str
+    data_root: str | Path | None
+    device: str
+
+
 def verify(
     names: Sequence[str] = (), *, data_root: str | Path | None = None, device: str = "cpu"
 ) -> Iterator[Verdict]:
@@ -67,14 +86,18 @@ def verify(
     strangers = [] if names else _strangers()
     if not entries and not measured and not strangers:
         raise FileNotFoundError(f"there is nothing to verify in {shelf()}: no weights, no record")
-    for name in entries:
-        yield _verdict(name, partial(_check_entry, name, data_root, device))
+    checks: dict[str, Callable[[Place], str]] = {
+        name: partial(_check_entry, name) for name in entries
+    }
+    for path in measured:
+        label = path.relative_to(shelf()).with_suffix("").as_posix()
+        checks[label] = partial(_check_measurement, path)
+    for number, (label, check) in enumerate(checks.items(), 1):
+        place = Place(f"{number}/{len(checks)}", data_root, device)
+        yield _verdict(label, partial(check, place))
     for path in strangers:
         label = path.relative_to(shelf()).as_posix()
         yield Verdict(label, "of no entry or FEST of the catalogue: remove it", "")
-    for path in measured:
-        label = path.relative_to(shelf()).with_suffix("").as_posix()
-        yield _verdict(label, partial(_check_measurement, path, data_root, device))
 
 
 def _strangers() -> list[Path]:
@@ -95,7 +118,7 @@ def _verdict(label: str, check: Callable[[], str]) -> Verdict:
         return Verdict(label, f"the record is damaged ({error!r})", "")
 
 
-def _check_entry(name: str, data_root: str | Path | None, device: str) -> str:
+def _check_entry(name: str, place: Place) -> str:
     if not record_file(name).is_file():
         raise ValueError("weights without a record")
     record, path = read_named(record_file(name)), weights_file(name)
@@ -107,7 +130,7 @@ def _check_entry(name: str, data_root: str | Path | None, device: str) -> str:
         raise ValueError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
     if read_card(path) | {"sha256": record["sha256"]} != record:
         raise ValueError("the card in the file is not the record beside it")
-    return _check_figures(name, record, data_root, device)
+    return _check_figures(name, record, place)
 
 
 def _check_catalogue(name: str, record: dict[str, Any]) -> None:
@@ -121,7 +144,7 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
         raise ValueError(f"it is no record of {name}: {'; '.join(wrong)}")
 
 
-def _check_measurement(path: Path, data_root: str | Path | None, device: str) -> str:
+def _check_measurement(path: Path, place: Place) -> str:
     record = read_named(path)
     name, scales = record["entry"], record["scales"]
     if record_file(name, record["dataset"]) != path:
@@ -134,7 +157,7 @@ def _check_measurement(path: Path, data_root: str | Path | None, device: str) ->
     reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
     if reason:
         raise ValueError(f"{reason}; again: {record['command']}")
-    return _check_figures(name, record, data_root, device)
+    return _check_figures(name, record, place)
 
 
 def _check_counts(rows: Rows) -> None:
@@ -150,16 +173,14 @@ def _check_counts(rows: Rows) -> None:
             raise ValueError(f"{', '.join(wrong)} do not follow from the counts")
 
 
-def _check_figures(
-    name: str, record: dict[str, Any], data_root: str | Path | None, device: str
-) -> str:
+def _check_figures(name: str, record: dict[str, Any], place: Place) -> str:
     """Load the networks and, where the images are here, measure again."""
-    _, fest, _ = open_entry(name, device)
-    if not are_here(record["dataset"], data_root):
+    _, fest, _ = open_entry(name, place.device)
+    if not are_here(record["dataset"], place.data_root):
         return "loads; figures not checked: no dataset"
-    with open_images(record["dataset"], data_root) as testset:
+    with open_images(record["dataset"], place.data_root) as testset:
         same = testset.fingerprint == record["test_split"]
-        rows = measure(fest, testset)
+        rows = measure(fest, testset, label=f"{place.number} {name} on {testset.name}")
     wrong = [
         f"{key} is {row[key]}, not {told[key]}"
         for row, told in zip(rows, record["test"], strict=True)
