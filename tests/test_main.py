@@ -218,6 +218,26 @@ class TestOwnImages:
         expected = [100 * counts.iou, 100 * counts.niou, 100 * counts.pd, 1e6 * counts.fa]
         assert figures == [round(value, 2) for value in expected]
 
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            (["--th1", "0.1", "--th2", "0.5"], "th2 0.5 is not below 2 times th1 0.1: .* no weak"),
+            (["--th1", "0.25", "--th2", "0.5"], "th2 0.5 is not below 2 times th1 0.25"),
+            (["--th1", "0.3", "--th2", "0.5"], None),  # one scale may see what the mean does not
+            (["--th1", "0.1", "--th2", "0.5", "--rule", "fused"], "th2 = 0.5 is not below th1"),
+            (["--th1", "0.1", "--no-weak"], None),
+        ],
+    )
+    def test_predict_warns_of_thresholds_without_weak_targets(self, options, told, tmp_path):
+        image = tmp_path / "a.png"
+        Image.new("L", (32, 32), 90).save(image)
+        words = ["predict", str(image), "--out", str(tmp_path / "out"), "--no-pictures"]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            assert main([*words, "--device", "cpu", *options]) == 0
+        assert len(caught) == (told is not None)
+        assert all(re.search(str(told), str(one.message)) for one in caught)
+
     def test_evaluate_without_a_model(self, capsys):
         assert main(["evaluate", "--dataset", "NUAA-SIRST"]) == 1
         assert_one_line(capsys.readouterr().err, "no model came; name an entry of the zoo")

@@ -1,6 +1,7 @@
 """The commands ``festkit predict`` and ``festkit evaluate``: any trained FEST on any images."""
 
 import csv
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -135,4 +136,16 @@ def _open(
                 f"--th2 {th2:g} asks for weak targets and --no-weak for none; drop one"
             )
         fest.th2 = None
+    _warn_of_no_weak(fest)
     return fest
+
+
+def _warn_of_no_weak(fest: "FEST") -> None:
+    """Warn where no scale can see what the mean of all scales does not; one map warns by itself."""
+    scales = len(fest.backbones) if fest.rule == "per_scale" else 1
+    if scales > 1 and fest.th2 is not None and fest.th2 >= scales * fest.th1:
+        warnings.warn(
+            f"th2 {fest.th2:g} is not below {scales} times th1 {fest.th1:g}: what one of {scales} "
+            "scales sees above it is strong in their mean, so there are no weak targets",
+            stacklevel=3,
+        )
