@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -107,6 +108,21 @@ class TestTiles:
         (target,) = detection.targets()
         assert target.centroid == (30, seam)
         assert target.area == 9
+
+    @pytest.mark.parametrize(
+        ("shape", "tile", "told"),
+        [
+            ((60, 90), 17, r"17 px are enlarged to 96 px, .*, 35 of them an image; tile \(--tile"),
+            ((40, 40), 17, None),  # few
+            ((120, 120), 24, None),  # not far smaller
+        ],
+    )
+    def test_many_squares_far_smaller_than_the_input_are_warned_of(self, shape, tile, told):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            tiled_maps(bright(32, 96), scene(*shape), tile)
+        assert len(caught) == (told is not None)
+        assert all(re.search(str(told), str(one.message)) for one in caught)
 
     def test_small_targets_of_a_large_frame_are_not_shrunk_away(self):
         fest, image = bright(32), scene(256, 256, (104, 104))

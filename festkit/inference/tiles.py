@@ -1,6 +1,7 @@
 """Large frames: looked at square by square, so that small targets are not shrunk away."""
 
 import math
+import warnings
 from itertools import product
 
 import numpy as np
@@ -13,6 +14,10 @@ OVERLAP = 0.25
 """Least share of a square that its neighbour sees, too: wider than any target is long."""
 
 
+FEW = 9
+"""So many squares cost little, whatever their size."""
+
+
 def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[np.float32]]:
     """Every network's probability map of a large image, put together from overlapping squares.
 
@@ -20,7 +25,7 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     its small targets with it. Here each network sees squares of the frame instead; where squares
     overlap (by a quarter, or more where that makes them fit), their maps are averaged, each
     weighted by the distance to the square's edge. The maps go to :meth:`FEST.detect`, so that a
-    target on a seam is one target.
+    target on a seam is one target. Many squares, far smaller than the input size, bring a warning.
 
     Args:
         fest: networks and thresholds.
@@ -46,7 +51,9 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     height, width = image.shape
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
-    for top, left in product(_starts(height, tile), _starts(width, tile)):
+    corners = list(product(_starts(height, tile), _starts(width, tile)))
+    _warn_of_enlarging(tile, max(fest.backbones), squares=len(corners))
+    for top, left in corners:
         place = slice(top, top + tile), slice(left, left + tile)
         maps = fest.scale_maps(image[place])
         weight = _weight(maps[0].shape)
@@ -54,6 +61,16 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
         for total, prob in zip(totals, maps, strict=True):
             total[place] += weight * prob
     return [np.minimum(total / weights, 1) for total in totals]
+
+
+def _warn_of_enlarging(tile: int, size: int, *, squares: int) -> None:
+    if squares > FEW and 4 * tile < size:
+        warnings.warn(
+            f"squares of {tile} px are enlarged to {size} px, each at the cost of a whole image, "
+            f"{squares} of them an image; tile (--tile) is best about the size of the training "
+            "images",
+            stacklevel=3,
+        )
 
 
 def _starts(length: int, tile: int) -> list[int]:
