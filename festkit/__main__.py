@@ -138,9 +138,10 @@ def data_check(dataset: tyro.conf.Positional[str], data_root: str | None = None)
         dataset: a known dataset, a folder, or several joined by +.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
     """
+    from ._catalogue import members_of
     from .data import check_dataset
 
-    reports = [check_dataset(name, root=data_root) for name in dataset.split("+")]
+    reports = [check_dataset(name, root=data_root) for name in members_of(dataset)]
     print("\n\n".join(map(str, reports)))
     if any(report.faults for report in reports):
         raise SystemExit(1)
@@ -230,7 +231,8 @@ def train_command() -> Callable[..., None]:
 
         Args:
             config: what to train.
-            resume: auto continues from the run's checkpoint, never starts afresh.
+            resume: auto continues from the run's checkpoint, never does without it; a finished run
+                stays as it is, remove its folder to train it again.
             max_minutes: after so many minutes the run ends with a checkpoint.
         """
         run = train(config, resume=resume, max_minutes=max_minutes)

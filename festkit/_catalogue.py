@@ -249,6 +249,29 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     return find_name("dataset", text, known), path  # refuses: no known name is left to equal
 
 
+def members_of(name_or_folder: str | Path) -> list[str | Path]:
+    """The datasets of a union, whose names or folders are joined by +; a folder is one of its own.
+
+    Example:
+        >>> members_of("NUAA-SIRST + NUDT-SIRST")
+        ['NUAA-SIRST', 'NUDT-SIRST']
+    """
+    if isinstance(name_or_folder, Path) or Path(name_or_folder).is_dir():
+        return [name_or_folder]
+    return [member.strip() for member in name_or_folder.split("+")]
+
+
+def dataset_name(name_or_folder: str | Path) -> str:
+    """What a dataset, or a union, is called, however it is spelled and wherever it lies.
+
+    Example:
+        >>> dataset_name("sirst"), dataset_name("/data/NUDT_SIRST+/data/own")
+        ('NUAA-SIRST', 'NUDT-SIRST+own')
+    """
+    own = [Path(os.path.abspath(member)).name for member in members_of(name_or_folder)]
+    return "+".join(card.name if (card := _known_card(name)) else name for name in own)
+
+
 def _known_card(name: str) -> DatasetCard | None:
     return next((card for known, card in _BY_NAME.items() if plain(known) == plain(name)), None)
 

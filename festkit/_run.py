@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ._catalogue import dataset_name
 from ._devices import Precision
 from ._files import read_json, whole_file, write_json, write_text
 from ._names import find_name
@@ -61,7 +62,8 @@ class TrainConfig:
         average_decay: share of the running average of the weights that an update keeps, in [0, 1);
             0 keeps the last weights.
         protocol: what chooses the epoch: "holdout", a part of the training images that is not
-            trained on and that chooses thresholds, too; "paper", the test images; "last", nothing.
+            trained on, whose best thresholds are recorded, too, but not applied; "paper", the test
+            images; "last", nothing.
         holdout: that part, as a share of the training images.
         validate_every: epochs between two looks at the images that choose.
         seed: of initialisation, batches and augmentation.
@@ -148,13 +150,13 @@ class TrainConfig:
             return Path(self.out)
         options = [f"{name}={value}" for name, value in self.backbone_options.items()]
         network = [backbone_name(self.backbone), *options]
-        parts = [Path(self.dataset).name, *network, str(self.size), self.loss]
+        parts = [dataset_name(self.dataset), *network, str(self.size), self.loss]
         return Path("runs") / "-".join([*parts, f"seed{self.seed}"]).lower()
 
     def plain(self) -> dict[str, Any]:
         """The configuration as JSON values, without what does not decide the outcome.
 
-        A dataset's folder counts by its name.
+        A dataset counts by its name, however it is spelled, and a folder by its own.
 
         Example:
             >>> TrainConfig("NUAA-SIRST", size=256).plain()["loss"]
@@ -168,7 +170,7 @@ class TrainConfig:
             "loss": find_name("loss", self.loss, LOSSES),
             "backbone_options": dict(self.backbone_options),
             "loss_options": dict(self.loss_options),
-            "dataset": Path(self.dataset).name,
+            "dataset": dataset_name(self.dataset),
         }
         return values | names
 

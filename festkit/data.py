@@ -15,7 +15,7 @@ from typing import SupportsIndex, overload
 
 import numpy as np
 
-from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets
+from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets, members_of
 from ._check import check_dataset
 from ._files import write_text
 from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
@@ -155,7 +155,7 @@ def load_dataset(
         (0.784, 0.0)
     """
     split = find_name("split", split, SPLITS)
-    parts = [_load_one(member, split, root) for member in _members(name_or_folder)]
+    parts = [_load_one(member, split, root) for member in members_of(name_or_folder)]
     if len(parts) == 1:
         return parts[0]
     pairs = [
@@ -167,12 +167,6 @@ def load_dataset(
             " told apart; name each dataset once"
         )
     return Dataset("+".join(part.name for part in parts), split, tuple(pairs))
-
-
-def _members(name_or_folder: str | Path) -> list[str | Path]:
-    if isinstance(name_or_folder, Path) or Path(name_or_folder).is_dir():
-        return [name_or_folder]
-    return [member.strip() for member in name_or_folder.split("+")]
 
 
 def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -> Dataset:

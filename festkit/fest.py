@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._devices import resolve_device
+from ._files import write_json
 from ._progress import progress
 from ._run import Run, TrainConfig, check_size
 from ._shelf import pretrained_files
@@ -28,6 +29,9 @@ from .training import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
+
+SCALES_FILE = "fest.json"
+"""What :meth:`FEST.fit` writes beside its runs: their sizes, in the order of the scales."""
 
 CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
 """What the card of weights must say for them to be a scale."""
@@ -84,8 +88,7 @@ class FEST:
     ) -> None:
         if not backbones:
             raise ValueError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
-        if rule not in get_args(Rule):
-            raise ValueError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
+        _check_rule(rule)
         _check_statistics(mean, std)
         check_threshold("th1", th1)
         if th2 is not None:
@@ -96,7 +99,8 @@ class FEST:
         for size, net in self.backbones.items():
             check_size(size, net)
         self._given = dict(backbones)
-        self.th1, self.th2, self.rule = th1, th2, rule
+        self.th1, self.th2 = float(th1), None if th2 is None else float(th2)
+        self.rule = rule
         self.mean, self.std = mean, std
         self.chosen_on: dict[str, Any] | None = None
 
@@ -107,7 +111,7 @@ class FEST:
     @classmethod
     def from_runs(
         cls,
-        runs: Sequence[Run],
+        runs: Sequence[Run | str | Path],
         th1: float = 0.5,
         th2: float | None = 0.1,
         *,
@@ -117,7 +121,7 @@ class FEST:
         """Put finished training runs together, one per size.
 
         Args:
-            runs: the runs, in the order of the scales.
+            runs: the runs or their folders, in the order of the scales.
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1].
             rule: as for :class:`FEST`.
@@ -129,12 +133,13 @@ class FEST:
         """
         if not runs:
             raise ValueError("FEST needs at least one finished run, got none")
-        cards = [run.record for run in runs]
+        opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+        cards = [run.record for run in opened]
         _check_scales(cards)
         given = backbones or {}
         nets = {
             card["size"]: load_weights(run.weights, given.get(card["size"]))
-            for card, run in zip(cards, runs, strict=True)
+            for card, run in zip(cards, opened, strict=True)
         }
         return cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
 
@@ -198,6 +203,7 @@ class FEST:
         Args:
             dataset: as in :class:`TrainConfig`.
             out: folder of the runs, one subfolder per size; a finished run is not repeated.
+                :func:`festkit.open_fest` opens it.
             devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
                 each in a process of its own; None trains one size after the other.
             options: any other field of :class:`TrainConfig`.
@@ -215,6 +221,7 @@ class FEST:
         for run, net in zip(runs, self.backbones.values(), strict=True):
             load_weights(run.weights, net)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
+        write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
     def to(self, device: str) -> "FEST":
@@ -264,6 +271,7 @@ class FEST:
         Args:
             scale_maps: (H, W) in [0, 1], one per size, all at the image's own size.
         """
+        _check_rule(self.rule)
         fused = fuse(scale_maps, scale_maps[0].shape[:2])
         per_scale = len(scale_maps) > 1 and self.rule == "per_scale"
         return adjust_sensitivity(
@@ -409,6 +417,11 @@ def _ready(backbone: str | nn.Module) -> nn.Module:
     network = create_backbone(backbone) if isinstance(backbone, str) else backbone
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
+
+
+def _check_rule(rule: str) -> None:
+    if rule not in get_args(Rule):
+        raise ValueError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:

@@ -7,7 +7,7 @@ import torch
 from handmade import Fixed, TinyNet, make_set, scene
 
 import festkit.fest
-from festkit._files import write_json
+from festkit._files import read_json, write_json
 from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone, read_tensors
 from festkit.data import load_dataset
@@ -160,6 +160,12 @@ class TestImages:
         assert fest.evaluate(testset) == total
         assert total.targets == 4
 
+    def test_another_rule_set_later(self, testset):
+        fest = FEST({32: TinyNet()}, **GRAY)
+        fest.rule = "nonsense"
+        with pytest.raises(ValueError, match="unknown rule 'nonsense'; known are per_scale, fused"):
+            fest.predict(scene(0)[0])
+
     def test_it_says_what_it_is(self):
         fest = FEST({32: "ACM", 48: TinyNet()}, th2=None)
         assert repr(fest) == "FEST(ACM 32 px, TinyNet 48 px; th1=0.5, th2=None, rule='per_scale')"
@@ -223,6 +229,7 @@ class TestFitting:
         fest, runs, out = fitted
         assert [run.folder for run in runs] == [out / "32", out / "48"]
         assert [run.record["size"] for run in runs] == [32, 48]
+        assert read_json(out / "fest.json") == {"sizes": [32, 48]}
         mean, std = load_dataset(folder, "train").statistics()
         assert (fest.mean, fest.std) == (mean, std)
 
@@ -259,7 +266,8 @@ class TestFitting:
 
     def test_from_runs_is_the_same_fest(self, fitted):
         fest, runs, _ = fitted
-        again = FEST.from_runs(runs, th2=0.2, backbones={32: TinyNet(), 48: TinyNet()})
+        folders = [str(run.folder) for run in runs]
+        again = FEST.from_runs(folders, th2=0.2, backbones={32: TinyNet(), 48: TinyNet()})
         assert (again.mean, again.std) == (fest.mean, fest.std)
         image, _ = scene(100)
         np.testing.assert_allclose(again.probability(image), fest.probability(image), atol=1e-6)

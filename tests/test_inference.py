@@ -115,9 +115,11 @@ class TestTiles:
             ((60, 90), 17, r"17 px are enlarged to 96 px, .*, 35 of them an image; tile \(--tile"),
             ((40, 40), 17, None),  # few
             ((120, 120), 24, None),  # not far smaller
+            ((200, 250), 220, r"squares of 220 px are shrunk to 96 px"),
+            ((100, 150), 400, None),  # cuts nothing
         ],
     )
-    def test_many_squares_far_smaller_than_the_input_are_warned_of(self, shape, tile, told):
+    def test_squares_far_from_the_input_size_are_warned_of(self, shape, tile, told):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             tiled_maps(bright(32, 96), scene(*shape), tile)
@@ -455,20 +457,26 @@ class TestOpenFest:
             assert (fest.th1, fest.th2) == (0.5, 0.1)
 
     def test_the_folder_of_a_fit(self, tmp_path):
-        """Runs by size, which come in the order of their sizes, not of their names."""
-        for size in (512, 1024):
+        """Its scales come in its order, without runs of another fit that lie there, too."""
+        (tmp_path / "fest.json").write_text('{"sizes": [1024, 512]}')
+        for size in (256, 512, 1024):
             run = tmp_path / str(size)
             run.mkdir()
             entry = weights_file("nuaa-sirst/acm-512-eedm")
             card = read_card(entry) | {"size": size}
             save_weights(load_weights(entry), run / "weights.safetensors", card)
             (run / "record.json").write_text(json.dumps(card))
-        (tmp_path / "notes").mkdir()
-        assert list(open_fest(tmp_path, device="cpu").backbones) == [512, 1024]
+        assert list(open_fest(tmp_path, device="cpu").backbones) == [1024, 512]
         assert list(trained_on(tmp_path)) == ["NUAA-SIRST"]
         (tmp_path / "1024" / "record.json").unlink()
         with pytest.raises(FileNotFoundError, match="1024 holds no finished run"):
             open_fest(tmp_path, device="cpu")
+
+    def test_what_a_run_was_trained_on_goes_by_one_name(self, tmp_path):
+        """Records hold what was typed, as older ones do."""
+        for typed, name in (("sirst", "NUAA-SIRST"), ("nudt_sirst+own", "NUDT-SIRST+own")):
+            (tmp_path / "record.json").write_text(json.dumps({"dataset": typed}))
+            assert "+".join(trained_on(tmp_path)) == name
 
     def test_several_sources_are_scales(self):
         fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")

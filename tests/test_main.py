@@ -238,6 +238,19 @@ class TestOwnImages:
         assert len(caught) == (told is not None)
         assert all(re.search(str(told), str(one.message)) for one in caught)
 
+    def test_evaluate_on_one_image(self, tmp_path, capsys):
+        """It has figures, but no intervals."""
+        samples = REPOSITORY / "data" / "samples"
+        one = shutil.copytree(samples, tmp_path / "one + only")
+        first = load_dataset(samples, "test").names[0]
+        (listed,) = (one / "img_idx").glob("test*.txt")
+        listed.write_text(first)
+        assert main(["evaluate", self.MODEL, "--dataset", str(one)]) == 0
+        rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 0.5")]
+        assert len(rows) == 2
+        assert not any("[" in row for row in rows)
+        assert main(["data", "check", str(one)]) == 0
+
     def test_evaluate_without_a_model(self, capsys):
         assert main(["evaluate", "--dataset", "NUAA-SIRST"]) == 1
         assert_one_line(capsys.readouterr().err, "no model came; name an entry of the zoo")

@@ -75,6 +75,21 @@ class TestConfig:
         named = {field.name for field in dataclasses.fields(TrainConfig)}
         assert named - set(plain) == {"data_root", "out", "device", "data_on", "workers"}
 
+    @pytest.mark.parametrize(
+        ("typed", "name"),
+        [
+            ("sirst", "NUAA-SIRST"),
+            ("/data/NUDT_SIRST/", "NUDT-SIRST"),
+            ("/data/A+/other/B", "A+B"),
+            ("nuaa-sirst + irstd1k", "NUAA-SIRST+IRSTD-1K"),
+            (".", "here"),
+        ],
+    )
+    def test_a_dataset_goes_by_its_name(self, typed, name, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        assert TrainConfig(typed, size=256).plain()["dataset"] == name
+
     def test_an_own_network_goes_by_its_class(self):
         config = TrainConfig("NUAA-SIRST", size=2, backbone=TinyNet())
         assert config.plain()["backbone"] == "TinyNet"

@@ -4,11 +4,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from .._catalogue import dataset_name
 from .._entries import ENTRIES, FAMILIES, scales_of
+from .._files import read_json
 from .._names import plain
 from .._run import Run
 from .._shelf import required_file, trained
-from ..fest import FEST
+from ..fest import FEST, SCALES_FILE
 from ..weights import read_card
 
 
@@ -63,7 +65,7 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for source in sources:
         for card in _cards(source):
-            names = card["dataset"].split("+") if "dataset" in card else []
+            names = dataset_name(card["dataset"]).split("+") if "dataset" in card else []
             found |= {name: card.get("test_split") if len(names) == 1 else None for name in names}
     return found
 
@@ -100,11 +102,11 @@ def _weights_files(source: str | Path) -> list[Path]:
 
 
 def _runs(folder: Path) -> list[Run]:
-    """The run of a folder, or the runs by size that FEST.fit has put into it."""
-    by_size = {int(path.name): Run(path) for path in folder.iterdir() if path.name.isdecimal()}
-    if Run(folder).finished or not by_size:
+    """The run of a folder, or the runs by size that FEST.fit has put into it, in its order."""
+    told = folder / SCALES_FILE
+    if not told.is_file():
         return [Run(folder)]
-    return [run for _, run in sorted(by_size.items())]
+    return [Run(folder / str(size)) for size in read_json(told)["sizes"]]
 
 
 def _nearest(source: str) -> list[str]:

@@ -25,7 +25,8 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     its small targets with it. Here each network sees squares of the frame instead; where squares
     overlap (by a quarter, or more where that makes them fit), their maps are averaged, each
     weighted by the distance to the square's edge. The maps go to :meth:`FEST.detect`, so that a
-    target on a seam is one target. Many squares, far smaller than the input size, bring a warning.
+    target on a seam is one target. Squares far larger than the input size, or many far smaller
+    ones, bring a warning.
 
     Args:
         fest: networks and thresholds.
@@ -52,7 +53,7 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
     corners = list(product(_starts(height, tile), _starts(width, tile)))
-    _warn_of_enlarging(tile, max(fest.backbones), squares=len(corners))
+    _warn_of_resizing(min(tile, max(image.shape)), max(fest.backbones), squares=len(corners))
     for top, left in corners:
         place = slice(top, top + tile), slice(left, left + tile)
         maps = fest.scale_maps(image[place])
@@ -63,7 +64,13 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     return [np.minimum(total / weights, 1) for total in totals]
 
 
-def _warn_of_enlarging(tile: int, size: int, *, squares: int) -> None:
+def _warn_of_resizing(tile: int, size: int, *, squares: int) -> None:
+    if tile >= 2 * size:
+        warnings.warn(
+            f"squares of {tile} px are shrunk to {size} px, and small targets with them; a smaller "
+            "tile (--tile) shows them",
+            stacklevel=3,
+        )
     if squares > FEW and 4 * tile < size:
         warnings.warn(
             f"squares of {tile} px are enlarged to {size} px, each at the cost of a whole image, "

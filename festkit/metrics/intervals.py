@@ -65,15 +65,18 @@ def confidence_intervals(
 def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
     """Counts, ratios and 95 % intervals of a set by name, from its images' counts.
 
+    One image has no intervals.
+
     Raises:
-        ValueError: for fewer than two images.
+        ValueError: for no image.
 
     Example:
         >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
         >>> record_of([hit, hit])["intervals"]["pd"]
         (1.0, 1.0)
     """
-    return {**sum(counts, Counts()).record(), "intervals": confidence_intervals(counts)}
+    intervals = {} if len(counts) == 1 else confidence_intervals(counts)
+    return {**sum(counts, Counts()).record(), "intervals": intervals}
 
 
 def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> None:

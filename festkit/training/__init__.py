@@ -55,7 +55,8 @@ def train(
 
     Args:
         config: see :class:`TrainConfig`.
-        resume: "auto" continues from the run's checkpoint, "never" starts afresh.
+        resume: "auto" continues from the run's checkpoint, "never" does without it. A finished run
+            is returned as it is; to train it again, remove its folder.
         max_minutes: after so many minutes the run ends with a checkpoint, to be continued.
 
     Returns:

@@ -1,8 +1,8 @@
 """Measuring a network during training, and choosing among its epochs.
 
 Three protocols. "holdout": a part of the training images, drawn by the seed and not trained on,
-chooses the epoch and the thresholds. "paper": the test images choose the epoch, the habit of the
-published code. "last": nothing is chosen.
+chooses the epoch; the thresholds that are best on it are recorded, not applied. "paper": the test
+images choose the epoch, the habit of the published code. "last": nothing is chosen.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from .._run import TrainConfig
 from ..components import above
 from ..data import Dataset
 from ..fusion import input_channels, probability_map
-from ..metrics import FA_LIMIT, Counts, confidence_intervals, evaluate_images
+from ..metrics import FA_LIMIT, Counts, evaluate_images, record_of
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface
 from .images import TrainingImages
@@ -128,10 +128,7 @@ def figures(maps: Maps, dataset: Dataset) -> list[dict[str, Any]]:
 def _row(
     th2: float | None, preds: Iterable[NDArray[np.bool_]], masks: list[NDArray[np.bool_]]
 ) -> dict[str, Any]:
-    counts = evaluate_images(preds, masks)
-    intervals = confidence_intervals(counts) if len(counts) > 1 else {}
-    total = sum(counts, Counts()).record()
-    return {"th1": 0.5, "th2": th2, **total, "intervals": intervals}
+    return {"th1": 0.5, "th2": th2, **record_of(evaluate_images(preds, masks))}
 
 
 def best_thresholds(maps: Maps, dataset: Dataset) -> dict[str, Any] | None:

@@ -37,10 +37,11 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
         label: what the progress bar calls it; None names the dataset.
 
     Returns:
-        Two rows: thresholds, counts, ratios, and 95 % intervals by the bootstrap over images.
+        Two rows: thresholds, counts, ratios, and, from two images on, 95 % intervals by the
+        bootstrap over images.
 
     Raises:
-        ValueError: for fewer than two images.
+        ValueError: for no image.
 
     Example:
         >>> import tempfile
