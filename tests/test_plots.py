@@ -13,6 +13,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from handmade import scene
 
+from festkit._files import write_json
 from festkit._run import Run
 from festkit.data import Sample
 from festkit.metrics import Counts
@@ -257,8 +258,12 @@ def holds(axes, y, x):
 
 
 class TestHistory:
-    def test_curves_of_a_run(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("protocol", "images"), [("holdout", "held-out images"), ("paper", "test images")]
+    )
+    def test_curves_of_a_run(self, tmp_path, protocol, images):
         run = Run(tmp_path)
+        write_json(tmp_path / "config.json", {"protocol": protocol})
         row = {"epoch": 1, "loss": 0.5, "train_iou": 0.0, "iou": NAN, "pd": NAN, "fa": NAN}
         judged = {"iou": 0.25, "pd": 0.5, "fa": 1e-5}
         run.write_history(
@@ -277,7 +282,7 @@ class TestHistory:
         assert batches == [[1, 0], [2, 40], [3, 40], [4, 50]]
         assert (iou, pd) == ([[2, 25], [4, 75]], [[2, 50], [4, 50]])
         assert [text.get_text() for text in right.get_legend().get_texts()] == [
-            "IoU, batches", "IoU, choosing images", "Pd, choosing images",
+            "IoU, batches", f"IoU, {images}", f"Pd, {images}",
         ]  # fmt: skip
         assert left.get_xlabel() == right.get_xlabel() == "epoch"
         assert right.get_ylabel().endswith("[%]")
@@ -288,6 +293,22 @@ class TestHistory:
         figure = plot_history(run)
         draw(figure)
         assert len(figure.axes[1].lines) == 1  # nothing was judged
+
+    @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
+    def test_ticks_are_whole_epochs(self, tmp_path, epochs):
+        run = Run(tmp_path)
+        row = {"loss": 0.5, "train_iou": 0.1, "iou": NAN, "pd": NAN}
+        run.write_history([{"epoch": epoch} | row for epoch in range(1, epochs + 1)])
+        for axes in plot_history(run).axes:
+            ticks = axes.get_xticks()
+            assert len(ticks)
+            np.testing.assert_array_equal(ticks, np.round(ticks))
+
+    def test_judged_by_unknown_images(self, tmp_path):
+        run = Run(tmp_path)
+        run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "iou": 0.2, "pd": 0.3}])
+        with pytest.raises(FileNotFoundError, match=r"config\.json"):
+            plot_history(run)
 
 
 def blob_surface(count=9):

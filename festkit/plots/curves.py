@@ -1,14 +1,17 @@
 """Curves and surfaces: training, thresholds, ROC."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from .._files import read_json
 from .._names import find_name
 from .._run import Run
 from ..metrics import FA_LIMIT
@@ -20,24 +23,30 @@ Metric = Literal["score", "iou", "niou", "pd", "fa"]
 
 
 def plot_history(run: Run) -> Figure:
-    """Loss over the epochs of a run, IoU on its augmented batches and on the images that choose.
+    """Loss over the epochs of a run, IoU on its augmented batches and on other images.
 
     Args:
         run: a training run, finished or under way.
 
     Returns:
-        A matplotlib figure.
+        A matplotlib figure; IoU and Pd of the held-out images, or by the paper's protocol of the
+        test images, where they were measured.
+
+    Raises:
+        FileNotFoundError: if the folder holds no history or no configuration.
 
     Example:
         >>> import tempfile
         >>> from pathlib import Path
         >>> run = Run(Path(tempfile.mkdtemp()))
-        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": 0.5, "pd": 1.0}
+        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": math.nan, "pd": math.nan}
         >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
         >>> [axes.get_ylabel() for axes in plot_history(run).axes]
         ['training loss', '[%]']
     """
     rows = run.history()
+    judged = [row for row in rows if not math.isnan(row["iou"])]
+    images = _judges(run) if judged else ""
     epochs = [row["epoch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
@@ -45,22 +54,32 @@ def plot_history(run: Run) -> Figure:
     right.plot(
         epochs, [100 * row["train_iou"] for row in rows], color=LINES[0], label="IoU, batches"
     )
-    judged = [row for row in rows if not math.isnan(row["iou"])]
-    for k, (name, label) in enumerate(
-        (("iou", "IoU, choosing images"), ("pd", "Pd, choosing images"))
-    ):
-        if judged:
-            points = [row["epoch"] for row in judged], [100 * row[name] for row in judged]
-            right.plot(
-                *points, marker=".", color=LINES[k + 1], linestyle=DASHES[k + 1], label=label
-            )
+    if judged:
+        _draw_judged(right, judged, images)
     right.set(xlabel="epoch", ylabel="[%]", ylim=(0, 101))
     right.legend(fontsize=8)
     for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     plt.close(figure)
     return figure
+
+
+def _judges(run: Run) -> str:
+    """The images on which the network is measured while it trains."""
+    protocol = read_json(run.folder / "config.json")["protocol"]
+    return "test images" if protocol == "paper" else "held-out images"
+
+
+def _draw_judged(axes: Axes, rows: Sequence[Mapping[str, float]], images: str) -> None:
+    epochs = [row["epoch"] for row in rows]
+    for k, (name, label) in enumerate((("iou", "IoU"), ("pd", "Pd")), start=1):
+        values = [100 * row[name] for row in rows]
+        axes.plot(
+            epochs, values, marker=".", color=LINES[k], linestyle=DASHES[k],
+            label=f"{label}, {images}",
+        )  # fmt: skip
 
 
 def plot_surface(
