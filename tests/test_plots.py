@@ -333,6 +333,7 @@ class TestSurface:
         draw(figure)
         mesh = figure.axes[0].collections[0]
         expected = 100 * getattr(surface, value.lower()).T
+        expected[surface.th2[:, None] > surface.th1] = np.nan
         np.testing.assert_allclose(mesh.get_array().filled(np.nan), expected)
         assert figure.axes[1].get_ylabel() == label
 
@@ -357,6 +358,43 @@ class TestSurface:
         surface = threshold_surface([prob], [prob > 0.2], [0.1, 0.5], [0.1, 0.5])
         assert surface.fa.max() == 0
         draw(plot_surface(surface, "fa"))
+
+    def test_weak_targets_of_scales_are_shown_above_the_diagonal(self):
+        surface, prob, truth = blob_surface()
+        scale = np.roll(prob, 20, axis=1)  # its blobs lie elsewhere
+        grid = surface.th1
+        surface = threshold_surface([prob], [truth], grid, grid, scale_maps=[[scale]])
+        upper = grid[:, None] > grid
+        for ordered, hidden in ((False, 0 * upper), (True, upper)):
+            figure = plot_surface(surface, ordered=ordered)
+            draw(figure)
+            mask = np.ma.getmaskarray(figure.axes[0].collections[0].get_array())
+            np.testing.assert_array_equal(mask, hidden)
+
+    def test_a_grid_above_the_diagonal_alone_is_shown(self):
+        _, prob, truth = blob_surface()
+        surface = threshold_surface([prob], [truth], [0.1, 0.2], [0.5, 0.6])
+        figure = plot_surface(surface, "fa", ordered=True)
+        draw(figure)
+        assert figure.axes[0].collections[0].get_array().count() == 4
+
+    def test_the_limit_is_a_dark_line_in_a_light_casing(self):
+        surface, *_ = blob_surface()
+        figure = plot_surface(surface, max_fa=1e-3)
+        draw(figure)
+        line = figure.axes[0].collections[1]
+        assert to_rgba("black") == tuple(line.get_edgecolor()[0])
+        assert line.get_path_effects()
+        ends = np.concatenate([path.vertices for path in line.get_paths()])
+        assert (ends[:, 1] <= ends[:, 0] + 1e-9).all()
+
+    def test_no_false_alarm_has_the_lowest_colour(self):
+        surface, *_ = blob_surface()
+        mesh = plot_surface(surface, "fa").axes[0].collections[0]
+        shown, lower = mesh.get_array(), surface.th2[:, None] <= surface.th1
+        free = lower & (surface.fa.T == 0)
+        assert free.any()
+        assert set(shown[free].tolist()) == {mesh.norm.vmin}
 
     def test_thresholds_in_use_are_marked(self):
         surface, *_ = blob_surface()

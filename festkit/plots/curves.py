@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from .._files import read_json
 from .._names import find_name
@@ -20,6 +23,9 @@ from ..surface import ROC, ThresholdSurface
 from .palette import DASHES, LINES, MISSED, WEAK
 
 Metric = Literal["score", "iou", "niou", "pd", "fa"]
+
+CASING: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
+"""Of dark lines, for them to be seen on every colour."""
 
 
 def plot_history(run: Run) -> Figure:
@@ -92,15 +98,17 @@ def plot_surface(
 ) -> Figure:
     """One figure of merit over both thresholds, with the false-alarm limit and the best point.
 
+    Gray is where th2 > th1, unless several scales' own maps have weak targets there.
+
     Args:
         surface: as :func:`threshold_surface` returns it.
         value: "score", "iou", "niou", "pd" or "fa".
         max_fa: the line of this false-alarm rate is drawn; the cross marks the best Score below it.
-        ordered: let the cross keep to th2 <= th1.
+        ordered: let picture and cross keep to th2 <= th1.
         at: thresholds (th1, th2) to mark, such as those in use.
 
     Returns:
-        A matplotlib figure; values in percent, Fa in 1e-6.
+        A matplotlib figure; values in percent, Fa in 1e-6, 0 in the colour of the least above it.
 
     Raises:
         ValueError: for an unknown value, or a grid of a single threshold.
@@ -115,18 +123,14 @@ def plot_surface(
     name = find_name("value", value, get_args(Metric))
     if min(len(surface.th1), len(surface.th2)) < 2:
         raise ValueError("a surface is drawn over at least two thresholds of each kind")
-    shown = getattr(surface, name).T * (1e6 if name == "fa" else 100)
+    hidden = _without_meaning(surface, ordered=ordered).T
     figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
-    low = shown[shown > 0].min(initial=1.0)
-    norm = LogNorm(low, max(shown.max(), 10 * low)) if name == "fa" else None
-    mesh = axes.pcolormesh(
-        surface.th1, surface.th2, np.ma.masked_invalid(shown), norm=norm, cmap="viridis"
-    )
+    axes.set_facecolor("#dddddd")
+    mesh = _draw_values(axes, surface, name, hidden)
     figure.colorbar(mesh, ax=axes, label=HEADS["fa_e6" if name == "fa" else name])
-    fa = surface.fa.T
+    fa = np.ma.masked_array(surface.fa.T, hidden)
     if fa.min() < max_fa < fa.max():
-        axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="white", linewidths=2)
-        axes.plot([], [], color="white", linewidth=2, label=f"Fa = {1e6 * max_fa:.4g}e-6")
+        _draw_limit(axes, surface, fa, max_fa)
     usable = (surface.fa < max_fa) & ~np.isnan(surface.score)
     if ordered:
         usable &= surface.th2[None, :] <= surface.th1[:, None]
@@ -138,7 +142,8 @@ def plot_surface(
         label = f"now, {at[0]:g} / {at[1]:g}"
         axes.plot(*at, "o", color="none", markersize=11, markeredgecolor="white", label=label)
         axes.plot(*at, "o", color="none", markersize=14, markeredgecolor="black")
-    axes.axline((0.5, 0.5), slope=1, color="white", linestyle=":", label="th2 = th1")
+    line = axes.axline((0.5, 0.5), slope=1, color="black", linestyle=":", label="th2 = th1")
+    line.set_path_effects(CASING)
     axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
     axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
     axes.legend(
@@ -151,6 +156,39 @@ def plot_surface(
     )
     plt.close(figure)
     return figure
+
+
+def _without_meaning(surface: ThresholdSurface, *, ordered: bool) -> NDArray[np.bool_]:
+    """Thresholds (A, B) to leave out: th2 > th1, if unwanted, or if it finds no weak target."""
+    upper = surface.th2 > surface.th1[:, None]
+    none_weak = surface.predicted == surface.predicted[:, -1:]
+    hidden = (ordered or none_weak[upper].all()) and not upper.all()  # something must be shown
+    return upper if hidden else np.zeros_like(upper)
+
+
+def _draw_values(
+    axes: Axes, surface: ThresholdSurface, name: str, hidden: NDArray[np.bool_]
+) -> QuadMesh:
+    """A figure of merit in colours, which for Fa are logarithmic."""
+    values = getattr(surface, name).T * (1e6 if name == "fa" else 100)
+    values[hidden] = np.nan
+    norm = None
+    if name == "fa":
+        low = values[values > 0].min(initial=1.0)
+        values = np.maximum(values, low)
+        norm = LogNorm(low, max(np.nanmax(values), 10 * low))
+    shown = np.ma.masked_invalid(values)
+    return axes.pcolormesh(surface.th1, surface.th2, shown, norm=norm, cmap="viridis")
+
+
+def _draw_limit(
+    axes: Axes, surface: ThresholdSurface, fa: "np.ma.MaskedArray[Any, Any]", max_fa: float
+) -> None:
+    """The line of the false-alarm limit."""
+    line = axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="black")
+    line.set_path_effects(CASING)
+    label = f"Fa = {1e6 * max_fa:.4g}e-6"
+    axes.plot([], [], color="black", path_effects=CASING, label=label)
 
 
 def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
