@@ -100,6 +100,7 @@ class TestShow:
             "1 of 2 targets, 4 false px, IoU 33.3 % (th1 0.5)",
             "1  missed", "2  found", "3  false alarm",
         ]  # fmt: skip
+        assert not figure.axes[0].lines  # all are enlarged, none is ringed
         frames = [rectangle.get_edgecolor() for rectangle in figure.axes[0].patches]
         assert frames == [to_rgba(colour) for colour in (MISSED, TRUTH, FALSE)]
 
@@ -127,8 +128,12 @@ class TestShow:
         prob[88, 108] = 0
         figure = show(np.zeros((96, 128), np.uint8), adjust_sensitivity(prob), mask)
         draw(figure)
-        assert titles(figure)[0].startswith("29 of 30 targets")
-        assert titles(figure)[1:] == ["1  missed", *(f"{n}  found" for n in range(2, 7))]
+        first, second = titles(figure)[0].splitlines()
+        assert first.startswith("29 of 30 targets")
+        assert second == "14 of 30 places enlarged, missed first"
+        assert titles(figure)[1:] == [
+            "1  missed, found", "2  found and 3 more", *(f"{n}  found, found" for n in range(3, 7))
+        ]  # fmt: skip
 
     def test_weak_targets_are_crosses_and_strong_ones_filled(self):
         found = detection((10, 10, 0.9), (30, 40, 0.3))
@@ -137,6 +142,7 @@ class TestShow:
         (crosses,) = main.lines
         assert (crosses.get_xdata().tolist(), crosses.get_ydata().tolist()) == ([40], [30])
         assert (crosses.get_marker(), crosses.get_color()) == ("x", WEAK)
+        assert not crosses.get_clip_on()
         fill = main.images[1].get_array()
         np.testing.assert_array_equal(fill[..., 3] > 0, found.strong)
         np.testing.assert_allclose(fill[10, 10], to_rgba(STRONG, 0.5))
@@ -162,9 +168,123 @@ class TestShow:
         draw(figure)
         assert titles(figure)[1:] == ["1  found"]
 
-    @pytest.mark.parametrize("level", [0, 255])
-    def test_a_flat_image(self, level):
-        draw(show(np.full((8, 8), level, np.uint8), None))
+    @pytest.mark.parametrize("level", [0, 128, 255])
+    def test_a_flat_image_is_drawn_at_its_level(self, level):
+        figure = show(np.full((8, 8), level, np.uint8), None)
+        draw(figure)
+        picture = figure.axes[0].images[0]
+        assert picture.cmap(picture.norm(level))[:3] == pytest.approx((level / 255,) * 3)
+        assert not figure.legends  # it would be empty
+
+    def test_without_truth_the_strong_come_first_by_their_peak(self):
+        found = detection((4, 4, 0.6), (4, 50, 0.2), (40, 50, 0.97), (40, 4, 0.3))
+        figure = show(np.zeros((48, 64), np.uint8), found)
+        draw(figure)
+        assert titles(figure) == [
+            "4 targets (th1 0.5, th2 0.1)", "1  strong 0.97", "2  strong 0.60", "3  weak 0.30",
+            "4  weak 0.20",
+        ]  # fmt: skip
+        frames = [patch.get_edgecolor() for patch in figure.axes[0].patches]
+        assert frames == [to_rgba(colour) for colour in (STRONG, STRONG, WEAK, WEAK)]
+
+    def test_strong_targets_without_inset_are_ringed(self):
+        peaks = {(20 + 40 * k, 20): 0.6 + 0.03 * k for k in range(8)} | {(20, 60): 0.3}
+        places = [(y, x, peak) for (y, x), peak in peaks.items()]
+        found = detection(*places, shape=(340, 90), size=1)
+        figure = show(np.zeros((340, 90), np.uint8), found)
+        draw(figure)
+        main, *insets = figure.axes
+        assert " ".join(titles(figure)[0].split()) == (
+            "9 targets (th1 0.5, th2 0.1) 6 of 9 enlarged, highest peaks first"
+        )
+        crosses, rings = main.lines
+        assert crosses.get_xydata().tolist() == [[60, 20]]
+        assert rings.get_xydata().tolist() == [[20, 60], [20, 20]]
+        assert (rings.get_marker(), rings.get_color()) == ("o", STRONG)
+        assert not rings.get_clip_on()
+        assert len(insets) == len(main.patches) == 6
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert named == ["strong region", "weak target", "strong, not enlarged"]
+
+    def test_rings_tell_found_and_false_targets_apart(self):
+        prob = np.zeros((40, 400), np.float32)
+        prob[20, 20::40] = 0.9
+        mask = prob > 0
+        mask[20, 300:] = False
+        figure = show(np.zeros((40, 400), np.uint8), adjust_sensitivity(prob), mask)
+        rings = {line.get_color(): line.get_xdata().tolist() for line in figure.axes[0].lines}
+        assert rings == {TRUTH: [260], FALSE: [300, 340, 380]}
+
+    def test_close_targets_share_an_inset(self):
+        found = detection((20, 20, 0.3), (28, 26, 0.25), (4, 50, 0.9), (10, 55, 0.2), (4, 58, 0.7))
+        figure = show(np.zeros((48, 64), np.uint8), found)
+        draw(figure)
+        assert titles(figure)[1:] == ["1  strong 0.90 and 2 more", "2  weak 0.30, weak 0.25"]
+        assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
+        (crosses,) = figure.axes[2].lines
+        assert crosses.get_xydata().tolist() == [[20, 20], [26, 28]]
+
+    def test_a_target_cut_by_a_window_has_an_inset_of_its_own(self):
+        figure = show(np.zeros((48, 64), np.uint8), detection((20, 20, 0.9), (20, 36, 0.8)))
+        assert titles(figure)[1:] == ["1  strong 0.90", "2  strong 0.80"]
+
+    def test_insets_outline_strong_regions_in_dashes_above_the_truth(self):
+        found = detection((10, 10, 0.9))
+        inset = show(np.zeros((48, 64), np.uint8), found).axes[1]
+        assert len(inset.images) == 1  # no fill hides the target
+        (line,) = inset.collections
+        assert to_rgba(STRONG) == tuple(line.get_colors()[0])
+        assert edge_lengths(line) == {1.0}
+        truth, dashes = show(np.zeros((48, 64), np.uint8), found, found.mask).axes[1].collections
+        assert to_rgba(TRUTH) == tuple(truth.get_colors()[0])
+        assert (edge_lengths(truth), edge_lengths(dashes)) == ({1.0}, {0.5})
+        assert dashes.get_zorder() >= truth.get_zorder()
+
+    def test_marks_at_the_border_are_not_cut(self):
+        found = detection((0, 0, 0.9), (47, 63, 0.3), size=1)
+        figure = show(np.zeros((48, 64), np.uint8), found, found.mask)
+        for axes in figure.axes:
+            marks = [*axes.lines, *axes.collections, *axes.patches]
+            assert marks
+            assert not any(mark.get_clip_on() for mark in marks)
+
+    def test_an_inset_marks_only_what_lies_in_it(self):
+        found = detection((8, 8, 0.9), (40, 50, 0.3))
+        mask = found.mask.copy()
+        mask[20:30, 20:60] = True  # reaches beyond the first inset
+        inset = show(np.zeros((48, 64), np.uint8), found, mask).axes[2]
+        (x0, x1), (y1, y0) = inset.get_xlim(), inset.get_ylim()
+        assert not inset.lines
+        ends = np.concatenate(outlines(inset))
+        assert (ends >= (x0, y0)).all()
+        assert (ends <= (x1, y1)).all()
+
+    @pytest.mark.parametrize("shape", [(48, 64), (300, 300), (1024, 1280), (40, 300), (20, 31)])
+    def test_labels_stay_inside_the_image(self, shape):
+        height, width = shape
+        corners = [(0, 0), (0, width - 1), (height - 1, 0), (height // 2, width // 2)]
+        found = detection(*((y, x, 0.9) for y, x in corners), shape=shape, size=1)
+        figure = show(np.zeros(shape, np.uint8), found)
+        draw(figure)
+        main = figure.axes[0]
+        inside = main.get_window_extent()
+        assert main.texts
+        for label in main.texts:
+            extent = label.get_window_extent()
+            assert inside.y0 <= extent.y0 < extent.y1 <= inside.y1
+            assert inside.x0 <= extent.x0 < extent.x1 <= inside.x1
+
+    @pytest.mark.parametrize("shape", [(300, 120), (300, 300), (1024, 1280), (40, 300)])
+    def test_the_title_stays_in_the_figure_and_off_the_insets(self, shape):
+        prob = np.zeros(shape, np.float32)
+        prob[8::40, 8::40] = 0.9
+        figure = show(np.zeros(shape, np.uint8), adjust_sensitivity(prob), prob > 0)
+        draw(figure)
+        main, first, *_ = figure.axes
+        title = main._left_title.get_window_extent()
+        assert title.y1 <= figure.bbox.y1
+        assert title.x1 <= first.get_window_extent().x0
+        assert title.y0 >= main.get_window_extent().y1
 
     def test_a_target_as_large_as_the_image(self):
         mask = np.ones((20, 30), bool)
@@ -188,6 +308,12 @@ class TestShow:
     def test_wrong_shapes_are_refused(self, image, found, mask):
         with pytest.raises(ValueError, match=r"must share one shape \(H, W\), got \["):
             show(image, found, mask)
+
+
+def edge_lengths(collection):
+    """Lengths of the pieces of an outline [px]."""
+    pieces = np.array(collection.get_segments())
+    return set(np.linalg.norm(pieces[:, 1] - pieces[:, 0], axis=1).tolist())
 
 
 def outlines(axes):

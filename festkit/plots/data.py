@@ -17,6 +17,7 @@ from ..data import Sample
 from ..metrics import SIZES
 from ..targets import TargetFigures, measure_sample
 from .marks import box_of, frame, outline, window
+from .painting import draw_gray
 from .palette import LINES, STRONG, TRUTH
 
 MARKERS = "ox^"
@@ -225,7 +226,7 @@ def _draw_sizes(axes: Axes, figures: TargetFigures) -> None:
 
 def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
     image, targets = sample.image, measure_sample(sample)
-    whole.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
+    draw_gray(whole, image)
     whole.set_title(_shortened(sample.name), fontsize=8, loc="left")
     if not targets:
         crop.set_title("no target", fontsize=8, loc="left")
@@ -235,8 +236,7 @@ def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
     for number, box in enumerate(boxes):
         frame(whole, box, STRONG if number == weakest else TRUTH)
     y0, x0, y1, x1 = boxes[weakest]
-    part = image[y0:y1, x0:x1]
-    crop.imshow(part, cmap="gray", vmin=part.min(), vmax=max(int(part.max()), int(part.min()) + 1))
+    draw_gray(crop, image[y0:y1, x0:x1])
     outline(crop, sample.mask[y0:y1, x0:x1])
     target = targets[weakest]
     more = f", weakest of {len(targets)}" if len(targets) > 1 else ""

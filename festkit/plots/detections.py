@@ -1,19 +1,29 @@
 """Detections over their image, with every target enlarged beside it."""
 
+from collections.abc import Sequence
+from textwrap import wrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from ..components import find_components
 from ..metrics import count
 from ..sensitivity import Detection
-from .marks import frame, window
+from .marks import OVER_SPINES, Box, frame, window
 from .painting import add_legend, paint
-from .spots import FRAME_COLOUR, find_spots
+from .spots import FRAME_COLOUR, Spot, find_spots
 
 INSETS = 6
+
+LETTERS = 14
+"""Of the title, per inch."""
+
+Place = tuple[Box, list[Spot]]
+"""What an inset shows, and the targets in it."""
 
 
 def show(
@@ -23,8 +33,9 @@ def show(
 ) -> Figure:
     """Draw a detection or just the truth over an image, with its targets enlarged beside it.
 
-    Strong regions are filled, weak targets are crosses, true targets are outlined. Numbered frames
-    lead to the insets; with a mask they tell found, missed and false targets apart.
+    Strong regions are filled, and outlined in the insets; weak targets are crosses, true targets
+    are outlined. Numbered frames lead to the insets; targets that no inset shows are ringed, unless
+    a cross marks them already. With a mask, colours tell found, missed and false targets apart.
 
     Args:
         image: (H, W) uint8 gray.
@@ -32,7 +43,8 @@ def show(
         mask: (H, W) bool, the truth, if known.
 
     Returns:
-        A matplotlib figure; at most six targets are enlarged, missed ones first, false ones last.
+        A matplotlib figure with at most six insets, missed targets first, false ones last; without
+        a mask strong ones first, by descending peak. The title says if any target is in no inset.
 
     Raises:
         ValueError: if the shapes differ.
@@ -47,19 +59,19 @@ def show(
     detection = None if detection is None else detection.numpy()
     _check_shapes(image, detection, mask)
     spots = find_spots(detection, mask)
-    insets = spots[:INSETS]
-    figure, (main, *small) = _layout(image.shape, len(insets))
+    places, others = _choose_places(spots, image.shape)
+    title = [_headline(detection, mask), _rest(len(others), len(spots), detection, mask)]
+    figure, (main, *insets) = _layout(image.shape, len(places), title)
     paint(main, image, detection, mask, cross=6)
-    main.set_title(_headline(detection, mask), fontsize=10, loc="left")
-    for number, (axes, spot) in enumerate(zip(small, insets, strict=True), start=1):
-        y0, x0, y1, x1 = window(spot.box, image.shape)
-        frame(main, (y0, x0, y1, x1), FRAME_COLOUR[spot.outcome], str(number))
-        paint(axes, image, detection, mask, cross=11)
-        axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
-        axes.set_title(f"{number}  {spot.outcome}", fontsize=9, loc="left")
+    for number, (axes, (box, held)) in enumerate(zip(insets, places, strict=True), start=1):
+        colour = FRAME_COLOUR[held[0].outcome]
+        frame(main, box, colour, str(number))
+        paint(axes, image, detection, mask, cross=11, box=box)
+        axes.set_title(f"{number}  {_listed(held)}", fontsize=8.5, loc="left")
         for side in axes.spines.values():
-            side.set(visible=True, color=FRAME_COLOUR[spot.outcome], linewidth=1.8)
-    add_legend(figure, found=detection is not None, truth=mask is not None)
+            side.set(visible=True, color=colour, linewidth=1.8)
+    rings = _draw_rings(main, others)
+    add_legend(figure, found=detection is not None, truth=mask is not None, marks=rings)
     plt.close(figure)
     return figure
 
@@ -74,16 +86,61 @@ def _check_shapes(
         raise ValueError(f"image, detection and mask must share one shape (H, W), got {shapes}")
 
 
-def _layout(shape: tuple[int, ...], insets: int) -> tuple[Figure, list[Axes]]:
+def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[Place], list[Spot]]:
+    """What the insets show, no target in two of them, and the targets that are in none."""
+    places: list[Place] = []
+    others = []
+    for spot in spots:
+        around = [held for box, held in places if _contains(box, spot.box)]
+        if around:
+            around[0].append(spot)
+        elif len(places) < INSETS:
+            places.append((window(spot.box, shape), [spot]))
+        else:
+            others.append(spot)
+    return places, others
+
+
+def _contains(box: Box, inner: Box) -> bool:
+    (y0, x0, y1, x1), (top, left, bottom, right) = box, inner
+    return y0 <= top and x0 <= left and bottom <= y1 and right <= x1
+
+
+def _listed(spots: Sequence[Spot]) -> str:
+    """Targets of one inset, as many as its width has room for."""
+    if len(spots) < 3:
+        return ", ".join(spot.text for spot in spots)
+    return f"{spots[0].text} and {len(spots) - 1} more"
+
+
+def _draw_rings(axes: Axes, spots: Sequence[Spot]) -> list[Line2D]:
+    """One mark of the legend for every kind of target that is ringed."""
+    rings = []
+    for outcome in dict.fromkeys(spot.outcome for spot in spots if spot.outcome != "weak"):
+        y, x = zip(*(spot.centre for spot in spots if spot.outcome == outcome), strict=True)
+        rings += axes.plot(
+            x, y, "o", color=FRAME_COLOUR[outcome], fillstyle="none", markersize=9,
+            markeredgewidth=0.8, clip_on=False, zorder=OVER_SPINES,
+            label=f"{outcome}, not enlarged",
+        )  # fmt: skip
+    return rings
+
+
+def _layout(shape: tuple[int, ...], insets: int, title: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure with the title, no wider than the image, and places for the insets."""
     columns = -(-insets // 2)
     height = 4.4
     width = height * min(max(shape[1] / shape[0], 0.6), 1.8)
-    figure = plt.figure(figsize=(width + 2.0 * columns, height + 0.4), layout="constrained")
+    lines = [part for line in title for part in wrap(line, int(LETTERS * width))]
+    size = width + 2.0 * columns, height + 0.2 + 0.2 * max(len(lines), 1)
+    figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, columns + 1, width_ratios=[width, *[1.9] * columns])
     places = [grid[row, 1 + column] for column in range(columns) for row in range(2)]
     panels = [figure.add_subplot(place) for place in [grid[:, 0], *places[:insets]]]
     for axes in panels:
         axes.set(xticks=[], yticks=[])
+    panels[0].set_anchor("NW")  # elsewhere the title has no place of its own in the layout
+    panels[0].set_title("\n".join(lines), fontsize=10, loc="left")
     return figure, panels
 
 
@@ -101,6 +158,18 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
         f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"
     )
+
+
+def _rest(
+    others: int, spots: int, detection: Detection | None, mask: NDArray[np.bool_] | None
+) -> str:
+    """How many targets are enlarged, and which, where not all are."""
+    if not others:
+        return ""
+    if detection is None:
+        return f"{spots - others} of them enlarged"
+    order = "enlarged, highest peaks first" if mask is None else "places enlarged, missed first"
+    return f"{spots - others} of {spots} {order}"
 
 
 def _number(count: int, of: str) -> str:

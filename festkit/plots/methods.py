@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..data import Sample
 from ..sensitivity import Detection
-from .marks import Box, window
+from .marks import OVER_SPINES, Box, window
 from .painting import add_legend, paint
 from .spots import FRAME_COLOUR, Spot, find_spots
 
@@ -143,7 +143,6 @@ def _draw_picture(
     for spot in [] if mask is None else find_spots(detection, mask):
         y, x = spot.centre
         axes.plot(x, y, **_style(spot.outcome))
-    axes.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
 
 
 def _draw_crops(
@@ -153,9 +152,8 @@ def _draw_crops(
     detection: Detection | None,
     mask: NDArray[np.bool_] | None,
 ) -> None:
-    for axes, (y0, x0, y1, x1) in zip(crops, windows, strict=True):
-        paint(axes, image, detection, mask, cross=7)
-        axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
+    for axes, box in zip(crops, windows, strict=True):
+        paint(axes, image, detection, mask, cross=7, box=box)
 
 
 def _draw_frames(axes: Axes, windows: Sequence[Box]) -> None:
@@ -184,4 +182,6 @@ def _style(outcome: str) -> dict[str, Any]:
         "fillstyle": "none",
         "markeredgewidth": 1.6,
         "linestyle": "",
+        "clip_on": False,
+        "zorder": OVER_SPINES,
     }

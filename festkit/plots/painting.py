@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..sensitivity import Detection
-from .marks import outline
+from .marks import OVER_SPINES, Box, outline, show_part
 from .palette import STRONG, TRUTH, WEAK
 
 
@@ -23,8 +23,12 @@ def paint(
     mask: NDArray[np.bool_] | None,
     *,
     cross: float,
+    box: Box | None = None,
 ) -> None:
-    """Draw an image, filled strong regions, crosses for weak targets, and the truth's outline.
+    """Draw an image, its strong regions, crosses for weak targets, and the truth's outline.
+
+    Strong regions are filled in the whole image. In a part, where one sees inside, they are
+    outlined: in dashes where the truth is, which may run along the same edges.
 
     Args:
         axes: where.
@@ -32,6 +36,7 @@ def paint(
         detection: with numpy arrays (H, W), or None.
         mask: (H, W) bool, the truth, or None.
         cross: size of the crosses [pt].
+        box: the part to draw, rows and columns (y0, x0, y1, x1), half open; None draws all.
 
     Example:
         >>> axes = Figure().add_subplot()
@@ -39,17 +44,45 @@ def paint(
         >>> len(axes.images), len(axes.collections)
         (1, 1)
     """
-    axes.imshow(image, cmap="gray", vmin=image.min(), vmax=max(int(image.max()), 1))
+    draw_gray(axes, image)
+    if detection is not None and box is None:
+        fill = np.zeros((*image.shape, 4))
+        fill[detection.strong] = to_rgba(STRONG, 0.5)
+        axes.imshow(fill)
     if mask is not None:
-        outline(axes, mask)
-    if detection is None:
-        return
-    fill = np.zeros((*image.shape, 4))
-    fill[detection.strong] = to_rgba(STRONG, 0.5)
-    axes.imshow(fill)
-    if len(detection.weak):
-        y, x = detection.weak.T
-        axes.plot(x, y, "x", color=WEAK, markersize=cross, markeredgewidth=1.8)
+        outline(axes, mask, box)
+    if detection is not None and box is not None:
+        outline(axes, detection.strong, box, colour=STRONG, dashed=mask is not None)
+    y0, x0, y1, x1 = part = box or (0, 0, *image.shape)
+    show_part(axes, part)
+    if detection is not None:
+        inside = ((detection.weak >= (y0, x0)) & (detection.weak < (y1, x1))).all(axis=1)
+        _draw_crosses(axes, detection.weak[inside], cross)
+
+
+def draw_gray(axes: Axes, image: NDArray[np.uint8]) -> None:
+    """Draw an image from black at its darkest to white at its brightest.
+
+    An image of a single level has no contrast to stretch and is drawn at that level.
+
+    Example:
+        >>> axes = Figure().add_subplot()
+        >>> draw_gray(axes, np.full((4, 6), 255, np.uint8))
+        >>> axes.images[0].get_clim()
+        (0.0, 255.0)
+    """
+    low, high = int(image.min()), int(image.max())
+    low, high = (0, 255) if low == high else (low, high)
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high)
+
+
+def _draw_crosses(axes: Axes, weak: NDArray[np.int64], size: float) -> None:
+    if len(weak):
+        y, x = weak.T
+        axes.plot(
+            x, y, "x", color=WEAK, markersize=size, markeredgewidth=1.8, clip_on=False,
+            zorder=OVER_SPINES,
+        )  # fmt: skip
 
 
 def add_legend(
@@ -72,10 +105,15 @@ def add_legend(
     if found:
         cross = Line2D([], [], color=WEAK, marker="x", linestyle="", markeredgewidth=1.8)
         cross.set_label("weak target")
-        handles += [Patch(color=STRONG, alpha=0.6, label="strong region"), cross]
+        handles += [
+            Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region"),
+            cross,
+        ]
     if truth:
         handles.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
     handles += marks
+    if not handles:
+        return
     across = min(len(handles), max(3, int(figure.get_figwidth() / 1.3)))
     legend = figure.legend(handles=handles, loc=place, ncols=across, fontsize=9)
     legend.get_frame().set(facecolor="#555555", alpha=1.0)

@@ -14,7 +14,7 @@ from ..components import Components, find_components
 from ..data import Sample
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..sensitivity import Detection
-from .marks import outline
+from .marks import Box, outline, show_part
 from .painting import add_legend, paint
 from .palette import STRONG
 
@@ -123,20 +123,23 @@ def _layout(samples: Sequence[Sample], columns: int) -> tuple[Figure, NDArray[np
 
 
 def _draw(
-    axes: Axes, sample: Sample, seen: Seen | NDArray[np.bool_] | None, *, close: bool = False
+    axes: Axes, sample: Sample, seen: Seen | NDArray[np.bool_] | None, box: Box | None = None
 ) -> None:
     """The image alone, a detection over it, probabilities or the truth, which close views outline.
 
     From afar an outline would hide what it surrounds.
     """
     if seen is None:
-        paint(axes, sample.image, None, None, cross=0)
+        paint(axes, sample.image, None, None, cross=0, box=box)
     elif isinstance(seen, Detection):
-        paint(axes, sample.image, seen, sample.mask if close else None, cross=9 if close else 5)
+        mask, cross = (None, 5) if box is None else (sample.mask, 9)
+        paint(axes, sample.image, seen, mask, cross=cross, box=box)
     else:
         axes.imshow(seen, cmap="gray" if seen.dtype == bool else "magma", vmin=0, vmax=1)
-        if close and seen.dtype != bool:
-            outline(axes, sample.mask)
+        if box is not None:
+            show_part(axes, box)
+        if box is not None and seen.dtype != bool:
+            outline(axes, sample.mask, box)
 
 
 def _enlarge(
@@ -150,8 +153,7 @@ def _enlarge(
     wide, high = (LENS_SHARE * min(height, width) / length for length in (width, height))
     corner = (0.0 if place[1] > width / 2 else 1 - wide, 0.0 if place[0] < height / 2 else 1 - high)
     lens = axes.inset_axes((*corner, wide, high), xticks=[], yticks=[])
-    _draw(lens, sample, seen, close=True)
-    lens.set(xlim=(left - 0.5, left + side - 0.5), ylim=(top + side - 0.5, top - 0.5))
+    _draw(lens, sample, seen, (top, left, top + side, left + side))
     for spine in lens.spines.values():
         spine.set(color=STRONG, linewidth=1.2)
     axes.indicate_inset_zoom(lens, edgecolor=STRONG, alpha=1)
