@@ -352,6 +352,8 @@ def check_size(size: int, backbone: str | nn.Module, *, name: str = "size") -> N
 def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
     """The run folder of a configuration: a new one, or the one that already holds this run.
 
+    What a killed run left half-written is removed: nobody else may be training it.
+
     Args:
         config: what is to be trained.
         train_split: fingerprint of the training images; they may change under their name.
@@ -372,11 +374,8 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
     now = config.plain() | {"train_split": train_split, "test_split": test_split}
     if config.initial_weights is not None:  # the same file may be rewritten, or lie elsewhere
         now["initial_weights"] = f"sha256 {_digest(config.initial_weights)}"
-    found = set(run.folder.iterdir()) if run.folder.is_dir() else set()
-    parts = {path for path in found if path.name.startswith(".") and path.name.endswith(".part")}
-    for path in parts:
-        path.unlink()
-    there = {path.name for path in found if not path.name.startswith(".")}
+    found = {path.name for path in run.folder.iterdir()} if run.folder.is_dir() else set()
+    there = {name for name in found if not name.startswith(".")}
     if there and "config.json" not in there:
         raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
     before = read_json(written) if there else {}
@@ -386,6 +385,10 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
             f"{run.folder} already holds another run ({'; '.join(changed)}); "
             "choose another run folder (out) or remove this one"
         )
+    if not run.finished:  # whoever has just finished it may still write beside the record
+        for name in found - there:
+            if name.endswith(".part"):
+                (run.folder / name).unlink()
     if changed:
         write_json(written, now)
     return run

@@ -21,6 +21,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 ROOMS = [
     "_names",
     "_files",
+    "_lock",
     "_progress",
     "_devices",
     "_areas",

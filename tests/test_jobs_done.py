@@ -6,14 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 
 import nbformat
 import pytest
 from smallbooks import alive, entries, notebook, start, status, wait_for
 
 from festkit.jobs import Job, run_job
-from festkit.jobs.lock import hold
 
 PARAMETERS = "out: str = '.'\nepochs: int = 3\nrate: float = 0.5\nrun = None"
 STEPS = """
@@ -218,39 +216,3 @@ def test_what_a_kill_left_half_written_is_cleared(tmp_path):
     (work / ".scenes.x.part").mkdir(parents=True)
     (work / ".weights.1.part").touch()
     check_done(run_job(job, tmp_path), tmp_path)
-
-
-class TestLock:
-    def test_it_waits_for_its_holder(self, tmp_path, capsys):
-        path, order = tmp_path / "a.lock", []
-
-        def second():
-            with hold(path):
-                order.append("second")
-
-        with hold(path):
-            with pytest.raises(BlockingIOError), hold(path, wait=False):
-                pass
-            thread = threading.Thread(target=second)
-            thread.start()
-            wait_for(lambda: "waiting" in capsys.readouterr().err)
-            order.append("first")
-        thread.join()
-        assert order == ["first", "second"]
-        assert entries(tmp_path) == []
-
-    def test_it_goes_with_a_killed_holder(self, tmp_path):
-        path = tmp_path / "a.lock"
-        command = (
-            "import sys, time; from pathlib import Path; from festkit.jobs.lock import hold\n"
-            "with hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
-        )
-        holder = subprocess.Popen([sys.executable, "-c", command, path], stdout=subprocess.PIPE)
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(BlockingIOError), hold(path, wait=False):
-            pass
-        holder.kill()
-        holder.communicate()
-        with hold(path, wait=False):
-            assert path.exists()
-        assert entries(tmp_path) == []

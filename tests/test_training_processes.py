@@ -1,8 +1,11 @@
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,10 @@ from handmade import make_set
 from safetensors.torch import load_file
 from tinyrun import environment, free_port, plain_net, start, tiny
 
+from festkit._lock import hold
 from festkit._run import Run
 from festkit.training import train
+from festkit.training.claiming import LOCK
 
 OPTIONS = {
     "loss": "BCE", "batch_size": 6, "precision": "fp32", "validate_every": 1, "clip_norm": 1.0,
@@ -108,6 +113,22 @@ def test_a_signal_to_one_stops_both(folder, tmp_path):
     states = torch.load(Run(out).checkpoint, weights_only=True)
     assert len(states["history"]) == states["epoch"] > 0
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("why", ["being trained", "another run"])
+def test_a_folder_that_is_refused_is_refused_to_all(folder, alone, tmp_path, why):
+    out = tmp_path / "run"
+    if why == "another run":
+        out = alone.folder
+        message = "FileExistsError: .* already holds another run .*seed 0 -> 1"
+    else:
+        message = rf"BlockingIOError: .* is being trained by process {os.getpid()} on "
+    words = [folder, out, json.dumps(OPTIONS | {"seed": 1}), "[null]", tmp_path / "note"]
+    with hold(out / LOCK) if why == "being trained" else nullcontext():
+        children = launch(SCRIPT, *words)
+        statuses, errors = ended(children)
+    assert statuses == [1, 1]
+    assert len(re.findall(message, errors)) == 2, errors
 
 
 NOTEBOOK = """

@@ -6,9 +6,9 @@ stands under ``done`` only when its figures are there and are numbers. Whatever 
 next run continues in the same folder.
 
 Reading order: `notebooks` (where they are), `parameters` (what they take), `watching` (what is
-written while one runs), `running` (one notebook), `job` and `done` (one job, done once), `lock`,
-`worker`, `pool` and `cluster` (who runs them), `many` (all of them, in order), `estimate`
-(how long it takes).
+written while one runs), `running` (one notebook), `job` and `done` (one job, done once), `worker`,
+`pool` and `cluster` (who runs them), `many` (all of them, in order), `estimate` (how long it
+takes).
 """
 
 from .done import Outcome, run_job

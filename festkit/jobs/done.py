@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .._files import flush_folder
+from .._lock import hold
 from .job import Job
-from .lock import hold
 from .notebooks import find_notebook
 from .parameters import read_parameters
 from .running import check_limit, run_notebook
@@ -102,7 +102,7 @@ def lock_file(job: Job, folder: str | Path) -> Path:
 def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
     work, done = work_folder(job, folder), folder / "done" / job.key
     try:
-        with hold(lock_file(job, folder)):
+        with hold(lock_file(job, folder), inherit=True):
             if before := finished(job, folder):
                 return before
             _run(job, work, max_minutes)

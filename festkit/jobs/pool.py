@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .._lock import hold
 from .done import Outcome, lock_file, work_folder
 from .job import Job
-from .lock import hold
 from .watching import write_status
 
 

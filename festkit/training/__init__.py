@@ -9,7 +9,7 @@ Everything random follows from the seed, the epoch and the step. A killed run th
 from its last checkpoint and, on the CPU, ends with the same weights as an undisturbed one.
 
 Reading order: `loop` (epochs and steps), `images` (batches), `state` (what changes), `judging`
-(what chooses), `prior`, `stopping`, `watching`.
+(what chooses), `prior`, `claiming` (one training per run folder), `stopping`, `watching`.
 """
 
 import os
@@ -26,11 +26,12 @@ from accelerate.state import AcceleratorState
 from .. import __version__
 from .._devices import resolve_device, resolve_precision
 from .._files import read_json, write_json
-from .._run import Run, TrainConfig, open_run
+from .._run import Run, TrainConfig
 from ..backbones import backbone_options
 from ..data import Dataset, load_dataset
 from ..fusion import input_channels
 from ..weights import save_weights
+from .claiming import claimed
 from .images import TrainingImages
 from .judging import best_thresholds, calibrate, figures, map_images, split_holdout
 from .loop import Loop
@@ -65,6 +66,7 @@ def train(
     Raises:
         FileNotFoundError: if the dataset is not there.
         FileExistsError: if the run folder holds a run of another configuration or on other images.
+        BlockingIOError: if another process is training in the run folder.
         ValueError: if the device is not at hand, or too few training images are.
         FloatingPointError: if the loss stops being a number.
         MemoryError: if a batch does not fit into the device's memory.
@@ -86,11 +88,12 @@ def train(
     listed = load_dataset(config.dataset, "train", root=config.data_root)
     testset = load_dataset(config.dataset, "test", root=config.data_root)
     trainset, heldout = split_holdout(listed, config)
-    with _accelerated(config, device) as accelerator:
-        with accelerator.main_process_first():
-            run = open_run(config, train_split=listed.fingerprint, test_split=testset.fingerprint)
+    splits = {"train_split": listed.fingerprint, "test_split": testset.fingerprint}
+    with (
+        _accelerated(config, device) as accelerator,
+        claimed(config, accelerator, **splits) as run,
+    ):
         if run.finished:
-            run.checkpoint.unlink(missing_ok=True)  # a run killed between its last two acts
             return run
         images = TrainingImages.read(
             trainset, config, _numbered(accelerator.device), listed.statistics()
@@ -162,7 +165,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, dataset)
     write_json(run.folder / "record.json", card | {"test_split": splits["test_split"]} | record)
-    run.checkpoint.unlink()
+    run.checkpoint.unlink(missing_ok=True)  # who is given the finished run removes it, too
 
 
 def _numbered(device: torch.device) -> torch.device:

@@ -1,5 +1,6 @@
-"""A lock file that keeps two drivers apart, freed by the system when its last holder is gone."""
+"""A lock file that keeps processes apart, freed by the system when its last holder is gone."""
 
+import errno
 import os
 import socket
 import sys
@@ -9,24 +10,28 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: drivers are not kept apart there
+except ImportError:  # Windows: nobody is kept apart there
     fcntl = None  # type: ignore[assignment]
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+"""What a file system without locks answers, such as some that clusters share."""
 
 
 @contextmanager
-def hold(path: Path, *, wait: bool = True) -> Iterator[None]:
+def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[None]:
     """Hold a lock file while the block runs; it is gone afterwards.
 
-    The lock is one of open files (flock), so nothing stale remains after a kill. Child processes
-    that inherit the file hold it, too: a kernel that outlives its killed driver for a moment does
-    so under the lock.
+    The lock is one of open files (flock), so a kill leaves a file, but nobody who holds it. On
+    Windows, and where the file system has no locks, nobody is kept apart.
 
     Args:
         path: the lock file.
         wait: until whoever holds it has let go.
+        inherit: let child processes that inherit files hold it, too: a kernel that outlives its
+            killed driver for a moment does so under the lock.
 
     Raises:
-        BlockingIOError: if someone else holds it and ``wait`` is off.
+        BlockingIOError: if someone else holds it and ``wait`` is off; ``strerror`` tells who.
 
     Example:
         >>> import tempfile
@@ -45,7 +50,7 @@ def hold(path: Path, *, wait: bool = True) -> Iterator[None]:
     try:
         os.ftruncate(file, 0)
         os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        os.set_inheritable(file, True)
+        os.set_inheritable(file, inherit)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -68,9 +73,12 @@ def _locked(path: Path, wait: bool) -> int:
 def _lock(file: int, path: Path, wait: bool) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not wait:
-            raise
+    except BlockingIOError as error:
         holder = os.pread(file, 200, 0).decode() or "another process"
+        if not wait:
+            raise BlockingIOError(error.errno, holder, str(path)) from None
         print(f"{path.stem} is held by {holder}; waiting for it", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise

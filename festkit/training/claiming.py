@@ -1,0 +1,75 @@
+"""A run folder for one training at a time."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from .._lock import hold
+from .._run import Run, TrainConfig, open_run
+
+LOCK = ".lock"
+"""What whoever trains in a run folder holds there."""
+
+
+@contextmanager
+def claimed(
+    config: TrainConfig, accelerator: Accelerator, *, train_split: str, test_split: str
+) -> Iterator[Run]:
+    """The run of a configuration, for this training alone while the block runs.
+
+    Of several processes that share a training the main one claims the folder; if it may not have
+    it, all are told. A finished run is given to whoever asks.
+
+    Args:
+        config: what is to be trained.
+        accelerator: the processes.
+        train_split: fingerprint of the training images.
+        test_split: fingerprint of the test images.
+
+    Raises:
+        BlockingIOError: if another process is training in the folder.
+        FileExistsError: if it holds another run, or other files.
+    """
+    with ExitStack() as held:
+        error: Exception | None = None
+        if accelerator.is_main_process:
+            try:
+                _claim(Run(config.folder), held)
+                _tidy(open_run(config, train_split=train_split, test_split=test_split))
+            except Exception as refused:  # the others wait for word
+                error = refused
+        (error,) = broadcast_object_list([error])
+        if error is not None:
+            raise error
+        yield Run(config.folder)
+
+
+def _claim(run: Run, held: ExitStack) -> None:
+    """Hold the lock on the folder of a run that is not finished."""
+    if run.finished:
+        return
+    if not run.folder.exists():
+        held.callback(_remove_if_empty, run.folder)
+    try:
+        held.enter_context(hold(run.folder / LOCK, wait=False))
+    except BlockingIOError as error:
+        raise BlockingIOError(
+            f"{run.folder} is being trained by {error.strerror}; wait for its end, or stop it "
+            "to continue here, or choose another run folder (out)"
+        ) from None
+
+
+def _tidy(run: Run) -> None:
+    """Remove what one that was killed after its record left behind."""
+    if run.finished:
+        for path in (run.checkpoint, run.folder / LOCK):
+            path.unlink(missing_ok=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Leave no new folder behind where the training was refused."""
+    with suppress(OSError):
+        folder.rmdir()
