@@ -416,7 +416,7 @@ class TestHistory:
     def test_a_run_of_one_epoch(self, tmp_path):
         run = Run(tmp_path)
         run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "iou": NAN, "pd": NAN}])
-        figure = plot_history(run)
+        figure = plot_history(run.folder)
         draw(figure)
         assert len(figure.axes[1].lines) == 1  # nothing was judged
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
@@ -28,11 +29,11 @@ CASING: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white"
 """Of dark lines, for them to be seen on every colour."""
 
 
-def plot_history(run: Run) -> Figure:
+def plot_history(run: Run | str | Path) -> Figure:
     """Loss over the epochs of a run, IoU on its augmented batches and on other images.
 
     Args:
-        run: a training run, finished or under way.
+        run: a training run or its folder, finished or under way.
 
     Returns:
         A matplotlib figure; IoU and Pd of the held-out images, or by the paper's protocol of the
@@ -43,13 +44,13 @@ def plot_history(run: Run) -> Figure:
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path
         >>> run = Run(Path(tempfile.mkdtemp()))
         >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": math.nan, "pd": math.nan}
         >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
         >>> [axes.get_ylabel() for axes in plot_history(run).axes]
         ['training loss', '[%]']
     """
+    run = run if isinstance(run, Run) else Run(Path(run))
     rows = run.history()
     judged = [row for row in rows if not math.isnan(row["iou"])]
     images = _judges(run) if judged else ""
