@@ -1,6 +1,7 @@
 """The tuner in Python: what it shows is what the library finds; its page is tested in browser/."""
 
 import json
+import shutil
 import threading
 import time
 import warnings
@@ -23,7 +24,7 @@ from festkit.tuner import ThresholdTuner, has_page, picture
 from festkit.tuner.figures import measure, measure_all
 from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
 from festkit.tuner.messages import GRID, STEPS, frame_message, ticks
-from festkit.tuner.sources import FEST_FILE, of_arrays
+from festkit.tuner.sources import fest_path, of_arrays
 from festkit.tuner.widget import TunerWidget
 
 
@@ -211,13 +212,41 @@ class TestRuns:
         assert tuned["targets"] == tuner.figures().total.targets
         assert tuned["intervals"].keys() >= {"iou", "pd"}
         place = demo / "64" if len(sizes) == 1 else demo
-        fest = fk.FEST.load(place / FEST_FILE.format("-".join(sizes)))
+        fest = fk.FEST.load(place / f"fest-tuned-{'+'.join(sizes)}.safetensors")
         assert fest.chosen_on["chosen_on"] == tuned["chosen_on"]
         assert fest.chosen_on["pd"] == tuned["pd"]
         assert (fest.th1, fest.th2, fest.rule) == (0.35, 0.15, "fused")
         assert list(fest.backbones) == [int(size) for size in sizes]
         again = ThresholdTuner.from_run(*(demo / size for size in sizes))
         assert (again.th1, again.th2, again.rule) == (0.35, 0.15, "fused")
+
+    def test_runs_of_the_same_sizes_keep_a_fest_each(self, demo, tmp_path):
+        shutil.copytree(demo, tmp_path / "runs")
+        shutil.copytree(demo / "64", tmp_path / "runs" / "other-64")
+        for second, th1 in (("64", 0.3), ("other-64", 0.6)):
+            tuner = ThresholdTuner.from_run(tmp_path / "runs" / "32", tmp_path / "runs" / second)
+            tuner.widget._save({"th1": th1, "th2": 0.1, "rule": "fused"})
+        for name, th1 in (("32+64", 0.3), ("32+other-64", 0.6)):
+            fest = fk.FEST.load(tmp_path / "runs" / f"fest-tuned-{name}.safetensors")
+            assert fest.th1 == th1
+
+    def test_the_name_of_a_fest_tells_places_and_long_names_apart(self, tmp_path):
+        long = "红外" * 40
+        sets = [
+            [f"{network}/{size}" for size in sizes]
+            for network in ("acm", long)
+            for sizes in (("64", "96"), ("96", "64"))
+        ]
+        sets += [["acm/64", "alcnet/96"], ["acm/64", "dnanet/96"]]
+        sets += [[f"acm/{long}-{k}", "acm/64"] for k in range(2)]
+        paths = [fest_path([Run(tmp_path / run) for run in runs]) for runs in sets]
+        assert paths[0] == tmp_path / "acm" / "fest-tuned-64+96.safetensors"
+        assert len(set(paths)) == len(sets)
+        assert all(
+            path.parent == tmp_path / runs[0].split("/")[0]
+            for path, runs in zip(paths, sets, strict=True)
+        )
+        assert max(len(path.name.encode()) for path in paths) < 200
 
     def test_thresholds_of_test_images_say_so(self, demo):
         tuner = ThresholdTuner.from_run(demo / "64")

@@ -88,7 +88,8 @@ class ThresholdTuner:
     ) -> "ThresholdTuner":
         """The stored maps of a training run; of several runs, which are then scales that are fused.
 
-        Saving writes the thresholds to the runs' records and into a FEST beside them.
+        Saving writes the thresholds to the runs' records and into a FEST: in the folder of one run;
+        beside several, named after their folders (``fest-tuned-64-eedm+96-eedm.safetensors``).
 
         Args:
             paths: run folders, in the order of the scales.

@@ -1,5 +1,6 @@
 """Where probability maps come from: arrays, training runs, a FEST and a dataset, image files."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,10 @@ from .frames import DETECT, Frame, Source, Tuned, checked, remembered
 Images = Sequence[Any] | Mapping[str, Any]
 
 FEST_FILE = "fest-tuned-{}.safetensors"
-"""Name of the FEST that saved thresholds of runs go into, with the sizes of its scales."""
+"""Name of the FEST that saved thresholds of runs go into, as :func:`fest_path` fills it in."""
+
+LONGEST = 150
+"""Bytes of what is filled in; a file's whole name may have 255, and needs some while written."""
 
 
 def of_arrays(
@@ -167,6 +171,29 @@ def of_folder(
     return Source(f"{_number(len(names))} in {Path(probs).name}", names, remembered(read))
 
 
+def fest_path(runs: Sequence[Run]) -> Path:
+    """Where the FEST of these runs is saved, so that no other runs' is overwritten.
+
+    Of one run it lies in its folder and is named after its size; of several it lies beside the
+    first and is named after all folders. A hash follows where the names do not tell everything:
+    folders that lie in several places, and names that are cut.
+
+    Example:
+        >>> fest_path([Run(Path("runs/64-eedm")), Run(Path("runs/96-eedm"))]).name
+        'fest-tuned-64-eedm+96-eedm.safetensors'
+    """
+    first = runs[0].folder
+    if len(runs) == 1:
+        return first / FEST_FILE.format(runs[0].record["size"])
+    folders = [run.folder.resolve() for run in runs]
+    name = "+".join(folder.name for folder in folders)
+    cut = name.encode()[:LONGEST].decode(errors="ignore")
+    if cut != name or len({folder.parent for folder in folders}) > 1:
+        places = "\n".join(map(str, folders))
+        name = f"{cut}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
+    return first.parent / FEST_FILE.format(name)
+
+
 def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[Any]:
     """One entry per name, None where nothing was given."""
     if given is None:
@@ -199,11 +226,10 @@ def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str
 
 def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
     scales = [run.record["size"] for run in runs]
-    place = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
     try:
         fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
         fest.chosen_on = tuned.record()
-        path = fest.save(place / FEST_FILE.format("-".join(map(str, scales))))
+        path = fest.save(fest_path(runs))
         saved = f"FEST.load({str(path)!r})"
     except ValueError as error:  # a network that is not of the catalogue
         saved = f"no FEST, since {error}"

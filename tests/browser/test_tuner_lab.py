@@ -9,7 +9,7 @@ import pytest
 import festkit as fk
 from festkit._run import Run
 from festkit.tuner.messages import GRID, STEPS
-from festkit.tuner.sources import FEST_FILE
+from festkit.tuner.sources import fest_path
 
 from .tuner_cases import hand_made_run
 
@@ -346,7 +346,7 @@ class TestSaving:
             tuned = Run(run.folder).record["tuned"]
             assert (tuned["th1"], tuned["th2"], tuned["rule"]) == (th1, th2, "per_scale")
             assert tuned["pd"] == found_at(runs, th1, th2).pd
-        fest = fk.FEST.load(runs[0].folder.parent / FEST_FILE.format("32-64"))
+        fest = fk.FEST.load(fest_path(runs))
         assert (fest.th1, fest.th2) == (th1, th2)
 
     def test_no_click_is_lost_while_the_kernel_is_busy(self, lab, runs):
