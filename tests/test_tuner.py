@@ -489,6 +489,25 @@ class TestAnswers:
         widget._workers["surface"].submit(lambda: None).result(60)
         assert [content["rule"] for content in sent] == ["per_scale"]
 
+    def test_a_question_that_comes_while_another_is_struck_out_is_answered(self, tuner):
+        widget, sent = tuner.widget, []
+        widget.send = lambda content, buffers=None: sent.append(content)
+        striking, came = threading.Event(), threading.Event()
+
+        class Slow(dict):
+            def __delitem__(self, kind):
+                striking.set()
+                came.wait(0.3)  # long enough for a question that nothing holds up
+                super().__delitem__(kind)
+
+        widget._newest = Slow()
+        widget._answer(widget, {"type": "figures", **self.NOW})
+        assert striking.wait(20)
+        widget._answer(widget, {"type": "figures", **self.NOW, "th2": 0.2})
+        came.set()
+        widget._workers["figures"].submit(lambda: None).result(60)
+        assert [content["th2"] for content in sent] == [0.1, 0.2]
+
     def test_a_closed_tuner_stops_counting(self):
         probs = [blobs()[0]] * 300
         tuner, begun, asked = ThresholdTuner(probs, [p > 0.5 for p in probs]), threading.Event(), []

@@ -8,6 +8,7 @@ so they are computed beside the kernel's own work, and a newer question ends an 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any, get_args
 
 import anywidget
@@ -56,12 +57,14 @@ class TunerWidget(anywidget.AnyWidget):
         self._source = source
         self._surfaces: dict[str, ThresholdSurface] = {}
         self._newest: dict[str, Question] = {}
+        self._asking = Lock()  # or a worker could strike out a question that has just come
         self._workers = {name: ThreadPoolExecutor(1) for name in ("figures", "surface", "save")}
         self.on_msg(self._answer)
 
     def close(self) -> None:
         """Take the widget from its pages and end what it computes."""
-        self._newest.clear()
+        with self._asking:
+            self._newest.clear()
         for worker in self._workers.values():
             worker.shutdown(wait=False, cancel_futures=True)
         super().close()
@@ -83,7 +86,8 @@ class TunerWidget(anywidget.AnyWidget):
         if kind not in self._workers:
             self._reply(answers[kind], question)
         elif kind == "save" or self._newest.get(kind) != question:  # else it is under way
-            self._newest[kind] = question
+            with self._asking:
+                self._newest[kind] = question
             self._workers[kind].submit(self._reply, answers[kind], question)
 
     def _reply(self, answer: Callable[[Question], Message | None], question: Question) -> None:
@@ -92,8 +96,9 @@ class TunerWidget(anywidget.AnyWidget):
         except Exception as error:  # the page shows it; a dead widget would say nothing
             content = {"type": "error", "about": question["type"], "text": str(error)}
             message = content | {k: question[k] for k in ("index", "rule") if k in question}, []
-        if self._newest.get(question["type"]) is question:
-            del self._newest[question["type"]]
+        with self._asking:
+            if self._newest.get(question["type"]) is question:
+                del self._newest[question["type"]]
         if message is not None and self.comm is not None:
             self.send(*message)
 
