@@ -310,6 +310,16 @@ class TestFest:
         tuner.th1, tuner.th2 = 0.3, 0.05
         assert tuner.figures().total == fest.evaluate(testset)
 
+    def test_a_weak_threshold_that_nobody_chose_is_no_higher_than_the_strong_one(self, demo):
+        fest = fk.FEST.from_runs([Run(demo / "32")], 0.05, None)
+        testset = fk.load_dataset(demo / "scenes", "test")
+        assert ThresholdTuner.from_fest(fest, testset).th2 == 0.05
+        assert ThresholdTuner.from_fest(fest, testset, th1=0.5).th2 == 0.1
+        fest.th2 = 0.2
+        with pytest.raises(ValueError, match=r"th2 is 0\.2, above th1 = 0\.05.*pass th2=0\.05 or"):
+            ThresholdTuner.from_fest(fest, testset)
+        assert ThresholdTuner.from_fest(fest, testset, th2=0.05).th2 == 0.05
+
     def test_a_dataset_without_images(self, demo):
         fest = fk.FEST.from_runs([Run(demo / "32")])
         with pytest.raises(ValueError, match="has no images"):

@@ -98,11 +98,13 @@ class ThresholdTuner:
                 root.
             root: folder of the datasets; default FESTKIT_DATA, else ``data``.
             th1: strong threshold at first, in [0, 1]; default the one saved last, else 0.5.
-            th2: weak threshold at first, in [0, 1], at most th1; default likewise, else 0.1.
+            th2: weak threshold at first, in [0, 1], at most th1; default likewise, else 0.1, or
+                th1 where that is lower.
 
         Raises:
             FileNotFoundError: if a run is missing or has not finished, or its images are gone.
-            ValueError: if runs and images do not belong together.
+            ValueError: if runs and images do not belong together, or thresholds are out of order or
+                outside [0, 1].
         """
         runs = [path if isinstance(path, Run) else Run(Path(path)) for path in paths]
         source = sources.of_runs(runs, split=split, dataset=dataset, root=root)
@@ -119,8 +121,13 @@ class ThresholdTuner:
         Args:
             fest: trained networks.
             dataset: the images, with their truths.
-            th1: strong threshold at first; default the FEST's.
-            th2: weak threshold at first; default the FEST's, or 0.1 if it has none.
+            th1: strong threshold at first, in [0, 1]; default the FEST's.
+            th2: weak threshold at first, in [0, 1], at most th1; default the FEST's; if it has
+                none, 0.1, or th1 where that is lower.
+
+        Raises:
+            ValueError: for a dataset without images, one that cannot be read, a FEST without gray
+                statistics, or thresholds out of order or outside [0, 1].
         """
         return cls._of(sources.of_fest(fest, dataset), th1, th2)
 
@@ -156,15 +163,18 @@ class ThresholdTuner:
         return tuner
 
     def _open(self, source: Source, th1: float | None, th2: float | None) -> None:
-        started: dict[str, Any] = {"th1": 0.5, "th2": 0.1, "rule": "per_scale"} | {
+        started: dict[str, Any] = {"th1": 0.5, "rule": "per_scale"} | {
             name: value for name, value in source.start.items() if value is not None
         }
         th1 = float(started["th1"] if th1 is None else th1)
-        th2 = float(started["th2"] if th2 is None else th2)
+        th2 = float(started.get("th2", min(0.1, th1)) if th2 is None else th2)
         for name, value in (("th1", th1), ("th2", th2)):
             check_threshold(name, value)
         if th2 > th1:
-            raise ValueError(f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones")
+            raise ValueError(
+                f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones: pass "
+                f"th2={th1} or less, or a higher th1"
+            )
         self._source = source
         self._first: tuple[float, float, Rule] = th1, th2, started["rule"]
         source.read(0)  # refuses what cannot be shown, here and not in the page
