@@ -135,6 +135,34 @@ def open_folder(folder: Path) -> DatasetFolder:
     )
 
 
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name, without extension and ``_pixels0``; hidden ones not.
+
+    Raises:
+        ValueError: if two files claim one name.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.bmp", "a_pixels0.png", "._b.bmp", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> list(files_by_name(folder))
+        ['a', 'b']
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+            continue
+        name = path.stem.removesuffix("_pixels0")
+        if name in files:
+            raise ValueError(
+                f"{folder} holds two files for {name}: {files[name].name} and {path.name};"
+                " remove one"
+            )
+        files[name] = path
+    return files
+
+
 def _by_lists(folder: Path, layout: Layout) -> DatasetFolder | None:
     """The folder if it has the layout's two folders and a list for at least one split."""
     if not _has_places(folder, layout):
@@ -150,7 +178,7 @@ def _has_places(folder: Path, layout: Layout) -> bool:
 def _listed(folder: Path, layout: Layout, lists: Mapping[str, Path | None]) -> DatasetFolder:
     """The folder with its pairs in the splits that have a list."""
     places = folder / layout.images, folder / layout.masks
-    images, masks = (_files_by_name(place) for place in places)
+    images, masks = (files_by_name(place) for place in places)
     splits = {
         split: _pairs(_read_list(path), images, masks, places) if (path := lists.get(split)) else ()
         for split in _LIST_WORDS
@@ -169,7 +197,7 @@ def _by_folders(folder: Path, layout: Layout) -> DatasetFolder | None:
         places = tuple(folder / kind.format(split=split) for kind in (layout.images, layout.masks))
         if all(place.is_dir() for place in places):
             recognised = True
-            images, masks = (_files_by_name(place) for place in places)
+            images, masks = (files_by_name(place) for place in places)
             splits[split] = _pairs(images, images, masks, places)
             lone += _lone_masks(images, masks)
     return DatasetFolder(folder, layout, splits, (), lone) if recognised else None
@@ -190,22 +218,6 @@ def _pairs(
 
 def _lone_masks(images: Mapping[str, Path], masks: Mapping[str, Path]) -> tuple[Path, ...]:
     return tuple(path for name, path in masks.items() if name not in images)
-
-
-def _files_by_name(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by name, without extension and ``_pixels0``."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
-            continue
-        name = path.stem.removesuffix("_pixels0")
-        if name in files:
-            raise ValueError(
-                f"{folder} holds two files for {name}: {files[name].name} and {path.name};"
-                " remove one"
-            )
-        files[name] = path
-    return files
 
 
 def _find_list(folder: Path, pattern: str, split: str) -> Path | None:

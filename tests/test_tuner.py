@@ -360,6 +360,19 @@ class TestFolder:
         assert tuner._source.read(1).image[0, 0] == 80
         assert tuner.figures().total.images == 2
 
+    def test_names_are_those_of_a_dataset(self, folder):
+        (folder / "probs" / "._a.png").write_bytes(b"what macOS leaves on foreign disks")
+        for name in ("a", "b"):
+            (folder / "masks" / f"{name}.png").rename(folder / "masks" / f"{name}_pixels0.png")
+        tuner = ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
+        assert tuner._source.names == ("a", "b")
+        assert (tuner._source.read(0).mask == blobs()[1]).all()
+
+    def test_two_files_of_one_name(self, folder):
+        shutil.copy(folder / "probs" / "a.png", folder / "probs" / "a.tif")
+        with pytest.raises(ValueError, match=r"two files for a: a\.png and a\.tif; remove one"):
+            ThresholdTuner.from_folder(folder / "probs")
+
     def test_what_is_missing_is_named(self, folder, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no folder"):
             ThresholdTuner.from_folder(folder / "nothing")

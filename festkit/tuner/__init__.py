@@ -146,13 +146,14 @@ class ThresholdTuner:
         Args:
             probs: folder of the maps, white being probability 1.
             images: folder of the images, of the same names but for the ending.
-            masks: folder of the truths, likewise.
+            masks: folder of the truths, likewise, or with ``_pixels0`` after the name.
             th1: strong threshold at first, in [0, 1].
             th2: weak threshold at first, in [0, 1], at most th1.
 
         Raises:
             FileNotFoundError: if a folder or a file is missing.
-            ValueError: if there are no image files, or one is unreadable.
+            ValueError: if there are no image files, one is unreadable, two are of one name, or
+                thresholds are out of order or outside [0, 1].
         """
         return cls._of(sources.of_folder(probs, images, masks), th1, th2)
 

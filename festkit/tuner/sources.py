@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._files import write_json
 from .._images import EXTENSIONS, read_mask, read_raster
+from .._layouts import files_by_name
 from .._progress import progress
 from .._run import Run
 from ..data import Dataset
@@ -142,11 +143,11 @@ def of_folder(
     Args:
         probs: their folder.
         images: folder of the images, which have the same names but for the ending.
-        masks: folder of the truths, likewise.
+        masks: folder of the truths, likewise, or with ``_pixels0`` after the name.
 
     Raises:
         FileNotFoundError: if a folder or a file is missing.
-        ValueError: if the folder holds no image files, or a file is unreadable.
+        ValueError: if the folder holds no image files, two files of one name, or an unreadable one.
     """
     files = _files(probs)
     if not files:
@@ -246,12 +247,11 @@ def _keep_in_fest(fest: FEST, tuned: Tuned) -> str:
 
 
 def _files(folder: str | Path) -> dict[str, Path]:
-    """Image files of a folder by name without ending, sorted."""
+    """Image files of a folder by name, as in a dataset's folders."""
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {path.absolute()}")
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS)
-    return {file.stem: file for file in files}
+    return files_by_name(path)
 
 
 def _read_probability(path: Path) -> NDArray[np.float32]:
