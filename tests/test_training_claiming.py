@@ -47,7 +47,7 @@ def test_a_second_one_is_refused_until_the_first_has_ended(folder, tmp_path, num
         for _ in range(20):
             for resume in ("auto", "never"):
                 with pytest.raises(BlockingIOError, match=REFUSED.format(child.pid)):
-                    train(config, resume=resume)
+                    train(config, resume=resume, max_minutes=0)
         assert half.exists()
         history = len(run.history())
         wait_for(lambda: len(run.history()) > history or child.poll() is not None)
