@@ -171,7 +171,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-bce", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=6, average_decay=0.99, cpu=50, gpu=1,
+        backbone="MLCL-Net", loss="BCE", epochs=6, average_decay=0.99, cpu=84, gpu=1,
     ),
     _entry(
         "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=129, gpu=3, scenes=SCENES
