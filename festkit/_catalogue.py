@@ -201,7 +201,7 @@ def images_of(names: Iterable[str]) -> set[str]:
     """
     found = set(names)
     for name in list(found):
-        card = _known_card(name)
+        card = known_card(name)
         found |= images_of(card.holds) if card else set()
     return found
 
@@ -228,14 +228,14 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
         raise ValueError(f"empty dataset name; known are {', '.join(list_datasets())}")
     base = Path(root or os.environ.get("FESTKIT_DATA") or "data").expanduser()
     under_root = {plain(entry.name): entry for entry in _folders(base)}
-    card = _known_card(text)
+    card = known_card(text)
     spellings = (card.name, *card.aliases) if card else (text,)
     found = next((under_root[plain(name)] for name in spellings if plain(name) in under_root), None)
     if path.is_dir() and (card is None or found is None):
         found = path
     if found:
         own_name = Path(os.path.abspath(found)).name
-        card = card or _known_card(own_name)
+        card = card or known_card(own_name)
         return card.name if card else own_name, found
     if card:
         raise FileNotFoundError(
@@ -262,17 +262,18 @@ def members_of(name_or_folder: str | Path) -> list[str | Path]:
 
 
 def dataset_name(name_or_folder: str | Path) -> str:
-    """What a dataset, or a union, is called, however it is spelled and wherever it lies.
+    """What a dataset, or a union, is called, wherever it lies; a known one however it is spelled.
 
     Example:
         >>> dataset_name("sirst"), dataset_name("/data/NUDT_SIRST+/data/own")
         ('NUAA-SIRST', 'NUDT-SIRST+own')
     """
     own = [Path(os.path.abspath(member)).name for member in members_of(name_or_folder)]
-    return "+".join(card.name if (card := _known_card(name)) else name for name in own)
+    return "+".join(card.name if (card := known_card(name)) else name for name in own)
 
 
-def _known_card(name: str) -> DatasetCard | None:
+def known_card(name: str) -> DatasetCard | None:
+    """The card of a known dataset, by any of its names; None of others."""
     return next((card for known, card in _BY_NAME.items() if plain(known) == plain(name)), None)
 
 

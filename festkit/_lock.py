@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -53,7 +53,9 @@ def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[No
         os.set_inheritable(file, inherit)
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a removed folder may hold another's lock by now
+            if os.path.samestat(os.fstat(file), path.stat()):
+                path.unlink()
         os.close(file)
 
 

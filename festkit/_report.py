@@ -1,12 +1,13 @@
 """The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
 
 import math
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._catalogue import dataset_card, list_datasets
+from ._catalogue import dataset_card, known_card, list_datasets
 
 _FAULTS = {
     "missing_images": "listed names without an image file",
@@ -28,13 +29,18 @@ _NOTES = {
 
 
 def how_to_list(folder: Path) -> str:
-    """What to do with a folder whose lists are missing.
+    """What to do with a folder whose lists are missing; a known set has lists of its own.
 
     Example:
         >>> how_to_list(Path("sky"))
         'write train.txt and test.txt into it, one image name per line, or let festkit data split \
 sky draw them'
     """
+    if card := known_card(Path(os.path.abspath(folder)).name):
+        return (
+            f"put the lists of {card.name} into it, with which figures are compared: "
+            f"{card.how_to_get}"
+        )
     return (
         "write train.txt and test.txt into it, one image name per line, or let festkit data split"
         f" {shlex.quote(str(folder))} draw them"

@@ -156,7 +156,7 @@ class TrainConfig:
     def plain(self) -> dict[str, Any]:
         """The configuration as JSON values, without what does not decide the outcome.
 
-        A dataset counts by its name, however it is spelled, and a folder by its own.
+        A known dataset counts by its name, however it is spelled, another folder by its own.
 
         Example:
             >>> TrainConfig("NUAA-SIRST", size=256).plain()["loss"]
@@ -379,6 +379,8 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
     if there and "config.json" not in there:
         raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
     before = read_json(written) if there else {}
+    if "dataset" in before:  # older ones hold what was typed
+        before["dataset"] = dataset_name(before["dataset"])
     changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
     if changed and len(there) > 1:
         raise FileExistsError(

@@ -6,6 +6,7 @@ check of a folder in ``_check`` and ``_report``.
 """
 
 import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,14 @@ from typing import SupportsIndex, overload
 
 import numpy as np
 
-from ._catalogue import DatasetCard, dataset_card, find_folder, list_datasets, members_of
+from ._catalogue import (
+    DatasetCard,
+    dataset_card,
+    find_folder,
+    known_card,
+    list_datasets,
+    members_of,
+)
 from ._check import check_dataset
 from ._files import write_text
 from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
@@ -207,7 +215,7 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
         FileNotFoundError: if there is no such folder.
         FileExistsError: if it has its splits already.
         ValueError: if an image has no mask, one split would be empty, ``test`` is no share, or the
-            folder is no dataset.
+            folder is no dataset, or bears the name of a public one.
 
     Example:
         >>> import tempfile
@@ -221,7 +229,7 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
         >>> len(load_dataset(sky, "train")), len(load_dataset(sky, "test"))
         (4, 1)
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not 0 < test < 1:
         raise ValueError(f"test is {test}, expected a share of the images, in (0, 1)")
     names = _names_without_lists(folder)
@@ -245,12 +253,18 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
         raise FileNotFoundError(f"there is no dataset folder {folder.absolute()}")
     found = open_folder(folder)
     if not found.lacks_lists:
+        empty = [
+            f"; its {name} split is empty" for name, pairs in found.splits.items() if not pairs
+        ]
         raise FileExistsError(
-            f"{folder} has its splits already ({found.layout}); move its lists away to draw others"
+            f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
+            "away to draw others"
         )
+    if known_card(Path(os.path.abspath(folder)).name):
+        raise ValueError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
     for pair in found.pairs:
         _require_files(pair)
-    return tuple(pair.name for pair in found.pairs)
+    return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
 
 
 def _require_files(pair: Pair) -> None:

@@ -382,9 +382,25 @@ class TestWithoutLists:
             split_dataset(folder)
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == there
 
+    def test_a_public_set_has_lists_of_its_own(self, bare):
+        public = bare.rename(bare.parent / "irstd1k")
+        with pytest.raises(ValueError, match="bears the name of a public set: put the lists of IR"):
+            split_dataset(public)
+        with pytest.raises(
+            ValueError, match="no list of its test split: put the lists of IRSTD-1K"
+        ):
+            load_dataset(public, "test")
+
+    def test_names_that_look_like_files(self, bare):
+        for place in ("images", "masks"):
+            (bare / place / "a.png").rename(bare / place / "a.png.png")
+        split_dataset(bare)
+        train, test = (load_dataset(bare, split).names for split in ("train", "test"))
+        assert "a.png" in train + test
+
     def test_one_list_is_a_split_already(self, bare):
         write(bare / "test.txt", "a")
-        with pytest.raises(FileExistsError, match="has its splits already"):
+        with pytest.raises(FileExistsError, match=r"already .*; its train split is empty; move"):
             split_dataset(bare)
         assert not (bare / "train.txt").exists()
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import pickle
 import re
 import shutil
 import tempfile
@@ -323,8 +324,9 @@ class TestPredictImages:
             assert not rows_of(predict_images(bright(48), tmp_path, tmp_path / "out"))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            levels = np.uint16(20500), np.uint16(22500)
             table = predict_images(
-                bright(48), tmp_path / "a.png", tmp_path / "stretched", levels=(20500, 22500)
+                bright(48), tmp_path / "a.png", tmp_path / "stretched", levels=levels
             )
         assert [(row["row"], row["column"]) for row in rows_of(table)] == [("21.00", "31.00")]
 
@@ -390,6 +392,7 @@ class TestPredictImages:
         with pytest.raises(ImagesLeftOut, match=r"1 of 3 images are left out.*b\.png") as some:
             predict_images(bright(64), frames, tmp_path / "out")
         assert some.value.table == tmp_path / "out" / "targets.csv"
+        assert pickle.loads(pickle.dumps(some.value)).table == some.value.table
         assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
         (frames / "b.png").write_bytes(good)
         predict_images(bright(64), frames, tmp_path / "out")
@@ -468,6 +471,10 @@ class TestOpenFest:
             (run / "record.json").write_text(json.dumps(card))
         assert list(open_fest(tmp_path, device="cpu").backbones) == [1024, 512]
         assert list(trained_on(tmp_path)) == ["NUAA-SIRST"]
+        (tmp_path / "fest.json").write_text("[]")
+        with pytest.raises(ValueError, match="does not name its sizes"):
+            open_fest(tmp_path, device="cpu")
+        (tmp_path / "fest.json").write_text('{"sizes": [1024, 512]}')
         (tmp_path / "1024" / "record.json").unlink()
         with pytest.raises(FileNotFoundError, match="1024 holds no finished run"):
             open_fest(tmp_path, device="cpu")
@@ -516,4 +523,5 @@ def test_the_notebook(frames, tmp_path):
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
     assert metrics["targets"]["strong"] >= 3
     assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
+    assert re.search(r"1 of 4 images are left out.*broken\.png", metrics["left_out"])
     assert len(list(Path(metrics["table"]).parent.glob("pictures/*.png"))) == 3

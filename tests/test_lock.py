@@ -49,6 +49,14 @@ def test_without_waiting_it_tells_its_holder(tmp_path):
     assert entries(tmp_path) == []
 
 
+def test_the_lock_of_another_in_a_new_folder_stays(tmp_path):
+    path = tmp_path / "run" / "a.lock"
+    with hold(path):
+        path.unlink()
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+
+
 @pytest.mark.parametrize("inherit", [False, True])
 def test_it_goes_with_a_killed_holder_and_its_heirs(tmp_path, inherit):
     path = tmp_path / "a.lock"

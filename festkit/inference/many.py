@@ -42,6 +42,10 @@ class ImagesLeftOut(ValueError):
             f"{'; '.join(faults[:3])}{more}"
         )
         self.table = table
+        self._given = faults, images, table
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
 
 def predict_images(

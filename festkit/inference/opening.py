@@ -106,7 +106,11 @@ def _runs(folder: Path) -> list[Run]:
     told = folder / SCALES_FILE
     if not told.is_file():
         return [Run(folder)]
-    return [Run(folder / str(size)) for size in read_json(told)["sizes"]]
+    record = read_json(told)
+    sizes = record.get("sizes") if isinstance(record, dict) else None
+    if not isinstance(sizes, list):
+        raise ValueError(f"{told} does not name its sizes; name the runs instead of {folder}")
+    return [Run(folder / str(size)) for size in sizes]
 
 
 def _nearest(source: str) -> list[str]:

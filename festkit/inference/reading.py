@@ -66,7 +66,7 @@ def check_levels(levels: Levels) -> Levels:
             f"levels are {levels}, expected two, the file's gray levels that become black and "
             f"white: 0 <= black < white <= {HIGHEST}"
         )
-    return levels
+    return int(levels[0]), int(levels[1])
 
 
 def _warn_of_few_levels(path: Path, raster: Raster) -> None:

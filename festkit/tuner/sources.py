@@ -192,7 +192,7 @@ def fest_path(runs: Sequence[Run]) -> Path:
     if cut != name or len({folder.parent for folder in folders}) > 1:
         places = "\n".join(map(str, folders))
         name = f"{cut}-{hashlib.sha256(places.encode()).hexdigest()[:8]}"
-    return first.parent / FEST_FILE.format(name)
+    return folders[0].parent / FEST_FILE.format(name)
 
 
 def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[Any]:
