@@ -1,13 +1,12 @@
 """The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
 
 import math
-import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._catalogue import dataset_card, known_card, list_datasets
+from ._catalogue import dataset_card, dataset_name, known_card, list_datasets
 
 _FAULTS = {
     "missing_images": "listed names without an image file",
@@ -36,7 +35,7 @@ def how_to_list(folder: Path) -> str:
         'write train.txt and test.txt into it, one image name per line, or let festkit data split \
 sky draw them'
     """
-    if card := known_card(Path(os.path.abspath(folder)).name):
+    if card := known_card(dataset_name(folder)):
         return (
             f"put the lists of {card.name} into it, with which figures are compared: "
             f"{card.how_to_get}"

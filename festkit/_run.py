@@ -242,6 +242,16 @@ class Run:
 
     folder: Path
 
+    @classmethod
+    def of(cls, run: "Run | str | Path") -> "Run":
+        """A run, or the one of a folder.
+
+        Example:
+            >>> Run.of("runs/never-trained").folder.name
+            'never-trained'
+        """
+        return run if isinstance(run, Run) else cls(Path(run))
+
     @property
     def finished(self) -> bool:
         """Whether the run came to its end; its record is written last."""

@@ -6,7 +6,6 @@ check of a folder in ``_check`` and ``_report``.
 """
 
 import hashlib
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ import numpy as np
 from ._catalogue import (
     DatasetCard,
     dataset_card,
+    dataset_name,
     find_folder,
     known_card,
     list_datasets,
@@ -260,7 +260,7 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
             f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
             "away to draw others"
         )
-    if known_card(Path(os.path.abspath(folder)).name):
+    if known_card(dataset_name(folder)):
         raise ValueError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
     for pair in found.pairs:
         _require_files(pair)

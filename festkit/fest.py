@@ -133,7 +133,7 @@ class FEST:
         """
         if not runs:
             raise ValueError("FEST needs at least one finished run, got none")
-        opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+        opened = [Run.of(run) for run in runs]
         cards = [run.record for run in opened]
         _check_scales(cards)
         given = backbones or {}

@@ -31,8 +31,8 @@ class ImagesLeftOut(ValueError):
         table: ``targets.csv`` of the others.
 
     Example:
-        >>> ImagesLeftOut(["a.png is truncated"], 5, Path("targets.csv")).table
-        PosixPath('targets.csv')
+        >>> ImagesLeftOut(["a.png is truncated"], 5, Path("targets.csv")).table.name
+        'targets.csv'
     """
 
     def __init__(self, faults: Sequence[str], images: int, table: Path) -> None:

@@ -134,7 +134,7 @@ def open_maps(
         >>> maps.title, maps[0].prob.shape
         ('ACM 64 on scenes, test images', (64, 64))
     """
-    opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    opened = [Run.of(run) for run in runs]
     if not opened:
         raise ValueError("open_maps needs at least one finished run, got none")
     if split not in ("test", "holdout"):

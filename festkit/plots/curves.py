@@ -50,7 +50,7 @@ def plot_history(run: Run | str | Path) -> Figure:
         >>> [axes.get_ylabel() for axes in plot_history(run).axes]
         ['training loss', '[%]']
     """
-    run = run if isinstance(run, Run) else Run(Path(run))
+    run = Run.of(run)
     rows = run.history()
     judged = [row for row in rows if not math.isnan(row["iou"])]
     images = _judges(run) if judged else ""

@@ -106,7 +106,7 @@ class ThresholdTuner:
             ValueError: if runs and images do not belong together, or thresholds are out of order or
                 outside [0, 1].
         """
-        runs = [path if isinstance(path, Run) else Run(Path(path)) for path in paths]
+        runs = [Run.of(path) for path in paths]
         source = sources.of_runs(runs, split=split, dataset=dataset, root=root)
         return cls._of(source, th1, th2)
 
