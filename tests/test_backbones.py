@@ -24,7 +24,14 @@ from festkit import (
     training,
 )
 from festkit.__main__ import main
-from festkit.backbones import backbone_name, fill_backbone, ggl_net, msda_net, read_tensors
+from festkit.backbones import (
+    alcnet_lc,
+    backbone_name,
+    fill_backbone,
+    ggl_net,
+    msda_net,
+    read_tensors,
+)
 from festkit.backbones.blocks import ResidualUnit
 from festkit.training import start_at_prior
 from festkit.weights import save_weights
@@ -488,6 +495,27 @@ class TestOptions:
     def test_alcnet_of_its_own_paper_needs_room_for_its_shifts(self):
         with pytest.raises(ValueError, match=r"68 x 80 is too small .* at least 72"):
             create_backbone("ALCNet-LC")(torch.zeros(2, 3, 68, 80))
+
+    def test_local_contrast_is_of_the_weakest_direction_at_the_better_distance(self):
+        x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 18, 23)))
+        expected = torch.empty_like(x)
+        for n, c, row, column in np.ndindex(*x.shape):
+            weakest = []
+            for s in (13, 17):
+                sides = [
+                    [
+                        x[n, c, (row + sign * s * dy) % 18, (column + sign * s * dx) % 23]
+                        for sign in (1, -1)
+                    ]
+                    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1))
+                ]
+                here = x[n, c, row, column]
+                weakest.append(min((a - here) * (b - here) for a, b in sides))
+            expected[n, c, row, column] = max(weakest)
+        assert torch.equal(alcnet_lc.local_contrast(x), expected)
+        assert torch.autograd.gradcheck(
+            alcnet_lc.local_contrast, x[:1, :1].clone().requires_grad_(), fast_mode=True
+        )
 
     @pytest.mark.parametrize("name", ["ACM", "ALCNet"])
     def test_group_norm_trains_on_one_image(self, name):

@@ -10,12 +10,15 @@ this is the largest contrast over 13 and 17 px.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
 from .card import BackboneCard
 
 SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
+
+REACH = max(SHIFTS)
 
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, 1))
 """One of each pair of opposite directions, rows and columns."""
@@ -25,24 +28,48 @@ def local_contrast(x: Tensor) -> Tensor:
     """How far a feature stands out from both sides, in the direction where it does so least.
 
     For each distance the smallest over four directions of the product of its differences to the two
-    features there; the largest of that over the distances. The map is taken as a torus.
+    features there; the largest of that over the distances. The map is taken as a torus. Gradients
+    go through the pair that was chosen, the first of equal ones.
 
-    Shape: (N, C, H, W) -> (N, C, H, W).
+    Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 17.
 
     Example:
         >>> spot = torch.zeros(1, 1, 40, 40); spot[0, 0, 20, 20] = 2.0
         >>> local_contrast(spot)[0, 0, 20, 20].item(), local_contrast(spot).sum().item()
         (4.0, 4.0)
     """
-    contrasts = []
+    around = functional.pad(x, (REACH,) * 4, mode="circular")
+    places = torch.arange(around[0, 0].numel(), device=x.device).view(around.shape[-2:])
+    here, offset = _shifted(places, x, 0, 0), _offset_of_chosen(x.detach(), around.detach())
+    # Keeping all eight pairs for the gradient would take more than twice the time of fetching one.
+    one, other = (
+        around.flatten(2).gather(2, place.flatten(2)).view_as(x)
+        for place in (here + offset, here - offset)
+    )
+    return (one - x) * (other - x)
+
+
+def _offset_of_chosen(x: Tensor, around: Tensor) -> Tensor:
+    """Where the pair that decides lies in the flat padded map, from each pixel; whole numbers."""
+    contrast = torch.full_like(x, -torch.inf)
+    offset = torch.zeros_like(x, dtype=torch.int64)
     for shift in SHIFTS:
-        products = [
-            (x.roll((shift * dy, shift * dx), (2, 3)) - x)
-            * (x.roll((-shift * dy, -shift * dx), (2, 3)) - x)
-            for dy, dx in DIRECTIONS
-        ]
-        contrasts.append(torch.stack(products).amin(0))
-    return torch.maximum(*contrasts)
+        smallest = torch.full_like(x, torch.inf)
+        at_smallest = torch.zeros_like(offset)
+        for down, right in DIRECTIONS:
+            dy, dx = shift * down, shift * right
+            product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
+            at_smallest.masked_fill_(product < smallest, dy * around.shape[-1] + dx)
+            smallest = torch.minimum(smallest, product)
+        offset = torch.where(smallest > contrast, at_smallest, offset)
+        contrast = torch.maximum(contrast, smallest)
+    return offset
+
+
+def _shifted(around: Tensor, x: Tensor, dy: int, dx: int) -> Tensor:
+    """The part of a padded map that lies (dy, dx) from ``x``, as a view."""
+    height, width = x.shape[-2:]
+    return around[..., REACH + dy : REACH + dy + height, REACH + dx : REACH + dx + width]
 
 
 class BottomUpFusion(nn.Module):
@@ -85,7 +112,7 @@ class ALCNetLC(nn.Module):
     """
 
     divisor = 4
-    smallest = divisor * (max(SHIFTS) + 1)
+    smallest = divisor * (REACH + 1)
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
