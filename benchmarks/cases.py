@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from festkit.backbones import create_backbone, list_backbones
+from festkit.backbones.alcnet_lc import DIRECTIONS, SHIFTS, local_contrast
 from festkit.fusion import resize_map
 from festkit.scenes import make_scene
 
@@ -38,6 +39,13 @@ def cases(device: torch.device) -> Iterator[Case]:
             _forward(create_backbone(name).to(device).eval(), image, torch.channels_last),
             _forward(create_backbone(name).to(device).eval(), image, torch.contiguous_format),
         )
+    features = torch.rand(8, 16, 128, 128, generator=torch.Generator().manual_seed(0)).to(device)
+    yield Case(
+        "local contrast of ALCNet-LC and its gradient, 8 × 16 × 128²",
+        "all eight pairs kept, autograd",
+        _with_gradient(local_contrast, features),
+        _with_gradient(_contrast_of_all_pairs, features),
+    )
 
 
 def _forward(network: torch.nn.Module, image: torch.Tensor, layout: torch.memory_format) -> Call:
@@ -49,3 +57,24 @@ def _forward(network: torch.nn.Module, image: torch.Tensor, layout: torch.memory
         return network(image)
 
     return call
+
+
+def _with_gradient(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> Call:
+    x = x.clone().requires_grad_()
+
+    def call() -> object:
+        return torch.autograd.grad(function(x).sum(), x)
+
+    return call
+
+
+def _contrast_of_all_pairs(x: torch.Tensor) -> torch.Tensor:
+    contrasts = []
+    for shift in SHIFTS:
+        products = [
+            (x.roll((shift * dy, shift * dx), (2, 3)) - x)
+            * (x.roll((-shift * dy, -shift * dx), (2, 3)) - x)
+            for dy, dx in DIRECTIONS
+        ]
+        contrasts.append(torch.stack(products).amin(0))
+    return torch.maximum(*contrasts)

@@ -206,11 +206,9 @@ class TestEveryBackbone:
             create_backbone(name)(small_image(name)[0])
 
     def test_weights_come_back_from_a_file(self, name, tmp_path):
-        network = create_backbone(name).eval()
-        optimizer = torch.optim.SGD(network.parameters(), lr=1e-6)
-        network.train()(small_image(name)).square().mean().backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        network = create_backbone(name)
+        with torch.inference_mode():
+            network.train()(small_image(name))  # its running statistics are its own
         network.eval()
         path = save_weights(network, tmp_path / "w.safetensors", {"backbone": name})
         again = create_backbone(name, weights=path).eval()
@@ -225,12 +223,12 @@ class TestEveryBackbone:
         assert card.parameters == sum(p.numel() for p in network.parameters() if p.requires_grad)
         assert re.search(r"20[12]\d, https://", card.paper)
 
-    @pytest.mark.parametrize("size", [256, 512])
-    def test_multiplications_on_the_card(self, name, size):
+    def test_multiplications_on_the_card(self, name):
+        card = backbone_card(name)
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
-            create_backbone(name).eval()(torch.zeros(1, 3, size, size))
-        stated = getattr(backbone_card(name), f"macs_{size}")
-        assert counter.get_total_flops() == 2 * stated
+            create_backbone(name).eval()(torch.zeros(1, 3, 256, 256))
+        assert counter.get_total_flops() == 2 * card.macs_256
+        assert card.macs_512 == pytest.approx(4 * card.macs_256, rel=1e-3)
 
     def test_channels_last_gives_the_same(self, name, device):
         network = parity.fill(create_backbone(name)).to(device).eval()
@@ -278,6 +276,8 @@ class TestEveryBackbone:
             torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
 
     def test_exports(self, name):
+        if backbone_card(name).macs_256 > 7e9:
+            pytest.skip("takes 6 to 13 s, for parts that test_compiles_whole covers")
         network = create_backbone(name).eval()
         images = small_image(name)
         exported = torch.export.export(network, (images,)).module()

@@ -49,22 +49,22 @@ def squares(outcomes):
     return [json.loads((o.folder / "metrics.json").read_text())["square"] for o in outcomes]
 
 
-def test_eight_at_a_time(tmp_path, book, capfd):
+def test_four_at_a_time(tmp_path, book, capfd):
     children = set(psutil.Process().children(recursive=True))
-    jobs = [Job(book, {"n": n % 8}) for n in range(9)]  # the last one is the first again
-    outcomes = run_jobs(jobs, tmp_path, workers=8)
+    jobs = [Job(book, {"n": n % 4}) for n in range(5)]  # the last one is the first again
+    outcomes = run_jobs(jobs, tmp_path, workers=4)
     assert set(psutil.Process().children(recursive=True)) <= children
     assert [outcome.key for outcome in outcomes] == [job.key for job in jobs]
     assert {outcome.status for outcome in outcomes} == {"done"}
-    assert squares(outcomes) == [0, 1, 4, 9, 16, 25, 36, 49, 0]
+    assert squares(outcomes) == [0, 1, 4, 9, 0]
     assert entries(tmp_path / "done") == sorted({job.key for job in jobs})
     assert entries(tmp_path / "work") == []
     said = capfd.readouterr()
     assert said.out == ""
     assert all(f"{job.key}: done" in said.err for job in jobs)
 
-    assert run_jobs(jobs, tmp_path, workers=8) == outcomes
-    assert [len(runs(tmp_path, n)) for n in range(8)] == [1] * 8
+    assert run_jobs(jobs, tmp_path, workers=4) == outcomes
+    assert [len(runs(tmp_path, n)) for n in range(4)] == [1] * 4
 
 
 def test_faults_stay_with_their_jobs(tmp_path, book):

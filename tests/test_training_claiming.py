@@ -35,7 +35,7 @@ def run(folder, tmp_path_factory):
     return train(tiny(folder, tmp_path_factory.mktemp("runs") / "first"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_second_one_is_refused_until_the_first_has_ended(folder, tmp_path, number):
     config = tiny(folder, tmp_path / "run", epochs=100_000)
     run = Run(config.folder)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -115,20 +114,30 @@ def test_a_signal_to_one_stops_both(folder, tmp_path):
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("why", ["being trained", "another run"])
-def test_a_folder_that_is_refused_is_refused_to_all(folder, alone, tmp_path, why):
-    out = tmp_path / "run"
-    if why == "another run":
-        out = alone.folder
-        message = "FileExistsError: .* already holds another run .*seed 0 -> 1"
-    else:
-        message = rf"BlockingIOError: .* is being trained by process {os.getpid()} on "
-    words = [folder, out, json.dumps(OPTIONS | {"seed": 1}), "[null]", tmp_path / "note"]
-    with hold(out / LOCK) if why == "being trained" else nullcontext():
-        children = launch(SCRIPT, *words)
-        statuses, errors = ended(children)
-    assert statuses == [1, 1]
-    assert len(re.findall(message, errors)) == 2, errors
+REFUSED = """
+import json, sys
+from tinyrun import plain_net, tiny
+from festkit.training import train
+folder, options, *folders = sys.argv[1:]
+for out in folders:
+    try:
+        train(tiny(folder, out, backbone=plain_net(), **json.loads(options)))
+    except OSError as error:
+        print(type(error).__name__, error, file=sys.stderr)
+"""
+
+
+def test_a_folder_that_is_refused_is_refused_to_all(folder, alone, tmp_path):
+    busy = tmp_path / "run"
+    with hold(busy / LOCK):
+        words = [folder, json.dumps(OPTIONS | {"seed": 1}), alone.folder, busy]
+        statuses, errors = ended(launch(REFUSED, *words))
+    assert statuses == [0, 0], errors
+    for message in (
+        "FileExistsError .* already holds another run .*seed 0 -> 1",
+        rf"BlockingIOError .* is being trained by process {os.getpid()} on ",
+    ):
+        assert len(re.findall(message, errors)) == 2, errors
 
 
 NOTEBOOK = """
