@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ._catalogue import dataset_name
 from ._devices import resolve_device
 from ._files import write_json
 from ._progress import progress
@@ -65,6 +66,8 @@ class FEST:
     Attributes:
         chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
             and loaded along.
+        trained_on: dataset, and fingerprints of its training and test images as far as they are
+            known, of networks that came trained; saved and loaded along.
 
     Raises:
         ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule or
@@ -103,6 +106,7 @@ class FEST:
         self.rule = rule
         self.mean, self.std = mean, std
         self.chosen_on: dict[str, Any] | None = None
+        self.trained_on: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         networks = ", ".join(f"{backbone_name(n)} {size} px" for size, n in self.backbones.items())
@@ -141,7 +145,9 @@ class FEST:
             card["size"]: load_weights(run.weights, given.get(card["size"]))
             for card, run in zip(cards, opened, strict=True)
         }
-        return cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
+        fest = cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
+        fest.trained_on = _trained_on(cards[0])
+        return fest
 
     @classmethod
     def from_weights(cls, files: Sequence[str | Path]) -> "FEST":
@@ -165,7 +171,9 @@ class FEST:
         _check_scales(cards)
         nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
         settings = {n: cards[0][n] for n in ("mean", "std", *THRESHOLDS) if n in cards[0]}
-        return cls(nets, **settings)
+        fest = cls(nets, **settings)
+        fest.trained_on = _trained_on(cards[0])
+        return fest
 
     @classmethod
     def from_pretrained(cls, backbone: str, dataset: str) -> "FEST":
@@ -221,6 +229,7 @@ class FEST:
         for run, net in zip(runs, self.backbones.values(), strict=True):
             load_weights(run.weights, net)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
+        self.trained_on = _trained_on(runs[0].record)
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
@@ -326,9 +335,10 @@ class FEST:
             }
             for size, net in self.backbones.items()
         ]
-        card = {"kind": "FEST", "networks": networks, "chosen_on": self.chosen_on}
+        card = {"kind": "FEST", "networks": networks}
         settings = {name: getattr(self, name) for name in ("th1", "th2", "rule", "mean", "std")}
-        return save_tensors(tensors, path, card | settings)
+        origin = {"chosen_on": self.chosen_on, "trained_on": self.trained_on}
+        return save_tensors(tensors, path, card | settings | origin)
 
     @classmethod
     def load(cls, path: str | Path, *, backbones: Mapping[int, nn.Module] | None = None) -> "FEST":
@@ -363,7 +373,7 @@ class FEST:
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         fest = cls(nets, **settings)
-        fest.chosen_on = card.get("chosen_on")
+        fest.chosen_on, fest.trained_on = card.get("chosen_on"), card.get("trained_on")
         return fest
 
 
@@ -381,6 +391,12 @@ def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
         value = card.get(name)
         if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
             raise ValueError(f"the card of {path} has {name} {value!r}, expected a {kind}")
+
+
+def _trained_on(card: Mapping[str, Any]) -> dict[str, str]:
+    """What a card or record says of its images; all scales have the same training images."""
+    said = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
+    return said | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
 
 
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:

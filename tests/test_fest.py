@@ -264,11 +264,18 @@ class TestFitting:
             assert all(torch.equal(kept[name], t) for name, t in net.state_dict().items())
             assert not net.training
 
+    def test_it_says_what_it_was_trained_on(self, fitted):
+        fest, runs, _ = fitted
+        record = runs[0].record
+        splits = {name: record[name] for name in ("train_split", "test_split")}
+        assert fest.trained_on == splits | {"dataset": "hand"}
+
     def test_from_runs_is_the_same_fest(self, fitted):
         fest, runs, _ = fitted
         folders = [str(run.folder) for run in runs]
         again = FEST.from_runs(folders, th2=0.2, backbones={32: TinyNet(), 48: TinyNet()})
-        assert (again.mean, again.std) == (fest.mean, fest.std)
+        for name in ("mean", "std", "trained_on"):
+            assert getattr(again, name) == getattr(fest, name)
         image, _ = scene(100)
         np.testing.assert_allclose(again.probability(image), fest.probability(image), atol=1e-6)
 

@@ -459,6 +459,18 @@ class TestOpenFest:
             assert (fest.probability(image) == by_name.probability(image)).all()
             assert (fest.th1, fest.th2) == (0.5, 0.1)
 
+    def test_a_saved_fest_says_what_it_was_trained_on(self, tmp_path):
+        fest = open_fest("nuaa-sirst/acm", device="cpu")
+        card = read_card(weights_file("nuaa-sirst/acm-512-eedm"))
+        assert fest.trained_on == {
+            name: card[name] for name in ("dataset", "train_split", "test_split")
+        }
+        saved = fest.save(tmp_path / "fest.safetensors")
+        assert FEST.load(saved).trained_on == fest.trained_on
+        assert trained_on(saved) == trained_on("nuaa-sirst/acm")
+        untold = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "untold.safetensors")
+        assert (FEST.load(untold).trained_on, trained_on(untold)) == (None, {})
+
     def test_the_folder_of_a_fit(self, tmp_path):
         """Its scales come in its order, without runs of another fit that lie there, too."""
         (tmp_path / "fest.json").write_text('{"sizes": [1024, 512]}')

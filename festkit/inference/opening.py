@@ -55,8 +55,7 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
 
     Returns:
         By name the fingerprint of the dataset's test images; None where the card does not say it,
-        as for the parts of a union and the weights file of a run. Nothing of a file written by
-        :meth:`FEST.save`, which does not say it.
+        as for the parts of a union and the weights file of a run.
 
     Example:
         >>> trained_on("nuaa-sirst/acm")
@@ -75,7 +74,10 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
     path = Path(source).expanduser()
     if path.is_dir():
         return [run.record for run in _runs(path)]
-    return [read_card(file) for file in _weights_files(source)]
+    cards = [read_card(file) for file in _weights_files(source)]
+    if cards[0].get("kind") == "FEST":
+        return [cards[0].get("trained_on") or {}]
+    return cards
 
 
 def _weights_files(source: str | Path) -> list[Path]:
