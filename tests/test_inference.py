@@ -31,6 +31,7 @@ from festkit.inference import (
     tiled_maps,
     trained_on,
 )
+from festkit.inference.reading import FewLevels
 from festkit.inference.tiles import _starts
 from festkit.jobs import run_notebook
 from festkit.weights import load_weights, read_card, save_weights
@@ -187,6 +188,16 @@ class TestReadImage:
         Image.fromarray(frame).save(tmp_path / "frame.png")
         with pytest.warns(UserWarning, match="nearly one gray.*--levels BLACK WHITE"):
             read_image(tmp_path / "frame.png")
+
+    def test_of_many_the_first_is_told_and_the_others_are_counted(self, tmp_path):
+        frame = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
+        for name in "abc":
+            Image.fromarray(frame).save(tmp_path / f"{name}.png")
+        with pytest.warns(FewLevels) as caught:
+            predict_images(bright(64), tmp_path, tmp_path / "out")
+        first, others = (str(one.message) for one in caught)
+        assert first.startswith("a.png has 16 bit")
+        assert others == "as a.png, 2 further images are nearly one gray"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)

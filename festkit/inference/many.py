@@ -19,7 +19,7 @@ from .._progress import progress
 from ..backbones import backbone_name
 from ..fest import FEST
 from ..sensitivity import Detection
-from .reading import Levels, check_levels, read_image
+from .reading import FewLevels, Levels, check_levels, read_image
 from .tiles import tiled_maps
 from .written import Draw, Written, write_table
 
@@ -105,11 +105,12 @@ def predict_images(
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # it stands for the whole
     done, faults = [], []
+    few: list[Path] = []
     for file in progress(files, "predicting", unit="image"):
         written = Written(out, file)
         try:
             if not written.is_done(drawn=draw is not None):
-                gray = read_image(file, levels)
+                gray = _read(file, levels, few)
                 written.write(gray, _detect(fest, gray, tile), draw)
             done.append(written)
         except (ValueError, OSError) as error:
@@ -117,9 +118,28 @@ def predict_images(
                 written.remove()
             faults.append(str(error))
     write_table(table, done)
+    if len(few) > 1:
+        warnings.warn(
+            f"as {few[0].name}, {len(few) - 1} further images are nearly one gray",
+            FewLevels,
+            stacklevel=2,
+        )
     if faults:
         raise ImagesLeftOut(faults, len(files), table)
     return table
+
+
+def _read(file: Path, levels: Levels | None, few: list[Path]) -> NDArray[np.uint8]:
+    """An image; only the first of few gray levels warns of them, all are noted in ``few``."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gray = read_image(file, levels)
+    for one in caught:
+        known = one.category is FewLevels
+        if not (known and few):
+            warnings.warn(one.message, stacklevel=3)
+        few.extend([file] if known else [])
+    return gray
 
 
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:

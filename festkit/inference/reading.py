@@ -18,6 +18,15 @@ DARK, NARROW = 2**14, 2**12
 """Brightest level of a 16-bit image, and spread of its pixels, that leave 8 bit too little."""
 
 
+class FewLevels(UserWarning):
+    """A 16-bit image keeps few gray levels in 8 bit.
+
+    Example:
+        >>> issubclass(FewLevels, UserWarning)
+        True
+    """
+
+
 def read_image(path: str | Path, levels: Levels | None = None) -> NDArray[np.uint8]:
     """Read an image file as 8-bit gray levels, as datasets are read.
 
@@ -79,5 +88,6 @@ def _warn_of_few_levels(path: Path, raster: Raster) -> None:
             f"{path.name} has 16 bit, but 98 % of its pixels lie between levels {low} and {high}, "
             f"the brightest at {brightest}: as it stands it is nearly one gray. Say which levels "
             "become black and white (levels, or --levels BLACK WHITE), white above the targets",
+            FewLevels,
             stacklevel=3,
         )
