@@ -38,6 +38,7 @@ def local_contrast(x: Tensor) -> Tensor:
         >>> local_contrast(spot)[0, 0, 20, 20].item(), local_contrast(spot).sum().item()
         (4.0, 4.0)
     """
+    x = x.contiguous()  # shifts are slow in channels-last memory
     around = functional.pad(x, (REACH,) * 4, mode="circular")
     places = torch.arange(around[0, 0].numel(), device=x.device).view(around.shape[-2:])
     here, offset = _shifted(places, x, 0, 0), _offset_of_chosen(x.detach(), around.detach())
