@@ -21,7 +21,7 @@ lint: $(READY)  ## style, types, notebooks without output
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 
 lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+	FESTKIT_DATA="$${FESTKIT_DATA:-$(CURDIR)/data}" $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
 gallery: $(READY)  ## run every notebook on small settings and keep it in docs/gallery
 	$(BIN)/python docs/gallery.py

@@ -186,7 +186,7 @@ _IN_ORDER = (
         "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
         cpu=54, gpu=2,
     ),
-    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=45, gpu=3),
+    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=82, gpu=3),
     _continued(
         "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
         cpu=60, gpu=2,

@@ -211,7 +211,8 @@ class FEST:
         Args:
             dataset: as in :class:`TrainConfig`.
             out: folder of the runs, one subfolder per size; a finished run is not repeated.
-                :func:`festkit.open_fest` opens it.
+                :func:`festkit.open_fest` opens it where the networks are of the catalogue, else
+                :meth:`from_runs`.
             devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
                 each in a process of its own; None trains one size after the other.
             options: any other field of :class:`TrainConfig`.
@@ -226,10 +227,12 @@ class FEST:
             for size, given in self._given.items()
         ]
         runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
-        for run, net in zip(runs, self.backbones.values(), strict=True):
-            load_weights(run.weights, net)
+        for run, (size, net) in zip(runs, self.backbones.items(), strict=True):
+            by_name = isinstance(self._given[size], str)  # may have been trained with options
+            trained = load_weights(run.weights, None if by_name else net)
+            self.backbones[size] = _ready(trained).to(next(net.parameters()).device)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
-        self.trained_on = _trained_on(runs[0].record)
+        self.trained_on, self.chosen_on = _trained_on(runs[0].record), None
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
@@ -266,11 +269,29 @@ class FEST:
         ]
 
     def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The fused probability map (H, W) in [0, 1] of a gray image (H, W) uint8."""
+        """The fused probability map (H, W) in [0, 1] of a gray image (H, W) uint8.
+
+        Raises:
+            ValueError: as :meth:`scale_maps`.
+
+        Example:
+            >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
+            >>> fest.probability(np.zeros((40, 30), np.uint8)).shape
+            (40, 30)
+        """
         return fuse(self.scale_maps(image), image.shape[:2])
 
     def predict(self, image: NDArray[np.uint8]) -> Detection:
-        """Strong and weak targets of a gray image (H, W) uint8."""
+        """Strong and weak targets of a gray image (H, W) uint8.
+
+        Raises:
+            ValueError: as :meth:`scale_maps`.
+
+        Example:
+            >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
+            >>> fest.predict(np.zeros((40, 30), np.uint8)).strong.shape
+            (40, 30)
+        """
         maps = self.scale_maps(image)
         return self.detect(maps)
 
@@ -279,8 +300,24 @@ class FEST:
 
         Args:
             scale_maps: (H, W) in [0, 1], one per size, all at the image's own size.
+
+        Raises:
+            ValueError: for another number of maps than sizes, maps of unequal size, or values that
+                are no probabilities.
+
+        Example:
+            >>> maps = np.zeros((2, 40, 30), np.float32)
+            >>> maps[:, 7, 8] = 0.9, 0.3
+            >>> FEST({32: "ACM", 48: "ACM"}).detect(maps).targets()[0].kind
+            'strong'
         """
         _check_rule(self.rule)
+        shapes = [np.shape(prob) for prob in scale_maps]
+        if len(shapes) != len(self.backbones) or len(set(shapes)) != 1:
+            raise ValueError(
+                f"maps of the shapes {shapes} came for the sizes {list(self.backbones)}; pass one "
+                "of each, all at the image's own size, as scale_maps gives them"
+            )
         fused = fuse(scale_maps, scale_maps[0].shape[:2])
         per_scale = len(scale_maps) > 1 and self.rule == "per_scale"
         return adjust_sensitivity(

@@ -121,6 +121,11 @@ class TestRules:
         found = self.fest().detect([self.first, self.second])
         np.testing.assert_array_equal(found.mask, self.fest().predict(self.image).mask)
 
+    @pytest.mark.parametrize("shapes", [[], [(16, 16)], [(16, 16), (16, 12)], [(16, 16)] * 3])
+    def test_detect_refuses_maps_that_are_not_its_scales(self, shapes):
+        with pytest.raises(ValueError, match=r"came for the sizes \[16, 32\]; pass one of each"):
+            self.fest().detect([np.zeros(shape, np.float32) for shape in shapes])
+
     def test_the_order_of_sizes_is_the_order_of_scales(self):
         swapped = FEST(dict(reversed(list(self.fest().backbones.items()))), **GRAY)
         assert swapped.predict(self.image).weak.tolist() == [[12, 12], [8, 8], [12, 2]]
@@ -284,6 +289,15 @@ class TestFitting:
         image, _ = scene(100)
         for run, prob in zip(runs, fest.scale_maps(image), strict=True):
             np.testing.assert_allclose(run.test_maps()["e0"], prob, atol=1e-5)
+
+    def test_networks_by_name_may_have_options(self, folder, tmp_path):
+        fest = FEST({16: "ACM"})
+        fest.chosen_on = {"th1": 0.5}
+        options = {"backbone_options": {"group_norm": True}, "epochs": 1, "batch_size": 4}
+        (run,) = fest.fit(str(folder), out=tmp_path, device="cpu", **options)
+        kept = load_weights(run.weights).state_dict()
+        assert all(torch.equal(kept[n], t) for n, t in fest.backbones[16].state_dict().items())
+        assert fest.chosen_on is None
 
     def test_catalogue_networks_are_trained_too(self, folder, tmp_path):
         fest = FEST({16: "ACM"})

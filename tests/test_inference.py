@@ -508,6 +508,16 @@ class TestOpenFest:
             (tmp_path / "record.json").write_text(json.dumps({"dataset": typed}))
             assert "+".join(trained_on(tmp_path)) == name
 
+    def test_a_run_that_was_tuned_says_so(self, tmp_path):
+        entry = weights_file("nuaa-sirst/acm-256-eedm")
+        shutil.copy(entry, tmp_path / "weights.safetensors")
+        record = read_card(entry) | {"tuned": {"th1": 0.3, "th2": 0.05}}
+        (tmp_path / "record.json").write_text(json.dumps(record))
+        with pytest.warns(
+            UserWarning, match=r"was tuned to 0\.3 / 0\.05, and opens with 0\.5 / 0\.1"
+        ):
+            open_fest(tmp_path, device="cpu")
+
     def test_several_sources_are_scales(self):
         fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")
         assert list(fest.backbones) == [512, 256]

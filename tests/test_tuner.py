@@ -254,6 +254,16 @@ class TestRuns:
         assert "They were chosen on test images" in reply["text"]
         assert Run(demo / "64").record["tuned"]["chosen_on"]["protocol"] == "paper"
 
+    @pytest.mark.parametrize(("split", "protocol"), [("train", "train"), ("all", "paper")])
+    def test_thresholds_of_training_images_are_not_those_of_tests(self, demo, split, protocol):
+        fest = fk.FEST.from_runs([demo / "64"])
+        images = fk.load_dataset(demo / "scenes", split)
+        reply, _ = ThresholdTuner.from_fest(fest, images).widget._save(
+            {"th1": 0.5, "th2": 0.1, "rule": "fused"}
+        )
+        assert ("They were chosen on test images" in reply["text"]) == (protocol == "paper")
+        assert fest.chosen_on["chosen_on"]["protocol"] == protocol
+
     def test_two_runs_of_one_size(self, demo):
         with pytest.raises(ValueError, match=r"have the sizes \[64, 64\]; every scale needs"):
             ThresholdTuner.from_run(demo / "64", demo / "64")

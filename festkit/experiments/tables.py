@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .._catalogue import dataset_card
 from .._names import check_several, find_name, plain
-from ..backbones import list_backbones
+from ..backbones import backbone_card, list_backbones
 from .profiles import Profile, find_profile
 from .trainings import Training, first_training, further_training
 
@@ -96,7 +96,7 @@ def table_trainings(
     """
     table, chosen = find_table(table), find_profile(profile)
     check_several(backbones=backbones)
-    known = list_backbones()[:8] if table == "backbones" else list_backbones()
+    known = [n for n in list_backbones() if table != "backbones" or backbone_card(n).figures()]
     if backbones is None:
         backbones = known if table == "backbones" else [chosen.backbone]
     names = [find_name("backbone", name, known) for name in backbones]

@@ -1,5 +1,7 @@
 """A FEST by what it is called: an entry of the zoo, a file, or training runs."""
 
+import warnings
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
-        The FEST, with the thresholds of its (first) card.
+        The FEST, with the thresholds of its (first) card. A warning says so where a run has others,
+        from the tuner.
 
     Raises:
         FileNotFoundError: if the zoo's weights are not here, or a run has not finished.
@@ -44,6 +47,7 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
             f"{whole[0]} holds a whole FEST, which takes no further scales; pass it alone"
         )
     fest = FEST.load(files[0]) if whole else FEST.from_weights(files)
+    _warn_of_tuned(sources, fest)
     return fest.to(device)
 
 
@@ -67,6 +71,20 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
             names = dataset_name(card["dataset"]).split("+") if "dataset" in card else []
             found |= {name: card.get("test_split") if len(names) == 1 else None for name in names}
     return found
+
+
+def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
+    """Runs open with their training's thresholds: the tuner's are in the FEST that it saved."""
+    folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
+    for run in (run for folder in folders for run in _runs(folder)):
+        if tuned := run.record.get("tuned"):
+            warnings.warn(
+                f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']}, and opens with "
+                f"{fest.th1} / {fest.th2}; the FEST that the tuner saved has its own, "
+                "fest-tuned-*.safetensors in the run folder or, of several, beside them",
+                stacklevel=3,
+            )
+            return
 
 
 def _cards(source: str | Path) -> list[dict[str, Any]]:

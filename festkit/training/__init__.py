@@ -66,7 +66,7 @@ def train(
     Raises:
         FileNotFoundError: if the dataset is not there.
         FileExistsError: if the run folder holds a run of another configuration or on other images.
-        BlockingIOError: if another process is training in the run folder.
+        BlockingIOError: if another process is training in the run folder (not told on Windows).
         ValueError: if the device is not at hand, or too few training images are.
         FloatingPointError: if the loss stops being a number.
         MemoryError: if a batch does not fit into the device's memory.

@@ -221,7 +221,7 @@ def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str
         "dataset": dataset.name,
         "split": split,
         f"{dataset.split}_split": fingerprint,
-        "protocol": "holdout" if split == "holdout" else "paper",
+        "protocol": split if split in {"holdout", "train"} else "paper",
     }
 
 
