@@ -139,15 +139,15 @@ _IN_ORDER = (
     ),
     _entry(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
-        crop=128, cpu=75, gpu=2,
+        crop=128, cpu=103, gpu=2,
     ),
     _continued(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/alcnet-lc-256-eedm",
-        backbone="ALCNet-LC", epochs=10, average_decay=0.99, cpu=35, gpu=1,
+        backbone="ALCNet-LC", epochs=10, average_decay=0.99, cpu=32, gpu=1,
     ),
     _continued(
         "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-lc-512-eedm",
-        backbone="ALCNet-LC", epochs=6, average_decay=0.99, cpu=85, gpu=1,
+        backbone="ALCNet-LC", epochs=6, average_decay=0.99, cpu=73, gpu=1,
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, backbone="MLCL-Net", epochs=80,
@@ -189,7 +189,7 @@ _IN_ORDER = (
     _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=82, gpu=3),
     _continued(
         "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
-        cpu=60, gpu=2,
+        cpu=57, gpu=2,
     ),
     _for_gpu("MSDA-Net", 512, gpu=70),
     _for_gpu("MSDA-Net", 768, gpu=157),
