@@ -25,7 +25,7 @@ from .backbones import backbone_name, backbone_options, create_backbone, fill_ba
 from .data import Dataset
 from .fusion import fuse, input_channels, probability_map
 from .metrics import Counts, count
-from .sensitivity import Detection, adjust_sensitivity, check_threshold
+from .sensitivity import Detection, adjust_sensitivity, as_maps, check_threshold
 from .training import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
 
@@ -38,7 +38,7 @@ CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": 
 """What the card of weights must say for them to be a scale."""
 
 THRESHOLDS = {"th1": "number", "th2": "number or nothing"}
-"""What it may say."""
+"""What it may say of thresholds."""
 
 KINDS: dict[str, Any] = {
     "whole number": int,
@@ -66,8 +66,8 @@ class FEST:
     Attributes:
         chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
             and loaded along.
-        trained_on: dataset, and fingerprints of its training and test images as far as they are
-            known, of networks that came trained; saved and loaded along.
+        origin: the dataset that the networks were trained on, with the fingerprints of its training
+            and test images, as far as they are known; saved and loaded along.
 
     Raises:
         ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule or
@@ -106,7 +106,7 @@ class FEST:
         self.rule = rule
         self.mean, self.std = mean, std
         self.chosen_on: dict[str, Any] | None = None
-        self.trained_on: dict[str, str] | None = None
+        self.origin: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         networks = ", ".join(f"{backbone_name(n)} {size} px" for size, n in self.backbones.items())
@@ -146,7 +146,7 @@ class FEST:
             for card, run in zip(cards, opened, strict=True)
         }
         fest = cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
-        fest.trained_on = _trained_on(cards[0])
+        fest.origin = _origin(cards[0])
         return fest
 
     @classmethod
@@ -172,7 +172,7 @@ class FEST:
         nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
         settings = {n: cards[0][n] for n in ("mean", "std", *THRESHOLDS) if n in cards[0]}
         fest = cls(nets, **settings)
-        fest.trained_on = _trained_on(cards[0])
+        fest.origin = _origin(cards[0])
         return fest
 
     @classmethod
@@ -232,7 +232,7 @@ class FEST:
             trained = load_weights(run.weights, None if by_name else net)
             self.backbones[size] = _ready(trained).to(next(net.parameters()).device)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
-        self.trained_on, self.chosen_on = _trained_on(runs[0].record), None
+        self.origin, self.chosen_on = _origin(runs[0].record), None
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
@@ -313,11 +313,14 @@ class FEST:
         """
         _check_rule(self.rule)
         shapes = [np.shape(prob) for prob in scale_maps]
-        if len(shapes) != len(self.backbones) or len(set(shapes)) != 1:
+        alike = len(set(shapes)) == 1 and len(shapes[0]) == 2
+        if len(shapes) != len(self.backbones) or not alike:
             raise ValueError(
                 f"maps of the shapes {shapes} came for the sizes {list(self.backbones)}; pass one "
                 "of each, all at the image's own size, as scale_maps gives them"
             )
+        for size, prob in zip(self.backbones, scale_maps, strict=True):
+            as_maps(f"the map of {size} px", prob)
         fused = fuse(scale_maps, scale_maps[0].shape[:2])
         per_scale = len(scale_maps) > 1 and self.rule == "per_scale"
         return adjust_sensitivity(
@@ -374,8 +377,8 @@ class FEST:
         ]
         card = {"kind": "FEST", "networks": networks}
         settings = {name: getattr(self, name) for name in ("th1", "th2", "rule", "mean", "std")}
-        origin = {"chosen_on": self.chosen_on, "trained_on": self.trained_on}
-        return save_tensors(tensors, path, card | settings | origin)
+        told = {"chosen_on": self.chosen_on, "origin": self.origin}
+        return save_tensors(tensors, path, card | settings | told)
 
     @classmethod
     def load(cls, path: str | Path, *, backbones: Mapping[int, nn.Module] | None = None) -> "FEST":
@@ -410,7 +413,9 @@ class FEST:
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         fest = cls(nets, **settings)
-        fest.chosen_on, fest.trained_on = card.get("chosen_on"), card.get("trained_on")
+        fest.chosen_on, fest.origin = card.get("chosen_on"), card.get("origin")
+        if not isinstance(fest.origin, dict | None):
+            raise ValueError(f"{path} has a damaged FEST card (its origin is {fest.origin!r})")
         return fest
 
 
@@ -424,13 +429,13 @@ def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
             f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
             "others are passed to FEST as networks"
         )
-    for name, kind in {**CARD, **THRESHOLDS}.items():
+    for name, kind in {**CARD, **THRESHOLDS, "dataset": "text", "test_split": "text"}.items():
         value = card.get(name)
         if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
             raise ValueError(f"the card of {path} has {name} {value!r}, expected a {kind}")
 
 
-def _trained_on(card: Mapping[str, Any]) -> dict[str, str]:
+def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     """What a card or record says of its images; all scales have the same training images."""
     said = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
     return said | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})

@@ -121,10 +121,20 @@ class TestRules:
         found = self.fest().detect([self.first, self.second])
         np.testing.assert_array_equal(found.mask, self.fest().predict(self.image).mask)
 
-    @pytest.mark.parametrize("shapes", [[], [(16, 16)], [(16, 16), (16, 12)], [(16, 16)] * 3])
+    @pytest.mark.parametrize(
+        "shapes",
+        [[], [(16, 16)], [(16, 16), (16, 12)], [(16, 16)] * 3, [(2, 16, 16)] * 2, [(9,)] * 2],
+    )
     def test_detect_refuses_maps_that_are_not_its_scales(self, shapes):
         with pytest.raises(ValueError, match=r"came for the sizes \[16, 32\]; pass one of each"):
             self.fest().detect([np.zeros(shape, np.float32) for shape in shapes])
+
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_detect_refuses_what_is_no_probability(self, rule):
+        maps = np.full((2, 16, 16), 0.1, np.float32)
+        maps[0, 3, 4] = 1.5  # the mean would be one
+        with pytest.raises(ValueError, match=r"the map of 16 px runs from .* probabilities in"):
+            self.fest(rule=rule).detect(maps)
 
     def test_the_order_of_sizes_is_the_order_of_scales(self):
         swapped = FEST(dict(reversed(list(self.fest().backbones.items()))), **GRAY)
@@ -269,17 +279,17 @@ class TestFitting:
             assert all(torch.equal(kept[name], t) for name, t in net.state_dict().items())
             assert not net.training
 
-    def test_it_says_what_it_was_trained_on(self, fitted):
+    def test_its_origin_is_what_it_was_trained_on(self, fitted):
         fest, runs, _ = fitted
         record = runs[0].record
         splits = {name: record[name] for name in ("train_split", "test_split")}
-        assert fest.trained_on == splits | {"dataset": "hand"}
+        assert fest.origin == splits | {"dataset": "hand"}
 
     def test_from_runs_is_the_same_fest(self, fitted):
         fest, runs, _ = fitted
         folders = [str(run.folder) for run in runs]
         again = FEST.from_runs(folders, th2=0.2, backbones={32: TinyNet(), 48: TinyNet()})
-        for name in ("mean", "std", "trained_on"):
+        for name in ("mean", "std", "origin"):
             assert getattr(again, name) == getattr(fest, name)
         image, _ = scene(100)
         np.testing.assert_allclose(again.probability(image), fest.probability(image), atol=1e-6)

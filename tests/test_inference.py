@@ -31,7 +31,6 @@ from festkit.inference import (
     tiled_maps,
     trained_on,
 )
-from festkit.inference.reading import FewLevels
 from festkit.inference.tiles import _starts
 from festkit.jobs import run_notebook
 from festkit.weights import load_weights, read_card, save_weights
@@ -193,11 +192,11 @@ class TestReadImage:
         frame = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
         for name in "abc":
             Image.fromarray(frame).save(tmp_path / f"{name}.png")
-        with pytest.warns(FewLevels) as caught:
+        with pytest.warns(UserWarning, match="nearly one gray") as caught:
             predict_images(bright(64), tmp_path, tmp_path / "out")
         first, others = (str(one.message) for one in caught)
         assert first.startswith("a.png has 16 bit")
-        assert others == "as a.png, 2 further images are nearly one gray"
+        assert others == "3 of the images of 16 bit are nearly one gray"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)
@@ -473,14 +472,14 @@ class TestOpenFest:
     def test_a_saved_fest_says_what_it_was_trained_on(self, tmp_path):
         fest = open_fest("nuaa-sirst/acm", device="cpu")
         card = read_card(weights_file("nuaa-sirst/acm-512-eedm"))
-        assert fest.trained_on == {
+        assert fest.origin == {
             name: card[name] for name in ("dataset", "train_split", "test_split")
         }
         saved = fest.save(tmp_path / "fest.safetensors")
-        assert FEST.load(saved).trained_on == fest.trained_on
+        assert FEST.load(saved).origin == fest.origin
         assert trained_on(saved) == trained_on("nuaa-sirst/acm")
         untold = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "untold.safetensors")
-        assert (FEST.load(untold).trained_on, trained_on(untold)) == (None, {})
+        assert (FEST.load(untold).origin, trained_on(untold)) == (None, {})
 
     def test_the_folder_of_a_fit(self, tmp_path):
         """Its scales come in its order, without runs of another fit that lie there, too."""
@@ -511,12 +510,18 @@ class TestOpenFest:
     def test_a_run_that_was_tuned_says_so(self, tmp_path):
         entry = weights_file("nuaa-sirst/acm-256-eedm")
         shutil.copy(entry, tmp_path / "weights.safetensors")
-        record = read_card(entry) | {"tuned": {"th1": 0.3, "th2": 0.05}}
-        (tmp_path / "record.json").write_text(json.dumps(record))
+        tuned = {"th1": 0.3, "th2": 0.05, "rule": "fused", "scales": [256]}
+        record = tmp_path / "record.json"
+        record.write_text(json.dumps(read_card(entry) | {"tuned": tuned}))
         with pytest.warns(
-            UserWarning, match=r"was tuned to 0\.3 / 0\.05, and opens with 0\.5 / 0\.1"
+            UserWarning, match=r"tuned to 0\.3 / 0\.05 \(fused\), and opens with 0\.5"
         ):
             open_fest(tmp_path, device="cpu")
+        for other in ({"scales": [256, 384]}, {"th1": 0.5, "th2": 0.1, "rule": "per_scale"}):
+            record.write_text(json.dumps(read_card(entry) | {"tuned": tuned | other}))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                open_fest(tmp_path, device="cpu")
 
     def test_several_sources_are_scales(self):
         fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")

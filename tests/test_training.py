@@ -164,7 +164,7 @@ class TestLearning:
         assert record["std"] == pytest.approx(np.mean([gray.std() for gray in grays]) / 255)
         card = read_card(run.weights)
         assert card == {key: value for key, value in record.items() if key in card}
-        assert set(record) - set(card) == {"test", "test_split"}
+        assert set(record) - set(card) == {"test"}
 
     def test_nothing_but_the_results_stays(self, run):
         assert sorted(path.name for path in run.folder.iterdir()) == [

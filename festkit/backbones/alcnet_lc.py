@@ -19,6 +19,7 @@ SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
 
 REACH = max(SHIFTS)
+"""The farther one, which is also the least side of a map."""
 
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, 1))
 """One of each pair of opposite directions, rows and columns."""
@@ -33,16 +34,29 @@ def local_contrast(x: Tensor) -> Tensor:
 
     Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 17.
 
+    Raises:
+        ValueError: for a smaller map.
+
     Example:
         >>> spot = torch.zeros(1, 1, 40, 40); spot[0, 0, 20, 20] = 2.0
         >>> local_contrast(spot)[0, 0, 20, 20].item(), local_contrast(spot).sum().item()
         (4.0, 4.0)
     """
+    height, width = x.shape[-2:]
+    if min(height, width) < REACH:
+        raise ValueError(
+            f"a map of {height} x {width} is too small for contrasts over {REACH} px; both sides "
+            f"must be at least {REACH}"
+        )
     x = x.contiguous()  # shifts are slow in channels-last memory
     around = functional.pad(x, (REACH,) * 4, mode="circular")
-    places = torch.arange(around[0, 0].numel(), device=x.device).view(around.shape[-2:])
-    here, offset = _shifted(places, x, 0, 0), _offset_of_chosen(x.detach(), around.detach())
+    near, far = (_least_contrast(x.detach(), around.detach(), shift) for shift in SHIFTS)
+    if not x.requires_grad:
+        return torch.maximum(near[0], far[0])
     # Keeping all eight pairs for the gradient would take more than twice the time of fetching one.
+    offset = torch.where(far[0] > near[0], far[1], near[1])
+    rows, columns = around.shape[-2:]
+    here = _shifted(torch.arange(rows * columns, device=x.device).view(rows, columns), x, 0, 0)
     one, other = (
         around.flatten(2).gather(2, place.flatten(2)).view_as(x)
         for place in (here + offset, here - offset)
@@ -50,21 +64,20 @@ def local_contrast(x: Tensor) -> Tensor:
     return (one - x) * (other - x)
 
 
-def _offset_of_chosen(x: Tensor, around: Tensor) -> Tensor:
-    """Where the pair that decides lies in the flat padded map, from each pixel; whole numbers."""
-    contrast = torch.full_like(x, -torch.inf)
-    offset = torch.zeros_like(x, dtype=torch.int64)
-    for shift in SHIFTS:
-        smallest = torch.full_like(x, torch.inf)
-        at_smallest = torch.zeros_like(offset)
-        for down, right in DIRECTIONS:
-            dy, dx = shift * down, shift * right
-            product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
-            at_smallest.masked_fill_(product < smallest, dy * around.shape[-1] + dx)
-            smallest = torch.minimum(smallest, product)
-        offset = torch.where(smallest > contrast, at_smallest, offset)
-        contrast = torch.maximum(contrast, smallest)
-    return offset
+def _least_contrast(x: Tensor, around: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+    """Over the directions of one distance, and where the flat padded map holds the pair it is of.
+
+    The second says how far from each pixel, forwards and backwards.
+    """
+    columns = around.shape[-1]
+    steps = [(shift * down, shift * right) for down, right in DIRECTIONS]
+    contrast = torch.full_like(x, torch.inf)
+    offset = torch.full_like(x, steps[0][0] * columns + steps[0][1], dtype=torch.int64)
+    for dy, dx in steps:
+        product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
+        offset.masked_fill_(product < contrast, dy * columns + dx)
+        contrast = torch.minimum(contrast, product)
+    return contrast, offset
 
 
 def _shifted(around: Tensor, x: Tensor, dy: int, dx: int) -> Tensor:

@@ -19,7 +19,7 @@ from .._progress import progress
 from ..backbones import backbone_name
 from ..fest import FEST
 from ..sensitivity import Detection
-from .reading import FewLevels, Levels, check_levels, read_image
+from .reading import Levels, check_levels, read_levels
 from .tiles import tiled_maps
 from .written import Draw, Written, write_table
 
@@ -75,7 +75,8 @@ def predict_images(
         out: folder of the results.
         tile: side [px] of the squares in which large frames are looked at, see :func:`tiled_maps`;
             None shows a network the whole image.
-        levels: gray levels of the files that become 0 and 255, see :func:`read_image`.
+        levels: gray levels of the files that become 0 and 255, see :func:`read_image`. Of images
+            that keep few without it the first is warned of, and in the end their number.
         draw: what makes a picture of an image and its detection, such as ``festkit.show``.
 
     Returns:
@@ -105,12 +106,15 @@ def predict_images(
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # it stands for the whole
     done, faults = [], []
-    few: list[Path] = []
+    few = 0
     for file in progress(files, "predicting", unit="image"):
         written = Written(out, file)
         try:
             if not written.is_done(drawn=draw is not None):
-                gray = _read(file, levels, few)
+                gray, complaint = read_levels(file, levels)
+                if complaint and not few:
+                    warnings.warn(complaint, stacklevel=2)
+                few += bool(complaint)
                 written.write(gray, _detect(fest, gray, tile), draw)
             done.append(written)
         except (ValueError, OSError) as error:
@@ -118,28 +122,11 @@ def predict_images(
                 written.remove()
             faults.append(str(error))
     write_table(table, done)
-    if len(few) > 1:
-        warnings.warn(
-            f"as {few[0].name}, {len(few) - 1} further images are nearly one gray",
-            FewLevels,
-            stacklevel=2,
-        )
+    if few > 1:
+        warnings.warn(f"{few} of the images of 16 bit are nearly one gray", stacklevel=2)
     if faults:
         raise ImagesLeftOut(faults, len(files), table)
     return table
-
-
-def _read(file: Path, levels: Levels | None, few: list[Path]) -> NDArray[np.uint8]:
-    """An image; only the first of few gray levels warns of them, all are noted in ``few``."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        gray = read_image(file, levels)
-    for one in caught:
-        known = one.category is FewLevels
-        if not (known and few):
-            warnings.warn(one.message, stacklevel=3)
-        few.extend([file] if known else [])
-    return gray
 
 
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:

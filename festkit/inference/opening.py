@@ -59,7 +59,7 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
 
     Returns:
         By name the fingerprint of the dataset's test images; None where the card does not say it,
-        as for the parts of a union and the weights file of a run.
+        as for the parts of a union, and the weights file of an older run.
 
     Example:
         >>> trained_on("nuaa-sirst/acm")
@@ -77,11 +77,14 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
     """Runs open with their training's thresholds: the tuner's are in the FEST that it saved."""
     folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
     for run in (run for folder in folders for run in _runs(folder)):
-        if tuned := run.record.get("tuned"):
+        tuned = run.record.get("tuned", {})
+        if tuned.get("scales") != list(fest.backbones):
+            continue
+        if [tuned[name] for name in ("th1", "th2", "rule")] != [fest.th1, fest.th2, fest.rule]:
             warnings.warn(
-                f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']}, and opens with "
-                f"{fest.th1} / {fest.th2}; the FEST that the tuner saved has its own, "
-                "fest-tuned-*.safetensors in the run folder or, of several, beside them",
+                f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']} ({tuned['rule']}), and "
+                f"opens with {fest.th1} / {fest.th2} ({fest.rule}); the FEST that the tuner saved "
+                "has its own, fest-tuned-*.safetensors in the run folder or, of several, beside",
                 stacklevel=3,
             )
             return
@@ -94,7 +97,7 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
         return [run.record for run in _runs(path)]
     cards = [read_card(file) for file in _weights_files(source)]
     if cards[0].get("kind") == "FEST":
-        return [cards[0].get("trained_on") or {}]
+        return [cards[0].get("origin") or {}]
     return cards
 
 

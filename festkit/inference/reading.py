@@ -18,15 +18,6 @@ DARK, NARROW = 2**14, 2**12
 """Brightest level of a 16-bit image, and spread of its pixels, that leave 8 bit too little."""
 
 
-class FewLevels(UserWarning):
-    """A 16-bit image keeps few gray levels in 8 bit.
-
-    Example:
-        >>> issubclass(FewLevels, UserWarning)
-        True
-    """
-
-
 def read_image(path: str | Path, levels: Levels | None = None) -> NDArray[np.uint8]:
     """Read an image file as 8-bit gray levels, as datasets are read.
 
@@ -51,13 +42,20 @@ def read_image(path: str | Path, levels: Levels | None = None) -> NDArray[np.uin
         >>> read_image(path, levels=(1000, 2000))
         array([[  0, 102, 255]], dtype=uint8)
     """
+    gray, complaint = read_levels(path, levels)
+    if complaint:
+        warnings.warn(complaint, stacklevel=2)
+    return gray
+
+
+def read_levels(path: str | Path, levels: Levels | None) -> tuple[NDArray[np.uint8], str]:
+    """As :func:`read_image`, with what it warns of, or an empty text."""
     if levels is None:
         raster = read_raster(path)
-        _warn_of_few_levels(Path(path), raster)
-        return raster.gray
+        return raster.gray, _few_levels(Path(path), raster)
     black, white = check_levels(levels)
     share = (read_raster(path).levels.astype(np.float64) - black) / (white - black)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return np.rint(255 * share.clip(0, 1)).astype(np.uint8), ""
 
 
 def check_levels(levels: Levels) -> Levels:
@@ -78,16 +76,15 @@ def check_levels(levels: Levels) -> Levels:
     return int(levels[0]), int(levels[1])
 
 
-def _warn_of_few_levels(path: Path, raster: Raster) -> None:
+def _few_levels(path: Path, raster: Raster) -> str:
     if raster.bits < 16:
-        return
+        return ""
     low, high = (int(level) for level in np.percentile(raster.levels, (1, 99)))
     brightest = int(raster.levels.max())
-    if brightest < DARK or high - low < NARROW:
-        warnings.warn(
-            f"{path.name} has 16 bit, but 98 % of its pixels lie between levels {low} and {high}, "
-            f"the brightest at {brightest}: as it stands it is nearly one gray. Say which levels "
-            "become black and white (levels, or --levels BLACK WHITE), white above the targets",
-            FewLevels,
-            stacklevel=3,
-        )
+    if brightest >= DARK and high - low >= NARROW:
+        return ""
+    return (
+        f"{path.name} has 16 bit, but 98 % of its pixels lie between levels {low} and {high}, "
+        f"the brightest at {brightest}: as it stands it is nearly one gray. Say which levels "
+        "become black and white (levels, or --levels BLACK WHITE), white above the targets"
+    )

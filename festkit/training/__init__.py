@@ -144,6 +144,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "in_channels": input_channels(network),
         "backbone_options": backbone_options(network),
         "train_split": splits["train_split"],
+        "test_split": splits["test_split"],
         "trained_on": len(images),
         "mean": images.mean,
         "std": images.std,
@@ -164,7 +165,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
             record[name] = figures(maps, dataset)
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, dataset)
-    write_json(run.folder / "record.json", card | {"test_split": splits["test_split"]} | record)
+    write_json(run.folder / "record.json", card | record)
     run.checkpoint.unlink(missing_ok=True)  # who is given the finished run removes it, too
 
 
