@@ -414,7 +414,7 @@ class TestNewcomer:
     def test_it_is_tested(self, newcomer, tmp_path):
         suite = TestEveryBackbone()
         suite.test_card(newcomer)
-        suite.test_multiplications_on_the_card(newcomer, 256)
+        suite.test_multiplications_on_the_card(newcomer)
         suite.test_weights_come_back_from_a_file(newcomer, tmp_path)
         suite.test_takes_other_channels(newcomer, 1)
         suite.test_every_parameter_gets_a_gradient(newcomer, "cpu", True)
