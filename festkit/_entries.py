@@ -89,7 +89,7 @@ def _entry(
 def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any) -> Entry:
     """An entry that goes on at half the learning rate from the weights of another.
 
-    That one is of a smaller size, or was trained on squares of the images.
+    That one is of a smaller size, was trained on squares of the images, or for fewer epochs.
     """
     return _entry(to, dataset, size, start=start, learning_rate=1.5e-3, **training)
 
@@ -190,6 +190,10 @@ _IN_ORDER = (
     _continued(
         "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
         cpu=57, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-512-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm-long",
+        backbone="ALCNet", epochs=80, cpu=110, gpu=2,
     ),
     _for_gpu("MSDA-Net", 512, gpu=70),
     _for_gpu("MSDA-Net", 768, gpu=157),
