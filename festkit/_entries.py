@@ -193,7 +193,11 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm-long",
-        backbone="ALCNet", epochs=80, cpu=110, gpu=2,
+        backbone="ALCNet", epochs=80, cpu=75, gpu=2,
+    ),
+    _continued(
+        "nuaa-sirst/alcnet-512-eedm-long", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm-long",
+        backbone="ALCNet", epochs=25, average_decay=0.99, cpu=60, gpu=2,
     ),
     _for_gpu("MSDA-Net", 512, gpu=70),
     _for_gpu("MSDA-Net", 768, gpu=157),
