@@ -196,6 +196,10 @@ _IN_ORDER = (
         backbone="ALCNet", epochs=80, cpu=75, gpu=2,
     ),
     _continued(
+        "nuaa-sirst/alcnet-512-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce-long",
+        backbone="ALCNet", loss="BCE", epochs=80, cpu=75, gpu=2,
+    ),
+    _continued(
         "nuaa-sirst/alcnet-512-eedm-long", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm-long",
         backbone="ALCNet", epochs=25, average_decay=0.99, cpu=60, gpu=2,
     ),
