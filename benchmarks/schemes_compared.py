@@ -69,9 +69,14 @@ def compare(family: str, data_root: str | None = None) -> str:
 
 
 def _differ_in_one(*names: str) -> bool:
-    """Whether two entries differ in size, loss or crop, and in one of them only."""
-    one, other = (ENTRIES[name].config for name in names)
-    return sum(getattr(one, n) != getattr(other, n) for n in ("size", "loss", "crop")) == 1
+    """Whether two entries differ in size, loss, crop or length, and in one of them only."""
+    pairs = zip(*map(_properties, names), strict=True)
+    return sum(one != other for one, other in pairs) == 1
+
+
+def _properties(name: str) -> tuple[object, ...]:
+    config = ENTRIES[name].config
+    return config.size, config.loss, config.crop, name.endswith("-long")
 
 
 def _short(name: str) -> str:

@@ -37,8 +37,8 @@ SCALES_FILE = "fest.json"
 CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
 """What the card of weights must say for them to be a scale."""
 
-THRESHOLDS = {"th1": "number", "th2": "number or nothing"}
-"""What it may say of thresholds."""
+OPTIONAL = {"th1": "number", "th2": "number or nothing", "dataset": "text", "test_split": "text"}
+"""What that card may say besides."""
 
 KINDS: dict[str, Any] = {
     "whole number": int,
@@ -170,7 +170,7 @@ class FEST:
             _check_card(card, path)
         _check_scales(cards)
         nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
-        settings = {n: cards[0][n] for n in ("mean", "std", *THRESHOLDS) if n in cards[0]}
+        settings = {n: cards[0][n] for n in ("mean", "std", "th1", "th2") if n in cards[0]}
         fest = cls(nets, **settings)
         fest.origin = _origin(cards[0])
         return fest
@@ -319,12 +319,11 @@ class FEST:
                 f"maps of the shapes {shapes} came for the sizes {list(self.backbones)}; pass one "
                 "of each, all at the image's own size, as scale_maps gives them"
             )
-        for size, prob in zip(self.backbones, scale_maps, strict=True):
-            as_maps(f"the map of {size} px", prob)
-        fused = fuse(scale_maps, scale_maps[0].shape[:2])
-        per_scale = len(scale_maps) > 1 and self.rule == "per_scale"
+        given = zip(self.backbones, scale_maps, strict=True)
+        maps = [as_maps(f"the map of {size} px", prob)[0] for size, prob in given]
+        per_scale = len(maps) > 1 and self.rule == "per_scale"
         return adjust_sensitivity(
-            fused, self.th1, self.th2, scale_maps=scale_maps if per_scale else None
+            fuse(maps, shapes[0]), self.th1, self.th2, scale_maps=maps if per_scale else None
         )
 
     def evaluate(self, dataset: Dataset) -> Counts:
@@ -413,10 +412,20 @@ class FEST:
         if tensors:
             raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         fest = cls(nets, **settings)
-        fest.chosen_on, fest.origin = card.get("chosen_on"), card.get("origin")
-        if not isinstance(fest.origin, dict | None):
-            raise ValueError(f"{path} has a damaged FEST card (its origin is {fest.origin!r})")
+        fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
+
+
+def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
+    """What the card of a saved FEST says of its images; None where it says nothing."""
+    origin = card.get("origin")
+    texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
+    if origin is not None and not texts:
+        raise ValueError(
+            f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
+            "again"
+        )
+    return origin
 
 
 def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
@@ -429,7 +438,7 @@ def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
             f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
             "others are passed to FEST as networks"
         )
-    for name, kind in {**CARD, **THRESHOLDS, "dataset": "text", "test_split": "text"}.items():
+    for name, kind in (CARD | OPTIONAL).items():
         value = card.get(name)
         if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
             raise ValueError(f"the card of {path} has {name} {value!r}, expected a {kind}")

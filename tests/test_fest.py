@@ -136,6 +136,16 @@ class TestRules:
         with pytest.raises(ValueError, match=r"the map of 16 px runs from .* probabilities in"):
             self.fest(rule=rule).detect(maps)
 
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_detect_warns_once_of_what_is_no_number(self, rule):
+        maps = np.full((2, 16, 16), 0.7, np.float32)
+        maps[0, 3, 4] = np.nan
+        with pytest.warns(UserWarning, match="the map of 16 px holds 1 NaN") as warned:
+            found = self.fest(rule=rule).detect(maps)
+        assert len(warned) == 1
+        assert not found.strong[3, 4]
+        assert found.strong.sum() == 16 * 16 - 1
+
     def test_the_order_of_sizes_is_the_order_of_scales(self):
         swapped = FEST(dict(reversed(list(self.fest().backbones.items()))), **GRAY)
         assert swapped.predict(self.image).weak.tolist() == [[12, 12], [8, 8], [12, 2]]
@@ -374,6 +384,8 @@ class TestBadInput:
             lambda card: card.update(networks=[7]),
             lambda card: card["networks"][0].pop("size"),
             lambda card: card["networks"].append({"size": 32, "backbone": "ACM"}),
+            lambda card: card.update(origin=7),
+            lambda card: card.update(origin={"dataset": 3}),
         ],
     )
     def test_a_damaged_card_is_named(self, tmp_path, damage):

@@ -89,7 +89,10 @@ def test_what_cannot_be_compared(family, monkeypatch, tmp_path):
         main(family)
 
 
-def test_crops_count_as_a_difference():
+def test_crops_and_length_count_as_a_difference():
     crop, whole = "nuaa-sirst/mlcl-net-256-eedm-crop", "nuaa-sirst/mlcl-net-256-eedm"
     assert schemes_compared._differ_in_one(crop, whole)
     assert not schemes_compared._differ_in_one(crop, "nuaa-sirst/mlcl-net-384-eedm")
+    short, long = "nuaa-sirst/alcnet-512-eedm", "nuaa-sirst/alcnet-512-eedm-long"
+    assert schemes_compared._differ_in_one(short, long)
+    assert not schemes_compared._differ_in_one("nuaa-sirst/alcnet-512-bce", long)

@@ -30,7 +30,7 @@ class TestCatalogue:
                     entry.config.dataset,
                 )
                 squares = start.crop is not None and entry.config.crop is None
-                longer = name == f"{entry.start}-long"
+                longer = start.size == entry.config.size and start.epochs < entry.config.epochs
                 assert start.size < entry.config.size or squares or longer
             before[name] = entry
 

@@ -19,7 +19,10 @@ SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
 
 REACH = max(SHIFTS)
-"""The farther one, which is also the least side of a map."""
+"""The farther one."""
+
+LEAST = REACH + 1
+"""Least side of a map: on a smaller torus the farther shift leads back to the pixel itself."""
 
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, 1))
 """One of each pair of opposite directions, rows and columns."""
@@ -32,7 +35,7 @@ def local_contrast(x: Tensor) -> Tensor:
     features there; the largest of that over the distances. The map is taken as a torus. Gradients
     go through the pair that was chosen, the first of equal ones.
 
-    Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 17.
+    Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 18.
 
     Raises:
         ValueError: for a smaller map.
@@ -43,18 +46,22 @@ def local_contrast(x: Tensor) -> Tensor:
         (4.0, 4.0)
     """
     height, width = x.shape[-2:]
-    if min(height, width) < REACH:
+    if min(height, width) < LEAST:
         raise ValueError(
             f"a map of {height} x {width} is too small for contrasts over {REACH} px; both sides "
-            f"must be at least {REACH}"
+            f"must be at least {LEAST}"
         )
     x = x.contiguous()  # shifts are slow in channels-last memory
     around = functional.pad(x, (REACH,) * 4, mode="circular")
-    near, far = (_least_contrast(x.detach(), around.detach(), shift) for shift in SHIFTS)
     if not x.requires_grad:
-        return torch.maximum(near[0], far[0])
+        return torch.maximum(*(_least_contrast(x, around, shift) for shift in SHIFTS))
+    places = [torch.zeros_like(x, dtype=torch.int64) for _ in SHIFTS]
+    near, far = (
+        _least_contrast(x.detach(), around.detach(), shift, place)
+        for shift, place in zip(SHIFTS, places, strict=True)
+    )
     # Keeping all eight pairs for the gradient would take more than twice the time of fetching one.
-    offset = torch.where(far[0] > near[0], far[1], near[1])
+    offset = torch.where(far > near, places[1], places[0])
     rows, columns = around.shape[-2:]
     here = _shifted(torch.arange(rows * columns, device=x.device).view(rows, columns), x, 0, 0)
     one, other = (
@@ -64,20 +71,20 @@ def local_contrast(x: Tensor) -> Tensor:
     return (one - x) * (other - x)
 
 
-def _least_contrast(x: Tensor, around: Tensor, shift: int) -> tuple[Tensor, Tensor]:
-    """Over the directions of one distance, and where the flat padded map holds the pair it is of.
+def _least_contrast(x: Tensor, around: Tensor, shift: int, offset: Tensor | None = None) -> Tensor:
+    """Over the directions of one distance.
 
-    The second says how far from each pixel, forwards and backwards.
+    An ``offset`` is filled with where the flat padded map holds the pair it is of: how far from
+    each pixel, forwards and backwards.
     """
-    columns = around.shape[-1]
-    steps = [(shift * down, shift * right) for down, right in DIRECTIONS]
     contrast = torch.full_like(x, torch.inf)
-    offset = torch.full_like(x, steps[0][0] * columns + steps[0][1], dtype=torch.int64)
-    for dy, dx in steps:
+    for down, right in reversed(DIRECTIONS):  # the first of equal ones is the last to be filled in
+        dy, dx = shift * down, shift * right
         product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
-        offset.masked_fill_(product < contrast, dy * columns + dx)
+        if offset is not None:
+            offset.masked_fill_(product <= contrast, dy * around.shape[-1] + dx)
         contrast = torch.minimum(contrast, product)
-    return contrast, offset
+    return contrast
 
 
 def _shifted(around: Tensor, x: Tensor, dy: int, dx: int) -> Tensor:
@@ -126,7 +133,7 @@ class ALCNetLC(nn.Module):
     """
 
     divisor = 4
-    smallest = divisor * (REACH + 1)
+    smallest = divisor * LEAST
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from .._files import read_json
 from .._names import plain
 from .._run import Run
 from .._shelf import required_file, trained
-from ..fest import FEST, SCALES_FILE
+from ..fest import FEST, SCALES_FILE, saved_origin
 from ..weights import read_card
 
 
@@ -27,8 +27,8 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
-        The FEST, with the thresholds of its (first) card. A warning says so where a run has others,
-        from the tuner.
+        The FEST, with the thresholds of its (first) card. A warning says so where a run was tuned
+        to others, as the same scales in the same order.
 
     Raises:
         FileNotFoundError: if the zoo's weights are not here, or a run has not finished.
@@ -84,7 +84,8 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
             warnings.warn(
                 f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']} ({tuned['rule']}), and "
                 f"opens with {fest.th1} / {fest.th2} ({fest.rule}); the FEST that the tuner saved "
-                "has its own, fest-tuned-*.safetensors in the run folder or, of several, beside",
+                "has its own, fest-tuned-*.safetensors in the run folder or, of several runs, "
+                "beside them",
                 stacklevel=3,
             )
             return
@@ -95,9 +96,10 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
     path = Path(source).expanduser()
     if path.is_dir():
         return [run.record for run in _runs(path)]
-    cards = [read_card(file) for file in _weights_files(source)]
+    files = _weights_files(source)
+    cards = [read_card(file) for file in files]
     if cards[0].get("kind") == "FEST":
-        return [cards[0].get("origin") or {}]
+        return [saved_origin(cards[0], files[0]) or {}]
     return cards
 
 
