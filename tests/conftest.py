@@ -24,8 +24,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="device of the torch tests: cpu, cuda, mps")
+    parser.addoption("--slow", action="store_true", help="also what is left out for its cost")
 
 
 @pytest.fixture(scope="session")
 def device(request):
     return request.config.getoption("--device")
+
+
+@pytest.fixture
+def at_a_cost(request):
+    """Skips what takes many seconds, unless asked for: ``pytest --slow``."""
+    if not request.config.getoption("--slow"):
+        pytest.skip("left out for its cost; pytest --slow runs it")

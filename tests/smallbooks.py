@@ -1,5 +1,6 @@
 """Notebooks of a few lines, and what several test files ask of their runs."""
 
+import ast
 import json
 import signal
 import subprocess
@@ -10,6 +11,9 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from festkit.jobs import find_notebook
+from festkit.jobs.parameters import check_parameters
+
 
 def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name="book"):
     first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
@@ -18,6 +22,23 @@ def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name
     book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(book, folder / f"{name}.ipynb")
     return folder / f"{name}.ipynb"
+
+
+def shown_here(name, parameters):
+    """Run one of the kit's notebooks in this process, without a kernel; what its last cell shows.
+
+    A kernel of its own would take as long to import the kit as all of its cells do.
+    """
+    source, space = find_notebook(name), {}
+    cells = [cell.source for cell in nbformat.read(source, 4).cells if cell.cell_type == "code"]
+    exec(cells[0], space)
+    space |= check_parameters(source, parameters)
+    *statements, last = ast.parse("\n".join(cells[1:])).body
+    exec(compile(ast.Module(statements, []), name, "exec"), space)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), name, "eval"), space)
+    exec(compile(ast.Module([last], []), name, "exec"), space)
+    return None
 
 
 def start(*words):

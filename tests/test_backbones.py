@@ -85,6 +85,12 @@ def small_image(name, batch=2, channels=3):
     return torch.randn(batch, channels, 2 * least, least, generator=generator)
 
 
+def leave_out_large(name, request):
+    """Skip what takes a large network many seconds, unless asked for: pytest --slow."""
+    if backbone_card(name).macs_256 > 7e9:
+        request.getfixturevalue("at_a_cost")
+
+
 def assert_outputs(output, figures, limit, sample_limit):
     """Logits agree with stored figures: norms relatively, values relative to their spread."""
     found, std = parity.output_figures(output), figures["std"]
@@ -268,16 +274,16 @@ class TestEveryBackbone:
             probability = network.train()(small_image(name).to(device)).sigmoid().mean()
         assert 0.002 < probability < 0.05
 
-    def test_compiles_whole(self, name):
+    def test_compiles_whole(self, name, request):
+        leave_out_large(name, request)
         network = create_backbone(name).eval()
         images = small_image(name)
         compiled = torch.compile(network, backend="eager", fullgraph=True)
         with torch.inference_mode():
             torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
 
-    def test_exports(self, name):
-        if backbone_card(name).macs_256 > 7e9:
-            pytest.skip("left out for its cost, 6 to 13 s")
+    def test_exports(self, name, request):
+        leave_out_large(name, request)
         network = create_backbone(name).eval()
         images = small_image(name)
         exported = torch.export.export(network, (images,)).module()
@@ -325,6 +331,12 @@ class TestParity:
     def test_the_rule_fills_every_parameter(self, name):
         network = create_backbone(name)
         assert {path for path, _ in network.named_parameters()} <= parity.kinds(network).keys()
+
+    @pytest.fixture(autouse=True)
+    def but_on_the_cpu_the_large_in_float64_alone(self, name, request):
+        dtype = request.node.callspec.params.get("dtype")
+        if dtype == torch.float32 and request.config.getoption("--device") == "cpu":
+            leave_out_large(name, request)
 
     @pytest.mark.parametrize("dtype", LIMITS)
     def test_eval(self, name, device, dtype):

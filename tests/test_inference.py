@@ -18,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from smallbooks import shown_here
 
 import festkit as fk
 from festkit._shelf import weights_file
@@ -32,7 +33,6 @@ from festkit.inference import (
     trained_on,
 )
 from festkit.inference.tiles import _starts
-from festkit.jobs import run_notebook
 from festkit.weights import load_weights, read_card, save_weights
 
 
@@ -555,7 +555,7 @@ def test_the_notebook(frames, tmp_path):
     (frames / "broken.png").write_bytes((frames / "a.png").read_bytes()[:60])
     given = {"images": str(frames), "model": "nuaa-sirst/acm-256-eedm", "th1": 0.4, "shown": 1}
     out = tmp_path / "work"
-    run_notebook("05_own_images", given | {"device": "cpu", "out": str(out)}, tmp_path)
+    shown_here("05_own_images", given | {"device": "cpu", "out": str(out)})
     metrics = json.loads((out / "metrics.json").read_text())
     kinds = [row["kind"] for row in rows_of(Path(metrics["table"]))]
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}

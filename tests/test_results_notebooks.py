@@ -8,12 +8,14 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.display import HTML
+from matplotlib.figure import Figure
 from PIL import Image
+from smallbooks import shown_here
 
 import festkit as fk
 from festkit._files import write_json
 from festkit.components import find_components
-from festkit.jobs import NotebookError, run_notebook
 from festkit.results import compare_files
 
 
@@ -60,13 +62,20 @@ def seen(mask, rng):
     return prob.astype(np.float32)
 
 
+def parameters(runs, out):
+    scenes = runs[0].folder.parent / "scenes"
+    fused = [str(run.folder) for run in runs]
+    return {"runs": {"fused": fused}, "dataset": str(scenes), "out": str(out)}
+
+
+def metrics_in(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
 def executed(name, runs, out):
     """The metrics that a notebook writes, and what it shows."""
-    scenes = runs[0].folder.parent / "scenes"
-    given = {"runs": {"fused": [str(run.folder) for run in runs]}, "dataset": str(scenes)}
-    book = run_notebook(name, given | {"out": str(out / "work")}, out)
-    text = book.read_text(encoding="utf-8")
-    return json.loads((out / "work" / "metrics.json").read_text()), nbformat.reads(text, 4)
+    shown = shown_here(name, parameters(runs, out))
+    return metrics_in(out), shown
 
 
 def counted(runs, th1, th2, *, per_scale=False):
@@ -91,7 +100,7 @@ def agree(scheme, expected):
 
 class TestTh1:
     def test_every_row_of_the_paper(self, runs, tmp_path):
-        metrics, book = executed("table4_th1", runs[1:], tmp_path)
+        metrics, shown = executed("table4_th1", runs[1:], tmp_path)
         assert list(metrics["schemes"]) == fk.paper_table("th1").index.tolist()
         for th1, (_, scheme) in zip(
             fk.paper_table("th1").th1, metrics["schemes"].items(), strict=True
@@ -106,14 +115,13 @@ class TestTh1:
             "another training's weights, seed 3; the last epoch was kept; another network and "
             "other images than the paper's, so not comparable"
         )
-        shown = book.cells[-1].outputs[0]["data"]["text/html"]
-        assert html.escape(metrics["measured"]) in shown
-        assert "not run" not in shown
+        assert html.escape(metrics["measured"]) in shown.data
+        assert "not run" not in shown.data
 
 
 class TestTh2:
     def test_both_rules_of_two_scales(self, runs, tmp_path):
-        metrics, book = executed("table5_th2", runs, tmp_path)
+        metrics, shown = executed("table5_th2", runs, tmp_path)
         paper, schemes = fk.paper_table("th2"), metrics["schemes"]
         assert metrics["rule"] == "per scale"
         assert metrics["th2"]["fused: th1 0.3, th2 0.1"] == 0.1
@@ -122,41 +130,40 @@ class TestTh2:
             if th2 is None or th2 < 0.3:
                 agree(schemes.pop(f"fused: {row}"), counted(runs, 0.3, th2))
         assert schemes == {}
-        shown = book.cells[-1].outputs[0]["data"]["text/html"]
-        assert shown.count("not run") == 4 * 3  # th2 of 0.5, 0.4 and 0.3 on the fused map
-        table = compare_files([tmp_path / "work"], paper)
+        assert shown.data.count("not run") == 4 * 3  # th2 of 0.5, 0.4 and 0.3 on the fused map
+        table = compare_files([tmp_path], paper)
         assert (table.seeds == 1).all()
         assert table.attrs["caption"].endswith("; weak targets from each scale's own map")
 
-    def test_one_run_has_one_rule(self, runs, tmp_path):
-        metrics, book = executed("table5_th2", runs[:1], tmp_path)
+    def test_one_run_has_one_rule(self, runs, tmp_path, capsys):
+        metrics, _ = executed("table5_th2", runs[:1], tmp_path)
         assert metrics["rule"] == "fused"
         assert len(metrics["schemes"]) == 4
-        assert "so that rule is skipped" in str(book.cells)
+        assert "so that rule is skipped" in capsys.readouterr().out
 
 
 class TestFigure7:
     def test_its_figures_and_picture(self, runs, tmp_path):
-        metrics, book = executed("fig7_sensitivity", runs, tmp_path)
+        metrics, shown = executed("fig7_sensitivity", runs, tmp_path)
         agree(metrics["schemes"]["th1 0.5"], counted(runs, 0.5, None))
         agree(metrics["schemes"]["th1 0.3"], counted(runs, 0.3, None))
         (best,) = [name for name in metrics["schemes"] if name.startswith("best on these images")]
         assert metrics["schemes"][best]["intervals"]["pd"]
         th1, th2 = (float(part.split()[-1]) for part in best.split(",")[1:])
         agree(metrics["schemes"][best], counted(runs, th1, th2, per_scale=True))
-        assert "image/png" in book.cells[-1].outputs[0]["data"]
+        assert isinstance(shown, Figure)
         assert metrics["epochs"] == "5+2"
-        with Image.open(tmp_path / "work" / "fig7_sensitivity.png") as picture:
+        with Image.open(tmp_path / "fig7_sensitivity.png") as picture:
             assert min(picture.size) > 600
-        surface = fk.ThresholdSurface.load(tmp_path / "work" / "surface.npz")
+        surface = fk.ThresholdSurface.load(tmp_path / "surface.npz")
         assert surface.at(0.3, 0.1).record() == pytest.approx(
             counted(runs, 0.3, 0.1, per_scale=True)
         )
 
     def test_a_threshold_off_the_grid_is_refused_before_anything_starts(self, tmp_path):
         given = {"th1": 0.333, "out": str(tmp_path / "work")}
-        with pytest.raises(NotebookError, match=r"th1 is 0\.333, expected one of 0\.05, 0\.06,"):
-            run_notebook("fig7_sensitivity", given, tmp_path)
+        with pytest.raises(ValueError, match=r"th1 is 0\.333, expected one of 0\.05, 0\.06,"):
+            shown_here("fig7_sensitivity", given)
         assert not (tmp_path / "work").exists()
 
 
@@ -191,49 +198,64 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folders(given, tmp_path_factory):
-    """What they wrote, by notebook."""
+def asked(given):
+    """What they are asked for, by notebook."""
     runs, scenes = given
-    jobs = {}
-    for name, table in OTHERS.items():
-        paths = {row: [str(run.folder) for run in scales] for row, scales in runs[table].items()}
-        jobs[name] = fk.Job(name, {"runs": paths, "dataset": scenes})
     options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
-    jobs["02_train"] = fk.Job("02_train", {"options": options, "size": 64, "dataset": scenes})
-    outcomes = fk.run_jobs(jobs.values(), tmp_path_factory.mktemp("jobs"), workers=2)
-    assert [outcome.reason for outcome in outcomes] == [""] * len(jobs)
-    return {name: outcome.folder for name, outcome in zip(jobs, outcomes, strict=True)}
+    return {"02_train": {"options": options, "size": 64, "dataset": scenes}} | {
+        name: {
+            "runs": {row: [str(run.folder) for run in scales] for row, scales in table.items()},
+            "dataset": scenes,
+        }
+        for name, table in ((name, runs[table]) for name, table in OTHERS.items())
+    }
+
+
+@pytest.fixture(scope="module")
+def written(asked, tmp_path_factory):
+    """The folder of each, and what its last cell shows."""
+    folder = tmp_path_factory.mktemp("written")
+    found = {}
+    for name, values in asked.items():
+        shown = shown_here(name, values | {"out": str(folder / name)})
+        found[name] = folder / name, shown
+    return found
+
+
+@pytest.fixture(scope="module")
+def folders(written):
+    return {name: folder for name, (folder, _) in written.items()}
 
 
 class TestTables:
-    """All others at once, as a batch run gives them the runs of trainings."""
+    """All others, as a batch run gives them the runs of trainings."""
 
-    def read(self, folder):
-        return json.loads((folder / "metrics.json").read_text())
+    def test_every_one_ends_in_a_picture_or_a_table(self, written):
+        for name, (_, shown) in written.items():
+            assert isinstance(shown, Figure | HTML) or hasattr(shown, "_repr_html_"), name
 
-    def test_every_one_ends_in_a_picture_or_a_table(self, folders):
-        for name, folder in folders.items():
-            book = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-            data = book.cells[-1].outputs[-1]["data"]
-            assert "image/png" in data or "text/html" in data, name
+    def test_in_a_batch_the_page_and_the_files_of_the_table_lie_side_by_side(self, asked, tmp_path):
+        name = "table1_input_size"
+        (outcome,) = fk.run_jobs([fk.Job(name, asked[name])], tmp_path)
+        assert outcome.reason == ""
+        page = html.unescape((outcome.folder / f"{name}.html").read_text(encoding="utf-8"))
+        assert "jp-Notebook" in page
+        assert metrics_in(outcome.folder)["measured"] in page
+        book = nbformat.read(outcome.folder / f"{name}.ipynb", as_version=4)
+        assert "image/png" in book.cells[-1].outputs[-1]["data"]
+        assert {"table.html", "table.csv"} < {path.name for path in outcome.folder.iterdir()}
 
-    def test_the_page_and_the_files_of_the_table_lie_side_by_side(self, folders):
+    def test_every_table_is_written_in_four_forms(self, folders):
         for name in OTHERS:
-            page, table = (
-                html.unescape((folders[name] / f"{stem}.html").read_text(encoding="utf-8"))
-                for stem in (name, "table")
-            )
-            assert "jp-Notebook" in page, name
+            table = html.unescape((folders[name] / "table.html").read_text(encoding="utf-8"))
             assert table.count("<table>") == 1, name
-            measured = self.read(folders[name])["measured"]
-            assert measured in page, name
-            assert measured in table, name
+            assert metrics_in(folders[name])["measured"] in table, name
             names = {path.name for path in folders[name].iterdir()}
-            assert {"table.csv", "table.md", "table.tex"} < names
+            assert {"table.csv", "table.md", "table.tex"} < names, name
 
     @pytest.mark.parametrize("name", ["table1_input_size", "table2_losses", "fig5_hyperparameters"])
     def test_rows_of_one_run(self, folders, given, name):
-        found = self.read(folders[name])
+        found = metrics_in(folders[name])
         table = OTHERS[name]
         assert found["table"] == table
         assert list(found["schemes"]) == fk.paper_table(table).index.tolist()
@@ -243,7 +265,7 @@ class TestTables:
         assert "; th1 0.5" in found["measured"]
 
     def test_sizes_of_every_row_and_how_long_they_were_trained(self, folders):
-        found = self.read(folders["table1_input_size"])
+        found = metrics_in(folders["table1_input_size"])
         assert found["sizes"]["256"] == "64"
         assert found["sizes"]["1024"] == "256"
         (first,), (further,) = (rows_of("input_size")[row] for row in ("512", "1024"))
@@ -255,12 +277,12 @@ class TestTables:
         assert table["our size"].tolist() == [64, 96, 128, 160, 192, 224, 256]
 
     def test_options_of_the_loss_of_every_row(self, folders):
-        found = self.read(folders["fig5_hyperparameters"])
+        found = metrics_in(folders["fig5_hyperparameters"])
         assert found["loss_options"]["edge_weight 3"] == {"edge_weight": 3}
         assert found["loss_options"]["keep_ratio 0.5"] == {}
 
     def test_fusion_takes_the_better_first(self, folders, given):
-        found = self.read(folders["table3_fusion"])
+        found = metrics_in(folders["table3_fusion"])
         runs = [run for scales in given[0]["fusion"].values() for run in scales]
         alone = {run.record["size"]: counted([run], 0.5, None)["score"] for run in runs}
         schemes = list(found["schemes"].values())
@@ -272,7 +294,7 @@ class TestTables:
 
     def test_three_schemes_of_a_network(self, folders, given):
         for name in ("table6_backbones", "03_fuse_and_refine"):
-            found = self.read(folders[name])
+            found = metrics_in(folders[name])
             schemes = found["schemes"]
             thresholds = {"Original": (0.5, None), "LW-FEST": (0.5, 0.1), "FEST": (0.5, 0.1)}
             for scheme, pair in thresholds.items():
@@ -286,7 +308,7 @@ class TestTables:
             assert "other images than the paper's NUAA-SIRST, so not" in found["measured"]
 
     def test_a_training(self, folders):
-        found = self.read(folders["02_train"])
+        found = metrics_in(folders["02_train"])
         run = fk.Run(folders["02_train"] / "run")
         assert (found["sizes"], found["epochs"], found["loss"]) == ("64", 1, "EEDM")
         assert (found["protocol"], found["seed"], found["loss_options"]) == ("last", 0, {})

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from handmade import make_set, scene
 from PIL import Image
+from smallbooks import shown_here
 
 import festkit as fk
 from festkit._clutter import local_contrast
 from festkit.data import Sample
-from festkit.jobs import run_notebook
 from festkit.jobs.done import check_metrics
 from festkit.targets import measure_sample
 
@@ -183,7 +183,7 @@ class TestSet:
 
 def test_the_notebook(tmp_path):
     """It leaves the whole set of scenes, their figures and two pictures."""
-    run_notebook("01_data", {"profile": "smoke", "out": str(tmp_path / "work")}, tmp_path)
+    shown_here("01_data", {"profile": "smoke", "out": str(tmp_path / "work")})
     metrics = tmp_path / "work" / "metrics.json"
     check_metrics(metrics)
     found = json.loads(metrics.read_text())
@@ -200,7 +200,7 @@ def test_the_notebook(tmp_path):
 def test_the_notebook_on_a_folder_makes_the_place_it_writes_to(tmp_path):
     out = tmp_path / "not" / "there"
     given = {"dataset": str(make_set(tmp_path / "hand")), "out": str(out)}
-    run_notebook("01_data", given, tmp_path / "book")
+    shown_here("01_data", given)
     assert {path.name for path in out.iterdir()} == {"metrics.json", "samples.png", "targets.png"}
 
 

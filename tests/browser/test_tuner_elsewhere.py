@@ -1,12 +1,14 @@
 """The tuner in Voila; what a notebook shows for bad input; and a page with the network off."""
 
 import base64
+import json
 import re
 
 import pytest
+from smallbooks import shown_here
 
+import festkit as fk
 from festkit import run_notebook
-from festkit.jobs import NOTEBOOKS
 
 from .tuner_cases import hand_made_run
 
@@ -94,9 +96,11 @@ def test_a_damaged_image_is_said_in_the_page(open_lab, tmp_path):
     assert lab.errors == []
 
 
-def test_the_notebook_runs_headless_and_its_page_needs_no_network(browser, artifacts, tmp_path):
-    out = tmp_path / "out"
-    executed = run_notebook("04_threshold_tuner", {"out": str(tmp_path / "work")}, out)
+def test_the_notebook_runs_headless_and_its_page_needs_no_network(
+    browser, artifacts, run, tmp_path
+):
+    given = {"run": str(run.folder), "out": str(tmp_path / "work")}
+    executed = run_notebook("04_threshold_tuner", given, tmp_path / "out")
     text = executed.read_text(encoding="utf-8")
     assert "widget-view" not in text
     assert "widget-state" not in text
@@ -115,5 +119,14 @@ def test_the_notebook_runs_headless_and_its_page_needs_no_network(browser, artif
     assert sizes[-1][1] is True
 
 
-def test_the_notebook_is_there():
-    assert (NOTEBOOKS / "04_threshold_tuner.ipynb").is_file()
+def test_without_a_run_the_notebook_trains_on_scenes(run, tmp_path, monkeypatch):
+    def instead(config):
+        splits = [fk.load_dataset(config.dataset, split) for split in ("train", "test")]
+        assert [len(split) for split in splits] == [40, 24]
+        assert (config.size, config.folder) == (192, tmp_path / "192")
+        return run
+
+    monkeypatch.setattr(fk, "train", instead)
+    table = shown_here("04_threshold_tuner", {"out": str(tmp_path), "th2": 0.2})
+    assert "th1 0.5, th2 0.2" in str(table)
+    assert json.loads((tmp_path / "metrics.json").read_text())["schemes"]
