@@ -13,7 +13,7 @@ from festkit._files import read_json, write_json
 from festkit._shelf import record_file, shelf
 from festkit.fest import FEST
 from festkit.results import results_page
-from festkit.zoo import verify
+from festkit.zoo import verify, verifying
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = REPOSITORY / "weights"
@@ -240,7 +240,9 @@ class TestShipped:
         monkeypatch.delenv("FESTKIT_WEIGHTS", raising=False)
         assert shelf() == SHIPPED
 
-    def test_every_file_is_what_its_record_says(self, tmp_path):
+    def test_every_file_is_what_its_record_says(self, tmp_path, request, monkeypatch):
+        if not request.config.getoption("--slow"):  # of scenes alone the images can be made anew
+            monkeypatch.setattr(verifying, "are_here", lambda *_: False)
         found = list(verify(data_root=tmp_path))
         assert [verdict for verdict in found if verdict.fault] == []
         assert "nuaa-sirst/acm-256-eedm" in [verdict.name for verdict in found]
