@@ -8,7 +8,8 @@ READY := .venv/.ready
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
 
-test: $(READY)  ## the whole suite, three files at a time: many tests wait
+# Three files at a time, since many tests wait; pytest --slow has what is left out for its cost.
+test: $(READY)  ## the whole suite
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run

@@ -30,10 +30,3 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def device(request):
     return request.config.getoption("--device")
-
-
-@pytest.fixture
-def at_a_cost(request):
-    """Skips what takes many seconds, unless asked for: ``pytest --slow``."""
-    if not request.config.getoption("--slow"):
-        pytest.skip("left out for its cost; pytest --slow runs it")

@@ -20,7 +20,7 @@ from test_components import blobs, checkerboard, comb, rings, spiral
 
 from festkit import Counts
 from festkit.surface import EIGHT_BIT, ROC, ThresholdSurface, roc, threshold_surface
-from festkit.surface.image import add_image
+from festkit.surface.image import _add_windows
 
 GRID = [0.0, 0.1, 0.25, 0.3, 0.5, 0.8]
 RULES = ["fused", "per scale", "scales swapped", "three scales"]
@@ -507,7 +507,7 @@ class TestSets:
     def test_memory_layout_and_permission_do_not_matter(self, tmp_path):
         prob, mask = MAPS["blobs"], self.MASKS[0]
         expected = threshold_surface([prob], [mask], GRID, GRID)
-        compiled_for = list(getattr(add_image, "signatures", []))
+        compiled_for = list(getattr(_add_windows, "signatures", []))
         spread = np.zeros((96, 96), np.float32)
         spread[::2, ::2] = prob
         frozen = prob.copy(), mask.copy()
@@ -523,7 +523,7 @@ class TestSets:
         others.append((np.load(tmp_path / "prob.npy", mmap_mode="r"), mask))
         for same, truth in others:
             assert_same_surface(threshold_surface([same], [truth], GRID, GRID), expected)
-        assert list(getattr(add_image, "signatures", [])) == compiled_for
+        assert list(getattr(_add_windows, "signatures", [])) == compiled_for
 
     def test_maps_are_taken_only_some_way_ahead(self):
         taken = []

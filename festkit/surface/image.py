@@ -20,7 +20,6 @@ GAP = math.ceil(MATCH_DISTANCE) + 1
 """Pixels between windows: centroids farther apart neither match nor touch [px]."""
 
 
-@compiled
 def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
     """Add an image's counts to tables (A, B) indexed [th1, th2]; how many true targets it has.
 
@@ -33,70 +32,66 @@ def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
         th1: (A,) ascending float32 strong thresholds.
         th2: (B,) ascending float32 weak thresholds.
     """
-    totals, iou_sum, empty = tables
+    fused, scales, true = image
+    _, _, area, sum_y, sum_x, *_ = find(true, np.uint8(0))
+    centres = np.stack((sum_y / area, sum_x / area), axis=1)
+    pixels = np.stack((sum_y // area, sum_x // area), axis=1)
+    boxes = [np.hstack((pixels, pixels + 1)), find(fused, th1[0])[6]]
+    boxes += [find(scale[None], th2[0])[6] for scale in scales]
     deltas = np.zeros((TABLES, len(th1) + 1, len(th2) + 1), np.int64)
-    targets = _add_windows(deltas, image, th1, th2)
-    true_pixels = np.count_nonzero(image[2])
-    for i in range(len(th1)):
+    _add_windows(deltas, image, (th1, th2), centres, _windows(np.concatenate(boxes)))
+    _add_sums(tables, deltas, int(np.count_nonzero(true)))
+    return len(area)
+
+
+def _windows(boxes: Any) -> Any:
+    """Boxes [y0, x0, y1, x1) at least :data:`GAP` pixels apart that cover the given ones."""
+    before = -1
+    while len(boxes) != before:
+        before = len(boxes)
+        boxes = _merge_downwards(boxes[np.argsort(boxes[:, 0], kind="stable")])
+    return boxes
+
+
+@compiled
+def _add_windows(deltas: Any, image: Any, levels: Any, centres: Any, windows: Any) -> None:
+    """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts."""
+    fused, scales, true = image
+    th1, th2 = levels
+    inside = np.empty_like(centres)
+    for box in windows:
+        top, left, bottom, right = box
+        count = 0
+        for centre in centres:
+            if top <= centre[0] < bottom and left <= centre[1] < right:
+                inside[count] = centre
+                count += 1
+        strong = ranks(fused[0, top:bottom, left:right], th1)
+        weak = np.empty((len(scales), *strong.shape), np.int64)
+        for k in range(len(scales)):
+            weak[k] = ranks(scales[k, top:bottom, left:right], th2)
+        here = true[0, top:bottom, left:right]
+        add_window(deltas, Window(strong, weak, here, inside[:count], box[:2]))
+
+
+@compiled
+def _add_sums(tables: Any, deltas: Any, true_pixels: int) -> None:
+    """Sum the differences along both axes, in place, and add an image's counts to the tables."""
+    totals, iou_sum, empty = tables
+    for i in range(totals.shape[1]):
         for table in range(TABLES):
             running = 0
-            for j in range(len(th2)):
+            for j in range(totals.shape[2]):
                 running += deltas[table, i, j]
                 deltas[table, i, j] = running + (deltas[table, i - 1, j] if i else 0)
-        for j in range(len(th2)):
+                totals[table, i, j] += deltas[table, i, j]
+        for j in range(totals.shape[2]):
             intersection = deltas[0, i, j]
             union = deltas[1, i, j] + true_pixels - intersection
             if union:
                 iou_sum[i, j] += intersection / union
             else:
                 empty[i, j] += 1
-    totals += deltas[:, : len(th1), : len(th2)]
-    return targets
-
-
-@compiled
-def _add_windows(deltas: Any, image: Any, th1: Any, th2: Any) -> int:
-    """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts."""
-    fused, scales, true = image
-    found = find(true, np.uint8(0))
-    area, sum_y, sum_x = found[2], found[3], found[4]
-    centres = np.stack((sum_y / area, sum_x / area), axis=1)
-    boxes = [_point_boxes(sum_y // area, sum_x // area), find(fused, th1[0])[6]]
-    for k in range(len(scales)):
-        boxes.append(find(scales[k : k + 1], th2[0])[6])
-    for box in _windows(boxes):
-        top, left, bottom, right = box
-        inside = (centres[:, 0] >= top) & (centres[:, 0] < bottom)
-        inside &= (centres[:, 1] >= left) & (centres[:, 1] < right)
-        strong = ranks(fused[0, top:bottom, left:right], th1)
-        weak = np.empty((len(scales), *strong.shape), np.int64)
-        for k in range(len(scales)):
-            weak[k] = ranks(scales[k, top:bottom, left:right], th2)
-        here = true[0, top:bottom, left:right]
-        add_window(deltas, Window(strong, weak, here, centres[inside], box[:2]))
-    return len(area)
-
-
-@compiled
-def _point_boxes(y: Any, x: Any) -> Any:
-    return np.stack((y, x, y + 1, x + 1), axis=1)
-
-
-@compiled
-def _windows(boxes: Any) -> Any:
-    """Boxes [y0, x0, y1, x1) at least :data:`GAP` pixels apart that cover the given ones."""
-    total = 0
-    for some in boxes:
-        total += len(some)
-    windows, count = np.empty((total, 4), np.int64), 0
-    for some in boxes:
-        windows[count : count + len(some)] = some
-        count += len(some)
-    before = -1
-    while len(windows) != before:
-        before = len(windows)
-        windows = _merge_downwards(windows[np.argsort(windows[:, 0])])
-    return windows
 
 
 @compiled
