@@ -3,14 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test bench lint lab gallery lock
+.PHONY: demo test test-slow bench lint lab gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
 
-# Three files at a time, since many tests wait; pytest --slow has what is left out for its cost.
-test: $(READY)  ## the whole suite
+# Three files at a time, since many tests wait.
+test: $(READY)  ## the suite, without what is left out for its cost
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
+
+test-slow: $(READY)  ## all of it, before a release
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --slow
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks

@@ -299,7 +299,8 @@ class FEST:
         """Fuse and refine probability maps that are already at hand, with this FEST's thresholds.
 
         Args:
-            scale_maps: (H, W) in [0, 1], one per size, all at the image's own size.
+            scale_maps: (H, W) in [0, 1], one per size, all at the image's own size. NaN counts as
+                background, and a warning says so.
 
         Raises:
             ValueError: for another number of maps than sizes, maps of unequal size, or values that
@@ -417,7 +418,17 @@ class FEST:
 
 
 def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
-    """What the card of a saved FEST says of its images; None where it says nothing."""
+    """What the card of a saved FEST says of its images; None where it says nothing.
+
+    That is texts by the names dataset, train_split and test_split.
+
+    Raises:
+        ValueError: if it holds anything else.
+
+    Example:
+        >>> saved_origin({"origin": {"dataset": "NUAA-SIRST"}}, "fest.safetensors")
+        {'dataset': 'NUAA-SIRST'}
+    """
     origin = card.get("origin")
     texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
     if origin is not None and not texts:

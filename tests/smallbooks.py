@@ -12,7 +12,7 @@ import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from festkit.jobs import find_notebook
-from festkit.jobs.parameters import check_parameters
+from festkit.jobs.parameters import check_parameters, code_cells
 
 
 def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name="book"):
@@ -30,15 +30,13 @@ def shown_here(name, parameters):
     A kernel of its own would take as long to import the kit as all of its cells do.
     """
     source, space = find_notebook(name), {}
-    cells = [cell.source for cell in nbformat.read(source, 4).cells if cell.cell_type == "code"]
-    exec(cells[0], space)
+    defaults, *cells = code_cells(source)
+    exec(defaults, space)
     space |= check_parameters(source, parameters)
-    *statements, last = ast.parse("\n".join(cells[1:])).body
+    statements = ast.parse("\n".join(cells)).body
+    last = statements.pop() if isinstance(statements[-1], ast.Expr) else None
     exec(compile(ast.Module(statements, []), name, "exec"), space)
-    if isinstance(last, ast.Expr):
-        return eval(compile(ast.Expression(last.value), name, "eval"), space)
-    exec(compile(ast.Module([last], []), name, "exec"), space)
-    return None
+    return last and eval(compile(ast.Expression(last.value), name, "eval"), space)
 
 
 def start(*words):

@@ -306,6 +306,12 @@ class TestParity:
         monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
         monkeypatch.setattr(msda_net, "HAAR_SCALE", PUBLISHED_HAAR)
 
+    @pytest.fixture(autouse=True)
+    def large_ones_in_float64_alone_on_the_cpu(self, name, request):
+        dtype = request.node.callspec.params.get("dtype")
+        if dtype == torch.float32 and request.config.getoption("--device") == "cpu":
+            leave_out_large(name, request)
+
     def network(self, name, device, dtype, **options):
         network = create_backbone(name, **PARITY[name]["options"], **options)
         for module in network.modules():
@@ -331,12 +337,6 @@ class TestParity:
     def test_the_rule_fills_every_parameter(self, name):
         network = create_backbone(name)
         assert {path for path, _ in network.named_parameters()} <= parity.kinds(network).keys()
-
-    @pytest.fixture(autouse=True)
-    def but_on_the_cpu_the_large_in_float64_alone(self, name, request):
-        dtype = request.node.callspec.params.get("dtype")
-        if dtype == torch.float32 and request.config.getoption("--device") == "cpu":
-            leave_out_large(name, request)
 
     @pytest.mark.parametrize("dtype", LIMITS)
     def test_eval(self, name, device, dtype):
@@ -538,6 +538,14 @@ class TestOptions:
         contrast = alcnet_lc.local_contrast(spot.requires_grad_(needs_gradient))
         assert contrast[0, 0, 9, 9] == torch.inf
         assert contrast.isfinite().sum() == 399
+
+    def test_of_equal_contrasts_the_first_pair_has_the_gradient(self):
+        spot = torch.zeros(1, 1, 40, 40)
+        spot[0, 0, 20, 20] = 2
+        alcnet_lc.local_contrast(spot.requires_grad_())[0, 0, 20, 20].backward()
+        gradient = spot.grad[0, 0]
+        assert gradient.nonzero().tolist() == [[7, 7], [20, 20], [33, 33]]
+        assert gradient[[7, 20, 33], [7, 20, 33]].tolist() == [-2, 4, -2]
 
     def test_local_contrast_needs_room(self):
         with pytest.raises(ValueError, match=r"a map of 17 x 20 is too small .* at least 18"):

@@ -12,6 +12,7 @@ from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone, read_tensors
 from festkit.data import load_dataset
 from festkit.fest import FEST
+from festkit.inference import trained_on
 from festkit.metrics import Counts, count
 from festkit.sensitivity import adjust_sensitivity
 from festkit.weights import load_weights, read_card, save_tensors, save_weights
@@ -384,8 +385,6 @@ class TestBadInput:
             lambda card: card.update(networks=[7]),
             lambda card: card["networks"][0].pop("size"),
             lambda card: card["networks"].append({"size": 32, "backbone": "ACM"}),
-            lambda card: card.update(origin=7),
-            lambda card: card.update(origin={"dataset": 3}),
         ],
     )
     def test_a_damaged_card_is_named(self, tmp_path, damage):
@@ -395,6 +394,14 @@ class TestBadInput:
         save_tensors(tensors, path, card)
         with pytest.raises(ValueError, match=r"fest\.safetensors"):
             FEST.load(path)
+
+    @pytest.mark.parametrize("origin", [7, {"dataset": 3}])
+    @pytest.mark.parametrize("read", [FEST.load, trained_on])
+    def test_a_damaged_origin_is_named(self, tmp_path, origin, read):
+        path = FEST({16: "ACM"}).save(tmp_path / "fest.safetensors")
+        save_tensors(read_tensors(path), path, read_card(path) | {"origin": origin})
+        with pytest.raises(ValueError, match=r"has the origin .*, expected texts by name"):
+            read(path)
 
     def test_tensors_of_no_network(self, tmp_path):
         path = FEST({16: "ACM"}).save(tmp_path / "fest.safetensors")

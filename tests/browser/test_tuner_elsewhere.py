@@ -119,14 +119,15 @@ def test_the_notebook_runs_headless_and_its_page_needs_no_network(
     assert sizes[-1][1] is True
 
 
-def test_without_a_run_the_notebook_trains_on_scenes(run, tmp_path, monkeypatch):
+def test_without_a_run_the_notebook_trains_on_scenes(run, tmp_path, monkeypatch, request):
     def instead(config):
         splits = [fk.load_dataset(config.dataset, split) for split in ("train", "test")]
         assert [len(split) for split in splits] == [40, 24]
         assert (config.size, config.folder) == (192, tmp_path / "192")
         return run
 
-    monkeypatch.setattr(fk, "train", instead)
+    if not request.config.getoption("--slow"):
+        monkeypatch.setattr(fk, "train", instead)
     table = shown_here("04_threshold_tuner", {"out": str(tmp_path), "th2": 0.2})
     assert "th1 0.5, th2 0.2" in str(table)
     assert json.loads((tmp_path / "metrics.json").read_text())["schemes"]
