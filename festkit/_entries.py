@@ -193,15 +193,15 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm-long",
-        backbone="ALCNet", epochs=80, cpu=75, gpu=2,
+        backbone="ALCNet", epochs=80, cpu=86, gpu=2,
     ),
     _continued(
         "nuaa-sirst/alcnet-512-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce-long",
-        backbone="ALCNet", loss="BCE", epochs=80, cpu=75, gpu=2,
+        backbone="ALCNet", loss="BCE", epochs=80, cpu=82, gpu=2,
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm-long", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm-long",
-        backbone="ALCNet", epochs=25, average_decay=0.99, cpu=60, gpu=2,
+        backbone="ALCNet", epochs=25, average_decay=0.99, cpu=46, gpu=2,
     ),
     _for_gpu("MSDA-Net", 512, gpu=70),
     _for_gpu("MSDA-Net", 768, gpu=157),
@@ -240,8 +240,8 @@ _FAMILIES = (
         original="512-bce",
     ),
     _family(
-        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm", "768-eedm", light="512-eedm",
-        original="512-bce",
+        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm-long", "768-eedm-long",
+        light="512-eedm-long", original="512-bce-long",
     ),
     _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
     _family(
