@@ -539,6 +539,15 @@ class TestOptions:
         assert contrast[0, 0, 9, 9] == torch.inf
         assert contrast.isfinite().sum() == 399
 
+    def test_what_is_no_number_stays_so_with_and_without_gradient(self):
+        x = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 40, 44)))
+        x[0, 0, 20, 20] = torch.nan
+        without = alcnet_lc.local_contrast(x).isnan()
+        shifts = [(s * y, s * x) for s in (13, 17) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        met = {((20 + y) % 40, (20 + x) % 44) for y, x in shifts}
+        assert {tuple(place) for place in without[0, 0].nonzero().tolist()} == met
+        assert torch.equal(alcnet_lc.local_contrast(x.requires_grad_()).isnan(), without)
+
     def test_of_equal_contrasts_the_first_pair_has_the_gradient(self):
         spot = torch.zeros(1, 1, 40, 40)
         spot[0, 0, 20, 20] = 2

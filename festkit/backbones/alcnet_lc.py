@@ -61,7 +61,7 @@ def local_contrast(x: Tensor) -> Tensor:
         for shift, place in zip(SHIFTS, places, strict=True)
     )
     # Keeping all eight pairs for the gradient would take more than twice the time of fetching one.
-    offset = torch.where(far > near, places[1], places[0])
+    offset = torch.where((far > near) | far.isnan(), places[1], places[0])
     rows, columns = around.shape[-2:]
     here = _shifted(torch.arange(rows * columns, device=x.device).view(rows, columns), x, 0, 0)
     one, other = (
@@ -82,7 +82,8 @@ def _least_contrast(x: Tensor, around: Tensor, shift: int, offset: Tensor | None
         dy, dx = shift * down, shift * right
         product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
         if offset is not None:
-            offset.masked_fill_(product <= contrast, dy * around.shape[-1] + dx)
+            chosen = (product <= contrast) | product.isnan()  # NaN is less than all, as to minimum
+            offset.masked_fill_(chosen, dy * around.shape[-1] + dx)
         contrast = torch.minimum(contrast, product)
     return contrast
 
