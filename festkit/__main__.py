@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from ._errors import InputError
 from ._names import find_name
 from .commands import own, tables, zoo
 
@@ -97,10 +98,10 @@ def _check_demo(
     for size in sizes:
         check_size(size, backbone)
     if sizes[0] >= sizes[1]:
-        raise ValueError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
+        raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
     for name, value, least in (("epochs", epochs, 2), ("threads", threads, 1)):
         if value < least:
-            raise ValueError(f"{name} is {value}, expected at least {least}")
+            raise InputError(f"{name} is {value}, expected at least {least}")
     find_name("preset", preset, PRESETS)
     if dataset != "synthetic":
         for split in ("train", "test"):

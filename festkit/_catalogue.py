@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._errors import InputError, MissingFileError
 from ._names import find_name, plain
 
 
@@ -221,11 +222,11 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     Example:
         >>> find_folder("NUAA-SIRST", root="/nowhere")
         Traceback (most recent call last):
-        FileNotFoundError: NUAA-SIRST is not under ...nowhere...
+        festkit._errors.MissingFileError: NUAA-SIRST is not under ...nowhere...
     """
     text, path = str(name_or_folder), Path(name_or_folder).expanduser()
     if not text.strip():
-        raise ValueError(f"empty dataset name; known are {', '.join(list_datasets())}")
+        raise InputError(f"empty dataset name; known are {', '.join(list_datasets())}")
     base = Path(root or os.environ.get("FESTKIT_DATA") or "data").expanduser()
     under_root = {plain(entry.name): entry for entry in _folders(base)}
     card = known_card(text)
@@ -238,13 +239,13 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
         card = card or known_card(own_name)
         return card.name if card else own_name, found
     if card:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{card.name} is not under {base.absolute()} (the root is root=, else FESTKIT_DATA,"
             f" else data/); looked for a folder named {' or '.join(spellings)}."
             f" How to get it: {card.how_to_get}"
         )
     if isinstance(name_or_folder, Path) or len(path.parts) > 1:
-        raise FileNotFoundError(f"there is no dataset folder {path.absolute()}")
+        raise MissingFileError(f"there is no dataset folder {path.absolute()}")
     known = (*list_datasets(), *(entry.name for entry in under_root.values()))
     return find_name("dataset", text, known), path  # refuses: no known name is left to equal
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._errors import InputError, MissingFileError
 from .backbones import read_tensors
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params")
@@ -34,7 +35,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+        raise MissingFileError(f"there is no checkpoint {path}")
     if path.suffix == ".safetensors":
         return plain_tensors(read_tensors(path), path)
     return plain_tensors(_read_npz(path) if path.suffix == ".npz" else _read_torch(path), path)
@@ -52,20 +53,20 @@ def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
             break
         checkpoint = found
     if not isinstance(checkpoint, Mapping):
-        raise ValueError(f"{source} holds {type(checkpoint).__name__}, expected tensors by name")
+        raise InputError(f"{source} holds {type(checkpoint).__name__}, expected tensors by name")
     tensors: dict[str, Tensor] = {}
     for key, value in checkpoint.items():
         if not isinstance(value, Tensor):
             continue
         name = _without_prefixes(str(key))
         if name in tensors:
-            raise ValueError(f"{source} holds {name} twice, under different prefixes")
+            raise InputError(f"{source} holds {name} twice, under different prefixes")
         if value.is_complex() or not value.isfinite().all():
-            raise ValueError(f"{source}: {key} is complex or holds NaN or infinite values")
+            raise InputError(f"{source}: {key} is complex or holds NaN or infinite values")
         tensors[name] = value
     if not tensors:
         names = ", ".join(map(str, list(checkpoint)[:5]))
-        raise ValueError(f"{source} holds no tensors, only {names or 'nothing'}")
+        raise InputError(f"{source} holds no tensors, only {names or 'nothing'}")
     return tensors
 
 
@@ -76,7 +77,7 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # a damaged file fails in many ways
         unknown = re.search(r"GLOBAL ([\w.]+)", str(error))
         kind = f" ({unknown[1]})" if unknown else ""
-        raise ValueError(
+        raise InputError(
             f"{path} is damaged, or holds more than tensors and numbers{kind}, which only running "
             "code could rebuild; it is refused. Ask for a state dict, as torch.save makes of "
             "network.state_dict()"
@@ -96,7 +97,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except Exception as error:  # a damaged file fails in many ways
-        raise ValueError(f"{path} is not a readable .npz file of plain arrays ({error})") from error
+        raise InputError(f"{path} is not a readable .npz file of plain arrays ({error})") from error
 
 
 def _without_prefixes(name: str) -> str:

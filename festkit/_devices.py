@@ -4,6 +4,8 @@ from typing import Literal
 
 import torch
 
+from ._errors import InputError
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -22,12 +24,12 @@ def resolve_device(device: str) -> torch.device:
         device = next((name for name, here in at_hand.items() if here), "cpu")
     kind = device.partition(":")[0]
     if kind not in ("cpu", *at_hand):
-        raise ValueError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
+        raise InputError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
     if not at_hand.get(kind, True):
-        raise ValueError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
+        raise InputError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
     place = torch.device(device)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
+        raise InputError(
             f"device {device!r} is not at hand on this machine, which has "
             f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
         )
@@ -47,7 +49,7 @@ def resolve_precision(
         'fp32'
     """
     if precision == "fp16" and device.type != "cuda":
-        raise ValueError(f"precision fp16 trains on CUDA only, not on {device.type}; take bf16")
+        raise InputError(f"precision fp16 trains on CUDA only, not on {device.type}; take bf16")
     if precision != "auto":
         return precision
     if device.type == "cuda":

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ._errors import ExistingFileError, InputError
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -50,7 +52,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists():
-        raise FileExistsError(f"{path} already exists; choose another folder or remove it first")
+        raise ExistingFileError(f"{path} already exists; choose another folder or remove it first")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
@@ -78,7 +80,7 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not readable JSON ({error})") from error
+        raise InputError(f"{path} is not readable JSON ({error})") from error
 
 
 def flush_folder(folder: Path) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ._errors import InputError
+
 Gray = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -77,7 +79,7 @@ def read_raster(path: str | Path) -> Raster:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         return Raster(np.asarray(image).astype(np.uint16), image.mode, 16)
     if image.mode in ("I", "F"):
-        raise ValueError(
+        raise InputError(
             f"{path} holds 32-bit or signed values (Pillow mode {image.mode}), which have no"
             " stated full scale; save it with 8 or 16 bit"
         )
@@ -99,7 +101,7 @@ def read_mask(path: str | Path) -> Raster:
     """
     raster = read_raster(path)
     if raster.levels.any() and not raster.mask.any():
-        raise ValueError(
+        raise InputError(
             f"mask {path} has levels up to {raster.levels.max()} but none above 127 of 255, so it "
             "would be empty; save targets as 255 (or 1) and background as 0"
         )
@@ -147,9 +149,9 @@ def _decode(path: Path) -> Image.Image:
             pages = _count_pages(image)
             image.load()
     except Exception as error:  # damaged files make decoders fail in many ways
-        raise ValueError(f"cannot read image file {path}: {error}") from error
+        raise InputError(f"cannot read image file {path}: {error}") from error
     if pages > 1:
-        raise ValueError(f"{path} holds {pages} images, expected one; save each to its own file")
+        raise InputError(f"{path} holds {pages} images, expected one; save each to its own file")
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
     return image
 

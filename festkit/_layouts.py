@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
+from ._errors import InputError
 from ._images import EXTENSIONS
 
 
@@ -129,7 +130,7 @@ def open_folder(folder: Path) -> DatasetFolder:
         if _has_places(folder, layout):
             return _listed(folder, layout, {})
     known = "\n".join(f"  {layout}" for layout in LAYOUTS)
-    raise ValueError(
+    raise InputError(
         f"{folder} is not laid out as a dataset; it holds {_contents(folder)}. Recognised are\n"
         f"{known}\nwhere the train list may also be called trainval."
     )
@@ -155,7 +156,7 @@ def files_by_name(folder: Path) -> dict[str, Path]:
             continue
         name = path.stem.removesuffix("_pixels0")
         if name in files:
-            raise ValueError(
+            raise InputError(
                 f"{folder} holds two files for {name}: {files[name].name} and {path.name};"
                 " remove one"
             )
@@ -225,7 +226,7 @@ def _find_list(folder: Path, pattern: str, split: str) -> Path | None:
         found = sorted(folder.glob(pattern.format(split=word)))
         if len(found) > 1:
             names = ", ".join(path.relative_to(folder).as_posix() for path in found)
-            raise ValueError(
+            raise InputError(
                 f"{folder} holds several lists for the {split} split: {names};"
                 " keep the one you mean and move the others away"
             )
@@ -239,14 +240,14 @@ def _read_list(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file of names ({error})") from error
+        raise InputError(f"{path} is not a text file of names ({error})") from error
     return [_name(line.strip(), path) for line in lines if line.strip()]
 
 
 def _name(entry: str, source: Path) -> str:
     path = PureWindowsPath(entry)  # knows both kinds of slash, drives and shares
     if path.anchor or ".." in path.parts:
-        raise ValueError(
+        raise InputError(
             f"{source}: entry {entry!r} leads out of the dataset folder;"
             " entries are plain names such as Misc_1 or Misc_1.png"
         )

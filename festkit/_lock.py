@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ._errors import BusyError
+
 try:
     import fcntl
 except ImportError:  # Windows: nobody is kept apart there
@@ -78,7 +80,7 @@ def _lock(file: int, path: Path, wait: bool) -> None:
     except BlockingIOError as error:
         holder = os.pread(file, 200, 0).decode() or "another process"
         if not wait:
-            raise BlockingIOError(error.errno, holder, str(path)) from None
+            raise BusyError(error.errno, holder, str(path)) from None
         print(f"{path.stem} is held by {holder}; waiting for it", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:

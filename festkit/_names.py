@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from ._errors import InputError
+
 
 def plain(name: str) -> str:
     """A name as look-ups compare it: lower case, without hyphens, underscores and spaces.
@@ -29,7 +31,7 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
         return by_plain[plain(name)]
     nearest = get_close_matches(plain(name), by_plain, n=1, cutoff=0.5)
     hint = f" Did you mean {by_plain[nearest[0]]!r}?" if nearest else ""
-    raise ValueError(f"unknown {kind} {name!r}; known are {', '.join(by_plain.values())}.{hint}")
+    raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_plain.values())}.{hint}")
 
 
 def check_several(**named: object) -> None:
@@ -41,8 +43,8 @@ def check_several(**named: object) -> None:
     Example:
         >>> check_several(datasets="NUAA-SIRST")
         Traceback (most recent call last):
-        ValueError: datasets is 'NUAA-SIRST', expected several: ['NUAA-SIRST']
+        festkit._errors.InputError: datasets is 'NUAA-SIRST', expected several: ['NUAA-SIRST']
     """
     for name, value in named.items():
         if isinstance(value, str):
-            raise ValueError(f"{name} is {value!r}, expected several: {[value]}")
+            raise InputError(f"{name} is {value!r}, expected several: {[value]}")

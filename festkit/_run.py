@@ -5,7 +5,7 @@ import math
 import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from ._catalogue import dataset_name
 from ._devices import Precision
+from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import read_json, whole_file, write_json, write_text
 from ._names import find_name
 from .backbones import backbone_card, backbone_name, check_options
@@ -54,6 +55,10 @@ class TrainConfig:
         accumulate: batches whose gradients make one update.
         crop: side [px] of random squares of the resized training images, half of them on a target,
             to train on: a step costs less; None trains on whole images.
+        natural_epochs: last epochs of squares in which these lie anywhere, so that the network sees
+            the natural share of targets.
+        whole_epochs: epochs on whole images after those of squares; there the learning rate starts
+            again at a sixth of ``learning_rate``.
         learning_rate: highest rate of AdamW.
         schedule: "cosine" falls to zero, "constant" stays, as published.
         warmup_steps: updates of linear rise before, at most a quarter of all.
@@ -96,6 +101,8 @@ class TrainConfig:
     batch_size: int = 8
     accumulate: int = 1
     crop: int | None = None
+    natural_epochs: int = 0
+    whole_epochs: int = 0
     learning_rate: float = 3e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
@@ -117,31 +124,58 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 2, "accumulate": 1, "warmup_steps": 0}
-        least |= {"validate_every": 1, "workers": 0}
+        least |= {"validate_every": 1, "workers": 0, "natural_epochs": 0, "whole_epochs": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {low}")
+                raise InputError(f"{name} is {getattr(self, name)}, expected at least {low}")
         if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+            raise InputError(f"learning_rate is {self.learning_rate}, expected a number above 0")
         if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
+            raise InputError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
         if not 0 <= self.average_decay < 1:
-            raise ValueError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
+            raise InputError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
         if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
-            raise ValueError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
+            raise InputError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
         if not 0 < self.holdout < 1:
-            raise ValueError(f"holdout is {self.holdout}, expected a share in (0, 1)")
+            raise InputError(f"holdout is {self.holdout}, expected a share in (0, 1)")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
+                raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
         create_loss(self.loss, **self.loss_options)
         check_size(self.size, self.backbone)
         if self.crop is not None:
             check_size(self.crop, self.backbone, name="crop")
             if self.crop > self.size:
-                raise ValueError(f"crop is {self.crop}, expected at most the size, {self.size}")
+                raise InputError(f"crop is {self.crop}, expected at most the size, {self.size}")
+        self._check_crop_epochs()
         check_options(self.backbone, self.backbone_options)
+
+    def _check_crop_epochs(self) -> None:
+        late = self.natural_epochs + self.whole_epochs
+        if late and self.crop is None:
+            raise InputError("natural_epochs and whole_epochs follow squares: set crop, too")
+        if late > self.epochs:
+            raise InputError(
+                f"natural_epochs and whole_epochs are {late} in all, expected at most epochs, "
+                f"{self.epochs}"
+            )
+
+    def squares_of(self, epoch: int) -> tuple[int | None, float]:
+        """The squares of an epoch, counted from 0: their side, and how many hold a target.
+
+        Returns:
+            Side [px], or None for whole images; share of the squares drawn on a target, in [0, 1].
+
+        Example:
+            >>> config = TrainConfig("sky", 256, epochs=9, crop=128, natural_epochs=3)
+            >>> config.squares_of(5), config.squares_of(6)
+            ((128, 0.5), (128, 0.0))
+        """
+        whole_from = self.epochs - self.whole_epochs
+        if self.crop is None or epoch >= whole_from:
+            return None, 0.0
+        return self.crop, 0.0 if epoch >= whole_from - self.natural_epochs else 0.5
 
     @property
     def folder(self) -> Path:
@@ -192,6 +226,10 @@ class TrainConfig:
             flag = "--" + option.name.replace("_", "-")
             words += [flag, *(str(part) for pair in pairs for part in pair)]
         return shlex.join(words)
+
+
+DEFAULTS = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
+"""Of every option that has one: what a record means that was written before the option came."""
 
 
 class StoredMaps(Mapping[str, NDArray[np.float32]]):
@@ -265,7 +303,7 @@ class Run:
             FileNotFoundError: if the run has not finished.
         """
         if not self.finished:
-            raise FileNotFoundError(f"{self.folder} holds no finished run; train it to its end")
+            raise MissingFileError(f"{self.folder} holds no finished run; train it to its end")
         record: dict[str, Any] = read_json(self.folder / "record.json")
         return record
 
@@ -328,7 +366,7 @@ class Run:
 
 def _digest(path: str) -> str:
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no weights file {path}")
+        raise MissingFileError(f"there is no weights file {path}")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
@@ -349,11 +387,11 @@ def check_size(size: int, backbone: str | nn.Module, *, name: str = "size") -> N
     known = backbone_card(backbone) if isinstance(backbone, str) else backbone
     divisor = int(getattr(known, "divisor", 1))
     if not isinstance(size, int):
-        raise ValueError(f"{name} is {size!r}, expected a whole number of px")
+        raise InputError(f"{name} is {size!r}, expected a whole number of px")
     smallest = int(getattr(known, "smallest", divisor))
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
-        raise ValueError(
+        raise InputError(
             f"{name} {size} px is not a positive multiple of {divisor}, which "
             f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
         )
@@ -387,13 +425,14 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
     found = {path.name for path in run.folder.iterdir()} if run.folder.is_dir() else set()
     there = {name for name in found if not name.startswith(".")}
     if there and "config.json" not in there:
-        raise FileExistsError(f"{run.folder} holds other files; choose another run folder")
+        raise ExistingFileError(f"{run.folder} holds other files; choose another run folder")
     before = read_json(written) if there else {}
     if "dataset" in before:  # older ones hold what was typed
         before["dataset"] = dataset_name(before["dataset"])
-    changed = [f"{k} {before.get(k)!r} -> {now[k]!r}" for k in now if before.get(k) != now[k]]
+    old = DEFAULTS | before  # older ones lack what came later
+    changed = [f"{k} {old.get(k)!r} -> {now[k]!r}" for k in now if old.get(k) != now[k]]
     if changed and len(there) > 1:
-        raise FileExistsError(
+        raise ExistingFileError(
             f"{run.folder} already holds another run ({'; '.join(changed)}); "
             "choose another run folder (out) or remove this one"
         )

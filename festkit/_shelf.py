@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ._entries import ENTRIES, FAMILIES, Family, scales_of
+from ._errors import InputError, MissingFileError
 from ._files import read_json
 from ._names import find_name
 from .backbones import backbone_name
@@ -61,9 +62,9 @@ def read_named(path: Path) -> dict[str, Any]:
     """
     record = read_json(path)
     if not isinstance(record, dict):
-        raise ValueError(f"{path} holds {type(record).__name__}, expected a record's named values")
+        raise InputError(f"{path} holds {type(record).__name__}, expected a record's named values")
     if "test" not in record:
-        raise ValueError(f"{path} holds no figures (test); restore it, or measure again")
+        raise InputError(f"{path} holds no figures (test); restore it, or measure again")
     return record
 
 
@@ -103,7 +104,7 @@ def required_file(name: str) -> Path:
         FileNotFoundError: if they are not here; says which are, and how to train these.
     """
     if not weights_file(name).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{name} has no weights in {shelf()}; there are those of "
             f"{', '.join(trained()) or 'no entry (they come with a clone of the repository)'}. "
             f"To train it: festkit zoo train {name}"
@@ -125,7 +126,7 @@ def find_family(backbone: str, dataset: str) -> Family:
     own = {family.dataset: family for family in FAMILIES.values() if family.backbone == name}
     if not own:
         known = ", ".join(dict.fromkeys(family.backbone for family in FAMILIES.values()))
-        raise ValueError(f"the zoo has no entry of {name}; it has those of {known}")
+        raise InputError(f"the zoo has no entry of {name}; it has those of {known}")
     return own[find_name(f"dataset of the zoo's {name}", dataset, own)]
 
 

@@ -86,6 +86,7 @@ def augment(
     generator: Generator,
     *,
     crop: int | None = None,
+    on_target: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
     """One random version of a batch: turn, paste targets, warp, crop, change brightness and noise.
 
@@ -95,6 +96,7 @@ def augment(
         bank: targets to paste.
         generator: source of all randomness, on the CPU.
         crop: side of the crop [px]; None keeps whole images.
+        on_target: share of the crops that are to hold a target pixel, in [0, 1].
 
     Returns:
         Float gray values in [0, 1] and the masks that belong to them, both (N, 1, S, S), or
@@ -110,7 +112,7 @@ def augment(
     gray, mask = paste_targets(gray.float() / 255, mask, bank, generator)
     gray, mask = warp(gray, mask, generator)
     if crop is not None:
-        gray, mask = crop_images(gray, mask, crop, generator)
+        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target)
     return change_values(gray, generator), mask
 
 

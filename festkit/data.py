@@ -25,6 +25,7 @@ from ._catalogue import (
     members_of,
 )
 from ._check import check_dataset
+from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import write_text
 from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
 from ._layouts import Pair, open_folder
@@ -113,7 +114,7 @@ class Dataset(Sequence[Sample]):
             ValueError: if there is no image or a file cannot be read.
         """
         if not self.pairs:
-            raise ValueError(f"{self.name} ({self.split}) has no images to take statistics of")
+            raise InputError(f"{self.name} ({self.split}) has no images to take statistics of")
         grays = (read_raster(pair.image).gray for pair in self.pairs)
         means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
         return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
@@ -170,7 +171,7 @@ def load_dataset(
         replace(pair, name=f"{part.name}_{pair.name}") for part in parts for pair in part.pairs
     ]
     if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError(
+        raise InputError(
             f"the union {name_or_folder} holds two datasets of one name, so their samples cannot be"
             " told apart; name each dataset once"
         )
@@ -181,14 +182,14 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
     name, path = find_folder(name_or_folder, root)
     folder = open_folder(path)
     if folder.lacks_lists and split != "all":
-        raise ValueError(
+        raise InputError(
             f"{path} has images and masks, but no list of its {split} split: {how_to_list(path)};"
             " split all needs no list"
         )
     every = folder.pairs if folder.lacks_lists else folder.listed
     pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits[split]))
     if not pairs:
-        raise ValueError(
+        raise InputError(
             f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for it"
         )
     for pair in pairs:
@@ -231,11 +232,11 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
     """
     folder = Path(folder).expanduser()
     if not 0 < test < 1:
-        raise ValueError(f"test is {test}, expected a share of the images, in (0, 1)")
+        raise InputError(f"test is {test}, expected a share of the images, in (0, 1)")
     names = _names_without_lists(folder)
     drawn = round(test * len(names))
     if not 0 < drawn < len(names):
-        raise ValueError(
+        raise InputError(
             f"test {test:g} of the {len(names)} images of {folder} is {drawn}, which leaves a split"
             " empty; take another share"
         )
@@ -250,18 +251,18 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
 def _names_without_lists(folder: Path) -> tuple[str, ...]:
     """The images of a folder whose lists are still to be written."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no dataset folder {folder.absolute()}")
+        raise MissingFileError(f"there is no dataset folder {folder.absolute()}")
     found = open_folder(folder)
     if not found.lacks_lists:
         empty = [
             f"; its {name} split is empty" for name, pairs in found.splits.items() if not pairs
         ]
-        raise FileExistsError(
+        raise ExistingFileError(
             f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
             "away to draw others"
         )
     if known_card(dataset_name(folder)):
-        raise ValueError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
+        raise InputError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
     for pair in found.pairs:
         _require_files(pair)
     return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
@@ -269,12 +270,12 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
 
 def _require_files(pair: Pair) -> None:
     if not pair.image.is_file():
-        raise ValueError(
+        raise InputError(
             f"{pair.name} is listed, but {pair.image.parent} has no image of that name;"
             " restore the file or take the name off the list"
         )
     if not pair.mask.is_file():
-        raise ValueError(
+        raise InputError(
             f"image {pair.image} has no mask: {pair.mask.parent} holds neither"
             f" {pair.name} nor {pair.name}_pixels0 as png, bmp, jpg or tif"
         )
@@ -285,7 +286,7 @@ def _read_sample(pair: Pair) -> Sample:
     if mask.shape != image.shape:
         sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
         if not same_aspect(mask.shape, image.shape):
-            raise ValueError(
+            raise InputError(
                 f"{pair.name}: image and mask differ in size and aspect ({sizes}), so they cannot"
                 f" belong together; replace {pair.image} or {pair.mask}"
             )

@@ -17,6 +17,7 @@ from torch import nn
 
 from ._catalogue import dataset_name
 from ._devices import resolve_device
+from ._errors import InputError
 from ._files import write_json
 from ._progress import progress
 from ._run import Run, TrainConfig, check_size
@@ -90,7 +91,7 @@ class FEST:
         std: float | None = None,
     ) -> None:
         if not backbones:
-            raise ValueError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
+            raise InputError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
         _check_rule(rule)
         _check_statistics(mean, std)
         check_threshold("th1", th1)
@@ -98,7 +99,7 @@ class FEST:
             check_threshold("th2", th2)
         self.backbones = {size: _ready(net) for size, net in backbones.items()}
         if len({id(net) for net in self.backbones.values()}) < len(self.backbones):
-            raise ValueError("every size needs a network of its own, one came for several sizes")
+            raise InputError("every size needs a network of its own, one came for several sizes")
         for size, net in self.backbones.items():
             check_size(size, net)
         self._given = dict(backbones)
@@ -136,7 +137,7 @@ class FEST:
             ValueError: for no runs, two of the same size, or runs trained on different data.
         """
         if not runs:
-            raise ValueError("FEST needs at least one finished run, got none")
+            raise InputError("FEST needs at least one finished run, got none")
         opened = [Run.of(run) for run in runs]
         cards = [run.record for run in opened]
         _check_scales(cards)
@@ -164,7 +165,7 @@ class FEST:
                 a card that does not say what is needed.
         """
         if not files:
-            raise ValueError("FEST needs at least one weights file, got none")
+            raise InputError("FEST needs at least one weights file, got none")
         cards = [read_card(path) for path in files]
         for path, card in zip(files, cards, strict=True):
             _check_card(card, path)
@@ -259,7 +260,7 @@ class FEST:
                 is not (H, W) uint8.
         """
         if self.mean is None or self.std is None:
-            raise ValueError(
+            raise InputError(
                 "the gray statistics of the training set are not known: "
                 "call fit, or pass mean= and std= to FEST"
             )
@@ -316,7 +317,7 @@ class FEST:
         shapes = [np.shape(prob) for prob in scale_maps]
         alike = len(set(shapes)) == 1 and len(shapes[0]) == 2
         if len(shapes) != len(self.backbones) or not alike:
-            raise ValueError(
+            raise InputError(
                 f"maps of the shapes {shapes} came for the sizes {list(self.backbones)}; pass one "
                 "of each, all at the image's own size, as scale_maps gives them"
             )
@@ -343,7 +344,7 @@ class FEST:
             2
         """
         if isinstance(dataset, str | Path):
-            raise ValueError(
+            raise InputError(
                 f"evaluate takes a loaded dataset, got {str(dataset)!r}; "
                 f"pass load_dataset({str(dataset)!r}, 'test')"
             )
@@ -394,7 +395,7 @@ class FEST:
         """
         card, tensors = read_card(path), read_tensors(path)
         if card.get("kind") != "FEST":
-            raise ValueError(
+            raise InputError(
                 f"{path} holds the weights of one network, not a FEST; see load_weights"
             )
         nets: dict[int, nn.Module] = {}
@@ -409,9 +410,9 @@ class FEST:
                 fill_backbone(nets[size], own, path)
             settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} has a damaged FEST card ({error!r})") from error
+            raise InputError(f"{path} has a damaged FEST card ({error!r})") from error
         if tensors:
-            raise ValueError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
+            raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
         fest = cls(nets, **settings)
         fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
@@ -432,7 +433,7 @@ def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | 
     origin = card.get("origin")
     texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
     if origin is not None and not texts:
-        raise ValueError(
+        raise InputError(
             f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
             "again"
         )
@@ -442,17 +443,17 @@ def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | 
 def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
     """Refuse a card that cannot be a scale's."""
     if card.get("kind") == "FEST":
-        raise ValueError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
+        raise InputError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
     missing = [name for name in CARD if name not in card]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
             "others are passed to FEST as networks"
         )
     for name, kind in (CARD | OPTIONAL).items():
         value = card.get(name)
         if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
-            raise ValueError(f"the card of {path} has {name} {value!r}, expected a {kind}")
+            raise InputError(f"the card of {path} has {name} {value!r}, expected a {kind}")
 
 
 def _origin(card: Mapping[str, Any]) -> dict[str, str]:
@@ -465,10 +466,10 @@ def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
     """Refuse networks that cannot be the scales of one FEST."""
     sizes = list(dict.fromkeys(card["size"] for card in cards))
     if len(sizes) < len(cards):
-        raise ValueError(f"{len(cards)} runs came for the sizes {sizes}; one each fits")
+        raise InputError(f"{len(cards)} runs came for the sizes {sizes}; one each fits")
     splits = {card["train_split"] for card in cards}
     if len(splits) > 1:
-        raise ValueError(
+        raise InputError(
             f"the runs were trained on {len(splits)} different training splits "
             f"({', '.join(splits)}); train every size on the same images"
         )
@@ -499,11 +500,11 @@ def _ready(backbone: str | nn.Module) -> nn.Module:
 
 def _check_rule(rule: str) -> None:
     if rule not in get_args(Rule):
-        raise ValueError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
+        raise InputError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:
     if mean is not None and not 0 <= mean <= 1:
-        raise ValueError(f"mean is {mean}, expected a gray value in [0, 1]; divide by 255")
+        raise InputError(f"mean is {mean}, expected a gray value in [0, 1]; divide by 255")
     if std is not None and not 0 < std <= 1:
-        raise ValueError(f"std is {std}, expected a gray value above 0, at most 1; divide by 255")
+        raise InputError(f"std is {std}, expected a gray value above 0, at most 1; divide by 255")

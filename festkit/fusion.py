@@ -8,10 +8,14 @@ network output becomes a probability in :func:`probability_map`.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ._errors import InputError
+from .components import find_components
 
 Map = TypeVar("Map", NDArray[Any], Tensor)
 
@@ -40,7 +44,7 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
     """
     height, width = (size, size) if isinstance(size, int | np.integer) else size
     if prob.ndim < 2 or min(height, width, *prob.shape[-2:]) < 1:
-        raise ValueError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
+        raise InputError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
     resized: Map = _lerp_columns(_lerp_rows(prob, height), width)
     return resized
 
@@ -64,10 +68,10 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
                [0.5, 0.5]], dtype=float32)
     """
     if len(maps) == 0:
-        raise ValueError("fuse needs at least one probability map, got none")
+        raise InputError("fuse needs at least one probability map, got none")
     for prob in maps:
         if prob.shape[:-2] != maps[0].shape[:-2]:
-            raise ValueError(
+            raise InputError(
                 f"maps of shape {tuple(maps[0].shape)} and {tuple(prob.shape)} cannot be fused; "
                 "all but the last two dimensions must be equal"
             )
@@ -86,6 +90,47 @@ def resize_image(image: NDArray[np.uint8], size: int | tuple[int, int]) -> NDArr
     """
     gray: NDArray[np.float32] = resize_map(image.astype(np.float32), size)
     return np.rint(gray).astype(np.uint8)
+
+
+MASK_RULE = "8-bit linear, above 127; a target that would vanish keeps its strongest pixel"
+"""How training masks are resized, as records say it."""
+
+
+def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], int]:
+    """A training mask at the size of the network input: OpenCV's 8-bit linear resize, above 127.
+
+    A pixel that is exactly half target is target. A target of which no pixel would be left keeps
+    the pixel that it covers most.
+
+    Args:
+        mask: (H, W) bool.
+        size: side of the square result [px].
+
+    Returns:
+        The mask (size, size) bool, and the number of targets that would have vanished.
+
+    Example:
+        >>> mask = np.zeros((8, 8), bool)
+        >>> mask[2:4, 3:5] = mask[0, 0] = True
+        >>> small, vanishing = resize_mask(mask, 4)
+        >>> int(small.sum()), vanishing
+        (3, 1)
+    """
+
+    def covered(part: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        levels = part.astype(np.uint8) * np.uint8(255)
+        return np.asarray(cv2.resize(levels, (size, size)), np.uint8)  # linear
+
+    resized, vanishing = covered(mask) > 127, 0
+    found = find_components(mask[None])
+    for label in range(len(found.box)):
+        target = np.zeros(mask.shape, bool)
+        target.flat[found.pixels[found.label == label]] = True
+        share = covered(target)
+        if not (resized & (share > 0)).any():
+            resized.flat[share.argmax()] = True
+            vanishing += 1
+    return resized, vanishing
 
 
 def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
@@ -121,7 +166,7 @@ def check_gray(image: object) -> None:
     Example:
         >>> check_gray("sky.png")
         Traceback (most recent call last):
-        ValueError: expected a gray image (H, W) of uint8, got str; festkit.read_image reads a file
+        festkit._errors.InputError: expected a gray image (H, W) of uint8, got str; festkit.read_image reads a file
     """
     if not isinstance(image, np.ndarray):
         came, advice = type(image).__name__, "festkit.read_image reads a file"
@@ -130,7 +175,7 @@ def check_gray(image: object) -> None:
     else:
         came = f"{image.shape} {image.dtype}"
         advice = "festkit.read_image reads files of colour or 16 bit as such"
-    raise ValueError(f"expected a gray image (H, W) of uint8, got {came}; {advice}")
+    raise InputError(f"expected a gray image (H, W) of uint8, got {came}; {advice}")
 
 
 @torch.inference_mode()

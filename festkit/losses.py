@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._errors import InputError
 from ._names import find_name
 from .selection import can_fuse, fused_eedm, kth_smallest
 
@@ -44,7 +45,7 @@ def edge_map(mask: Tensor) -> Tensor:
                 [0, 1, 0, 0]], dtype=torch.int32)
     """
     if mask.dtype != torch.bool:
-        raise ValueError(
+        raise InputError(
             f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
         )
     edge = torch.zeros_like(mask)
@@ -304,7 +305,7 @@ def create_loss(name: str, **options: float) -> nn.Module:
     known = [] if loss.__init__ is nn.Module.__init__ else list(inspect.signature(loss).parameters)
     for option in options:
         if option not in known:
-            raise ValueError(
+            raise InputError(
                 f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
             )
     return loss(**options)
@@ -320,11 +321,11 @@ def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _check_pair(logits: Tensor, mask: Tensor) -> None:
     if logits.ndim != 4 or logits.shape[1] != 1 or logits.shape != mask.shape:
-        raise ValueError(
+        raise InputError(
             f"logits {tuple(logits.shape)} and mask {tuple(mask.shape)} must both be (N, 1, H, W)"
         )
     if mask.dtype != torch.bool:
-        raise ValueError(
+        raise InputError(
             f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
         )
 
@@ -337,9 +338,9 @@ def _rank(loss: Tensor, keep_ratio: float) -> int:
 
 def _check_edge_weight(edge_weight: float) -> None:
     if not (edge_weight > 0 and math.isfinite(edge_weight)):
-        raise ValueError(f"edge_weight is {edge_weight}, expected a finite number above 0")
+        raise InputError(f"edge_weight is {edge_weight}, expected a finite number above 0")
 
 
 def _check_keep_ratio(keep_ratio: float) -> None:
     if not 0 < keep_ratio <= 1:
-        raise ValueError(f"keep_ratio is {keep_ratio}, expected a share in (0, 1]")
+        raise InputError(f"keep_ratio is {keep_ratio}, expected a share in (0, 1]")

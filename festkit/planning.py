@@ -6,6 +6,7 @@ from typing import Any
 
 from ._catalogue import list_datasets
 from ._entries import UNION
+from ._errors import InputError
 from ._names import check_several, find_name
 from .experiments import TABLES, Training, find_profile, find_table, table_trainings
 from .experiments.tables import COMPARED
@@ -59,9 +60,9 @@ def plan_jobs(
     find_profile(profile)
     check_several(datasets=datasets, backbones=backbones)
     if not seeds:
-        raise ValueError("seeds is empty, expected at least one, such as (0,)")
+        raise InputError("seeds is empty, expected at least one, such as (0,)")
     if device.partition(":")[0] not in DEVICES:
-        raise ValueError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
+        raise InputError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
     jobs: list[Job] = []
     for name in list(TABLES) if table == "all" else [find_table(table)]:
         networks = _networks(name, table, backbones)

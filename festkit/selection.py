@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ._compiled import HAS_NUMBA, compiled
+from ._errors import InputError, ProcessError
 
 BLOCK = 4096
 """Values whose digits are found together, few enough to stay in the cache."""
@@ -38,9 +39,9 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
     """
     flat = values.detach().flatten()
     if flat.numel() == 0:
-        raise ValueError("there is no k-th smallest of no values; check for an empty batch")
+        raise InputError("there is no k-th smallest of no values; check for an empty batch")
     if not 0 <= k < flat.numel():
-        raise ValueError(f"rank {k} is outside 0 to {flat.numel() - 1}, the ranks of the values")
+        raise InputError(f"rank {k} is outside 0 to {flat.numel() - 1}, the ranks of the values")
     if flat.device.type != "cpu" or torch.compiler.is_compiling():
         return _largest_of_smallest(flat, k)
     if flat.dtype == torch.float64 or not HAS_NUMBA:
@@ -106,7 +107,7 @@ class _FusedEEDM(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         if torch.is_grad_enabled():  # the result would seem constant, without a word
-            raise RuntimeError(
+            raise ProcessError(
                 "EEDM on the CPU has no second derivative (create_graph=True was asked for); write "
                 "it out as hard_mining(pixel_bce(logits, mask) * weight, keep_ratio)"
             )

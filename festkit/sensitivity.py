@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ._compiled import HAS_NUMBA, compiled
+from ._errors import InputError
 from .components import Components, above, columns, find_components
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
@@ -150,12 +151,12 @@ def adjust_sensitivity(
     fused, strong = _threshold("prob", prob, th1)
     maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
-        raise ValueError("scale_maps is empty; pass every scale's map, or None to use prob itself")
+        raise InputError("scale_maps is empty; pass every scale's map, or None to use prob itself")
     for scale in maps:
         if getattr(scale, "device", "cpu") != getattr(fused, "device", "cpu"):
-            raise ValueError("the scale maps and the fused map lie on different devices; move them")
+            raise InputError("the scale maps and the fused map lie on different devices; move them")
         if scale.shape != fused.shape:
-            raise ValueError(
+            raise InputError(
                 f"a scale map has shape {tuple(scale.shape)}, the fused map {tuple(fused.shape)}; "
                 "resize every scale map to the image first (resize_map)"
             )
@@ -203,7 +204,7 @@ def check_threshold(name: str, value: float) -> None:
         >>> check_threshold("th1", 0.5)
     """
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}, expected a probability in [0, 1]")
+        raise InputError(f"{name} is {value}, expected a probability in [0, 1]")
 
 
 def _check_thresholds(th1: float, th2: float | None, *, one_map: bool) -> None:
@@ -260,12 +261,12 @@ def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
     prob = prob if isinstance(prob, Tensor) else np.asarray(prob)
     floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
     if not floating:
-        raise ValueError(
+        raise InputError(
             f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
             "divide 8-bit maps by 255"
         )
     if prob.ndim not in (2, 3) and not (prob.ndim == 4 and prob.shape[1] == 1):
-        raise ValueError(
+        raise InputError(
             f"{name} has shape {tuple(prob.shape)}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
     count = prob.shape[0] if prob.ndim > 2 else 1
@@ -287,7 +288,7 @@ def _in_unit_range(name: str, maps: Any) -> Any:
         )
         low, high = _range(maps)
     if low < -1e-6 or high > 1 + 1e-6:
-        raise ValueError(
+        raise InputError(
             f"{name} runs from {low:.4g} to {high:.4g}, expected probabilities in [0, 1]; if these "
             "are logits, apply torch.sigmoid first"
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ._areas import kind_of
 from ._clutter import local_contrast
+from ._errors import InputError
 from ._files import write_json
 from ._progress import progress
 from .components import find_components
@@ -131,7 +132,7 @@ def measure_targets(*splits: Dataset) -> TargetFigures:
     """
     names = list(dict.fromkeys(split.name for split in splits))
     if len(names) != 1:
-        raise ValueError(
+        raise InputError(
             f"got splits of {' and '.join(names) or 'no dataset'}, expected splits of one dataset;"
             " load a union to measure several together"
         )

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ._checkpoints import plain_tensors, read_checkpoint
+from ._errors import InputError, MissingFileError
 from ._files import whole_file
 from .backbones import (
     backbone_name,
@@ -146,7 +147,7 @@ def import_state_dict(
     tensors, unused, unexpected = _renamed(published, rows, own)
     foreign = [name for name in unused if _has_place(name, rows)]
     if foreign:
-        raise ValueError(
+        raise InputError(
             f"{source} is of another form of {backbone_name(network)}: it also holds "
             f"{_some(foreign)}. Build the network as published (create_backbone has options, such "
             "as base=True of MLCL-Net)"
@@ -155,7 +156,7 @@ def import_state_dict(
         name for name in own if name not in tensors and not name.endswith("num_batches_tracked")
     ]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{source} lacks {len(missing)} of {len(own)} tensors of {backbone_name(network)}: "
             f"{_some(missing)}; it holds {_some(published)}"
         )
@@ -209,7 +210,7 @@ def _fitted(name: str, tensor: Tensor, own: Tensor, channels: int, source: str) 
             return tensor.float().expand_as(own) / channels
     if tensor.shape == (1,) and own.shape == (channels,):
         return tensor.expand_as(own)
-    raise ValueError(
+    raise InputError(
         f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own.shape)}. Weights "
         "for another number of input channels fit only where that is exact; not, for instance, "
         "from three to one where batch norm comes before the first convolution, whose shift then "
@@ -225,20 +226,20 @@ def read_card(path: str | Path) -> dict[str, Any]:
         ValueError: if the file is no readable safetensors file or has no card.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no weights file {path}")
+        raise MissingFileError(f"there is no weights file {path}")
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file ({error})") from error
+        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
     if "card" not in header:
-        raise ValueError(f"{path} has no card; it was not written by festkit")
+        raise InputError(f"{path} has no card; it was not written by festkit")
     try:
         card = json.loads(header["card"])
     except json.JSONDecodeError as error:
-        raise ValueError(f"the card of {path} is not readable JSON ({error})") from error
+        raise InputError(f"the card of {path} is not readable JSON ({error})") from error
     if not isinstance(card, dict):
-        raise ValueError(f"the card of {path} is {type(card).__name__}, expected named values")
+        raise InputError(f"the card of {path} is {type(card).__name__}, expected named values")
     return card
 
 
@@ -250,16 +251,16 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
     """
     name = card.get("backbone")
     if name not in list_backbones():
-        raise ValueError(
+        raise InputError(
             f"the card of {source} names no backbone of the catalogue but {name!r}; pass the "
             "network to fill, or read a whole FEST with FEST.load"
         )
     channels = card.get("in_channels", 3)
     if not (isinstance(channels, int) and 1 <= channels <= MAX_CHANNELS):
-        raise ValueError(f"the card of {source} has in_channels {channels!r}, expected 1 to 1024")
+        raise InputError(f"the card of {source} has in_channels {channels!r}, expected 1 to 1024")
     options = card.get("backbone_options", {})
     if not isinstance(options, dict):
-        raise ValueError(f"the card of {source} has backbone_options {options!r}, expected names")
+        raise InputError(f"the card of {source} has backbone_options {options!r}, expected names")
     return create_backbone(name, in_channels=channels, **options)
 
 

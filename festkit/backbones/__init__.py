@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._errors import InputError, MissingFileError
 from .._names import find_name
 from . import (
     acm,
@@ -127,7 +128,7 @@ def check_options(backbone: str | nn.Module, options: Mapping[str, bool | float]
         known.remove("in_channels")
     for option in options:
         if option not in known:
-            raise ValueError(
+            raise InputError(
                 f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
             )
 
@@ -156,11 +157,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         ValueError: if the file is unreadable.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no weights file {path}")
+        raise MissingFileError(f"there is no weights file {path}")
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file ({error})") from error
+        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
 
 
 def backbone_options(backbone: nn.Module) -> dict[str, Any]:
@@ -179,4 +180,4 @@ def fill_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], source: st
         backbone.load_state_dict(dict(tensors))
     except RuntimeError as error:
         reason = shorten(str(error), 400)
-        raise ValueError(f"{source} does not fit {type(backbone).__name__}: {reason}") from error
+        raise InputError(f"{source} does not fit {type(backbone).__name__}: {reason}") from error

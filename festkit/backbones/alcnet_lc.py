@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .._errors import InputError
 from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
 from .card import BackboneCard
 
@@ -47,7 +48,7 @@ def local_contrast(x: Tensor) -> Tensor:
     """
     height, width = x.shape[-2:]
     if min(height, width) < LEAST:
-        raise ValueError(
+        raise InputError(
             f"a map of {height} x {width} is too small for contrasts over {REACH} px; both sides "
             f"must be at least {LEAST}"
         )
@@ -159,7 +160,7 @@ class ALCNetLC(nn.Module):
         """
         check_image(image, in_channels=self.in_channels, divisor=self.divisor)
         if min(image.shape[-2:]) < self.smallest:
-            raise ValueError(
+            raise InputError(
                 f"image size {image.shape[-2]} x {image.shape[-1]} is too small for the local "
                 f"contrast of ALCNet-LC; both sides must be at least {self.smallest}"
             )

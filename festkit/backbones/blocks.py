@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._errors import InputError
+
 
 def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
     """Refuse an input that a network cannot take, before its first convolution.
@@ -22,14 +24,14 @@ def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
         >>> check_image(torch.zeros(1, 3, 64, 64), in_channels=3, divisor=16)
     """
     if image.ndim != 4 or image.shape[1] != in_channels:
-        raise ValueError(
+        raise InputError(
             f"expected images (N, {in_channels}, H, W), got {tuple(image.shape)}; "
             f"a network for other channels is made with in_channels="
         )
     height, width = image.shape[-2:]
     if height % divisor or width % divisor:
         fit = tuple(-(-side // divisor) * divisor for side in (height, width))
-        raise ValueError(
+        raise InputError(
             f"image size {height} x {width} is not a multiple of {divisor}; "
             f"the next size that fits is {fit[0]} x {fit[1]}"
         )
@@ -42,7 +44,7 @@ def check_batch(image: Tensor, *, training: bool) -> None:
         ValueError: if ``training`` and the batch holds one image.
     """
     if training and image.shape[0] == 1:
-        raise ValueError(
+        raise InputError(
             "a training batch of 1 has no batch statistics after the global pool; "
             "use batches of at least 2, or eval() for a single image (ACM and ALCNet also train "
             "on one with group_norm=True)"

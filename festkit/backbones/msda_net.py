@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .._errors import InputError
 from .blocks import (
     DownUnit,
     ResidualUnit,
@@ -197,7 +198,7 @@ class MSDANet(nn.Module):
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
         if not 1 <= in_channels <= MAX_CHANNELS:
-            raise ValueError(f"in_channels is {in_channels}, expected 1 to {MAX_CHANNELS}")
+            raise InputError(f"in_channels is {in_channels}, expected 1 to {MAX_CHANNELS}")
         self.in_channels = in_channels
         unit = DirectionAwareUnit
         self.encoder1 = nn.Sequential(full_stem(in_channels), ResidualUnit(16), unit(16), unit(16))

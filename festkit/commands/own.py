@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from .._errors import InputError
+
 if TYPE_CHECKING:
     from ..fest import FEST
 
@@ -48,7 +50,7 @@ def predict(
         device: cpu, cuda, mps, or auto.
     """
     if not images:
-        raise ValueError("no images came; name files or folders, in front of --model")
+        raise InputError("no images came; name files or folders, in front of --model")
     from ..inference import ImagesLeftOut, predict_images
     from ..plots import show
 
@@ -96,7 +98,7 @@ def evaluate(
         device: cpu, cuda, mps, or auto.
     """
     if not model:
-        raise ValueError("no model came; name an entry of the zoo, a weights file, or run folders")
+        raise InputError("no model came; name an entry of the zoo, a weights file, or run folders")
     from ..data import load_dataset
     from ..inference import trained_on
     from ..results import HEAD, entry_lines, markdown_table
@@ -132,7 +134,7 @@ def _open(
     fest.rule = fest.rule if rule is None else rule
     if not weak:
         if th2 is not None:
-            raise ValueError(
+            raise InputError(
                 f"--th2 {th2:g} asks for weak targets and --no-weak for none; drop one"
             )
         fest.th2 = None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from .._errors import MissingFileError, ProcessError
+
 if TYPE_CHECKING:
     from ..jobs import Job
 
@@ -123,7 +125,7 @@ def tables_run(
         _print_plan(jobs, plan.folder)
         return
     if scheduler is None and (missing := _missing_datasets(unfinished(jobs, plan.folder))):
-        raise FileNotFoundError("\n".join(missing))
+        raise MissingFileError("\n".join(missing))
     outcomes = run_jobs(
         jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
     )
@@ -137,7 +139,7 @@ def tables_run(
     print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
     if len(done) < len(jobs):
         lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
-        raise RuntimeError("not all jobs are done; the same command continues\n" + "\n".join(lost))
+        raise ProcessError("not all jobs are done; the same command continues\n" + "\n".join(lost))
 
 
 def _print_plan(jobs: "list[Job]", folder: Path) -> None:

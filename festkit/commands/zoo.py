@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tyro
 
+from .._errors import InputError
+
 
 def zoo_list() -> None:
     """List the zoo: what is trained, its figures on its own test images, what is still to train.
@@ -159,6 +161,6 @@ def _damage_is_told() -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(
+        raise InputError(
             f"a record on the shelf is damaged ({error!r}); festkit zoo verify names it"
         ) from error

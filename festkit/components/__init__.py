@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._compiled import HAS_NUMBA
+from .._errors import InputError
 from . import compiled, plain, tensors
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
@@ -121,7 +122,7 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     """
     values = values if isinstance(values, Tensor) else np.asarray(values)
     if values.ndim not in (2, 3):
-        raise ValueError(
+        raise InputError(
             f"components need a map (H, W) or a batch (N, H, W), got {tuple(values.shape)}"
         )
     batch = values if values.ndim == 3 else values[None]

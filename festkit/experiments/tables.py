@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._catalogue import dataset_card
+from .._errors import InputError
 from .._names import check_several, find_name, plain
 from ..backbones import backbone_card, list_backbones
 from .profiles import Profile, find_profile
@@ -104,7 +105,7 @@ def table_trainings(
         each = [_schemes(chosen, name, dataset) for name in names]
         return {row: scales for rows in each for row, scales in rows.items()}
     if len(names) != 1:
-        raise ValueError(f"the table {table} is made with one network, got {', '.join(names)}")
+        raise InputError(f"the table {table} is made with one network, got {', '.join(names)}")
     return _rows(table, chosen, names[0])
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from .. import __version__
+from .._errors import ExistingFileError, InputError, MissingFileError
 from .._files import read_json, write_json
 from .._images import EXTENSIONS, format_size
 from .._progress import progress
@@ -24,7 +25,7 @@ from .tiles import tiled_maps
 from .written import Draw, Written, write_table
 
 
-class ImagesLeftOut(ValueError):
+class ImagesLeftOut(InputError):
     """Some of many images could not be read or written; all others are done.
 
     Attributes:
@@ -146,13 +147,13 @@ def _image_files(paths: Sequence[str | Path]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f"there is no image file or folder {path}")
+            raise MissingFileError(f"there is no image file or folder {path}")
         found = [path] if path.is_file() else sorted(filter(_is_image, path.iterdir()))
         if not any(map(_is_image, found)):
-            raise FileNotFoundError(f"{path} holds no image ({', '.join(EXTENSIONS)})")
+            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)})")
         files += found
     if not files:
-        raise ValueError("no images came; name image files, or folders of them")
+        raise InputError("no images came; name image files, or folders of them")
     return _of_different_names({file.resolve(): file for file in files}.values())
 
 
@@ -166,11 +167,11 @@ def _of_different_names(files: Iterable[Path]) -> list[Path]:
     for file in files:
         other = first.setdefault(file.stem, file)
         if other is not file:
-            raise ValueError(
+            raise InputError(
                 f"{other} and {file} would be written under one name; predict them into two folders"
             )
         if file.name.encode(errors="replace") != os.fsencode(file.name):
-            raise ValueError(f"the name of {file!r} is not text (UTF-8); rename the file")
+            raise InputError(f"the name of {file!r} is not text (UTF-8); rename the file")
     return list(first.values())
 
 
@@ -199,23 +200,25 @@ def _settings(
 def _claim(out: Path, settings: dict[str, Any]) -> None:
     """Take a folder for these predictions, or continue them."""
     if out.is_file():
-        raise FileExistsError(f"{out} is a file; name a folder for predictions")
+        raise ExistingFileError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
     if not path.is_file():
         if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
-            raise FileExistsError(f"{out} holds other files; choose another folder for predictions")
+            raise ExistingFileError(
+                f"{out} holds other files; choose another folder for predictions"
+            )
         write_json(path, settings)
         return
     before = read_json(path)
     if not isinstance(before, dict):
-        raise ValueError(f"{path} is damaged; remove {out}, or choose another folder")
+        raise InputError(f"{path} is damaged; remove {out}, or choose another folder")
     changed = [
         f"{n} {before.get(n)!r} -> {settings[n]!r}"
         for n in settings
         if before.get(n) != settings[n]
     ]
     if changed:
-        raise FileExistsError(
+        raise ExistingFileError(
             f"{out} holds predictions by other settings ({'; '.join(changed)}); choose another "
             "folder or remove this one"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._catalogue import dataset_name
 from .._entries import ENTRIES, FAMILIES, scales_of
+from .._errors import InputError
 from .._files import read_json
 from .._names import plain
 from .._run import Run
@@ -43,7 +44,7 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     files = [file for source in sources for file in _weights_files(source)]
     whole = [file for file in files if read_card(file).get("kind") == "FEST"]
     if whole and len(files) > 1:
-        raise ValueError(
+        raise InputError(
             f"{whole[0]} holds a whole FEST, which takes no further scales; pass it alone"
         )
     fest = FEST.load(files[0]) if whole else FEST.from_weights(files)
@@ -107,7 +108,7 @@ def _weights_files(source: str | Path) -> list[Path]:
     path = Path(source).expanduser()
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise ValueError(
+            raise InputError(
                 f"{path} is no .safetensors file; a published checkpoint is read by "
                 "festkit.import_state_dict, whose network goes into FEST"
             )
@@ -119,7 +120,7 @@ def _weights_files(source: str | Path) -> list[Path]:
         return [run.weights for run in runs]
     by_plain = {plain(name): name for name in (*ENTRIES, *FAMILIES)}
     if plain(str(source)) not in by_plain:
-        raise ValueError(
+        raise InputError(
             f"{source} is no file, no folder, and no entry of the zoo; nearest are "
             f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
         )
@@ -134,7 +135,7 @@ def _runs(folder: Path) -> list[Run]:
     record = read_json(told)
     sizes = record.get("sizes") if isinstance(record, dict) else None
     if not isinstance(sizes, list):
-        raise ValueError(f"{told} does not name its sizes; name the runs instead of {folder}")
+        raise InputError(f"{told} does not name its sizes; name the runs instead of {folder}")
     return [Run(folder / str(size)) for size in sizes]
 
 

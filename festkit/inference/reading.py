@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from .._images import Raster, read_raster
 
 Levels = tuple[int, int]
@@ -69,7 +70,7 @@ def check_levels(levels: Levels) -> Levels:
         (1000, 2000)
     """
     if len(levels) != 2 or not 0 <= levels[0] < levels[1] <= HIGHEST:
-        raise ValueError(
+        raise InputError(
             f"levels are {levels}, expected two, the file's gray levels that become black and "
             f"white: 0 <= black < white <= {HIGHEST}"
         )

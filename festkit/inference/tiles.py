@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..fest import FEST
 from ..fusion import check_gray
 
@@ -46,7 +47,7 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
         [(70, 100)]
     """
     if tile < 16 or tile != int(tile):
-        raise ValueError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
+        raise InputError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
     tile = int(tile)
     check_gray(image)
     height, width = image.shape

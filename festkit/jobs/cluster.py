@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._errors import MissingPackageError
 from .done import Outcome
 from .job import Job
 from .pool import run_in_child
@@ -27,7 +28,7 @@ def on_cluster(
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             'a scheduler needs Dask, which is not installed: pip install "festkit[cluster]"'
         ) from error
     own = not isinstance(scheduler, Client)

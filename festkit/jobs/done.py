@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .._errors import InputError, MissingFileError
 from .._files import flush_folder
 from .._lock import hold
 from .job import Job
@@ -145,25 +146,25 @@ def check_metrics(path: Path) -> None:
         >>> _ = path.write_text('{"pd": [0.5, NaN]}')
         >>> check_metrics(path)
         Traceback (most recent call last):
-        ValueError: ...metrics.json: pd, 1 is nan, expected a finite number
+        festkit._errors.InputError: ...metrics.json: pd, 1 is nan, expected a finite number
     """
     if not path.is_file():
-        raise FileNotFoundError(f"the notebook wrote no {path}, which a job must to be done")
+        raise MissingFileError(f"the notebook wrote no {path}, which a job must to be done")
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not readable JSON ({error})") from error
+        raise InputError(f"{path} is not readable JSON ({error})") from error
     if not isinstance(figures, dict):
-        raise ValueError(f"{path} holds {type(figures).__name__}, expected figures by name")
+        raise InputError(f"{path} holds {type(figures).__name__}, expected figures by name")
     if not figures:
-        raise ValueError(f"{path} is empty, expected figures by name")
+        raise InputError(f"{path} is empty, expected figures by name")
     _check_finite(path, figures, ())
 
 
 def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         place = ", ".join(map(str, where))
-        raise ValueError(f"{path}: {place} is {value}, expected a finite number")
+        raise InputError(f"{path}: {place} is {value}, expected a finite number")
     inner = dict(enumerate(value)) if isinstance(value, list) else value
     for name, entry in inner.items() if isinstance(inner, dict) else ():
         _check_finite(path, entry, (*where, name))

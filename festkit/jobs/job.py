@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._errors import InputError
 from .notebooks import find_notebook
 from .parameters import Parameter, check_parameters, code_cells, read_parameters
 
@@ -63,7 +64,7 @@ class Job:
     def __post_init__(self) -> None:
         check_parameters(find_notebook(self.notebook), self.filled(lambda output: output.path))
         if "out" in self.parameters:
-            raise ValueError(
+            raise InputError(
                 f"parameter out is {self.parameters['out']!r}, but a job's folder is named after "
                 "its key; leave out away, or use run_notebook"
             )

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from .._errors import InputError
 from .._progress import progress
 from .cluster import lost_by_cluster, on_cluster
 from .done import Outcome, finished, not_run, work_folder
@@ -63,7 +64,7 @@ def run_jobs(
         ['done']
     """
     if workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1")
+        raise InputError(f"workers is {workers}, expected at least 1")
     check_limit(max_minutes)
     jobs = list(jobs)
     asked = [job.key for job in jobs]

@@ -8,6 +8,7 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from .._errors import MissingFileError
 from .._files import write_text
 from .parameters import check_parameters
 
@@ -28,7 +29,7 @@ def find_notebook(notebook: str | Path) -> Path:
         if path.is_file():
             return path
     there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there} "
         "(the kit's notebooks come with a clone of its repository)"
     )

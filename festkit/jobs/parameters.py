@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 
+from .._errors import InputError
 from .._names import find_name
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -85,11 +86,11 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
     for name, value in parameters.items():
         if name not in known:
             find_name(f"parameter of {notebook.name}", name, known)
-            raise ValueError(
+            raise InputError(
                 f"{notebook.name} has no parameter {name!r}; it has {', '.join(known)}"
             )
         if not known[name].accepts(value):
-            raise ValueError(
+            raise InputError(
                 f"parameter {name} of {notebook.name} is {value!r} ({type(value).__name__}), "
                 f"expected {' or '.join(known[name].kinds)}"
             )
@@ -157,7 +158,7 @@ def _plain(what: str, value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{what} is {value!r}, expected a plain value: None, a truth value, a finite number, "
             "a string, or a list or dict of such"
         ) from error

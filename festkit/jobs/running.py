@@ -21,6 +21,7 @@ from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from .._errors import InputError
 from .._files import write_text
 from .notebooks import find_notebook
 from .parameters import check_parameters, code_cells, read_parameters
@@ -90,7 +91,7 @@ def _device(source: Path, values: Mapping[str, Any]) -> str | None:
 def check_limit(max_minutes: float | None) -> None:
     """Refuse a time limit that is no time."""
     if max_minutes is not None and not max_minutes > 0:
-        raise ValueError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
+        raise InputError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
 
 
 @contextmanager

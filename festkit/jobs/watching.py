@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Any, Literal
 
 from .. import __version__
+from .._errors import ProcessError
 from .._files import read_json, write_json, write_text
 
 Status = Literal["running", "done", "failed", "timed out", "interrupted", "killed"]
 
 
-class NotebookError(RuntimeError):
+class NotebookError(ProcessError):
     """A notebook that did not come to its end; ``status`` says how it ended.
 
     Example:

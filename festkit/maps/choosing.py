@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._errors import InputError
 from ..fusion import fuse
 from ..metrics import Counts, count, count_targets
 from ..sensitivity import adjust_sensitivity
@@ -92,9 +93,9 @@ def hardest_images(
         []
     """
     if not maps or number < 1:
-        raise ValueError(f"got {len(maps)} maps and {number} images, expected at least one of each")
+        raise InputError(f"got {len(maps)} maps and {number} images, expected at least one of each")
     if any(each.dataset != maps[0].dataset for each in maps):
-        raise ValueError(
+        raise InputError(
             f"the maps are of different images ({', '.join(each.title for each in maps)}); "
             "pass maps of one split of one dataset"
         )

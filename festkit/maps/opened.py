@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError, MissingFileError
 from .._run import Run, StoredMaps
 from ..data import Dataset, Sample, load_dataset
 from ..fusion import fuse
@@ -136,16 +137,16 @@ def open_maps(
     """
     opened = [Run.of(run) for run in runs]
     if not opened:
-        raise ValueError("open_maps needs at least one finished run, got none")
+        raise InputError("open_maps needs at least one finished run, got none")
     if split not in ("test", "holdout"):
-        raise ValueError(f"split is {split!r}, expected 'test' or 'holdout'")
+        raise InputError(f"split is {split!r}, expected 'test' or 'holdout'")
     records = [run.record for run in opened]
     stored = tuple(_stored(run, split) for run in opened)
     images = _open_images(records, opened[0].folder, split, dataset, root)
     mapped = replace(images, pairs=tuple(pair for pair in images.pairs if pair.name in stored[0]))
     for run, own in zip(opened, stored, strict=True):
         if set(own) != set(stored[0]) or len(mapped) < len(own):
-            raise ValueError(
+            raise InputError(
                 f"{run.folder} holds maps of {len(own)} images, {len(mapped)} of which are in the "
                 f"{images.split} split of {images.name}; pass the dataset that the run was made on"
             )
@@ -172,7 +173,7 @@ def _run_maps(
 def _stored(run: Run, split: str) -> StoredMaps:
     path = run.folder / f"{split}_maps.npz"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run.folder} has no {path.name}; the maps of a holdout are kept by runs with "
             "protocol='holdout', those of the test images by all that finished"
         )
@@ -193,13 +194,13 @@ def _open_images(
     try:
         images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
     except (FileNotFoundError, ValueError) as error:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"the images of the run are not at hand ({error}); name their folder (dataset), or the "
             "folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
         ) from error
     expected = {record[f"{images.split}_split"] for record in records}
     if expected != {images.fingerprint}:
-        raise ValueError(
+        raise InputError(
             f"the {images.split} images of {images.name} are not those of the run "
             f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError, InputTypeError
 from .counts import Counts, Sums, TargetCounts
 
 
@@ -49,9 +50,9 @@ def confidence_intervals(
         (0.0, 0.0)
     """
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}, expected a share in (0, 1), such as 0.95")
+        raise InputError(f"level is {level}, expected a share in (0, 1), such as 0.95")
     if samples < 1:
-        raise ValueError(f"samples is {samples}, expected at least 1 draw")
+        raise InputError(f"samples is {samples}, expected at least 1 draw")
     _check_images(counts, baseline)
     drawn = _draw_ratios(counts, samples, seed)
     if baseline is not None:
@@ -81,24 +82,24 @@ def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
 
 def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> None:
     if len(counts) < 2:
-        raise ValueError(
+        raise InputError(
             f"counts of {len(counts)} images came; intervals need those of at least 2, one by one "
             "(evaluate_images)"
         )
     kinds = {type(c) for c in [*counts, *(baseline or [])]}
     if len(kinds) > 1 or not isinstance(counts[0], Sums):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise TypeError(f"counts are of {names}; expected Counts alone, or TargetCounts alone")
+        raise InputTypeError(f"counts are of {names}; expected Counts alone, or TargetCounts alone")
     if baseline is None:
         return
     if len(counts) != len(baseline):
-        raise ValueError(
+        raise InputError(
             f"counts of {len(counts)} images and a baseline of {len(baseline)} came; "
             "pass both methods' counts of the same images"
         )
     for index, (ours, theirs) in enumerate(zip(counts, baseline, strict=True)):
         if (ours.pixels, ours.targets) != (theirs.pixels, theirs.targets):
-            raise ValueError(
+            raise InputError(
                 f"image {index} has {ours.pixels} px and {ours.targets} targets in counts, "
                 f"{theirs.pixels} px and {theirs.targets} targets in the baseline; "
                 "pass both methods' counts of the same images in the same order"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._areas import POINT_AREA, SPOT_AREA
+from .._errors import InputError
 from .._names import find_name
 from ..components import Components, find_components
 from .counts import Counts, TargetCounts
@@ -131,7 +132,7 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
             short = "predictions" if pred is missing else "truths"
-            raise ValueError(f"only {len(result)} {short} came; every image needs one of each")
+            raise InputError(f"only {len(result)} {short} came; every image needs one of each")
         result.append(count(pred, mask))
     return result
 
@@ -223,10 +224,10 @@ def _image_pairs(
 ) -> Iterator[tuple[Mask, Mask]]:
     """Prediction and truth of every image, checked."""
     if not max_distance > 0:
-        raise ValueError(f"max_distance is {max_distance}, expected a distance above 0 px")
+        raise InputError(f"max_distance is {max_distance}, expected a distance above 0 px")
     pred, mask = as_mask("pred", pred), as_mask("mask", mask)
     if pred.shape != mask.shape:
-        raise ValueError(
+        raise InputError(
             f"prediction {pred.shape} and truth {mask.shape} differ in shape; "
             "resize the probability map to the truth's size before thresholding it"
         )
@@ -247,12 +248,12 @@ def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
     """
     array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
-        raise ValueError(
+        raise InputError(
             f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
     mask = array.astype(bool, copy=False)
     if mask is not array and (mask != array).any():
-        raise ValueError(
+        raise InputError(
             f"{name} is {array.dtype} with values other than 0 and 1; "
             "pass a bool mask, for instance prob > 0.5"
         )

@@ -15,6 +15,7 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from .._files import read_json
 from .._names import find_name
 from .._run import Run
@@ -123,7 +124,7 @@ def plot_surface(
     """
     name = find_name("value", value, get_args(Metric))
     if min(len(surface.th1), len(surface.th2)) < 2:
-        raise ValueError("a surface is drawn over at least two thresholds of each kind")
+        raise InputError("a surface is drawn over at least two thresholds of each kind")
     hidden = _without_meaning(surface, ordered=ordered).T
     figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
     axes.set_facecolor("#dddddd")
@@ -213,7 +214,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
         2
     """
     if not curves:
-        raise ValueError("no curves came; pass at least one, by name")
+        raise InputError("no curves came; pass at least one, by name")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     for k, (name, curve) in enumerate(curves.items()):
         style = {"color": LINES[k % len(LINES)], "linestyle": DASHES[k % len(DASHES)]}

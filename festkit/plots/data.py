@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from .._areas import POINT_AREA, SPOT_AREA
+from .._errors import InputError
 from ..components import find_components
 from ..data import Sample
 from ..metrics import SIZES
@@ -53,7 +54,7 @@ def plot_targets(figures: TargetFigures) -> Figure:
         'sky: 1 target in 1 image (test 1)'
     """
     if figures.targets["scr"].dropna().empty:
-        raise ValueError(
+        raise InputError(
             f"{figures.name}: {len(figures.targets)} targets in {len(figures.images)} images, none "
             "with an SCR, expected at least one; check_dataset tells which masks are empty"
         )
@@ -98,7 +99,7 @@ def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3
         ['a', '3 px, SCR 198.0']
     """
     if not samples:
-        raise ValueError("no samples to draw, expected at least one")
+        raise InputError("no samples to draw, expected at least one")
     columns = min(columns, len(samples))
     rows = -(-len(samples) // columns)
     figure, panels = plt.subplots(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..components import find_components
 from ..metrics import count
 from ..sensitivity import Detection
@@ -83,7 +84,7 @@ def _check_shapes(
     shapes += [] if detection is None else [detection.mask.shape]
     shapes += [] if mask is None else [mask.shape]
     if len(set(shapes)) > 1 or image.ndim != 2:
-        raise ValueError(f"image, detection and mask must share one shape (H, W), got {shapes}")
+        raise InputError(f"image, detection and mask must share one shape (H, W), got {shapes}")
 
 
 def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[Place], list[Spot]]:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..data import Sample
 from ..sensitivity import Detection
 from .marks import OVER_SPINES, Box, window
@@ -77,12 +78,12 @@ def _check_numbers(
     samples: Sequence[Sample], detections: Mapping[str, Sequence[Detection]]
 ) -> None:
     if not samples or not detections:
-        raise ValueError(
+        raise InputError(
             f"{len(samples)} samples and {len(detections)} methods came; pass at least one of each"
         )
     for name, each in detections.items():
         if len(each) != len(samples):
-            raise ValueError(
+            raise InputError(
                 f"{name} has {len(each)} detections of {len(samples)} samples; pass one of each"
             )
 

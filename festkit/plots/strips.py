@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..components import Components, find_components
 from ..data import Sample
 from ..metrics import MATCH_DISTANCE, count, match_targets
@@ -81,10 +82,10 @@ def show_strips(samples: Sequence[Sample], columns: Mapping[str, Sequence[Seen]]
 
 def _check_lengths(images: int, columns: Mapping[str, Sequence[Seen]]) -> None:
     if not images or not columns:
-        raise ValueError(f"{images} images and {len(columns)} columns came; pass at least one each")
+        raise InputError(f"{images} images and {len(columns)} columns came; pass at least one each")
     for head, column in columns.items():
         if len(column) != images:
-            raise ValueError(f"{head!r} holds {len(column)} for {images} images; pass one for each")
+            raise InputError(f"{head!r} holds {len(column)} for {images} images; pass one for each")
 
 
 def _where_they_differ(mask: NDArray[np.bool_], seen: Sequence[Seen]) -> tuple[int, int]:

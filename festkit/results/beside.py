@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._errors import InputError
 from .._names import find_name
 from ..metrics import FA_LIMIT, Counts, record_of
 from .figures import read_results, said_of_row
@@ -99,7 +100,7 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
     runs = [read_results(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         if not set(run["schemes"]) & set(table.index):
-            raise ValueError(
+            raise InputError(
                 f"{path} has no row of the table {table.attrs['name']}; it has "
                 f"{', '.join(run['schemes'])}, the table {', '.join(table.index)}"
             )
@@ -177,11 +178,11 @@ def _measured(path: str | Path, run: Mapping[str, Any], table: pd.DataFrame) -> 
 def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
     """One record per seed."""
     if not len(figures):
-        raise ValueError(f"{name!r} has no figures; leave the row out if it has not been run")
+        raise InputError(f"{name!r} has no figures; leave the row out if it has not been run")
     counts = [entry for entry in figures if isinstance(entry, Counts)]
     records = [entry for entry in figures if isinstance(entry, Mapping)]
     if len(figures) not in (len(counts), len(records)):
-        raise ValueError(
+        raise InputError(
             f"{name!r} has figures of {', '.join(sorted({type(e).__name__ for e in figures}))}; "
             "pass the Counts of every image of one seed, or one record per seed (record_of)"
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._errors import InputError
 from .._files import read_json, write_json, write_text
 from ..metrics import Counts, record_of
 
@@ -67,7 +68,7 @@ def save_results(
     totals = {name: _total(counts) for name, counts in rows.items()}
     for name, counts in totals.items():
         if not counts.images:
-            raise ValueError(f"{name} was measured on no image; evaluate it on a dataset first")
+            raise InputError(f"{name} was measured on no image; evaluate it on a dataset first")
     schemes = {
         name: counts.record() if isinstance(counts, Counts) else record_of(counts)
         for name, counts in rows.items()
@@ -98,7 +99,7 @@ def read_results(path: str | Path) -> dict[str, Any]:
     path = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
     values = read_json(path)
     if not has_figures(values):
-        raise ValueError(f"{path} holds no figures by scheme; pass a metrics.json of save_results")
+        raise InputError(f"{path} holds no figures by scheme; pass a metrics.json of save_results")
     return dict(values)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._errors import InputError
 from ..experiments import TABLES, find_table
 from ..metrics import FA_LIMIT
 
@@ -58,7 +59,7 @@ def paper_table(name: str | int) -> pd.DataFrame:
     """
     found = find_table(str(name))
     if found not in list_paper_tables():
-        raise ValueError(
+        raise InputError(
             f"the paper prints no numbers of {found} ({TABLES[found]}), it only draws them; "
             "pass th1 or th2 for those that it prints of the same maps"
         )
@@ -95,7 +96,7 @@ def check_numbers(table: pd.DataFrame) -> None:
     }
     for fault, rows in faults.items():
         if rows.any():
-            raise ValueError(f"{table.attrs.get('name')}: {fault} in row {table.index[rows][0]!r}")
+            raise InputError(f"{table.attrs.get('name')}: {fault} in row {table.index[rows][0]!r}")
 
 
 def _table(name: str) -> pd.DataFrame:

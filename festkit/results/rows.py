@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._errors import InputError
 from .._names import find_name
 from .._run import Run
 from ..experiments import find_table
@@ -60,12 +61,12 @@ def open_rows(
         'ACM 64 on scenes, test images'
         >>> open_rows("losses", {"EEDM": [run]})
         Traceback (most recent call last):
-        ValueError: the row 'EEDM' of losses got a run with the loss 'BCE', expected 'EEDM'; ...
+        festkit._errors.InputError: the row 'EEDM' of losses got a run with the loss 'BCE', expected 'EEDM'; ...
     """
     table = find_table(table)
     known = _known_rows(table)
     if not runs:
-        raise ValueError(f"no runs came for the table {table}; its rows are {', '.join(known)}")
+        raise InputError(f"no runs came for the table {table}; its rows are {', '.join(known)}")
     opened = {
         find_name(f"row of the table {table}", row, known): open_maps(
             *folders, split=split, dataset=dataset, root=root
@@ -86,9 +87,9 @@ def _known_rows(table: str) -> list[str]:
 
 def _check_row(table: str, row: str, maps: RunMaps) -> None:
     if table not in FUSED and ", FEST," not in row and len(maps.sizes) > 1:
-        raise ValueError(f"the row {row!r} of {table} takes one run, got {len(maps.sizes)}")
+        raise InputError(f"the row {row!r} of {table} takes one run, got {len(maps.sizes)}")
     if ", FEST," in row and len(maps.sizes) < 2:
-        raise ValueError(
+        raise InputError(
             f"the row {row!r} of {table} fuses two runs or more, got {len(maps.sizes)}; give it "
             "one of every size"
         )
@@ -97,7 +98,7 @@ def _check_row(table: str, row: str, maps: RunMaps) -> None:
         for name, value in _expected(table, row).items():
             found = BEST | record[name] if name == "loss_options" else record[name]
             if found != value:
-                raise ValueError(
+                raise InputError(
                     f"the row {row!r} of {table} got a run with the {name} {found!r}, "
                     f"expected {value!r}; give every row runs of its own"
                 )
@@ -143,7 +144,7 @@ def _sizes_alone(opened: Mapping[str, RunMaps]) -> dict[str, list[int]]:
 
 def _check_sizes(what: str, sizes: Sequence[int]) -> None:
     if len(set(sizes)) < len(sizes):
-        raise ValueError(
+        raise InputError(
             f"{what} got runs of the sizes {', '.join(map(str, sizes))}; every run needs a size of "
             "its own"
         )
@@ -152,7 +153,7 @@ def _check_sizes(what: str, sizes: Sequence[int]) -> None:
 def _check_same(rows: str, what: str, values: Iterable[str | int]) -> None:
     found = [str(value) for value in dict.fromkeys(values)]
     if len(found) > 1:
-        raise ValueError(
+        raise InputError(
             f"{rows} were given runs of different {what} ({', '.join(found)}); they differ in "
             f"nothing but what they name, so give all of them runs of the same {what}"
         )

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from .. import __version__
+from .._errors import InputError
 from ..maps import RunMaps
 from ..metrics import Counts
 from .beside import compare_with_paper, thresholds_in_words, with_sizes
@@ -135,7 +136,7 @@ seed 0; the test images chose the epoch'
     """
     rows = {"": maps} if isinstance(maps, RunMaps) else dict(maps)
     if not rows:
-        raise ValueError("no maps came; pass those of at least one row")
+        raise InputError("no maps came; pass those of at least one row")
     first = next(iter(rows.values()))
     seeds = _distinct("seed", rows)
     return {

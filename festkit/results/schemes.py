@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from .._errors import InputError
 from .paper import METRICS
 from .readable import HEADS, NONE, NOT_RUN
 
@@ -31,7 +32,7 @@ def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
     """
     twice = table.duplicated(["backbone", "scheme"])
     if twice.any():
-        raise ValueError(
+        raise InputError(
             f"{table.index[twice][0]!r} is of a network and scheme that came before; pass the rows "
             f"of one dataset, got {', '.join(table.dataset.unique())}"
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._errors import InputError
 from .figures import said_of_row
 
 SAME = ("fingerprint", "split", "profile", "backbone", "rule", "sizes", "epochs", "protocol")
@@ -48,7 +49,7 @@ def check_seeds(
         >>> check_seeds(["a", "b"], runs, paper_table("th1"))
         >>> check_seeds(["a", "b"], [runs[0], runs[0]], paper_table("th1"))
         Traceback (most recent call last):
-        ValueError: a and b are both of seed 0 and have the row 'th1 0.3' in common; pass one of ...
+        festkit._errors.InputError: a and b are both of seed 0 and have the row 'th1 0.3' in common; pass one of ...
     """
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
@@ -57,7 +58,7 @@ def check_seeds(
             _check_value(name, common, (path, run), (other, before))
         again = _what_is_one(path, run, other, before)
         if common and again:
-            raise ValueError(
+            raise InputError(
                 f"{path} and {other} are both {again} and have the row {common[0]!r} in common; "
                 "pass one of them, since every seed counts once"
             )
@@ -73,7 +74,7 @@ def _check_value(
         values = [said_of_row(run, name, row) for _, run in (one, two)]
         said = not any(value is None or isinstance(value, list) for value in values)
         if said and values[0] != values[1]:
-            raise ValueError(
+            raise InputError(
                 f"{one[0]} and {two[0]} have the row {row!r} in common and differ in its {name} "
                 f"({values[0]}, {values[1]}); pass runs that differ in their seed alone"
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 from .._catalogue import images_of
 from .._entries import ENTRIES, FAMILIES, Family
+from .._errors import InputError
 from .._shelf import fused_record, outdated, read_named, read_record, shelf
 from .beside import compare_with_paper
 from .paper import paper_table
@@ -126,7 +127,7 @@ def _check_fresh(record: Record) -> None:
     """Refuse figures of other scales, or of weights that have been replaced since."""
     reason = outdated(record)
     if reason:
-        raise ValueError(
+        raise InputError(
             f"{record['entry']} on {record['dataset']} was {reason}, which the shelf now holds; "
             f"measure it again: {record['command']}"
         )
@@ -137,7 +138,7 @@ def _check_images(fused: Record) -> None:
     for name in fused["scales"]:
         split = (read_record(name) or {}).get("test_split")
         if split != fused["test_split"]:
-            raise ValueError(
+            raise InputError(
                 f"{fused['entry']} was measured on other images of {fused['dataset']} (split "
                 f"{fused['test_split']}) than {name} ({split}); measure it again: "
                 f"{fused['command']}"

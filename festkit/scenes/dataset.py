@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .._errors import ExistingFileError, InputError
 from .._files import read_json, whole_folder, write_json
 from .._names import find_name
 from .._progress import progress
@@ -83,11 +84,11 @@ def _parameters(
 ) -> dict[str, Any]:
     for name, count in (("train", train), ("test", test)):
         if not 0 <= count <= PER_SPLIT:
-            raise ValueError(f"{name} is {count}, expected 0 to {PER_SPLIT} scenes")
+            raise InputError(f"{name} is {count}, expected 0 to {PER_SPLIT} scenes")
     if train + test == 0:
-        raise ValueError("train and test are both 0, expected at least one scene")
+        raise InputError("train and test are both 0, expected at least one scene")
     if seed < 0:
-        raise ValueError(f"seed is {seed}, expected 0 or more")
+        raise InputError(f"seed is {seed}, expected 0 or more")
     return {
         "train": train,
         "test": test,
@@ -103,7 +104,7 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
     record = folder / "scenes.json"
     advice = "choose another folder or remove it first"
     if not record.is_file():
-        raise FileExistsError(f"{folder} exists and is no set of synthetic scenes; {advice}")
+        raise ExistingFileError(f"{folder} exists and is no set of synthetic scenes; {advice}")
     found = read_json(record).get("parameters", {})
     different = [
         f"{name} is {found.get(name)}, wanted {value}"
@@ -111,7 +112,7 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
         if found.get(name) != value
     ]
     if different:
-        raise FileExistsError(f"{folder} holds other scenes ({'; '.join(different)}); {advice}")
+        raise ExistingFileError(f"{folder} holds other scenes ({'; '.join(different)}); {advice}")
 
 
 def _seeds(train: int, test: int, seed: int) -> dict[str, int]:

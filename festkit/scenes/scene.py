@@ -6,6 +6,7 @@ import numpy as np
 
 from .._areas import kind_of
 from .._clutter import local_scr
+from .._errors import InputError
 from .._names import find_name
 from .city import city
 from .fields import Shape
@@ -77,9 +78,9 @@ def make_scene(
     """
     shape, preset = check_size(size), find_name("preset", preset, PRESETS)
     if seed < 0:
-        raise ValueError(f"seed is {seed}, expected 0 or more")
+        raise InputError(f"seed is {seed}, expected 0 or more")
     if targets is not None and targets < 0:
-        raise ValueError(f"targets is {targets}, expected 0 or more, or None to draw a number")
+        raise InputError(f"targets is {targets}, expected 0 or more, or None to draw a number")
     rules = PRESETS[preset]
     look, paint, sensor, aim = np.random.default_rng(seed).spawn(4)
     drawn_family, drawn_count = _draw_family(look, rules), _draw_count(look, rules, shape)
@@ -90,7 +91,7 @@ def make_scene(
         aim, frame, rules, family, drawn_count if targets is None else targets
     )
     if targets is not None and len(placed) < targets:
-        raise ValueError(
+        raise InputError(
             f"only {len(placed)} of {targets} targets fit into {shape[0]}x{shape[1]} px; "
             "ask for fewer or for a larger size"
         )
@@ -111,10 +112,10 @@ def check_size(size: int | tuple[int, int]) -> Shape:
     """
     sides = np.atleast_1d(size)
     if sides.dtype.kind not in "iu" or sides.ndim != 1 or sides.size not in (1, 2):
-        raise ValueError(f"size is {size!r}, expected a whole number of px or (height, width)")
+        raise InputError(f"size is {size!r}, expected a whole number of px or (height, width)")
     height, width = int(sides[0]), int(sides[-1])
     if min(height, width) < SMALLEST:
-        raise ValueError(f"size is {height}x{width} px, expected {SMALLEST} px or more each way")
+        raise InputError(f"size is {height}x{width} px, expected {SMALLEST} px or more each way")
     return height, width
 
 

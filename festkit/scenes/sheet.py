@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .._errors import InputError
 from .scene import FAMILIES, Scene, make_scene
 from .targets import SceneTarget
 
@@ -32,7 +33,7 @@ def contact_sheet(scenes: Sequence[Scene], *, columns: int = 4) -> np.ndarray:
         (342, 220, 3)
     """
     if not scenes:
-        raise ValueError("no scenes to draw, expected at least one")
+        raise InputError("no scenes to draw, expected at least one")
     cells = [_cell(scene) for scene in scenes]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._errors import InputError
 from .._progress import progress
 from ..metrics import as_mask
 from ..sensitivity import as_maps, check_threshold
@@ -126,13 +127,13 @@ def _surface(
     """Count images by the chunk, as many chunks at a time as there are workers."""
     th1, th2 = _grid("th1", grids[0]), _grid("th2", grids[1])
     if th1.size * th2.size > MOST_CELLS:
-        raise ValueError(
+        raise InputError(
             f"{th1.size} × {th2.size} thresholds are more pairs than the {MOST_CELLS} that a "
             "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
         )
     workers = _processors() if workers is None else workers
     if workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1, or None for all processors")
+        raise InputError(f"workers is {workers}, expected at least 1, or None for all processors")
     surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
     quiet = quiet or length == 1
     bar = progress(None, "threshold surface", unit="image", total=length, quiet=quiet)
@@ -153,7 +154,7 @@ def _surface(
                 floods = True
     bar.close()
     if not surface.images:
-        raise ValueError("no images came; a surface needs at least one map and its truth")
+        raise InputError("no images came; a surface needs at least one map and its truth")
     return surface
 
 
@@ -170,11 +171,11 @@ def _processors() -> int:
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
     grid = np.array(thresholds, np.float64)
     if grid.ndim != 1 or not len(grid):
-        raise ValueError(f"{name} has shape {grid.shape}, expected a list of thresholds")
+        raise InputError(f"{name} has shape {grid.shape}, expected a list of thresholds")
     for value in grid[[0, -1]]:
         check_threshold(name, float(value))
     if not (np.diff(grid) > 0).all():
-        raise ValueError(f"{name} must ascend, every threshold once; sort it (numpy.unique)")
+        raise InputError(f"{name} must ascend, every threshold once; sort it (numpy.unique)")
     return grid
 
 
@@ -187,12 +188,12 @@ def _images(
     for index, (prob, mask) in enumerate(zip_longest(probs, masks, fillvalue=missing)):
         own = next(scales)
         if prob is missing or mask is missing or own is missing:
-            raise ValueError(
+            raise InputError(
                 f"maps, truths or scale maps ended after {index} images; one each fits"
             )
         yield _image(prob, mask, own)
     if scale_maps is not None and next(scales) is not missing:
-        raise ValueError("more scale maps than images came; every image needs one list")
+        raise InputError("more scale maps than images came; every image needs one list")
 
 
 def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
@@ -204,10 +205,10 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
     )
     truth = _one("mask", truth.reshape(truth.shape[0] if truth.ndim > 2 else 1, *truth.shape[-2:]))
     if not maps:
-        raise ValueError("an image has no scale maps; pass every scale's map, or None for all")
+        raise InputError("an image has no scale maps; pass every scale's map, or None for all")
     for other in (truth, *maps):
         if other.shape != fused.shape:
-            raise ValueError(
+            raise InputError(
                 f"a map has shape {fused.shape[1:]}, its truth or a scale map {other.shape[1:]}; "
                 "resize maps to the truth first (resize_map)"
             )
@@ -217,7 +218,7 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
 def _one(name: str, maps: Any) -> NDArray[Any]:
     """The only image of a batch (1, H, W), in the one layout that is compiled for."""
     if len(maps) != 1:
-        raise ValueError(f"a {name} holds {len(maps)} images; pass one map (H, W) per image")
+        raise InputError(f"a {name} holds {len(maps)} images; pass one map (H, W) per image")
     array = maps.cpu().numpy() if isinstance(maps, Tensor) else maps
     return np.require(array, requirements=["C", "W", "E"])
 

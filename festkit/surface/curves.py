@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..metrics import FA_LIMIT
 
 Floats = NDArray[np.float64]
@@ -59,7 +60,7 @@ class ROC:
             ValueError: if ``max_fa`` is not in (0, 1].
         """
         if not 0 < max_fa <= 1:
-            raise ValueError(f"max_fa is {max_fa}, expected a false-alarm rate in (0, 1]")
+            raise InputError(f"max_fa is {max_fa}, expected a false-alarm rate in (0, 1]")
         order = np.lexsort((-self.pd, self.fa))
         order = order[self.fa[order] <= max_fa]
         fa = np.concatenate([[0.0], self.fa[order], [max_fa]])

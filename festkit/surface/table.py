@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from .._files import read_json, whole_file, write_json
 from ..metrics import FA_LIMIT, Counts
 from .curves import ROC
@@ -107,7 +108,7 @@ class ThresholdSurface:
             return NotImplemented
         for name in _GRIDS:
             if not np.array_equal(getattr(self, name), getattr(other, name)):
-                raise ValueError(f"surfaces over different grids of {name} cannot be added")
+                raise InputError(f"surfaces over different grids of {name} cannot be added")
         added = ("iou_sum", *_TABLES, *_SUMS)
         sums = {name: getattr(self, name) + getattr(other, name) for name in added}
         return replace(self, **sums)
@@ -166,7 +167,7 @@ class ThresholdSurface:
         if ordered:
             allowed &= self.th2[None, :] <= self.th1[:, None]
         if not allowed.any():
-            raise ValueError(
+            raise InputError(
                 f"no pair of thresholds has a Score and Fa below {max_fa:.3g}; the lowest Fa is "
                 f"{self.fa.min():.3g}. Widen the grids, or allow more false alarms"
             )
@@ -186,7 +187,7 @@ class ThresholdSurface:
         """
         j = self._index("th2", th2)
         if not 0 < self.true < self.pixels:
-            raise ValueError(
+            raise InputError(
                 f"{self.true} of {self.pixels} pixels are true; a ROC needs true and other pixels"
             )
         hits, others = self.intersection[:, j], self.predicted[:, j] - self.intersection[:, j]
@@ -224,13 +225,13 @@ class ThresholdSurface:
             values = read_json(path) if _format(path) == ".json" else _read_npz(path)
             return _from_values(values)
         except _DAMAGE as error:
-            raise ValueError(f"{path} holds no threshold surface ({error!r})") from error
+            raise InputError(f"{path} holds no threshold surface ({error!r})") from error
 
     def _index(self, name: str, value: float) -> int:
         grid: Floats = getattr(self, name)
         nearest = int(np.argmin(np.abs(grid - value)))
         if np.float32(grid[nearest]) != np.float32(value):  # thresholds compare as float32
-            raise ValueError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.9g}")
+            raise InputError(f"{name} = {value} is not on the grid; nearest is {grid[nearest]:.9g}")
         return nearest
 
     def _counts(self, i: int, j: int) -> Counts:
@@ -262,13 +263,13 @@ def _from_values(values: dict[str, Any]) -> ThresholdSurface:
     shape = len(surface.th1), len(surface.th2)
     for name in ("iou_sum", *_TABLES):
         if getattr(surface, name).shape != shape:
-            raise ValueError(f"table {name} is not of the grids' shape {shape}")
+            raise InputError(f"table {name} is not of the grids' shape {shape}")
     return surface
 
 
 def _format(path: Path) -> str:
     if path.suffix not in (".json", ".npz"):
-        raise ValueError(
+        raise InputError(
             f"{path.name} is neither .json nor .npz; a surface is stored as one of them"
         )
     return path.suffix

@@ -25,11 +25,12 @@ from accelerate.state import AcceleratorState
 
 from .. import __version__
 from .._devices import resolve_device, resolve_precision
+from .._errors import InputError
 from .._files import read_json, write_json
 from .._run import Run, TrainConfig
 from ..backbones import backbone_options
 from ..data import Dataset, load_dataset
-from ..fusion import input_channels
+from ..fusion import MASK_RULE, input_channels
 from ..weights import save_weights
 from .claiming import claimed
 from .images import TrainingImages
@@ -82,7 +83,7 @@ def train(
         True
     """
     if resume not in ("auto", "never"):
-        raise ValueError(f"resume is {resume!r}, expected 'auto' or 'never'")
+        raise InputError(f"resume is {resume!r}, expected 'auto' or 'never'")
     device = resolve_device(config.device)
     resolve_precision(config.precision, device)
     listed = load_dataset(config.dataset, "train", root=config.data_root)
@@ -146,6 +147,8 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "train_split": splits["train_split"],
         "test_split": splits["test_split"],
         "trained_on": len(images),
+        "training_masks": MASK_RULE,
+        "vanishing_targets": images.vanishing,
         "mean": images.mean,
         "std": images.std,
         "kept_epoch": kept,

@@ -7,6 +7,7 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
+from .._errors import BusyError
 from .._lock import hold
 from .._run import Run, TrainConfig, open_run
 
@@ -56,7 +57,7 @@ def _claim(run: Run, held: ExitStack) -> None:
     try:
         held.enter_context(hold(run.folder / LOCK, wait=False))
     except BlockingIOError as error:
-        raise BlockingIOError(
+        raise BusyError(
             f"{run.folder} is being trained by {error.strerror}; wait for its end, or stop it "
             "to continue here, or choose another run folder (out)"
         ) from None

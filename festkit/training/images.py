@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from .._errors import InputError
 from .._progress import progress
 from .._run import TrainConfig
 from ..augment import TargetBank, augment, cut_targets
 from ..data import Dataset
-from ..fusion import network_input, resize_image, resize_map
+from ..fusion import network_input, resize_image, resize_mask
 
 
 class Batch(NamedTuple):
@@ -48,6 +49,7 @@ class TrainingImages:
         mean: mean over images of the mean gray value, in [0, 1].
         std: mean over images of the gray values' standard deviation, in [0, 1].
         device: where batches are needed.
+        vanishing: targets too small for this size, each kept as one pixel.
     """
 
     gray: Tensor
@@ -56,6 +58,7 @@ class TrainingImages:
     mean: float
     std: float
     device: torch.device
+    vanishing: int = 0
 
     @classmethod
     def read(
@@ -77,13 +80,14 @@ class TrainingImages:
             ValueError: if the standard deviation is 0.
         """
         if statistics[1] == 0:
-            raise ValueError(f"every training image of {dataset.name} is of one gray level")
+            raise InputError(f"every training image of {dataset.name} is of one gray level")
         size = config.size
         shape = (len(dataset), 1, size, size)
-        gray, mask = np.empty(shape, np.uint8), np.empty(shape, bool)
+        gray, mask, vanishing = np.empty(shape, np.uint8), np.empty(shape, bool), 0
         for index, sample in enumerate(progress(dataset, "reading images", unit="image")):
             gray[index, 0] = resize_image(sample.image, size)
-            mask[index, 0] = resize_map(sample.mask.astype(np.float32), size) > 0.5
+            mask[index, 0], lost = resize_mask(sample.mask, size)
+            vanishing += lost
         if not mask.any():
             warnings.warn(
                 f"none of the {len(dataset)} training masks of {dataset.name} holds a target at "
@@ -95,7 +99,7 @@ class TrainingImages:
         bank = cut_targets(grays, masks).to(device)
         if config.data_on == "device":
             grays, masks = grays.to(device), masks.to(device)
-        return cls(grays, masks, bank, *statistics, device)
+        return cls(grays, masks, bank, *statistics, device, vanishing)
 
     def __len__(self) -> int:
         return len(self.gray)
@@ -134,7 +138,7 @@ class Batches:
     def __post_init__(self) -> None:
         held = min(self.config.batch_size, len(self.images))
         if held < self._least:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {held} images is too small for {self.processes} processes, each of "
                 "which needs two for batch norm; take a larger batch_size or fewer processes"
             )
@@ -174,7 +178,10 @@ class Batches:
         chosen = order[start : start + self.config.batch_size]
         gray, mask = self.images.at(chosen)
         generator = _generator(self.config.seed, epoch, step)
-        gray, mask = augment(gray, mask, self.images.bank, generator, crop=self.config.crop)
+        crop, on_target = self.config.squares_of(epoch)
+        gray, mask = augment(
+            gray, mask, self.images.bank, generator, crop=crop, on_target=on_target
+        )
         own = slice(self.rank, None, self.processes)
         image = self.images.normalised(gray[own], channels)
         return Batch(image, mask[own], len(chosen))

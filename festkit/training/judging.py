@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Generator, nn
 from torch.optim.swa_utils import update_bn
 
+from .._errors import InputError
 from .._progress import progress
 from .._run import TrainConfig
 from ..components import above
@@ -52,11 +53,11 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
         [8, 2]
     """
     if len(dataset) < 2:
-        raise ValueError(f"{dataset.name} has {len(dataset)} training image; at least 2 are needed")
+        raise InputError(f"{dataset.name} has {len(dataset)} training image; at least 2 are needed")
     share = max(round(config.holdout * len(dataset)), 1)
     held = share if config.protocol == "holdout" else 0
     if len(dataset) - held < 2:
-        raise ValueError(
+        raise InputError(
             f"a holdout of {config.holdout:.0%} takes {held} of the {len(dataset)} training images "
             f"of {dataset.name} and leaves too few to train on, at least 2 are needed: lower "
             "holdout, or take protocol='last'"

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from .._errors import MemoryLimitError, NumericalError
 from .._run import Run, TrainConfig
 from ..backbones import backbone_name
 from ..data import Dataset
@@ -136,7 +137,7 @@ class Loop:
             side, name = (
                 (self.config.crop, "crop") if self.config.crop else (self.config.size, "size")
             )
-            raise MemoryError(
+            raise MemoryLimitError(
                 f"a batch of {batch} images of {side} px does not fit into the memory of {device}; "
                 f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller {name}"
             ) from error
@@ -226,7 +227,7 @@ class Loop:
         weights = all(bool(part.isfinite().all()) for part in self.state.model.parameters())
         if not (math.isfinite(loss) and weights):
             wrong = "a weight is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-            raise FloatingPointError(
+            raise NumericalError(
                 f"{wrong} in epoch {self.state.epoch + 1}; try a lower learning_rate "
                 f"than {self.config.learning_rate}, clip_norm=1, or precision='fp32'"
             )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from .._errors import InputError
 from .._files import whole_file
 from .._run import Run, TrainConfig
 from ..backbones import create_backbone
@@ -117,7 +118,7 @@ class TrainState:
                 setattr(self, name, states[name])
             self.best = None if states["best"] is None else Best(**states["best"])
         except Exception as error:  # damaged bytes raise whatever they happen to spell
-            raise ValueError(
+            raise InputError(
                 f"{run.checkpoint} is damaged; remove it to train this run afresh"
             ) from error
 
@@ -126,16 +127,29 @@ class TrainState:
         return parts if self.scaler is None else (*parts, "scaler")
 
 
+WHOLE_RATE = 1 / 6
+"""Share of the highest learning rate at which whole images follow on squares."""
+
+
 def rate_of(config: TrainConfig, steps: int) -> Any:
-    """Share of the highest learning rate at a step: a linear rise, then a cosine or constant."""
-    warmup = min(config.warmup_steps, steps // 4)
+    """Share of the highest learning rate at a step: a linear rise, then a cosine or constant.
+
+    Whole images that follow on squares have a cosine of their own, from :data:`WHOLE_RATE` on.
+    """
+    whole = steps * config.whole_epochs // config.epochs
+    first = steps - whole
+    warmup = min(config.warmup_steps, first // 4)
+
+    def fallen(step: int, of: int) -> float:
+        constant = config.schedule == "constant"
+        return 1.0 if constant else 0.5 * (1 + math.cos(math.pi * step / max(of, 1)))
 
     def rate(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
-        if config.schedule == "constant":
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        if step < first or not whole:
+            return fallen(step - warmup, first - warmup)
+        return WHOLE_RATE * fallen(step - first, whole)
 
     return rate
 

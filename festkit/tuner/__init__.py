@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from IPython import get_ipython
 
+from .._errors import InputError
 from .._run import Run
 from ..data import Dataset
 from ..fest import FEST, Rule
@@ -172,7 +173,7 @@ class ThresholdTuner:
         for name, value in (("th1", th1), ("th2", th2)):
             check_threshold(name, value)
         if th2 > th1:
-            raise ValueError(
+            raise InputError(
                 f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones: pass "
                 f"th2={th1} or less, or a higher th1"
             )
@@ -222,7 +223,7 @@ class ThresholdTuner:
     @rule.setter
     def rule(self, value: Rule) -> None:
         if value not in get_args(Rule):
-            raise ValueError(f"unknown rule {value!r}; known are {', '.join(get_args(Rule))}")
+            raise InputError(f"unknown rule {value!r}; known are {', '.join(get_args(Rule))}")
         self.widget.rule = value
 
     def figures(self) -> SetFigures:

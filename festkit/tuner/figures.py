@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .._errors import InputError
 from ..components import find_components
 from ..fest import Rule
 from ..metrics import Counts, confidence_intervals, count
@@ -110,5 +111,5 @@ def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
 
 def _truth(frame: Frame) -> Any:
     if frame.mask is None:
-        raise ValueError(f"image {frame.name!r} has no truth; figures need one of every image")
+        raise InputError(f"image {frame.name!r} has no truth; figures need one of every image")
     return frame.mask

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from ..fest import Rule
 from ..metrics import as_mask
 from ..sensitivity import Detection, adjust_sensitivity, as_maps
@@ -143,13 +144,13 @@ def checked(
         for part, arrays in parts.items():
             for array in arrays:
                 if array is not None and array.shape != fused.shape:
-                    raise ValueError(
+                    raise InputError(
                         f"{part} is {array.shape[0]} × {array.shape[1]} px high and wide, the "
                         f"probability map {fused.shape[0]} × {fused.shape[1]}; resize the map to "
                         "the image first (resize_map)"
                     )
     except ValueError as error:
-        raise ValueError(f"image {name!r}: {error}") from error
+        raise InputError(f"image {name!r}: {error}") from error
     return Frame(name, fused, own if len(own) > 1 else (), gray, truth)
 
 
@@ -196,7 +197,7 @@ def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
 def _one(name: str, maps: Any) -> NDArray[Any]:
     """The only map of a checked batch, as an array (H, W)."""
     if len(maps) > 1 and maps.ndim > 2:
-        raise ValueError(f"its {name} holds {len(maps)} images; pass one (H, W) per image")
+        raise InputError(f"its {name} holds {len(maps)} images; pass one (H, W) per image")
     array = maps if isinstance(maps, np.ndarray) else maps.cpu().numpy()
     return np.ascontiguousarray(array.reshape(array.shape[-2:]))
 
@@ -204,5 +205,5 @@ def _one(name: str, maps: Any) -> NDArray[Any]:
 def _gray(image: Any) -> NDArray[np.uint8]:
     gray = np.asarray(image)
     if gray.dtype != np.uint8 or gray.ndim != 2:
-        raise ValueError(f"the image is {gray.dtype} of shape {gray.shape}, expected (H, W) uint8")
+        raise InputError(f"the image is {gray.dtype} of shape {gray.shape}, expected (H, W) uint8")
     return np.ascontiguousarray(gray)

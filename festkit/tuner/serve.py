@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from jupyter_core.paths import jupyter_config_dir
 
+from .._errors import ProcessError
 from .._files import write_json, write_text
 from .._run import Run
 from ..jobs import write_parametrised
@@ -73,7 +74,7 @@ def serve(
     Example:
         >>> serve(["runs/never-trained"])
         Traceback (most recent call last):
-        FileNotFoundError: runs/never-trained holds no finished run; train it to its end
+        festkit._errors.MissingFileError: runs/never-trained holds no finished run; train it to its end
     """
     of_runs([Run(Path(run)) for run in runs], split=split, dataset=None, root=data_root)
     app, port = _choose(app), _free_port(port)
@@ -95,14 +96,14 @@ def serve(
                 _open(url, Path(name) / "open.html")
             server.wait()
             if server.returncode:
-                raise RuntimeError(f"{app} {_last_words(server, Path(name))}")
+                raise ProcessError(f"{app} {_last_words(server, Path(name))}")
 
 
 def _choose(app: App) -> App:
     if app == "auto":
         return "voila" if find_spec("voila") else "lab"
     if app == "voila" and not find_spec("voila"):
-        raise RuntimeError(
+        raise ProcessError(
             'Voila is not installed; pip install "festkit[app]", or take JupyterLab: app "lab"'
         )
     return app
@@ -209,7 +210,7 @@ def _wait(app: App, server: "subprocess.Popen[bytes]", url: str, home: Path) -> 
             return
         except urllib.error.URLError:
             time.sleep(0.1)
-    raise RuntimeError(f"{app} did not start: it {_last_words(server, home)}")
+    raise ProcessError(f"{app} did not start: it {_last_words(server, home)}")
 
 
 def _last_words(server: "subprocess.Popen[bytes]", home: Path) -> str:

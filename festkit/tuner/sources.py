@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError, MissingFileError
 from .._files import write_json
 from .._images import EXTENSIONS, read_mask, read_raster
 from .._layouts import files_by_name
@@ -44,9 +45,9 @@ def of_arrays(
     if names is None:
         names = [str(name) for name in (probs if isinstance(probs, Mapping) else range(len(probs)))]
     if not names:
-        raise ValueError("no probability maps came; pass at least one map (H, W)")
+        raise InputError("no probability maps came; pass at least one map (H, W)")
     if len(set(names)) < len(names):
-        raise ValueError("names must differ; two images have the same one")
+        raise InputError("names must differ; two images have the same one")
     listed = {
         "probability maps": _listed("probability maps", probs, names),
         "masks": _listed("masks", masks, names),
@@ -59,7 +60,7 @@ def of_arrays(
         for k, name in enumerate(names)
     ]
     if len({len(frame.scales) for frame in frames}) > 1:
-        raise ValueError("all images need the same number of scale maps")
+        raise InputError("all images need the same number of scale maps")
     return Source(
         _number(len(frames)),
         tuple(names),
@@ -91,7 +92,7 @@ def of_runs(
     maps = open_maps(*runs, split=split, dataset=dataset, root=root)
     sizes, record = list(maps.sizes), runs[0].record
     if len(set(sizes)) < len(sizes):
-        raise ValueError(f"the runs have the sizes {sizes}; every scale needs a size of its own")
+        raise InputError(f"the runs have the sizes {sizes}; every scale needs a size of its own")
 
     def read(index: int) -> Frame:
         sample, prob, scales = maps[index]
@@ -116,7 +117,7 @@ def of_runs(
 def of_fest(fest: FEST, dataset: Dataset) -> Source:
     """The maps that a FEST computes now, on every image of a dataset; they stay in memory."""
     if not len(dataset):
-        raise ValueError(f"{dataset.name} ({dataset.split}) has no images")
+        raise InputError(f"{dataset.name} ({dataset.split}) has no images")
     maps = [fest.scale_maps(sample.image) for sample in progress(dataset, "mapping", unit="image")]
 
     def read(index: int) -> Frame:
@@ -151,12 +152,12 @@ def of_folder(
     """
     files = _files(probs)
     if not files:
-        raise ValueError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
+        raise InputError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
     beside = [None if folder is None else _files(folder) for folder in (images, masks)]
     for folder, there in zip((images, masks), beside, strict=True):
         missing = [] if there is None else [name for name in files if name not in there]
         if missing:
-            raise FileNotFoundError(f"{folder} has no file for {missing[0]} of {probs}")
+            raise MissingFileError(f"{folder} has no file for {missing[0]} of {probs}")
     grays, truths = beside
     names = tuple(files)
 
@@ -202,10 +203,10 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
     if isinstance(given, Mapping):
         given = [given.get(name) for name in names]
     if len(given) != len(names):
-        raise ValueError(f"{len(given)} {what} came for {len(names)} images; every one needs its")
+        raise InputError(f"{len(given)} {what} came for {len(names)} images; every one needs its")
     for name, entry in zip(names, given, strict=True):
         if entry is None:
-            raise ValueError(
+            raise InputError(
                 f"{what} have none of image {name!r}; pass one of every image, or none"
             )
     return given
@@ -250,7 +251,7 @@ def _files(folder: str | Path) -> dict[str, Path]:
     """Image files of a folder by name, as in a dataset's folders."""
     path = Path(folder)
     if not path.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.absolute()}")
+        raise MissingFileError(f"there is no folder {path.absolute()}")
     return files_by_name(path)
 
 

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import anywidget
 import traitlets
 
+from .._errors import InputError
 from ..fest import Rule
 from ..sensitivity import check_threshold
 from ..surface import ThresholdSurface
@@ -140,7 +141,7 @@ class TunerWidget(anywidget.AnyWidget):
 
     def _save(self, question: Question) -> Message:
         if self._source.keep is None:
-            raise ValueError("these maps belong to no run and no FEST; copy the thresholds as code")
+            raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
         found: SetFigures = self._measured(question, lambda done: True)
         tuned = Tuned(found.th1, found.th2, found.rule, self._source.images, found.record())
         text = f"{tuned.th1:g} / {tuned.th2:g} saved to {self._source.keep(tuned)}"

@@ -11,6 +11,7 @@ from typing import Any
 from .._catalogue import images_of
 from .._devices import resolve_device
 from .._entries import ENTRIES, FAMILIES, scales_of
+from .._errors import InputError
 from .._files import write_json
 from .._names import find_name
 from .._progress import progress
@@ -163,7 +164,7 @@ def evaluate(
     name, fest, scales = open_entry(name, device)
     given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
     if write and not is_known(given):
-        raise ValueError(
+        raise InputError(
             f"{given} is a folder of your own, whose figures nobody else can verify; records are "
             "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
         )
@@ -232,10 +233,10 @@ def _check_worth(
 ) -> None:
     """Refuse to keep what the card says already, or what would contradict it."""
     if other := _other_list(seen, images):
-        raise ValueError(f"{other}; such figures are not kept: leave out --write")
+        raise InputError(f"{other}; such figures are not kept: leave out --write")
     first, *others = scales
     if not others and images.name == ENTRIES[first].config.dataset:
-        raise ValueError(
+        raise InputError(
             f"the card of {first} holds the figures of {name} on {images.name}; leave out --write"
         )
 

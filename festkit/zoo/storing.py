@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .._devices import resolve_device
 from .._entries import Entry, find_entry
+from .._errors import InputError
 from .._files import read_json, write_json
 from .._run import Run
 from .._shelf import read_record, record_file, sha256, weights_file
@@ -99,7 +100,7 @@ def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
 def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
     wrong = [*differences(entry, record), *_wrong_start(entry, run)]
     if wrong:
-        raise ValueError(
+        raise InputError(
             f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. The entry is trained by "
             f"festkit zoo train {entry.name}"
         )
@@ -107,7 +108,7 @@ def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
 
 def _check_images(images: Dataset, run: Run, split: str) -> None:
     if images.fingerprint != split:
-        raise ValueError(
+        raise InputError(
             f"the {images.split} images of {images.name} here ({images.fingerprint}) are not those "
             f"of {run.folder} ({split}); point data_root at those the run saw"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._entries import ENTRIES, FAMILIES
+from .._errors import InputError, MissingFileError
 from .._names import find_name
 from .._shelf import outdated, read_named, record_file, sha256, shelf, trained, weights_file
 from ..metrics import Counts
@@ -85,7 +86,7 @@ def verify(
     measured = [path for name in asked for path in sorted(shelf().glob(f"{name}.on-*.json"))]
     strangers = [] if names else _strangers()
     if not entries and not measured and not strangers:
-        raise FileNotFoundError(f"there is nothing to verify in {shelf()}: no weights, no record")
+        raise MissingFileError(f"there is nothing to verify in {shelf()}: no weights, no record")
     checks: dict[str, Callable[[Place], str]] = {
         name: partial(_check_entry, name) for name in entries
     }
@@ -120,16 +121,16 @@ def _verdict(label: str, check: Callable[[], str]) -> Verdict:
 
 def _check_entry(name: str, place: Place) -> str:
     if not record_file(name).is_file():
-        raise ValueError("weights without a record")
+        raise InputError("weights without a record")
     record, path = read_named(record_file(name)), weights_file(name)
     _check_catalogue(name, record)
     _check_counts(record["test"])
     if not path.is_file():
         return f"card only, {record['sha256'][:12]}: its weights are not shipped"
     if sha256(path) != record["sha256"]:
-        raise ValueError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
+        raise InputError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
     if read_card(path) | {"sha256": record["sha256"]} != record:
-        raise ValueError("the card in the file is not the record beside it")
+        raise InputError("the card in the file is not the record beside it")
     return _check_figures(name, record, place)
 
 
@@ -141,14 +142,14 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
         if record[key] != value:
             wrong.append(f"{key} is {record[key]!r}, not {value!r}")
     if wrong:
-        raise ValueError(f"it is no record of {name}: {'; '.join(wrong)}")
+        raise InputError(f"it is no record of {name}: {'; '.join(wrong)}")
 
 
 def _check_measurement(path: Path, place: Place) -> str:
     record = read_named(path)
     name, scales = record["entry"], record["scales"]
     if record_file(name, record["dataset"]) != path:
-        raise ValueError(f"it is a record of {name} on {record['dataset']}")
+        raise InputError(f"it is a record of {name} on {record['dataset']}")
     _check_counts(record["test"])
     missing = [scale for scale in scales if scale not in trained()]
     if missing:
@@ -156,21 +157,21 @@ def _check_measurement(path: Path, place: Place) -> str:
     changed = [s for s, digest in scales.items() if sha256(weights_file(s)) != digest]
     reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
     if reason:
-        raise ValueError(f"{reason}; again: {record['command']}")
+        raise InputError(f"{reason}; again: {record['command']}")
     return _check_figures(name, record, place)
 
 
 def _check_counts(rows: Rows) -> None:
     """Refuse rows whose ratios do not follow from their counts."""
     if len(rows) != 2:
-        raise ValueError(
+        raise InputError(
             f"it has {len(rows)} rows of figures, expected one without AS and one with"
         )
     for row in rows:
         counted = Counts(**{field.name: row[field.name] for field in fields(Counts)}).record()
         wrong = [name for name, value in counted.items() if row[name] != value]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} do not follow from the counts")
+            raise InputError(f"{', '.join(wrong)} do not follow from the counts")
 
 
 def _check_figures(name: str, record: dict[str, Any], place: Place) -> str:
@@ -191,7 +192,7 @@ def _check_figures(name: str, record: dict[str, Any], place: Place) -> str:
     if moved > TOLERANCE:
         wrong.append(f"a figure differs from the card by {moved:.3f} points")
     if wrong and same:
-        raise ValueError("; ".join(wrong))
+        raise InputError("; ".join(wrong))
     if wrong:
         return f"loads; figures not checked: other images of {testset.name} than the card's"
     files = "" if same else ", whose files are not the card's,"
