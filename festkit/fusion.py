@@ -166,7 +166,7 @@ def check_gray(image: object) -> None:
     Example:
         >>> check_gray("sky.png")
         Traceback (most recent call last):
-        festkit._errors.InputError: expected a gray image (H, W) of uint8, got str; festkit.read_image reads a file
+        festkit._errors.InputError: expected a gray image (H, W) of uint8, got str; ...
     """
     if not isinstance(image, np.ndarray):
         came, advice = type(image).__name__, "festkit.read_image reads a file"

@@ -61,7 +61,7 @@ def open_rows(
         'ACM 64 on scenes, test images'
         >>> open_rows("losses", {"EEDM": [run]})
         Traceback (most recent call last):
-        festkit._errors.InputError: the row 'EEDM' of losses got a run with the loss 'BCE', expected 'EEDM'; ...
+        festkit._errors.InputError: the row 'EEDM' of losses got ...; ...
     """
     table = find_table(table)
     known = _known_rows(table)

@@ -49,7 +49,7 @@ def check_seeds(
         >>> check_seeds(["a", "b"], runs, paper_table("th1"))
         >>> check_seeds(["a", "b"], [runs[0], runs[0]], paper_table("th1"))
         Traceback (most recent call last):
-        festkit._errors.InputError: a and b are both of seed 0 and have the row 'th1 0.3' in common; pass one of ...
+        festkit._errors.InputError: a and b are both of seed 0 and ...
     """
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):

@@ -74,7 +74,7 @@ def serve(
     Example:
         >>> serve(["runs/never-trained"])
         Traceback (most recent call last):
-        festkit._errors.MissingFileError: runs/never-trained holds no finished run; train it to its end
+        festkit._errors.MissingFileError: runs/never-trained holds no finished run; ...
     """
     of_runs([Run(Path(run)) for run in runs], split=split, dataset=None, root=data_root)
     app, port = _choose(app), _free_port(port)
