@@ -15,7 +15,7 @@ from festkit._shelf import trained
 from festkit.data import load_dataset
 from festkit.inference import open_fest
 from festkit.metrics import Counts, confidence_intervals
-from festkit.zoo import count_images
+from festkit.zoo.measuring import count_images
 
 METRICS = {"iou": ("IoU", 100.0), "pd": ("Pd", 100.0), "fa": ("Fa [10⁻⁶]", 1e6)}
 METRICS |= {"score": ("Score", 100.0)}

@@ -1,9 +1,12 @@
 """The command line: ``python -m festkit COMMAND``, installed as ``festkit``."""
 
+import io
 import os
+import platform
 import select
 import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from ._errors import InputError
+from . import __version__
+from ._errors import FestkitError, InputError
 from ._names import find_name
 from .commands import own, tables, zoo
 
@@ -215,8 +219,7 @@ def backbones() -> None:
 
 def train_command() -> Callable[..., None]:
     """The command ``train``, whose options are the fields of TrainConfig."""
-    from .plots import plot_history
-    from .training import TrainConfig, train
+    from ._run import TrainConfig
 
     @dataclass(frozen=True)
     class NamedConfig(TrainConfig):
@@ -236,6 +239,9 @@ def train_command() -> Callable[..., None]:
                 stays as it is, remove its folder to train it again.
             max_minutes: after so many minutes the run ends with a checkpoint.
         """
+        from .plots import plot_history
+        from .training import train
+
         run = train(config, resume=resume, max_minutes=max_minutes)
         if os.environ.get("RANK", "0") != "0":  # one of several processes, the first of which tells
             return
@@ -244,8 +250,9 @@ def train_command() -> Callable[..., None]:
             print(f"finished: {run.folder}\n")
             tell_figures(run)
         else:
+            command = "command" if resume == "auto" else "command without --resume never"
             print(
-                f"stopped after {max_minutes:g} minutes, the same command continues: {run.folder}"
+                f"stopped after {max_minutes:g} minutes, the same {command} continues: {run.folder}"
             )
 
     return command
@@ -310,12 +317,18 @@ COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     "zoo results": ("write the page of results", lambda: zoo.zoo_results),
     "tune": ("drag the thresholds of a trained run in the browser", lambda: tune),
 }
+CONTINUING = {"demo", "train", "predict", "tables run", "zoo train"}
+"""Commands that keep what they have done, so that the same command goes on after Ctrl-C."""
+
 GROUPS = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
+
+    Errors that a user can mend, and those of the system, are one line; all others are bugs and
+    print their traceback. ``--debug`` prints it for every error.
 
     Args:
         arguments: command and options; None takes those of the process.
@@ -324,7 +337,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 after an error, 2 for an unknown command, 130 after Ctrl-C, 141 when who
         reads the output, such as ``head``, has seen enough.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    _write_utf8()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in given if word != "--debug"]
+    if words == ["--version"]:
+        print(f"festkit {__version__}")
+        return 0
     group = words[0] if words and words[0] in GROUPS else ""
     asked = not words or words[0] in HELP or (bool(group) and set(words[1:]) <= HELP)
     length = 2 if group else 1
@@ -339,20 +357,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"festkit {name}: interrupted; the same command continues", file=sys.stderr)
+        kept = name in CONTINUING and "never" not in options  # --resume never
+        goes_on = "; the same command continues" if kept else ""
+        print(f"festkit {name}: interrupted{goes_on}", file=sys.stderr)
         return 130
-    except (
-        ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError,
-    ) as error:  # fmt: skip
+    except Exception as error:
         if isinstance(error, BrokenPipeError) and _reader_has_left():
             return 141
-        if os.environ.get("FESTKIT_TRACEBACK"):
-            raise
-        print(f"festkit {name}: {error}", file=sys.stderr)
+        _tell(name, error, debug="--debug" in given)
         return 1
     finally:
         warnings.formatwarning = before
     return 0
+
+
+def _write_utf8() -> None:
+    """Let standard output and error take every character.
+
+    Redirected or piped, Windows gives them the encoding of its region, which knows no "⁻⁶".
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _tell(name: str, error: Exception, *, debug: bool) -> None:
+    """One line for an error that a user or the system can mend, else the traceback of a bug."""
+    of_system = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno)
+    if isinstance(error, FestkitError) or of_system:
+        if debug:
+            traceback.print_exception(error)
+        else:
+            said = str(error) or "out of memory"
+            print(f"festkit {name}: {said} (--debug shows where)", file=sys.stderr)
+        return
+    traceback.print_exception(error)
+    print(
+        f"festkit {name}: this is a bug in festkit {__version__}. Please report it where you got "
+        f"festkit from, with your command, the lines above and this one: Python "
+        f"{platform.python_version()}, {platform.platform()}",
+        file=sys.stderr,
+    )
 
 
 def _format_warning(
@@ -385,14 +430,21 @@ def _help(group: str) -> str:
     told = {n: meaning for n, (meaning, _) in COMMANDS.items() if n.startswith(group)}
     lines = [f"  festkit {name:12} {meaning}" for name, meaning in told.items()]
     return "\n".join(
-        ["usage: festkit COMMAND [options]", "", *lines, "", "festkit COMMAND --help tells more."]
+        [
+            "usage: festkit COMMAND [options]",
+            "",
+            *lines,
+            "",
+            "festkit COMMAND --help tells more, festkit --version the version. With --debug an",
+            "error of any command prints its traceback.",
+        ]
     )
 
 
 def _complain(name: str) -> int:
     try:
         find_name("command", name, COMMANDS)
-    except ValueError as error:
+    except InputError as error:
         print(f"festkit: {error}", file=sys.stderr)
     return 2
 

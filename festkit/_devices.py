@@ -5,8 +5,7 @@ from typing import Literal
 import torch
 
 from ._errors import InputError
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from ._names import Precision
 
 
 def resolve_device(device: str) -> torch.device:

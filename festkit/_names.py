@@ -1,9 +1,18 @@
-"""One message for every unknown name: what came, what is known, which is nearest."""
+"""One message for every unknown name: what came, what is known, which is nearest.
+
+Here, too, are names that the command line lists without the rooms that they belong to.
+"""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Literal
 
 from ._errors import InputError
+
+LOSS_NAMES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
+"""The losses of the paper, as it calls them."""
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def plain(name: str) -> str:

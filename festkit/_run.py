@@ -1,4 +1,7 @@
-"""A training run's configuration and its folder."""
+"""A training run's configuration and its folder.
+
+The help of ``festkit train`` is made of this file: torch and numpy are imported where they work.
+"""
 
 import hashlib
 import math
@@ -7,19 +10,20 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._catalogue import dataset_name
-from ._devices import Precision
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import read_json, whole_file, write_json, write_text
-from ._names import find_name
+from ._names import LOSS_NAMES, Precision, find_name
 from .backbones import backbone_card, backbone_name, check_options
-from .losses import LOSSES, create_loss
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch.nn import Module
+else:
+    Module = object
 
 MAP_LEVELS = 65535
 """Probability maps are stored as 16-bit integers, this being probability 1."""
@@ -93,7 +97,7 @@ class TrainConfig:
 
     dataset: str
     size: int
-    backbone: str | nn.Module = "ACM"
+    backbone: str | Module = "ACM"
     backbone_options: Mapping[str, bool | float] = field(default_factory=dict)
     loss: str = "EEDM"
     loss_options: Mapping[str, float] = field(default_factory=dict)
@@ -142,7 +146,11 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
-        create_loss(self.loss, **self.loss_options)
+        find_name("loss", self.loss, LOSS_NAMES)
+        if self.loss_options:
+            from .losses import create_loss
+
+            create_loss(self.loss, **self.loss_options)
         check_size(self.size, self.backbone)
         if self.crop is not None:
             check_size(self.crop, self.backbone, name="crop")
@@ -201,7 +209,7 @@ class TrainConfig:
             del values[name]
         names = {
             "backbone": backbone_name(self.backbone),
-            "loss": find_name("loss", self.loss, LOSSES),
+            "loss": find_name("loss", self.loss, LOSS_NAMES),
             "backbone_options": dict(self.backbone_options),
             "loss_options": dict(self.loss_options),
             "dataset": dataset_name(self.dataset),
@@ -232,7 +240,7 @@ DEFAULTS = {f.name: f.default for f in fields(TrainConfig) if f.default is not M
 """Of every option that has one: what a record means that was written before the option came."""
 
 
-class StoredMaps(Mapping[str, NDArray[np.float32]]):
+class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
     """A run's file of probability maps (H, W) by image, each read when it is asked for.
 
     Raises:
@@ -240,6 +248,7 @@ class StoredMaps(Mapping[str, NDArray[np.float32]]):
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> run = Run(Path(tempfile.mkdtemp()))
         >>> run.write_maps("test", {"a": np.full((2, 3), 0.2, np.float32)})
         >>> StoredMaps(run.folder / "test_maps.npz")["a"].shape
@@ -247,9 +256,13 @@ class StoredMaps(Mapping[str, NDArray[np.float32]]):
     """
 
     def __init__(self, path: Path) -> None:
+        import numpy as np
+
         self._file = np.load(path, allow_pickle=False)
 
-    def __getitem__(self, image: str) -> NDArray[np.float32]:
+    def __getitem__(self, image: str) -> "NDArray[np.float32]":
+        import numpy as np
+
         return np.asarray(self._file[image], np.float32) / np.float32(MAP_LEVELS)
 
     def __contains__(self, image: object) -> bool:
@@ -333,11 +346,11 @@ class Run:
         lines = [",".join(rows[0]), *(",".join(map(repr, row.values())) for row in rows)]
         write_text(self.folder / "history.csv", "\n".join(lines) + "\n")
 
-    def test_maps(self) -> dict[str, NDArray[np.float32]]:
+    def test_maps(self) -> "dict[str, NDArray[np.float32]]":
         """Probability maps (H, W) of the test images by name, each at its image's own size."""
         return self.maps("test")
 
-    def maps(self, name: str) -> dict[str, NDArray[np.float32]]:
+    def maps(self, name: str) -> "dict[str, NDArray[np.float32]]":
         """Probability maps (H, W) by image, each at its image's own size.
 
         Args:
@@ -352,8 +365,10 @@ class Run:
         finally:
             stored.close()
 
-    def write_maps(self, name: str, maps: Mapping[str, NDArray[np.float32]]) -> None:
+    def write_maps(self, name: str, maps: "Mapping[str, NDArray[np.float32]]") -> None:
         """Store probability maps by image, rounded to 16 bit and compressed."""
+        import numpy as np
+
         levels = {name: np.rint(prob * MAP_LEVELS).astype(np.uint16) for name, prob in maps.items()}
         with (
             whole_file(self.folder / f"{name}_maps.npz") as part,
@@ -370,7 +385,7 @@ def _digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
-def check_size(size: int, backbone: str | nn.Module, *, name: str = "size") -> None:
+def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None:
     """Refuse a size of the square network input that a backbone cannot take.
 
     Args:

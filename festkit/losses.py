@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._errors import InputError
-from ._names import find_name
+from ._names import LOSS_NAMES, find_name
 from .selection import can_fuse, fused_eedm, kth_smallest
 
 
@@ -277,14 +277,9 @@ class DMLoss(EEDMLoss):
         super().__init__(edge_weight=1.0, keep_ratio=keep_ratio)
 
 
-LOSSES: dict[str, type[nn.Module]] = {
-    "BCE": BCELoss,
-    "SoftIoU": SoftIoULoss,
-    "Dice": DiceLoss,
-    "EE": EELoss,
-    "DM": DMLoss,
-    "EEDM": EEDMLoss,
-}
+LOSSES: dict[str, type[nn.Module]] = dict(
+    zip(LOSS_NAMES, (BCELoss, SoftIoULoss, DiceLoss, EELoss, DMLoss, EEDMLoss), strict=True)
+)
 
 
 def create_loss(name: str, **options: float) -> nn.Module:

@@ -225,6 +225,8 @@ class TestEveryBackbone:
         network = create_backbone(name)
         assert card.name == name == backbone_name(network) == backbone_name(name.lower())
         assert isinstance(network, card.build)
+        assert card.divisor == card.build.divisor
+        assert card.smallest == getattr(card.build, "smallest", 1)
         assert card.recipe
         assert card.parameters == sum(p.numel() for p in network.parameters() if p.requires_grad)
         assert re.search(r"20[12]\d, https://", card.paper)
@@ -403,19 +405,19 @@ class Dot(nn.Module):
         return self.head(self.body(image))
 
 PAPER = "A newcomer, 2026, https://arxiv.org"
-CARD = BackboneCard("Dot-Net", Dot, 233, 14_680_064, 58_720_256, PAPER, "none")
+CARD = BackboneCard("Dot-Net", "dot_net:Dot", 2, 233, 14_680_064, 58_720_256, PAPER, "none")
 """
 
 
 class TestNewcomer:
-    """One file and one catalogue line bring a network everywhere."""
+    """One file and its card bring a network everywhere."""
 
     @pytest.fixture
     def newcomer(self, tmp_path, monkeypatch):
         (tmp_path / "dot_net.py").write_text(NEWCOMER)
         monkeypatch.syspath_prepend(tmp_path)
         card = importlib.import_module("dot_net").CARD
-        monkeypatch.setitem(backbones._CATALOGUE, card.name, card)
+        monkeypatch.setitem(backbones.CATALOGUE, card.name, card)
         return card.name
 
     def test_it_is_listed(self, newcomer, capsys):

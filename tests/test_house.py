@@ -19,7 +19,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 # A room imports only rooms above it. A folder is one room.
 ROOMS = [
+    "_errors",
     "_names",
+    "_paper",
     "_files",
     "_lock",
     "_progress",

@@ -1,3 +1,4 @@
+import errno
 import json
 import re
 import shutil
@@ -12,8 +13,10 @@ import pytest
 from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
 
+import festkit
 from festkit import training
-from festkit.__main__ import COMMANDS, draw_pretrained, main
+from festkit.__main__ import COMMANDS, CONTINUING, draw_pretrained, main
+from festkit._errors import FestkitError, NumericalError
 from festkit._files import write_json
 from festkit._run import Run
 from festkit._shelf import weights_file
@@ -104,14 +107,26 @@ warnings.warn("after")
         assert second.endswith(": FutureWarning: old")
         assert third.endswith(": UserWarning: after")
 
-    def test_help_is_quick_because_it_imports_no_torch(self):
-        script = (
-            "import sys, festkit.__main__ as m; m.main(['--help']); print('torch' in sys.modules)"
-        )
+    def test_the_version(self, capsys):
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out == f"festkit {festkit.__version__}\n"
+
+    def test_text_is_printed_at_once_because_nothing_slow_is_imported(self):
+        script = """
+import sys
+from contextlib import suppress
+from festkit.__main__ import COMMANDS, main
+listings = [["--version"], ["--help"], ["zoo", "list"], ["tables", "list"], ["backbones"]]
+for words in [*listings, *([*name.split(), "--help"] for name in COMMANDS)]:
+    with suppress(SystemExit):
+        main(words)
+    slow = {"torch", "numpy", "pandas", "numba", "matplotlib", "cv2"} & sys.modules.keys()
+    assert not slow, (words, slow)
+"""
         done = subprocess.run(
-            [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=True
+            [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=False
         )
-        assert done.stdout.decode().splitlines()[-1] == "False"
+        assert done.returncode == 0, done.stderr.decode()
 
 
 def assert_one_line(text, pattern):
@@ -332,6 +347,8 @@ class TestSmallCommands:
         assert capsys.readouterr().out.strip() == (
             f"stopped after 0 minutes, the same command continues: {out}"
         )
+        assert main([*words, "--max-minutes", "0", "--resume", "never"]) == 0
+        assert "the same command without --resume never continues" in capsys.readouterr().out
         assert not Run(out).finished
         Run(out).checkpoint.write_bytes(b"half")
         assert main(words) == 1
@@ -512,9 +529,9 @@ class TestErrors:
         ("error", "message", "status"),
         [
             (MemoryError("a batch of 8 images"), "festkit train: a batch of 8 images", 1),
-            (FloatingPointError("the loss is nan"), "festkit train: the loss is nan", 1),
+            (NumericalError("the loss is nan"), "festkit train: the loss is nan", 1),
             (OSError(28, "No space left on device"), "festkit train: .*No space left", 1),
-            (KeyboardInterrupt(), "festkit train: interrupted; the same command continues", 130),
+            (KeyboardInterrupt(), "festkit train: interrupted; the same command continues$", 130),
         ],
     )
     def test_an_end_in_training_is_one_line(self, monkeypatch, capsys, error, message, status):
@@ -565,10 +582,72 @@ class TestErrors:
         assert message.strip() in unwrapped
         assert "Traceback" not in unwrapped
 
-    def test_the_traceback_is_there_for_who_wants_it(self, folder, monkeypatch):
-        monkeypatch.setenv("FESTKIT_TRACEBACK", "1")
-        with pytest.raises(ValueError, match="unknown device 'gpu'"):
-            main(["train", "--dataset", str(folder), "--size", "32", "--device", "gpu"])
+    def test_the_traceback_is_there_for_who_wants_it(self, folder, capsys):
+        words = ["train", "--dataset", str(folder), "--size", "32", "--device", "gpu"]
+        assert main(words) == 1
+        assert last_line(capsys).endswith(" (--debug shows where)")
+        assert main([*words, "--debug"]) == 1
+        told = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in told
+        assert "InputError: unknown device 'gpu'" in told.splitlines()[-1]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ValueError("a"), RuntimeError("b"), KeyError("c"), OSError("no number"),
+            ImportError("d"), FloatingPointError("e"), IndexError("f"), AssertionError(),
+        ],
+        ids=repr,
+    )  # fmt: skip
+    @pytest.mark.parametrize("name", ["backbones", "zoo list", "tables plan"])
+    def test_what_is_no_fault_of_the_user_is_told_as_a_bug(self, name, error, monkeypatch, capsys):
+        def broken():
+            raise error
+
+        monkeypatch.setitem(COMMANDS, name, ("", lambda: broken))
+        assert main(name.split()) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("Traceback (most recent call last)")
+        assert type(error).__name__ in told
+        last = told.splitlines()[-1]
+        assert last.startswith(f"festkit {name}: this is a bug in festkit {festkit.__version__}")
+        assert "report it" in last
+
+    @pytest.mark.parametrize("kind", FestkitError.__subclasses__())
+    def test_each_error_of_the_kit_is_one_line(self, kind, monkeypatch, capsys):
+        def broken():
+            raise kind("what came")
+
+        monkeypatch.setitem(COMMANDS, "backbones", ("", lambda: broken))
+        assert main(["backbones"]) == 1
+        assert_one_line(capsys.readouterr().err, "festkit backbones: what came")
+
+    @pytest.mark.parametrize(
+        ("words", "kept"),
+        [
+            (["demo"], True),
+            (["predict"], True),
+            (["tables", "run"], True),
+            (["train"], True),
+            (["train", "--resume", "never"], False),
+            (["evaluate"], False),
+            (["zoo", "verify"], False),
+            (["data", "check"], False),
+            (["tune"], False),
+        ],
+    )
+    def test_ctrl_c_promises_only_what_was_kept(self, words, kept, monkeypatch, capsys):
+        def interrupted(resume: str = "auto"):
+            raise KeyboardInterrupt
+
+        name = next(n for n in (" ".join(words[:2]), words[0]) if n in COMMANDS)
+        monkeypatch.setitem(COMMANDS, name, ("", lambda: interrupted))
+        assert main(words) == 130
+        told = capsys.readouterr().err.strip()
+        assert told == f"festkit {name}: interrupted" + "; the same command continues" * kept
+
+    def test_every_command_that_keeps_something_is_one(self):
+        assert set(COMMANDS) >= CONTINUING
 
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -601,11 +680,11 @@ class TestErrors:
 
     def test_a_broken_pipe_of_its_own_is_an_error(self, monkeypatch, capsys):
         def broken():
-            raise BrokenPipeError("of a worker")
+            raise BrokenPipeError(errno.EPIPE, "of a worker")
 
         monkeypatch.setitem(COMMANDS, "backbones", ("", lambda: broken))
         assert main(["backbones"]) == 1
-        assert_one_line(capsys.readouterr().err, "festkit backbones: of a worker")
+        assert_one_line(capsys.readouterr().err, "festkit backbones: .*of a worker")
 
 
 @pytest.fixture(scope="module")

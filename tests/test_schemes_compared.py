@@ -13,7 +13,7 @@ from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts
 from festkit.weights import save_weights
-from festkit.zoo import count_images
+from festkit.zoo.measuring import count_images
 
 
 @pytest.fixture

@@ -21,7 +21,12 @@ from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts, count
 from festkit.weights import load_weights, read_card, save_weights
-from festkit.zoo import evaluate, listing, making, measuring, store, storing, train_entry, verify
+from festkit.zoo import making, measuring, storing
+from festkit.zoo.listing import listing
+from festkit.zoo.making import train_entry
+from festkit.zoo.measuring import evaluate
+from festkit.zoo.storing import store
+from festkit.zoo.verifying import verify
 
 SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
 

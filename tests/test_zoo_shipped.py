@@ -13,7 +13,8 @@ from festkit._files import read_json, write_json
 from festkit._shelf import record_file, shelf
 from festkit.fest import FEST
 from festkit.results import results_page
-from festkit.zoo import verify, verifying
+from festkit.zoo import verifying
+from festkit.zoo.verifying import verify
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = REPOSITORY / "weights"

@@ -2,33 +2,23 @@
 
 A backbone maps an image (N, C, H, W) to logits (N, 1, H, W) of the same size, in train and eval
 alike. Built with ``deep_supervision=True``, some give a list of logits in training, the main ones
-first. Adding a network is one file, which ends in its ``CARD``, and one line in ``_NETWORKS``.
+first. Adding a network is one file here and its card in ``cards``. The networks, and torch, are
+imported when the first is built.
 """
 
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from .._errors import InputError, MissingFileError
 from .._names import find_name
-from . import (
-    acm,
-    alcl_net,
-    alcnet,
-    alcnet_lc,
-    dna_net,
-    ggl_net,
-    mlcl_net,
-    msda_net,
-    uiu_net,
-)
 from .card import BackboneCard
+from .cards import CATALOGUE
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = [
     "BackboneCard",
@@ -42,19 +32,6 @@ __all__ = [
     "read_tensors",
 ]
 
-_NETWORKS = (
-    acm,
-    alcnet,
-    mlcl_net,
-    alcl_net,
-    dna_net,
-    ggl_net,
-    uiu_net,
-    msda_net,
-    alcnet_lc,
-)
-_CATALOGUE = {network.CARD.name: network.CARD for network in _NETWORKS}
-
 
 def list_backbones() -> list[str]:
     """Names of all backbones, as the paper prints them.
@@ -63,7 +40,7 @@ def list_backbones() -> list[str]:
         >>> "ACM" in list_backbones()
         True
     """
-    return list(_CATALOGUE)
+    return list(CATALOGUE)
 
 
 def backbone_card(name: str) -> BackboneCard:
@@ -76,7 +53,7 @@ def backbone_card(name: str) -> BackboneCard:
         >>> backbone_card("acm").parameters
         397971
     """
-    return _CATALOGUE[find_name("backbone", name, _CATALOGUE)]
+    return CATALOGUE[find_name("backbone", name, CATALOGUE)]
 
 
 def create_backbone(
@@ -85,7 +62,7 @@ def create_backbone(
     in_channels: int = 3,
     weights: str | Path | None = None,
     **options: Any,
-) -> nn.Module:
+) -> "nn.Module":
     """Build a backbone by name.
 
     Args:
@@ -113,7 +90,7 @@ def create_backbone(
     return backbone
 
 
-def check_options(backbone: str | nn.Module, options: Mapping[str, bool | float]) -> None:
+def check_options(backbone: "str | nn.Module", options: Mapping[str, bool | float]) -> None:
     """Refuse options that a backbone does not have.
 
     Raises:
@@ -123,7 +100,7 @@ def check_options(backbone: str | nn.Module, options: Mapping[str, bool | float]
         >>> check_options("DNA-Net", {"deep_supervision": True})
     """
     name, known = backbone_name(backbone), []
-    if isinstance(backbone, str):
+    if options and isinstance(backbone, str):
         known = list(inspect.signature(backbone_card(name).build).parameters)
         known.remove("in_channels")
     for option in options:
@@ -133,23 +110,27 @@ def check_options(backbone: str | nn.Module, options: Mapping[str, bool | float]
             )
 
 
-def backbone_name(backbone: str | nn.Module) -> str:
+def backbone_name(backbone: "str | nn.Module") -> str:
     """The catalogue's name of a backbone, or the class name of any other network.
 
     Raises:
         ValueError: for a name that the catalogue does not know.
 
     Example:
-        >>> backbone_name("acm"), backbone_name(acm.ACM()), backbone_name(nn.Conv2d(3, 1, 1))
-        ('ACM', 'ACM', 'Conv2d')
+        >>> from torch import nn
+        >>> networks = "acm", create_backbone("ACM"), nn.Conv2d(3, 1, 1)
+        >>> [backbone_name(network) for network in networks]
+        ['ACM', 'ACM', 'Conv2d']
     """
     if isinstance(backbone, str):
-        return find_name("backbone", backbone, _CATALOGUE)
-    known = (card.name for card in _CATALOGUE.values() if card.build is type(backbone))
-    return next(known, type(backbone).__name__)
+        return find_name("backbone", backbone, CATALOGUE)
+    kind = type(backbone)
+    network = f"{kind.__module__}:{kind.__qualname__}"
+    known = (card.name for card in CATALOGUE.values() if card.network == network)
+    return next(known, kind.__name__)
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
+def read_tensors(path: str | Path) -> "dict[str, Tensor]":
     """The tensors of a ``.safetensors`` file by name.
 
     Raises:
@@ -158,18 +139,23 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """
     if not Path(path).is_file():
         raise MissingFileError(f"there is no weights file {path}")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from error
 
 
-def backbone_options(backbone: nn.Module) -> dict[str, Any]:
+def backbone_options(backbone: "nn.Module") -> dict[str, Any]:
     """The options that :func:`create_backbone` was given, with which a network is built again."""
     return dict(getattr(backbone, "options", {}))
 
 
-def fill_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
+def fill_backbone(
+    backbone: "nn.Module", tensors: "Mapping[str, Tensor]", source: str | Path
+) -> None:
     """Put tensors into a network, in place; ``source`` names them in an error.
 
     Raises:

@@ -21,7 +21,6 @@ from .blocks import (
     double_size,
     stage,
 )
-from .card import BackboneCard
 
 
 class ACM(nn.Module):
@@ -76,16 +75,3 @@ class ACM(nn.Module):
         d2 = self.decoder2(self.fuse2(self.up2(e3), e2))
         d1 = self.decoder1(self.fuse1(self.up1(d2), e1))
         return F.interpolate(self.head(d1), scale_factor=4, mode="bilinear", align_corners=False)
-
-
-CARD = BackboneCard(
-    name="ACM",
-    build=ACM,
-    parameters=397_971,
-    macs_256=345_653_888,
-    macs_512=1_382_613_632,
-    paper="Dai et al., Asymmetric Contextual Modulation for Infrared Small Target Detection, "
-    "WACV 2021, https://arxiv.org/abs/2009.14530",
-    recipe="Adagrad 0.05, weight decay 1e-4, 300 epochs, batch 8, crops of 480 px, soft IoU loss",
-    published_parameters=397_971,
-)

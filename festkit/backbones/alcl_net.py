@@ -19,7 +19,6 @@ from .blocks import (
     local_contrast_learning,
     pixel_head,
 )
-from .card import BackboneCard
 
 CHANNELS = (16, 32, 64, 128, 256)
 
@@ -87,17 +86,3 @@ class ALCLNet(nn.Module):
         for fusion in reversed(self.fusions):
             y = fusion(y, levels.pop())
         return self.head(y)
-
-
-CARD = BackboneCard(
-    name="ALCL-Net",
-    build=ALCLNet,
-    parameters=5_668_145,
-    macs_256=6_673_137_664,
-    macs_512=26_692_550_656,
-    paper="Yu et al., Pay Attention to Local Contrast Learning Networks for Infrared Small "
-    "Target Detection, IEEE GRSL 19, 2022, https://doi.org/10.1109/LGRS.2022.3178984",
-    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
-    "float16 autocast",
-    published_parameters=5_668_145,
-)

@@ -22,7 +22,6 @@ from .blocks import (
     double_size,
     stage,
 )
-from .card import BackboneCard
 
 
 class ALCNet(nn.Module):
@@ -77,17 +76,3 @@ class ALCNet(nn.Module):
         d1 = self.fuse1(self.up1(d2), e1)
         logits = self.head(self.up0(d1))  # 1/2
         return F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-CARD = BackboneCard(
-    name="ALCNet",
-    build=ALCNet,
-    parameters=427_109,
-    macs_256=297_435_776,
-    macs_512=1_189_741_184,
-    paper="Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, "
-    "TGRS 2021, https://arxiv.org/abs/2012.08573",
-    recipe="Adam 5e-4, a tenth of it from epochs 200 and 300 on, 400 epochs, batch 16, crops of "
-    "256 px, soft IoU loss",
-    published_parameters=520_037,
-)

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from .._errors import InputError
 from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
-from .card import BackboneCard
 
 SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
@@ -171,15 +170,3 @@ class ALCNetLC(nn.Module):
         d2 = self.fuse2(double(d3), self.project2(local_contrast(e2)))
         d1 = self.fuse1(double(d2), local_contrast(e1))
         return self.head(d1)
-
-
-CARD = BackboneCard(
-    name="ALCNet-LC",
-    build=ALCNetLC,
-    parameters=372_573,
-    macs_256=3_610_509_312,
-    macs_512=14_442_037_248,
-    paper="Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, "
-    "TGRS 2021, https://arxiv.org/abs/2012.08573",
-    recipe="Adagrad 0.1, weight decay 1e-4, 300 epochs, batch 2, crops of 480 px, soft IoU loss",
-)

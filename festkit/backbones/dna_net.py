@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import ChannelAttention, check_image, double
-from .card import BackboneCard
 
 FILTERS = (16, 32, 64, 128, 256)
 DEPTH = len(FILTERS)
@@ -150,19 +149,3 @@ def _inputs(grid: dict[tuple[int, int], Tensor], depth: int, step: int, image: T
 
 def _halve(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=0.5, mode="bilinear", align_corners=True)
-
-
-CARD = BackboneCard(
-    name="DNA-Net",
-    build=DNANet,
-    parameters=4_696_837,
-    macs_256=13_926_958_464,
-    macs_512=55_707_660_672,
-    paper="Li et al., Dense Nested Attention Network for Infrared Small Target Detection, IEEE "
-    "TIP 32, 2023, https://arxiv.org/abs/2106.00487",
-    recipe="Adagrad 0.05, cosine to 1e-5, 1500 epochs, batch 4, 256 px, soft IoU loss averaged "
-    "over four outputs",
-    published_parameters=4_696_888,
-    published_macs=(13_930_104_192, 55_720_243_584),
-    deep_supervision=True,
-)

@@ -25,7 +25,6 @@ from .blocks import (
     local_contrast_learning,
     pixel_head,
 )
-from .card import BackboneCard
 
 CHANNELS = (16, 32, 64, 128, 256)
 
@@ -162,17 +161,3 @@ class GGLNet(nn.Module):
         for fusion in reversed(self.fusions):
             y = fusion(y, levels.pop())
         return self.head(y)
-
-
-CARD = BackboneCard(
-    name="GGL-Net",
-    build=GGLNet,
-    parameters=8_988_093,
-    macs_256=9_689_496_704,
-    macs_512=38_757_430_400,
-    paper="Zhao et al., Gradient-Guided Learning Network for Infrared Small Target Detection, "
-    "IEEE GRSL 20, 2023, https://arxiv.org/abs/2512.09497",
-    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
-    "float16 autocast",
-    published_parameters=8_988_093,
-)

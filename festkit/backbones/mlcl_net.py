@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import DownUnit, ResidualUnit, check_image, double, full_stem, init_kaiming, pixel_head
-from .card import BackboneCard
 
 
 class MultiReachContrast(nn.Module):
@@ -92,18 +91,3 @@ class MLCLNet(nn.Module):
         p2 = self.project2(self.contrast2(e2))
         p1 = self.project1(self.contrast1(e1))
         return self.head(double(double(p3) + p2) + p1)
-
-
-CARD = BackboneCard(
-    name="MLCL-Net",
-    build=MLCLNet,
-    parameters=559_809,
-    macs_256=6_105_858_048,
-    macs_512=24_423_432_192,
-    paper="Yu et al., Infrared Small Target Detection Based on Multiscale Local Contrast "
-    "Learning Networks, Infrared Physics & Technology 123, 2022, "
-    "https://doi.org/10.1016/j.infrared.2022.104107",
-    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
-    "float16 autocast",
-    published_parameters=559_809,
-)

@@ -26,7 +26,6 @@ from .blocks import (
     init_kaiming,
     pixel_head,
 )
-from .card import BackboneCard
 
 HAAR = torch.tensor(
     [
@@ -245,17 +244,3 @@ class MSDANet(nn.Module):
         for fusion in reversed(self.fusions):
             y = fusion(y, levels.pop())
         return self.head(y)
-
-
-CARD = BackboneCard(
-    name="MSDA-Net",
-    build=MSDANet,
-    parameters=4_791_041,
-    macs_256=20_975_895_808,
-    macs_512=83_903_542_528,
-    paper="Zhao et al., Multi-Scale Direction-Aware Network for Infrared Small Target "
-    "Detection, IEEE TGRS 2025, https://arxiv.org/abs/2406.02037",
-    recipe="Adam 1e-4, 500 epochs, batch 4, 512 px (256 px for NUDT-SIRST), soft IoU loss, "
-    "float16 autocast",
-    published_parameters=4_805_089,
-)

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import check_batch, check_image, conv_bn_relu
-from .card import BackboneCard
 
 
 class ResidualU(nn.Module):
@@ -201,18 +200,3 @@ def _fit(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-CARD = BackboneCard(
-    name="UIU-Net",
-    build=UIUNet,
-    parameters=50_541_461,
-    macs_256=54_297_565_696,
-    macs_512=217_189_353_472,
-    paper="Wu et al., UIU-Net: U-Net in U-Net for Infrared Small Object Detection, IEEE TIP 32, "
-    "2023, https://arxiv.org/abs/2212.00968",
-    recipe="Adam 1e-3, 500 epochs, batch 3, resized to 320 px, crops of 288 px, BCE summed over "
-    "seven outputs",
-    published_parameters=50_541_461,
-    deep_supervision=True,
-)

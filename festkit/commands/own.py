@@ -102,7 +102,7 @@ def evaluate(
     from ..data import load_dataset
     from ..inference import trained_on
     from ..results import HEAD, entry_lines, markdown_table
-    from ..zoo import measure, warn_of_seen
+    from ..zoo.measuring import measure, warn_of_seen
 
     fest = _open(model, device, th1=th1, th2=th2, rule=rule)
     images = load_dataset(dataset, split, root=data_root)

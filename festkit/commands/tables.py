@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from .._errors import MissingFileError, ProcessError
+from .._errors import FestkitError, MissingFileError, ProcessError
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 def tables_list() -> None:
     """List the paper's tables and figures: name, number, rows, what they hold."""
-    from ..experiments import TABLES
-    from ..results import list_paper_tables, paper_table
+    from .._paper import TABLES, paper_numbers
 
-    printed = list_paper_tables()
-    for name in printed:
-        table = paper_table(name)
-        print(f"{name:16} {table.attrs['label']:8} {len(table):2} rows  {table.attrs['caption']}")
-    for name in TABLES.keys() - printed:  # Fig. 7
-        label = TABLES[name].partition("_")[0].replace("fig", "Fig. ")
-        print(f"{name:16} {label:8} drawn in the paper, without numbers")
+    for name, notebook in TABLES.items():
+        table = paper_numbers().get(name)
+        if table is None:  # Fig. 7
+            label = notebook.partition("_")[0].replace("fig", "Fig. ")
+            print(f"{name:16} {label:8} drawn in the paper, without numbers")
+        else:
+            print(f"{name:16} {table['label']:8} {len(table['rows']):2} rows  {table['caption']}")
 
 
 def tables_show(
@@ -175,6 +174,6 @@ def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
     for name, root in sorted(given, key=str):
         try:
             load_dataset(name, "test", root=root)
-        except (ValueError, OSError) as error:
+        except FestkitError as error:
             wrong.append(str(error))
     return wrong

@@ -14,7 +14,7 @@ def zoo_list() -> None:
 
     IoU, Pd and Score in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
     """
-    from ..zoo import listing
+    from ..zoo.listing import listing
 
     with _damage_is_told():
         print(listing())
@@ -42,7 +42,8 @@ def zoo_train(
     """
     from .._entries import find_entry
     from .._shelf import read_record
-    from ..zoo import largest_move, train_entry
+    from ..zoo.making import train_entry
+    from ..zoo.measuring import largest_move
 
     entry = find_entry(entry).name
     try:
@@ -82,7 +83,7 @@ def zoo_store(
         device: on which it is measured: cpu, cuda, mps, or auto.
     """
     from .._run import Run
-    from ..zoo import store
+    from ..zoo.storing import store
 
     print(store(entry, Run(run), minutes=minutes, data_root=data_root, device=device))
 
@@ -105,7 +106,7 @@ def zoo_evaluate(
     """
     from .._shelf import record_file
     from ..results import HEAD, entry_lines, markdown_table
-    from ..zoo import evaluate
+    from ..zoo.measuring import evaluate
 
     record = evaluate(entry, dataset, write=write, data_root=data_root, device=device)
     print(f"{record['entry']} on the test images of {record['dataset']}\n")
@@ -130,7 +131,7 @@ def zoo_verify(
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: on which figures are computed again: cpu, cuda, mps, or auto.
     """
-    from ..zoo import verify
+    from ..zoo.verifying import verify
 
     faults = 0
     for verdict in verify(entries, data_root=data_root, device=device):

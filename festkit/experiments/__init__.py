@@ -7,9 +7,10 @@ Reading order: `profiles`, `trainings` (one training), `tables` (those of a tabl
 (carrying them out in this process; `jobs` does so in many).
 """
 
+from .._paper import TABLES, find_table
 from .carrying import make_scenes, train_all, training_config
 from .profiles import PROFILES, Profile, find_profile
-from .tables import TABLES, find_table, paper_dataset, table_trainings
+from .tables import paper_dataset, table_trainings
 from .trainings import Training
 
 __all__ = [

@@ -5,27 +5,15 @@ from pathlib import Path
 
 from .._catalogue import dataset_card
 from .._errors import InputError
-from .._names import check_several, find_name, plain
+from .._names import LOSS_NAMES, check_several, find_name, plain
+from .._paper import find_table
 from ..backbones import backbone_card, list_backbones
 from .profiles import Profile, find_profile
 from .trainings import Training, first_training, further_training
 
-TABLES = {
-    "input_size": "table1_input_size",
-    "losses": "table2_losses",
-    "fusion": "table3_fusion",
-    "th1": "table4_th1",
-    "th2": "table5_th2",
-    "backbones": "table6_backbones",
-    "hyperparameters": "fig5_hyperparameters",
-    "sensitivity": "fig7_sensitivity",
-}
-"""The notebook that makes each table or figure, by what it holds."""
-
 SIZES = (256, 384, 512, 640, 768, 896, 1024)
 FUSED = (896, 768, 1024)
 FIRST = 512
-LOSSES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
 EDGE_WEIGHTS = (1, 3, 4, 5, 7)
 KEEP_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 COMPARED = ("NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K")
@@ -33,23 +21,6 @@ COMPARED = ("NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K")
 
 BEST = {"edge_weight": 4, "keep_ratio": 0.5}
 """What EEDM has anyway; left out, so that the training is the same as in the other tables."""
-
-
-def find_table(name: str) -> str:
-    """The name of a table, from it, its notebook's or its number.
-
-    Raises:
-        ValueError: for an unknown name, with the known ones.
-
-    Example:
-        >>> find_table("table1_input_size"), find_table("6"), find_table("Fig7")
-        ('input_size', 'backbones', 'sensitivity')
-    """
-    for table, notebook in TABLES.items():
-        label = notebook.partition("_")[0]
-        if plain(name) in (plain(notebook), label, label.removeprefix("table")):
-            return table
-    return find_name("table", name, TABLES)
 
 
 def paper_dataset(dataset: str) -> str:
@@ -112,7 +83,7 @@ def table_trainings(
 def _rows(table: str, profile: Profile, backbone: str) -> dict[str, tuple[Training, ...]]:
     size = profile.size(FIRST)
     if table == "losses":
-        return {loss: (first_training(profile, backbone, size, loss),) for loss in LOSSES}
+        return {loss: (first_training(profile, backbone, size, loss),) for loss in LOSS_NAMES}
     if table == "hyperparameters":
         options = [("edge_weight", float(weight)) for weight in EDGE_WEIGHTS]
         options += [("keep_ratio", ratio) for ratio in KEEP_RATIOS]

@@ -4,15 +4,12 @@ They are named by what they hold, since the paper's two-column layout numbers so
 the numbers here count its tables from the first to the last.
 """
 
-import json
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import pandas as pd
 
 from .._errors import InputError
-from ..experiments import TABLES, find_table
+from .._paper import TABLES, find_table, paper_numbers
 from ..metrics import FA_LIMIT
 
 METRICS = ("iou", "pd", "fa_e6", "score")
@@ -29,7 +26,7 @@ def list_paper_tables() -> list[str]:
         >>> list_paper_tables()[:3]
         ['input_size', 'losses', 'fusion']
     """
-    return [name for name, entry in _entries().items() if isinstance(entry, dict)]
+    return [name for name, entry in paper_numbers().items() if isinstance(entry, dict)]
 
 
 def paper_table(name: str | int) -> pd.DataFrame:
@@ -100,13 +97,13 @@ def check_numbers(table: pd.DataFrame) -> None:
 
 
 def _table(name: str) -> pd.DataFrame:
-    entry = _entries()[name]
+    entry = paper_numbers()[name]
     table = pd.DataFrame(entry["rows"])
     numbers = [c for c in table.columns if table[c].map(lambda v: not isinstance(v, str)).all()]
     table[numbers] = table[numbers].astype(float)
     table.index = pd.Index([_row_name(row) for row in _keys(table)], name="row")
     table.attrs = {"name": name, "label": entry["label"], "caption": entry["caption"]}
-    table.attrs["source"] = _entries()["source"].partition(";")[0]
+    table.attrs["source"] = paper_numbers()["source"].partition(";")[0]
     check_numbers(table)
     return table
 
@@ -123,10 +120,3 @@ def _row_name(key: dict[str, Any]) -> str:
         if not pd.isna(value)
     ]
     return ", ".join(words)
-
-
-@cache
-def _entries() -> dict[str, Any]:
-    text = files("festkit").joinpath("paper_numbers.json").read_text(encoding="utf-8")
-    entries: dict[str, Any] = json.loads(text)
-    return entries

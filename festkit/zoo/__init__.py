@@ -5,24 +5,5 @@ here an entry is trained, stored, measured and verified.
 
 Reading order: `making` (train), `storing` (a run becomes an entry), `images` (test images),
 `measuring` (figures on them), `verifying` (are the files what they say), `listing` (a table of it
-all).
+all). The table is printed without torch, so that nothing is imported here.
 """
-
-from .listing import listing
-from .making import train_entry
-from .measuring import count_images, evaluate, largest_move, measure, warn_of_seen
-from .storing import store
-from .verifying import Verdict, verify
-
-__all__ = [
-    "Verdict",
-    "count_images",
-    "evaluate",
-    "largest_move",
-    "listing",
-    "measure",
-    "store",
-    "train_entry",
-    "verify",
-    "warn_of_seen",
-]
