@@ -127,6 +127,9 @@ def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], 
         target = np.zeros(mask.shape, bool)
         target.flat[found.pixels[found.label == label]] = True
         share = covered(target)
+        if not share.any():  # the target lies between the pixels that a linear resize reads
+            area = target.astype(np.float32)
+            share = np.asarray(cv2.resize(area, (size, size), interpolation=cv2.INTER_AREA))
         if not (resized & (share > 0)).any():
             resized.flat[share.argmax()] = True
             vanishing += 1

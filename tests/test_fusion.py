@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from festkit import fuse, resize_map
-from festkit.fusion import input_channels, network_input, probability_map, resize_image
+from festkit.components import find_components
+from festkit.data import load_dataset
+from festkit.fusion import (
+    input_channels,
+    network_input,
+    probability_map,
+    resize_image,
+    resize_mask,
+)
 
 sides = st.integers(1, 9)
 shapes = st.tuples(sides, sides)
@@ -181,6 +191,76 @@ class TestImages:
         network = nn.Conv2d(1, 1, 1)
         assert input_channels(network) == 1
         assert input_channels(nn.Identity()) == 3
+
+
+def halved(mask):
+    """Target where at least two of four pixels are: the mean 127.5 of a tie rounds to 128."""
+    height, width = mask.shape
+    return mask.reshape(height // 2, 2, width // 2, 2).sum((1, 3)) >= 2
+
+
+class TestTrainingMasks:
+    @given(arrays(bool, (12, 12)))
+    def test_half_covered_pixels_are_target(self, mask):
+        resized, vanishing = resize_mask(mask, 6)
+        kept = halved(mask)
+        assert (resized | kept == resized).all()
+        assert (resized & ~kept).sum() == vanishing
+
+    @pytest.mark.parametrize(
+        ("rows", "columns", "size", "area", "vanishing"),
+        [
+            (slice(4, 8), slice(4, 8), 8, 4, 0),  # 2:1, on the grid
+            (slice(5, 9), slice(5, 9), 8, 5, 0),  # 2:1, off it: 1 whole, 4 half, 4 quarter pixels
+            (slice(5, 7), slice(4, 6), 8, 2, 0),  # two half pixels
+            (slice(5, 7), slice(5, 7), 8, 1, 1),  # four quarter pixels: one of them stays
+            (slice(5, 6), slice(5, 6), 8, 1, 1),
+            (slice(5, 6), slice(5, 6), 32, 4, 0),  # 1:2: 3/4 squared in each of its four pixels
+        ],
+    )
+    def test_worked_by_hand(self, rows, columns, size, area, vanishing):
+        mask = np.zeros((16, 16), bool)
+        mask[rows, columns] = True
+        resized, lost = resize_mask(mask, size)
+        assert resized.dtype == bool
+        assert (int(resized.sum()), lost) == (area, vanishing)
+
+    def test_one_pixel_of_a_very_large_image_stays_at_its_place(self):
+        mask = np.zeros((3000, 4000), bool)
+        mask[1501, 3001] = True
+        resized, vanishing = resize_mask(mask, 128)
+        assert (np.argwhere(resized).tolist(), vanishing) == ([[64, 96]], 1)
+
+    @given(arrays(bool, (20, 24), elements=st.sampled_from([False] * 7 + [True])))
+    def test_every_target_keeps_a_pixel_at_its_place(self, mask):
+        resized, vanishing = resize_mask(mask, 9)
+        rule = cv2.resize(mask.astype(np.uint8) * 255, (9, 9)) > 127
+        assert (resized | rule == resized).all()
+        assert (resized & ~rule).sum() <= vanishing
+        found = find_components(mask[None])
+        for y0, x0, y1, x1 in found.box.tolist():  # its box, a pixel wider on each side
+            top, left = int(y0 * 9 / 20) - 1, int(x0 * 9 / 24) - 1
+            bottom, right = int(np.ceil(y1 * 9 / 20)) + 1, int(np.ceil(x1 * 9 / 24)) + 1
+            assert resized[max(top, 0) : bottom, max(left, 0) : right].any()
+
+    @pytest.mark.real
+    @pytest.mark.parametrize(
+        ("name", "size", "targets", "vanishing"),
+        [("IRSTD-1K", 256, 1195, 8), ("NUDT-SIRST", 384, 918, 0)],
+    )
+    def test_real_training_lists_keep_their_targets(self, name, size, targets, vanishing):
+        if "FESTKIT_DATA" not in os.environ:
+            pytest.skip("FESTKIT_DATA is not set")
+        listed = load_dataset(name, "train")
+        kept = by_rule = lost = before = after = 0
+        for sample in listed:
+            resized, few = resize_mask(sample.mask, size)
+            rule = cv2.resize(sample.mask.astype(np.uint8) * 255, (size, size)) > 127
+            kept, by_rule, lost = kept + resized.sum(), by_rule + rule.sum(), lost + few
+            before += len(find_components(sample.mask[None]))
+            after += resized.any() == sample.mask.any()
+        assert (before, lost, after) == (targets, vanishing, len(listed))
+        assert kept == pytest.approx(by_rule, rel=0.01)
 
 
 class Brightness(nn.Module):

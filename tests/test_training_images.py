@@ -67,6 +67,19 @@ class TestBatches:
         assert [batch.mask.shape for batch in made] == [batch.image.shape for batch in made]
         assert_same(as_list(batches(folder, crop=16, workers=2)), made)
 
+    def test_squares_anywhere_then_whole_images(self, folder):
+        recipe = {"crop": 16, "epochs": 4, "natural_epochs": 2, "whole_epochs": 1}
+        made = batches(folder, **recipe)
+        assert [b.image.shape[-1] for b in as_list(made, 2)] == [16, 16, 16]
+        assert [b.image.shape[-1] for b in as_list(made, 3)] == [32, 32, 32]
+
+        def holding_a_target(**recipe):
+            made = batches(folder, crop=16, epochs=20, **recipe)
+            images = [b.mask.any((1, 2, 3)) for epoch in range(20) for b in as_list(made, epoch)]
+            return torch.cat(images).float().mean()
+
+        assert holding_a_target() > 1.2 * holding_a_target(natural_epochs=20)
+
     def test_left_early_the_workers_end(self, folder):
         for _ in batches(folder, workers=3).of_epoch(0, 1):
             break
