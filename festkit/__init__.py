@@ -12,7 +12,19 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
+_PUBLIC = {  # and in __init__.pyi, for type checkers
+    "_errors": [
+        "BusyError",
+        "ExistingFileError",
+        "FestkitError",
+        "InputError",
+        "InputTypeError",
+        "MemoryLimitError",
+        "MissingFileError",
+        "MissingPackageError",
+        "NumericalError",
+        "ProcessError",
+    ],
     "backbones": ["backbone_card", "create_backbone", "list_backbones"],
     "losses": [
         "BCELoss",

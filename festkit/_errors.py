@@ -5,40 +5,94 @@ Each class also is the built-in exception that callers expect, so that ``except 
 
 
 class FestkitError(Exception):
-    """Base of all errors whose message says what came, what was expected and what to do."""
+    """Base of all errors whose message says what came, what was expected and what to do.
+
+    Example:
+        >>> import festkit as fk
+        >>> try:
+        ...     fk.create_backbone("DNANett")
+        ... except fk.FestkitError as error:
+        ...     print(error)
+        unknown backbone 'DNANett'; known are ACM, ... Did you mean 'DNA-Net'?
+    """
 
 
 class InputError(FestkitError, ValueError):
-    """A value, an array or the content of a file is not what was expected."""
+    """A value, an array or the content of a file is not what was expected.
+
+    Example:
+        >>> issubclass(InputError, ValueError)
+        True
+    """
 
 
 class InputTypeError(FestkitError, TypeError):
-    """An argument is of a kind that is not accepted."""
+    """An argument is of a kind that is not accepted.
+
+    Example:
+        >>> issubclass(InputTypeError, TypeError)
+        True
+    """
 
 
 class MissingFileError(FestkitError, FileNotFoundError):
-    """A file or folder is not where it was looked for."""
+    """A file or folder is not where it was looked for.
+
+    Example:
+        >>> issubclass(MissingFileError, FileNotFoundError)
+        True
+    """
 
 
 class ExistingFileError(FestkitError, FileExistsError):
-    """A file or folder would have to be overwritten."""
+    """A file or folder would have to be overwritten.
+
+    Example:
+        >>> issubclass(ExistingFileError, FileExistsError)
+        True
+    """
 
 
 class BusyError(FestkitError, BlockingIOError):
-    """Another process holds the run or folder."""
+    """Another process holds the run or folder.
+
+    Example:
+        >>> issubclass(BusyError, BlockingIOError)
+        True
+    """
 
 
 class ProcessError(FestkitError, RuntimeError):
-    """A notebook, a job or a server ended before its work was done."""
+    """A notebook, a job or a server ended before its work was done.
+
+    Example:
+        >>> issubclass(ProcessError, RuntimeError)
+        True
+    """
 
 
 class NumericalError(FestkitError, FloatingPointError):
-    """A computation left the range of its numbers."""
+    """A computation left the range of its numbers.
+
+    Example:
+        >>> issubclass(NumericalError, FloatingPointError)
+        True
+    """
 
 
 class MemoryLimitError(FestkitError, MemoryError):
-    """The work does not fit into the memory of the device."""
+    """The work does not fit into the memory of the device.
+
+    Example:
+        >>> issubclass(MemoryLimitError, MemoryError)
+        True
+    """
 
 
 class MissingPackageError(FestkitError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed.
+
+    Example:
+        >>> issubclass(MissingPackageError, ImportError)
+        True
+    """

@@ -3,9 +3,11 @@
 import ast
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -73,6 +75,7 @@ ONLY_USER = {
 }
 PUBLIC = [
     "BCELoss",
+    "BusyError",
     "Counts",
     "DMLoss",
     "Dataset",
@@ -80,13 +83,22 @@ PUBLIC = [
     "DiceLoss",
     "EEDMLoss",
     "EELoss",
+    "ExistingFileError",
     "FEST",
+    "FestkitError",
     "ImagesLeftOut",
     "Imported",
+    "InputError",
+    "InputTypeError",
     "Job",
+    "MemoryLimitError",
+    "MissingFileError",
+    "MissingPackageError",
+    "NumericalError",
     "OperatingPoint",
     "Outcome",
     "Output",
+    "ProcessError",
     "ROC",
     "Run",
     "RunMaps",
@@ -251,6 +263,72 @@ def test_import_is_light():
 def test_public_names_change_only_on_purpose():
     assert sorted(festkit.__all__) == PUBLIC
     assert sorted(dir(festkit)) == sorted([*PUBLIC, "__version__"])
+
+
+def test_type_checkers_are_told_the_public_names_and_their_rooms():
+    stub = ast.parse((HOUSE / "__init__.pyi").read_text(encoding="utf-8"))
+    told = [
+        (alias.name, alias.asname, node.module)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted(told) == [(name, name, festkit._ROOM_OF[name]) for name in PUBLIC]
+
+
+USER = """\
+import numpy as np
+
+import festkit as fk
+
+try:
+    found = fk.adjust_sensitivity(np.zeros((8, 8), np.float32), th1=0.5, th2=0.1)
+    fest = fk.FEST.load("fest.safetensors")
+    counts = fest.evaluate(fk.load_dataset("sky", "test"))
+except fk.FestkitError as error:
+    print(error)
+reveal_type((found, fest, counts))
+fk.TrainConfig("sky", size="256")
+fk.create_backbone(3)
+"""
+
+
+def test_a_type_checker_sees_real_types(tmp_path):
+    """Run as a user does; what ``make lint`` has found out about torch is taken over."""
+    (tmp_path / "user.py").write_text(USER, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", str(tmp_path / "user.py")],
+        cwd=ROOT, env=os.environ | {"MYPYPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    told = [line.partition(": ")[2] for line in done.stdout.splitlines()]
+    kinds = "festkit.sensitivity.Detection, festkit.fest.FEST, festkit.metrics.counts.Counts"
+    assert told[:3] == [
+        f'note: Revealed type is "tuple[{kinds}]"',
+        'error: Argument "size" to "TrainConfig" has incompatible type "str"; '
+        'expected "int"  [arg-type]',
+        'error: Argument 1 to "create_backbone" has incompatible type "int"; '
+        'expected "str"  [arg-type]',
+    ], done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("Found 2 errors in 1 file")
+
+
+def test_every_file_that_is_no_code_is_installed_too():
+    """Among them the mark for type checkers, py.typed, and the stub."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    installed = {
+        path
+        for package, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    others = {
+        path
+        for path in HOUSE.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert {HOUSE / "py.typed", HOUSE / "__init__.pyi"} <= installed
+    assert others == installed
 
 
 def test_an_unknown_name_is_an_attribute_error():
