@@ -34,7 +34,7 @@ def demo(
     epochs: int = 12,
     seed: int = 0,
     preset: str = "easy",
-    threads: int = 1,
+    threads: int | None = None,
     out: Path | None = None,
 ) -> None:
     """Train, fuse, refine, measure and draw: one whole FEST result from one command.
@@ -50,7 +50,7 @@ def demo(
         epochs: passes over the training images at the first size; the second takes half of them.
         seed: of scenes, initialisation and batches.
         preset: how hard the synthetic scenes are: easy, nuaa or hard.
-        threads: CPU threads; small networks gain little from more, and lose on a busy machine.
+        threads: CPU threads; default one per idle CPU.
         out: folder of everything that is written; default runs/demo, for another dataset
             runs/demo-DATASET.
     """
@@ -92,9 +92,10 @@ def _check_demo(
     sizes: tuple[int, int],
     epochs: int,
     preset: str,
-    threads: int,
+    threads: int | None,
 ) -> None:
     """Refuse before a kernel starts, and before anything is written, what would fail in it."""
+    from ._cpus import check_threads
     from ._run import check_size
     from .data import load_dataset
     from .scenes import PRESETS
@@ -103,9 +104,9 @@ def _check_demo(
         check_size(size, backbone)
     if sizes[0] >= sizes[1]:
         raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
-    for name, value, least in (("epochs", epochs, 2), ("threads", threads, 1)):
-        if value < least:
-            raise InputError(f"{name} is {value}, expected at least {least}")
+    if epochs < 2:
+        raise InputError(f"epochs is {epochs}, expected at least 2")
+    check_threads(threads)
     find_name("preset", preset, PRESETS)
     if dataset != "synthetic":
         for split in ("train", "test"):

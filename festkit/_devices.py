@@ -1,9 +1,13 @@
-"""Which device and which precision a machine is best at."""
+"""Which device, which precision and how many CPU threads a machine is best at."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 
+from ._cpus import check_threads, idle_cpus
 from ._errors import InputError
 from ._names import Precision
 
@@ -58,3 +62,43 @@ def resolve_precision(
         known = (getattr(torch.cpu, check, None) for check in checks)
         return "bf16" if any(check() for check in known if check) else "fp32"
     return "fp32"
+
+
+def resolve_threads(threads: int | None = None) -> int:
+    """The number of CPU threads to compute with.
+
+    None takes one per CPU that is idle now, of those that this process may use; at least one, and
+    at most torch's own number, which OMP_NUM_THREADS and ``torch.set_num_threads`` set. Several
+    processes of one training share the idle CPUs. A thread whose CPU is taken by another process
+    delays all others at every layer of a network.
+
+    Raises:
+        ValueError: for a number below 1, or what is no whole number.
+
+    Example:
+        >>> resolve_threads(3), resolve_threads() >= 1
+        (3, True)
+    """
+    check_threads(threads)
+    if threads is not None:
+        return threads
+    most = torch.get_num_threads()
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return 1 if most == 1 else max(1, min(most, idle_cpus() // sharing))
+
+
+@contextmanager
+def cpu_threads(threads: int) -> Iterator[None]:
+    """Within this, torch computes with so many CPU threads; then with as many as before.
+
+    Example:
+        >>> with cpu_threads(2):
+        ...     torch.get_num_threads()
+        2
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

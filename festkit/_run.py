@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._catalogue import dataset_name
+from ._cpus import check_threads
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import read_json, whole_file, write_json, write_text
 from ._names import LOSS_NAMES, Precision, find_name
@@ -37,7 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data_on": ("device", "host"),
 }
 
-PLACES = ("out", "data_root", "device", "data_on", "workers")
+PLACES = ("out", "data_root", "device", "data_on", "workers", "threads")
 """Fields that say where a run is, not what comes out."""
 
 
@@ -86,6 +87,8 @@ class TrainConfig:
         out: run folder; None names one under ``runs`` after the configuration.
         data_on: "device" keeps the training images there; "host" in main memory, for large sets.
         workers: threads that prepare batches ahead; 0 prepares each when it is needed.
+        threads: CPU threads to compute with; None takes one per idle CPU, measured at the start,
+            and a run that continues takes as many as it began with. Other numbers round otherwise.
 
     Raises:
         ValueError: for a value out of range or an unknown name.
@@ -125,6 +128,7 @@ class TrainConfig:
     out: str | None = None
     data_on: Literal["device", "host"] = "device"
     workers: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 2, "accumulate": 1, "warmup_steps": 0}
@@ -146,6 +150,7 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
+        check_threads(self.threads)
         find_name("loss", self.loss, LOSS_NAMES)
         if self.loss_options:
             from .losses import create_loss

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._catalogue import dataset_name
-from ._devices import resolve_device
+from ._cpus import check_threads
+from ._devices import cpu_threads, resolve_device, resolve_threads
 from ._errors import InputError
 from ._files import write_json
 from ._progress import progress
@@ -63,6 +64,8 @@ class FEST:
         mean: mean gray value of the training set, in [0, 1]; :meth:`fit` and :meth:`from_runs` set
             it.
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
+        threads: CPU threads to compute with; None takes one per idle CPU, measured at the first
+            image and kept, since other numbers round otherwise.
 
     Attributes:
         chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
@@ -89,11 +92,13 @@ class FEST:
         rule: Rule = "per_scale",
         mean: float | None = None,
         std: float | None = None,
+        threads: int | None = None,
     ) -> None:
         if not backbones:
             raise InputError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
         _check_rule(rule)
         _check_statistics(mean, std)
+        check_threads(threads)
         check_threshold("th1", th1)
         if th2 is not None:
             check_threshold("th2", th2)
@@ -105,7 +110,7 @@ class FEST:
         self._given = dict(backbones)
         self.th1, self.th2 = float(th1), None if th2 is None else float(th2)
         self.rule = rule
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.threads = mean, std, threads
         self.chosen_on: dict[str, Any] | None = None
         self.origin: dict[str, str] | None = None
 
@@ -264,10 +269,12 @@ class FEST:
                 "the gray statistics of the training set are not known: "
                 "call fit, or pass mean= and std= to FEST"
             )
-        return [
-            probability_map(net, image, size, mean=self.mean, std=self.std)
-            for size, net in self.backbones.items()
-        ]
+        self.threads = resolve_threads(self.threads)
+        with cpu_threads(self.threads):
+            return [
+                probability_map(net, image, size, mean=self.mean, std=self.std)
+                for size, net in self.backbones.items()
+            ]
 
     def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The fused probability map (H, W) in [0, 1] of a gray image (H, W) uint8.
@@ -477,11 +484,12 @@ def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
 
 def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> list[Run]:
     """Train in one process per device; a device with several configurations takes them in turn."""
-    placed = [replace(config, device=devices[k % len(devices)]) for k, config in enumerate(configs)]
-    threads = torch.get_num_threads()  # other numbers of threads may sum in another order
-    with ProcessPoolExecutor(
-        len(devices), get_context("spawn"), torch.set_num_threads, (threads,)
-    ) as pool:
+    threads = configs[0].threads or max(1, resolve_threads() // len(devices))
+    placed = [
+        replace(config, device=devices[k % len(devices)], threads=threads)
+        for k, config in enumerate(configs)
+    ]
+    with ProcessPoolExecutor(len(devices), get_context("spawn")) as pool:
         shares = [placed[k :: len(devices)] for k in range(min(len(devices), len(placed)))]
         trained = list(pool.map(_train_in_turn, shares))
     return [trained[k % len(devices)][k // len(devices)] for k in range(len(placed))]

@@ -27,7 +27,7 @@ def plan_jobs(
     seeds: Sequence[int] = (0,),
     data_root: str | None = None,
     device: str = "auto",
-    threads: int = 1,
+    threads: int | None = None,
 ) -> list[Job]:
     """Everything that has to be run for a table: scenes, trainings, and the table's notebook.
 
@@ -42,7 +42,7 @@ def plan_jobs(
             shown.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: where trainings run.
-        threads: CPU threads of every job.
+        threads: CPU threads of every job; None takes one per CPU that is idle when it starts.
 
     Returns:
         The jobs, each after those that it needs; a training that several tables need is there once.

@@ -1,7 +1,10 @@
+import threading
+
 import pytest
 import torch
 
-from festkit._devices import resolve_device, resolve_precision
+from festkit import _cpus
+from festkit._devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 
@@ -80,3 +83,83 @@ def test_a_torch_without_the_checks_trains_in_single_precision(monkeypatch):
     for check in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.delattr(torch.cpu, check, raising=False)
     assert resolve_precision("auto", CPU) == "fp32"
+
+
+@pytest.fixture
+def four_cpus(monkeypatch):
+    """A process that may use CPUs 1 to 4 of six with four threads, and so loaded [%]."""
+
+    def loaded(*percents):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+        monkeypatch.setattr(_cpus, "available_cpus", lambda: (1, 2, 3, 4))
+        load = [100.0, *map(float, percents), 100.0]
+        monkeypatch.setattr(_cpus.psutil, "cpu_percent", lambda seconds, percpu: load)
+
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("load", "threads"),
+    [
+        ((0, 0, 0, 0), 4), ((5, 5, 5, 5), 4), ((100, 0, 0, 0), 3), ((50, 50, 0, 0), 3),
+        ((60, 0, 0, 0), 3), ((100, 100, 100, 0), 1), ((100, 100, 100, 100), 1),
+    ],
+)  # fmt: skip
+def test_one_thread_for_each_idle_cpu_of_the_process(four_cpus, load, threads):
+    four_cpus(*load)
+    assert resolve_threads() == threads
+
+
+def test_processes_of_one_training_share_the_idle_cpus(four_cpus, monkeypatch):
+    four_cpus(0, 0, 0, 0)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert resolve_threads() == 2
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert resolve_threads() == 1
+
+
+def test_no_more_threads_than_torch_would_take(four_cpus, monkeypatch):
+    four_cpus(0, 0, 0, 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert resolve_threads() == 2
+
+
+def test_a_stated_number_of_threads_is_kept(four_cpus):
+    four_cpus(100, 100, 100, 100)
+    assert resolve_threads(7) == 7
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_a_number_of_threads_that_is_none(threads):
+    with pytest.raises(ValueError, match=r"threads is .*, expected a whole number from 1 on, or N"):
+        resolve_threads(threads)
+
+
+def test_a_busy_cpu_counts_as_busy():
+    """Measured for real: this thread takes one CPU whole."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            pass
+
+    busy = threading.Thread(target=work)
+    busy.start()
+    try:
+        assert _cpus.idle_cpus() < len(_cpus.available_cpus())
+    finally:
+        stop.set()
+        busy.join()
+
+
+def test_threads_are_as_before_after_an_error():
+    before, within = torch.get_num_threads(), []
+
+    def fail():
+        with cpu_threads(before + 1):
+            within.append(torch.get_num_threads())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (within, torch.get_num_threads()) == ([before + 1], before)

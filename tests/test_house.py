@@ -27,6 +27,7 @@ ROOMS = [
     "_files",
     "_lock",
     "_progress",
+    "_cpus",
     "_devices",
     "_areas",
     "_clutter",

@@ -21,6 +21,7 @@ from PIL import Image
 from smallbooks import shown_here
 
 import festkit as fk
+import festkit.fest
 from festkit._shelf import weights_file
 from festkit.fest import FEST
 from festkit.inference import (
@@ -204,6 +205,42 @@ class TestReadImage:
         Image.fromarray(frame).save(tmp_path / "hot.png")
         with pytest.warns(UserWarning, match="nearly one gray"):
             read_image(tmp_path / "hot.png")
+
+
+class TestThreads:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """How many threads each image is looked at with."""
+        found, see = [], Bright.forward
+
+        def note(self, image):
+            found.append(torch.get_num_threads())
+            return see(self, image)
+
+        monkeypatch.setattr(Bright, "forward", note)
+        return found
+
+    def test_a_fest_measures_once_and_gives_torch_its_own_number_back(self, seen, monkeypatch):
+        measured = iter([3])
+        monkeypatch.setattr(
+            festkit.fest, "resolve_threads", lambda threads: threads or next(measured)
+        )
+        fest, before = bright(32, 48), torch.get_num_threads()
+        for _ in range(2):
+            fest.predict(np.zeros((20, 20), np.uint8))
+        assert seen == [3] * 4
+        assert torch.get_num_threads() == before
+
+    def test_stated_threads(self, frames, tmp_path, seen):
+        bright(32, threads=2).predict(np.zeros((20, 20), np.uint8))
+        predict_images(fest := bright(32), frames, tmp_path / "out", threads=3)
+        assert seen[0] == 2
+        assert set(seen[1:]) == {3}
+        assert fest.threads is None
+
+    def test_no_number(self):
+        with pytest.raises(ValueError, match="threads is 0, expected a whole number from 1 on"):
+            bright(32, threads=0)
 
 
 class TestPredictImages:

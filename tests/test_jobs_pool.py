@@ -1,6 +1,7 @@
 """Many jobs at a time: whatever becomes of one, the others are done."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import psutil
 import pytest
 from smallbooks import alive, entries, notebook, status, wait_for
 
-from festkit.jobs import Job, run_job, run_jobs
+from festkit.jobs import Job, pool, run_job, run_jobs
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nfault: str = 'none'"
 CELL = """
@@ -131,3 +132,19 @@ def test_nothing_to_do(tmp_path):
 def test_no_worker(tmp_path):
     with pytest.raises(ValueError, match="workers is 0, expected at least 1"):
         run_jobs([], tmp_path, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("workers", "given", "threads"), [(4, None, "2"), (20, None, "1"), (4, "3", "3"), (1, None, "")]
+)
+def test_workers_share_the_cpus(monkeypatch, workers, given, threads):
+    """Each would measure its load before the others have begun, and take all CPUs."""
+    monkeypatch.setattr(pool, "available_cpus", lambda: tuple(range(8)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    started = []
+    monkeypatch.setattr(pool.subprocess, "Popen", lambda *_, env, **__: started.append(env))
+    pool._Worker(pool._Workers(workers)._threads)
+    assert started[0].get("OMP_NUM_THREADS", "") == threads
+    assert started[0]["PATH"] == os.environ["PATH"]

@@ -73,7 +73,9 @@ class TestConfig:
         assert (plain["backbone"], plain["loss"]) == ("ACM", "EEDM")
         assert plain["loss_options"] == {"edge_weight": 3}
         named = {field.name for field in dataclasses.fields(TrainConfig)}
-        assert named - set(plain) == {"data_root", "out", "device", "data_on", "workers"}
+        assert named - set(plain) == {
+            "data_root", "out", "device", "data_on", "workers", "threads",
+        }  # fmt: skip
 
     @pytest.mark.parametrize(
         ("typed", "name"),

@@ -173,12 +173,14 @@ class TestLearning:
 
     def test_what_names_the_run_names_no_machine(self, folder, tmp_path):
         texts = []
-        for name, options in {"a": {}, "b": {"device": "auto", "workers": 1}}.items():
+        for name, options in {"a": {}, "b": {"device": "auto", "workers": 1, "threads": 1}}.items():
             done = train(tiny(folder, tmp_path / name, epochs=1, **options), max_minutes=0)
             texts.append((done.folder / "config.json").read_text())
         assert texts[0] == texts[1]
         assert str(tmp_path) not in texts[0]
-        assert not {"out", "data_root", "device", "data_on", "workers"} & set(json.loads(texts[0]))
+        assert not {"out", "data_root", "device", "data_on", "workers", "threads"} & set(
+            json.loads(texts[0])
+        )
 
 
 class TestSteps:

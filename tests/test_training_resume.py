@@ -69,6 +69,30 @@ class TestExactly:
         again = train(tiny(folder, tmp_path / "run"))
         assert kept_files(again) == kept_files(run)
 
+    def test_it_goes_on_with_as_many_threads_as_it_began_with(self, folder, tmp_path, monkeypatch):
+        """Sums of two threads round otherwise than those of one."""
+        whole = train(tiny(folder, tmp_path / "whole", backbone="ACM", threads=2))
+        monkeypatch.setattr(training.state, "available_cpus", lambda: (0, 1))
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "resolve_threads", lambda threads: 2)
+            stop_at(patch, batch=3)
+            with pytest.raises(KeyboardInterrupt):
+                train(tiny(folder, tmp_path / "run", backbone="ACM"))
+        before = torch.get_num_threads()
+        again = train(tiny(folder, tmp_path / "run", backbone="ACM"))
+        assert kept_files(again) == kept_files(whole)
+        assert again.record["threads"] == 2
+        assert torch.get_num_threads() == before
+
+    def test_stated_threads_are_taken_whatever_it_began_with(self, folder, tmp_path):
+        train(tiny(folder, tmp_path / "run", threads=2), max_minutes=0)
+        assert train(tiny(folder, tmp_path / "run", threads=1)).record["threads"] == 1
+
+    def test_no_more_threads_than_cpus_are_left(self, folder, tmp_path, monkeypatch):
+        train(tiny(folder, tmp_path / "run", threads=2), max_minutes=0)
+        monkeypatch.setattr(training.state, "available_cpus", lambda: (0,))
+        assert train(tiny(folder, tmp_path / "run")).record["threads"] == 1
+
     def test_checkpoints_are_taken_within_an_epoch(self, folder, tmp_path, monkeypatch):
         stop_at(monkeypatch, batch=2)
         with pytest.raises(KeyboardInterrupt):

@@ -27,6 +27,7 @@ def predict(
     weak: bool = True,
     pictures: bool = True,
     device: str = "auto",
+    threads: int | None = None,
 ) -> None:
     """Find the targets of own images: masks, pictures and a table of all targets.
 
@@ -48,13 +49,14 @@ def predict(
         weak: look for weak targets; --no-weak is plain thresholding at th1.
         pictures: draw every image with its targets enlarged; --no-pictures is faster.
         device: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     if not images:
         raise InputError("no images came; name files or folders, in front of --model")
     from ..inference import ImagesLeftOut, predict_images
     from ..plots import show
 
-    fest = _open(model, device, th1=th1, th2=th2, rule=rule, weak=weak)
+    fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule, weak=weak)
     draw = show if pictures else None
     try:
         _print_found(predict_images(fest, images, out, tile=tile, levels=levels, draw=draw))
@@ -79,6 +81,7 @@ def evaluate(
     rule: Rule | None = None,
     data_root: str | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> None:
     """Measure anything trained on a split of any dataset, without and with adjustable sensitivity.
 
@@ -96,6 +99,7 @@ def evaluate(
             model's own.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     if not model:
         raise InputError("no model came; name an entry of the zoo, a weights file, or run folders")
@@ -104,7 +108,7 @@ def evaluate(
     from ..results import HEAD, entry_lines, markdown_table
     from ..zoo.measuring import measure, warn_of_seen
 
-    fest = _open(model, device, th1=th1, th2=th2, rule=rule)
+    fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule)
     images = load_dataset(dataset, split, root=data_root)
     warn_of_seen(" + ".join(model), trained_on(*model), images)
     rows = entry_lines({"test": measure(fest, images)})
@@ -116,6 +120,7 @@ def evaluate(
 def _open(
     model: tuple[str, ...],
     device: str,
+    threads: int | None,
     *,
     th1: float | None,
     th2: float | None,
@@ -123,10 +128,12 @@ def _open(
     weak: bool = True,
 ) -> "FEST":
     """A FEST with other settings, where they are given."""
+    from .._devices import resolve_threads
     from ..inference import open_fest
     from ..sensitivity import check_threshold
 
     fest = open_fest(*model, device=device)
+    fest.threads = resolve_threads(threads)
     for name, value in (("th1", th1), ("th2", th2)):
         if value is not None:
             check_threshold(name, value)

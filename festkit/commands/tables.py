@@ -60,7 +60,7 @@ class TablesPlan:
         folder: of all jobs; what is done there is not done again.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: where trainings run: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of a job.
+        threads: CPU threads of a job; default one per CPU that is idle when it starts.
     """
 
     table: tyro.conf.Positional[str]
@@ -71,7 +71,7 @@ class TablesPlan:
     folder: Path = Path("runs/tables")
     data_root: str | None = None
     device: str = "auto"
-    threads: int = 1
+    threads: int | None = None
 
     def jobs(self) -> "list[Job]":
         """The jobs that make it."""

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from .. import __version__
+from .._devices import resolve_threads
 from .._errors import ExistingFileError, InputError, MissingFileError
 from .._files import read_json, write_json
 from .._images import EXTENSIONS, format_size
@@ -57,6 +59,7 @@ def predict_images(
     tile: int | None = None,
     levels: Levels | None = None,
     draw: Draw | None = None,
+    threads: int | None = None,
 ) -> Path:
     """Find the targets of many images and write them to a folder.
 
@@ -79,6 +82,7 @@ def predict_images(
         levels: gray levels of the files that become 0 and 255, see :func:`read_image`. Of images
             that keep few without it the first is warned of, and in the end their number.
         draw: what makes a picture of an image and its detection, such as ``festkit.show``.
+        threads: CPU threads to compute with; None takes those of the FEST.
 
     Returns:
         ``targets.csv``.
@@ -99,6 +103,9 @@ def predict_images(
         >>> sorted(path.name for path in table.parent.iterdir())
         ['masks', 'prediction.json', 'targets', 'targets.csv']
     """
+    if threads is not None:
+        fest = copy(fest)
+        fest.threads = resolve_threads(threads)
     files = _image_files([images] if isinstance(images, str | Path) else images)
     _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
     settings = _settings(fest, tile, levels, files)

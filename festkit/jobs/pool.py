@@ -1,6 +1,7 @@
 """Workers on this machine: processes, each of which runs one job at a time."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .._cpus import available_cpus
 from .._lock import hold
 from .done import Outcome, lock_file, work_folder
 from .job import Job
@@ -22,7 +24,7 @@ def on_this_machine(
     folder: Path, workers: int, max_minutes: float | None
 ) -> Iterator[Callable[[Job], "Future[Outcome]"]]:
     """A function that runs jobs in a pool of processes; at the end of the block all are gone."""
-    with _Workers() as pool, ThreadPoolExecutor(workers) as threads:
+    with _Workers(workers) as pool, ThreadPoolExecutor(workers) as threads:
         try:
             yield lambda job: threads.submit(pool.run, job, folder, max_minutes)
         except BaseException:
@@ -40,7 +42,9 @@ def run_in_child(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
 class _Workers:
     """Processes that run jobs; one that has ended its job takes the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 1) -> None:
+        share = max(1, len(available_cpus()) // count)  # each would take all CPUs for its own
+        self._threads = {} if count == 1 else {"OMP_NUM_THREADS": str(share)}
         self._all: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._stopped = False
@@ -57,7 +61,7 @@ class _Workers:
         with self._lock:
             if self._stopped:
                 return Outcome(job.key, "interrupted", work_folder(job, folder), "never started")
-            worker = self._idle.pop() if self._idle else _Worker()
+            worker = self._idle.pop() if self._idle else _Worker(self._threads)
             self._all = [*(other for other in self._all if other is not worker), worker]
         outcome = worker.run(job, folder, max_minutes)
         with self._lock:
@@ -89,13 +93,14 @@ class _Workers:
 class _Worker:
     """A process that runs one job at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: dict[str, str]) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "festkit.jobs.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            env=threads | os.environ,
             start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
         )
 

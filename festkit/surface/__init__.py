@@ -7,7 +7,6 @@ something changes; the result is the same to the last pixel.
 Reading order: `floods` (components at every level), `window` (a part of the frame), `image`.
 """
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._cpus import available_cpus
 from .._errors import InputError
 from .._progress import progress
 from ..metrics import as_mask
@@ -131,7 +131,7 @@ def _surface(
             f"{th1.size} × {th2.size} thresholds are more pairs than the {MOST_CELLS} that a "
             "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
         )
-    workers = _processors() if workers is None else workers
+    workers = len(available_cpus()) if workers is None else workers
     if workers < 1:
         raise InputError(f"workers is {workers}, expected at least 1, or None for all processors")
     surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
@@ -160,12 +160,6 @@ def _surface(
 
 def _length(items: Iterable[Any]) -> int | None:
     return len(items) if isinstance(items, Sized) else None
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:

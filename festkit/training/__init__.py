@@ -24,7 +24,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from .. import __version__
-from .._devices import resolve_device, resolve_precision
+from .._devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
 from .._errors import InputError
 from .._files import read_json, write_json
 from .._run import Run, TrainConfig
@@ -91,6 +91,7 @@ def train(
     trainset, heldout = split_holdout(listed, config)
     splits = {"train_split": listed.fingerprint, "test_split": testset.fingerprint}
     with (
+        cpu_threads(resolve_threads(config.threads)),
         _accelerated(config, device) as accelerator,
         claimed(config, accelerator, **splits) as run,
     ):
@@ -154,6 +155,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "kept_epoch": kept,
         "kept": "running average of the weights, batch-norm statistics of training images",
         "device": device_name(images.device),
+        "threads": torch.get_num_threads(),
         "precision": resolve_precision(config.precision, images.device),
         "versions": versions(),
         "command": config.command(),

@@ -60,6 +60,8 @@ class Loop:
         state = self.state
         if resume:
             state.resume(self.run)
+            if self.config.threads is None:  # other numbers of threads sum in another order
+                torch.set_num_threads(state.threads)
         elif self.accelerator.is_main_process:
             self.run.forget()
         forward = torch.compile(state.model) if self.config.compiled else state.model

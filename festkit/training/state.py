@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from .._cpus import available_cpus
 from .._errors import InputError
 from .._files import whole_file
 from .._run import Run, TrainConfig
@@ -56,6 +57,7 @@ class TrainState:
         history: a row per epoch.
         best: where the protocol chooses an epoch.
         saved: when the last checkpoint was written, and how long that took [s].
+        threads: CPU threads that the run began with, at most as many as there are CPUs now.
     """
 
     model: nn.Module
@@ -69,6 +71,7 @@ class TrainState:
     history: list[Row] = field(default_factory=list)
     best: Best | None = None
     saved: tuple[float, float] = (0.0, 0.0)
+    threads: int = field(default_factory=torch.get_num_threads)
 
     @classmethod
     def start(cls, config: TrainConfig, accelerator: Accelerator, steps: int) -> "TrainState":
@@ -96,7 +99,9 @@ class TrainState:
         """Write the checkpoint and the history."""
         began = time.monotonic()
         parts = {name: getattr(self, name).state_dict() for name in self._stateful()}
-        plain = {name: getattr(self, name) for name in ("sums", "epoch", "step", "history")}
+        plain = {
+            name: getattr(self, name) for name in ("sums", "epoch", "step", "history", "threads")
+        }
         best = None if self.best is None else vars(self.best)
         with whole_file(run.checkpoint) as part:
             torch.save(parts | plain | {"best": best}, part)
@@ -117,6 +122,8 @@ class TrainState:
             for name in ("epoch", "step", "history"):
                 setattr(self, name, states[name])
             self.best = None if states["best"] is None else Best(**states["best"])
+            begun = states.get("threads", self.threads)  # older checkpoints do not say it
+            self.threads = min(begun, max(self.threads, len(available_cpus())))
         except Exception as error:  # damaged bytes raise whatever they happen to spell
             raise InputError(
                 f"{run.checkpoint} is damaged; remove it to train this run afresh"
