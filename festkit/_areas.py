@@ -12,3 +12,7 @@ def kind_of(area: int) -> str:
         ('point', 'spot', 'extended')
     """
     return "point" if area <= POINT_AREA else "spot" if area <= SPOT_AREA else "extended"
+
+
+MOST_SHARE = 0.5
+"""Share of an image above which a mask of small targets cannot be right."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ._areas import POINT_AREA, SPOT_AREA
+from ._areas import MOST_SHARE, POINT_AREA, SPOT_AREA
 from ._catalogue import find_folder
-from ._images import Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
+from ._images import Mask, format_size, read_raster, resize_mask, same_aspect
 from ._layouts import DatasetFolder, Pair, open_folder
 from ._progress import progress
 from ._report import DatasetReport, SplitFigures
@@ -45,6 +45,8 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
     looks, unreadable = _look_at_all(name, folder)
     leaked, identical = _identical_images(looks, folder)
     unequal = [look for look in looks if look.mask_shape != look.shape]
+    test = set(folder.splits["test"])
+    is_deep = any(look.is_deep for look in looks)
     return DatasetReport(
         name=name,
         folder=path,
@@ -53,22 +55,33 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
         sizes=Counter((look.shape[1], look.shape[0]) for look in looks),
         modes=Counter(look.mode for look in looks),
         bit_depths=Counter(look.bits for look in looks),
-        brightest_16bit=max((look.peak for look in looks if look.bits == 16), default=0),
+        levels=folder.pairs[0].files.levels if is_deep else None,
+        lists=tuple(file.relative_to(path).as_posix() for file in folder.lists),
         missing_images=_names(pair for pair in folder.listed if not pair.image.is_file()),
         missing_masks=_names(
             pair for pair in folder.pairs if pair.image.is_file() and not pair.mask.is_file()
         ),
         unreadable=unreadable,
         mismatched_pairs=tuple(look.sizes for look in unequal if look.areas is None),
-        in_both_splits=_names(set(folder.splits["train"]) & set(folder.splits["test"])),
+        implausible_masks=tuple(
+            f"{look.pair.name}: {100 * look.share:.1f} %"
+            for look in looks
+            if look.share > MOST_SHARE
+        ),
+        in_both_splits=_names(set(folder.splits["train"]) & test),
+        in_val_and_test=_names(set(folder.splits.get("val", ())) & test),
         leaked_images=leaked,
         identical_images=identical,
+        turned_images=_names(look.pair for look in looks if look.turned),
         nonbinary_masks=_names(look.pair for look in looks if not look.mask_is_binary),
         resampled_pairs=tuple(look.sizes for look in unequal if look.areas is not None),
         empty_masks=_names(look.pair for look in looks if look.areas == ()),
         listed_twice=_listed_twice(folder),
         unlisted=_names(folder.unlisted),
-        lone_masks=tuple(path.name for path in folder.lone_masks),
+        lone_masks=tuple(file.name for file in folder.lone_masks),
+        passed_over=tuple(
+            file.relative_to(path).as_posix() + "/" * file.is_dir() for file in folder.passed_over
+        ),
     )
 
 
@@ -79,7 +92,8 @@ class _Look:
     pair: Pair
     mode: str
     bits: int
-    peak: int
+    is_deep: bool
+    turned: bool
     shape: tuple[int, ...]
     mask_shape: tuple[int, ...]
     gray_mean: float
@@ -92,6 +106,11 @@ class _Look:
     def sizes(self) -> str:
         mask, image = format_size(self.mask_shape), format_size(self.shape)
         return f"{self.pair.name}: mask {mask}, image {image}"
+
+    @property
+    def share(self) -> float:
+        """Of the image, on targets."""
+        return sum(self.areas or ()) / (self.shape[0] * self.shape[1])
 
 
 def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[str, ...]]:
@@ -107,19 +126,21 @@ def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[s
 
 
 def _look(pair: Pair) -> _Look:
-    image, mask = read_raster(pair.image), read_mask(pair.mask)
-    gray = image.gray
+    files = pair.files
+    image, mask = read_raster(pair.image), files.mask(pair.mask)
+    gray = files.gray(image)
     fits = same_aspect(mask.levels.shape, gray.shape)
     return _Look(
         pair=pair,
         mode=image.mode,
         bits=image.bits,
-        peak=int(image.levels.max()),
+        is_deep=image.is_deep,
+        turned=image.turned,
         shape=gray.shape,
         mask_shape=mask.levels.shape,
         gray_mean=float(gray.mean()) / 255,
         gray_std=float(gray.std()) / 255,
-        digest=hashlib.sha256(f"{gray.shape}".encode() + gray.tobytes()).hexdigest(),
+        digest=hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest(),
         mask_is_binary=mask.is_binary,
         areas=_target_areas(resize_mask(mask.mask, gray.shape)) if fits else None,
     )
@@ -138,13 +159,14 @@ def _identical_images(
     groups: dict[str, list[Pair]] = defaultdict(list)
     for look in looks:
         groups[look.digest].append(look.pair)
-    splits = [{pair.image for pair in pairs} for pairs in folder.splits.values()]
+    images_of = {split: {pair.image for pair in ps} for split, ps in folder.splits.items()}
+    trained = images_of["train"] | images_of.get("val", set())
     leaked: list[str] = []
     identical: list[str] = []
     for group in groups.values():
         if len(group) > 1:
             images = {pair.image for pair in group}
-            across = all(images & split for split in splits)
+            across = images & trained and images & images_of["test"]
             (leaked if across else identical).append(" = ".join(_names(group)))
     return tuple(leaked), tuple(identical)
 

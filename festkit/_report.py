@@ -13,7 +13,10 @@ _FAULTS = {
     "missing_masks": "images without a mask",
     "unreadable": "pairs with an unreadable file",
     "mismatched_pairs": "masks of another size and aspect than their image",
+    "implausible_masks": "masks that mark most of their image as target, as if inverted (targets"
+    " are white on black)",
     "in_both_splits": "images in the train list and in the test list",
+    "in_val_and_test": "images in the val list and in the test list",
     "leaked_images": "train images that are identical to a test image",
 }
 _NOTES = {
@@ -24,6 +27,8 @@ _NOTES = {
     "listed_twice": "names listed more than once in a split, used once",
     "unlisted": "images in neither split, not used",
     "lone_masks": "masks without an image, not used",
+    "turned_images": "images turned by the EXIF orientation in their files",
+    "passed_over": "files of other formats and other folders, not read",
 }
 
 
@@ -44,6 +49,16 @@ sky draw them'
         "write train.txt and test.txt into it, one image name per line, or let festkit data split"
         f" {shlex.quote(str(folder))} draw them"
     )
+
+
+def how_to_mend(images: Sequence[str]) -> str:
+    """What to do with lists that name none of these images.
+
+    Example:
+        >>> how_to_mend(["1/0001", "1/0002"])
+        'write one image name per line, such as 1/0001'
+    """
+    return f"write one image name per line{''.join(f', such as {name}' for name in images[:1])}"
 
 
 @dataclass(frozen=True)
@@ -83,16 +98,20 @@ class DatasetReport:
         name: name of the dataset.
         folder: where it lies.
         layout: the layout it follows.
-        figures: the figures of "all", "train" and "test"; "all" counts unlisted images too.
+        figures: the figures of "all", "train", "test" and, where there is one, "val"; "all" counts
+            unlisted images too.
         sizes: number of images of each (width, height), px.
         modes: number of images of each Pillow mode.
         bit_depths: number of images of each number of bits per channel.
-        brightest_16bit: largest level of the 16-bit images, 0 if there are none.
+        levels: levels of the images of more than 8 bit that become black and white, else None.
+        lists: the list files.
         missing_images: listed names without an image.
         missing_masks: images without a mask.
         unreadable: for every pair that cannot be read, which file and why.
         mismatched_pairs: pairs whose mask has another size and aspect than the image.
+        implausible_masks: masks that mark more than half of their image, with the share.
         in_both_splits: images in the train list and in the test list.
+        in_val_and_test: images in the val list and in the test list.
         leaked_images: groups of identical images under two names, in train and in test.
         identical_images: groups of identical images under two names, within one split.
         nonbinary_masks: masks that hold more than two levels.
@@ -101,6 +120,8 @@ class DatasetReport:
         listed_twice: names listed more than once in one split.
         unlisted: images in neither split.
         lone_masks: masks without an image.
+        turned_images: images whose files hold an EXIF orientation, which is applied.
+        passed_over: files of other formats and folders of no known split.
     """
 
     name: str
@@ -110,12 +131,15 @@ class DatasetReport:
     sizes: Mapping[tuple[int, int], int]
     modes: Mapping[str, int]
     bit_depths: Mapping[int, int]
-    brightest_16bit: int
+    levels: tuple[float, float] | None
+    lists: tuple[str, ...]
     missing_images: tuple[str, ...]
     missing_masks: tuple[str, ...]
     unreadable: tuple[str, ...]
     mismatched_pairs: tuple[str, ...]
+    implausible_masks: tuple[str, ...]
     in_both_splits: tuple[str, ...]
+    in_val_and_test: tuple[str, ...]
     leaked_images: tuple[str, ...]
     identical_images: tuple[str, ...]
     nonbinary_masks: tuple[str, ...]
@@ -124,6 +148,11 @@ class DatasetReport:
     listed_twice: tuple[str, ...]
     unlisted: tuple[str, ...]
     lone_masks: tuple[str, ...]
+    turned_images: tuple[str, ...]
+    passed_over: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.folder))
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -135,7 +164,9 @@ class DatasetReport:
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing and is handled, one sentence each."""
         empty = [
-            f"the {split} split is empty" for split in ("train", "test") if not self._has(split)
+            f"the {split} split is empty"
+            for split, part in self.figures.items()
+            if split != "all" and not part.images
         ]
         return (*self._findings(_NOTES), *self._depth_note(), *empty)
 
@@ -144,8 +175,13 @@ class DatasetReport:
         return [f"{what}: {len(names)} ({_some(names)})" for what, names in found.items() if names]
 
     def _no_split(self) -> list[str]:
-        if not self._has("all") or self._has("train") or self._has("test"):
+        if not self._has("all") or any(map(self._has, self.figures.keys() - {"all"})):
             return []
+        if self.lists:
+            return [
+                f"the lists ({', '.join(self.lists)}) name no image that is there:"
+                f" {how_to_mend(self.unlisted)}"
+            ]
         return [f"no list names the images of either split: {how_to_list(self.folder)}"]
 
     def _has(self, split: str) -> bool:
@@ -170,19 +206,20 @@ class DatasetReport:
         ]
 
     def _depth_note(self) -> list[str]:
-        if 16 not in self.bit_depths:
+        if self.levels is None:
             return []
-        peak = self.brightest_16bit
-        advice = "; stretch them first, or they will look almost black" if peak < 32768 else ""
+        black, white = self.levels
         return [
-            f"16-bit images: {self.bit_depths[16]}, read at full scale (65535 is white); the"
-            f" brightest level is {peak}, {peak / 655.35:.1f} % of the range{advice}"
+            f"images of more than 8 bit: their levels {black} to {white} become black to white"
+            " (percentiles 0.1 and 99.99 of all of them)"
         ]
 
     def __str__(self) -> str:
-        every, train, test = (self.figures[split] for split in ("all", "train", "test"))
+        every, test = self.figures["all"], self.figures["test"]
+        splits = {split: part.images for split, part in self.figures.items() if split != "all"}
         lines = [
-            f"{self.name}: {every.images} images, {train.images}/{test.images} train/test,"
+            f"{self.name}: {every.images} images, {'/'.join(map(str, splits.values()))}"
+            f" {'/'.join(splits)},"
             f" {every.targets} targets ({test.targets} test),"
             f" {len(self.nonbinary_masks)} non-binary masks",
             "",

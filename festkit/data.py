@@ -5,16 +5,21 @@ image files become gray levels and masks in ``_images``, the public datasets in 
 check of a folder in ``_check`` and ``_report``.
 """
 
+import base64
 import hashlib
+import html
+import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import SupportsIndex, overload
+from typing import NamedTuple, SupportsIndex, overload
 
 import numpy as np
+from PIL import Image
 
+from ._areas import MOST_SHARE
 from ._catalogue import (
     DatasetCard,
     dataset_card,
@@ -27,10 +32,10 @@ from ._catalogue import (
 from ._check import check_dataset
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import write_text
-from ._images import Gray, Mask, format_size, read_mask, read_raster, resize_mask, same_aspect
-from ._layouts import Pair, open_folder
+from ._images import Gray, Mask, format_size, is_deep, read_raster, resize_mask, same_aspect
+from ._layouts import DatasetFolder, Pair, open_folder, what_is_there
 from ._names import find_name
-from ._report import DatasetReport, SplitFigures, how_to_list
+from ._report import DatasetReport, SplitFigures, how_to_list, how_to_mend
 
 __all__ = [
     "Dataset",
@@ -45,12 +50,11 @@ __all__ = [
     "split_dataset",
 ]
 
-SPLITS = ("train", "test", "all")
+SPLITS = ("train", "val", "test", "all")
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One image with its ground truth.
+class Sample(NamedTuple):
+    """One image with its ground truth: a tuple (image, mask, name), as a DataLoader collates.
 
     Attributes:
         image: (H, W) gray levels, uint8.
@@ -59,34 +63,76 @@ class Sample:
 
     Example:
         >>> sample = Sample(np.zeros((4, 6), np.uint8), np.eye(4, 6, dtype=bool), "a")
-        >>> sample.name, sample.mask.sum()
-        ('a', np.int64(4))
+        >>> sample
+        Sample(name='a', image=(4, 6) uint8, mask=4 px)
+        >>> image, mask, name = sample
+        >>> sample == Sample(image.copy(), mask.copy(), "a")
+        True
     """
 
     image: Gray
     mask: Mask
     name: str
 
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Sample)
+            and self.name == other.name
+            and np.array_equal(self.image, other.image)
+            and np.array_equal(self.mask, other.mask)
+        )
 
-@dataclass(frozen=True)
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((str(self.name), tuple(self.image.shape)))
+
+    def __repr__(self) -> str:
+        shape, dtype = tuple(self.image.shape), self.image.dtype
+        return f"Sample(name={self.name!r}, image={shape} {dtype}, mask={int(self.mask.sum())} px)"
+
+    def _repr_html_(self) -> str | None:
+        """The image, at most 256 px wide and high, under its name; a batch has none."""
+        if not isinstance(self.image, np.ndarray):
+            return None
+        picture, file = Image.fromarray(self.image), io.BytesIO()
+        picture.thumbnail((256, 256))
+        picture.save(file, format="png")
+        data = base64.b64encode(file.getvalue()).decode()
+        told = f"{self.name}, {format_size(self.image.shape)}, {int(self.mask.sum())} px on targets"
+        return f'<img src="data:image/png;base64,{data}"/><br/>{html.escape(told)}'
+
+
+@dataclass(frozen=True, repr=False)
 class Dataset(Sequence[Sample]):
     """The samples of one split, read from disk one at a time; a slice is a dataset again.
 
     Attributes:
         name: name of the dataset; of a union, the names joined by ``+``.
-        split: "train", "test" or "all".
+        split: "train", "val", "test" or "all".
         pairs: the files.
 
     Example:
         >>> pairs = tuple(Pair(name, Path("image.png"), Path("mask.png")) for name in "abc")
         >>> dataset = Dataset("sky", "test", pairs)
+        >>> dataset
+        Dataset(name='sky', split='test', 3 images)
         >>> len(dataset), dataset[1:].names
         (3, ('b', 'c'))
     """
 
     name: str
     split: str
-    pairs: tuple[Pair, ...] = field(repr=False)
+    pairs: tuple[Pair, ...]
+
+    def __repr__(self) -> str:
+        return f"Dataset(name={self.name!r}, split={self.split!r}, {len(self)} images)"
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(self.names[:5]) + ", …" * (len(self) > 5)
+        told = f"{self.name}, split {self.split}: {len(self)} images ({names})"
+        return f"<p>{html.escape(told)}</p>"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,17 +161,22 @@ class Dataset(Sequence[Sample]):
         """
         if not self.pairs:
             raise InputError(f"{self.name} ({self.split}) has no images to take statistics of")
-        grays = (read_raster(pair.image).gray for pair in self.pairs)
+        grays = (pair.files.gray(read_raster(pair.image)) for pair in self.pairs)
         means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
         return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits that change with the name, the sample names, or any file."""
+        """12 hexadecimal digits that change with the name, the sample names, or any file.
+
+        Where files have more than 8 bit, they also change with the levels of black and white.
+        """
         digest = hashlib.sha256(self.name.encode())
         for pair in self.pairs:
             for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
                 digest.update(hashlib.sha256(part).digest())
+            if is_deep(pair.image):
+                digest.update(repr(pair.files.levels).encode())
         return digest.hexdigest()[:12]
 
 
@@ -138,11 +189,13 @@ def load_dataset(
         name_or_folder: a known name such as "NUAA-SIRST" (case and hyphens do not matter), a
             folder under the root, the path of a folder, or a union of these such as
             "NUAA-SIRST+NUDT-SIRST", whose sample names carry the dataset's name in front.
-        split: "train", "test" or "all"; a folder of images and masks without lists has "all" alone.
+        split: "train", "test", "all", or "val" where there is one; a folder of images and masks
+            without lists has "all" alone.
         root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
-        The dataset; nothing but the lists is read until a sample is asked for.
+        The dataset; nothing but the lists is read until a sample is asked for. Images of more
+        than 8 bit are stretched between the percentiles 0.1 and 99.99 of the whole dataset.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -153,12 +206,12 @@ def load_dataset(
         >>> import tempfile
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp()) / "sky"
-        >>> for place in ("train/image", "train/mask"):
+        >>> for place, level in (("train/image", 200), ("train/mask", 0)):
         ...     (folder / place).mkdir(parents=True)
-        ...     Image.new("L", (6, 4), 200).save(folder / place / "a.png")
+        ...     Image.new("L", (6, 4), level).save(folder / place / "a.png")
         >>> dataset = load_dataset(folder, "train")
         >>> dataset.names, dataset[0].image.shape, dataset[0].mask.sum()
-        (('a',), (4, 6), np.int64(24))
+        (('a',), (4, 6), np.int64(0))
         >>> mean, std = dataset.statistics()
         >>> round(mean, 3), std
         (0.784, 0.0)
@@ -187,10 +240,12 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
             " split all needs no list"
         )
     every = folder.pairs if folder.lacks_lists else folder.listed
-    pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits[split]))
+    pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits.get(split, ())))
     if not pairs:
+        there = ", ".join(known for known, listed in folder.splits.items() if listed) or "none"
         raise InputError(
-            f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for it"
+            f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for"
+            f" it; splits with images are: {there}"
         )
     for pair in pairs:
         _require_files(pair)
@@ -254,6 +309,7 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
         raise MissingFileError(f"there is no dataset folder {folder.absolute()}")
     found = open_folder(folder)
     if not found.lacks_lists:
+        _require_listed(found)
         empty = [
             f"; its {name} split is empty" for name, pairs in found.splits.items() if not pairs
         ]
@@ -268,11 +324,23 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
     return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
 
 
+def _require_listed(found: DatasetFolder) -> None:
+    """Refuse lists that name no image at all, instead of sending back to them."""
+    if found.unlisted and not any(pair.image.is_file() for pair in found.listed):
+        lists = ", ".join(path.relative_to(found.path).as_posix() for path in found.lists)
+        names = [pair.name for pair in found.unlisted]
+        raise InputError(
+            f"{found.path} has lists ({lists}) that name none of its images;"
+            f" {how_to_mend(names)}, or move the lists away to draw others"
+        )
+
+
 def _require_files(pair: Pair) -> None:
     if not pair.image.is_file():
         raise InputError(
-            f"{pair.name} is listed, but {pair.image.parent} has no image of that name;"
-            " restore the file or take the name off the list"
+            f"{pair.name} is listed, but {pair.image.parent} has no image of that name"
+            f"{what_is_there(pair)}; restore the file, correct the list (one image name per line),"
+            " or take the name off the list"
         )
     if not pair.mask.is_file():
         raise InputError(
@@ -282,7 +350,8 @@ def _require_files(pair: Pair) -> None:
 
 
 def _read_sample(pair: Pair) -> Sample:
-    image, mask = read_raster(pair.image).gray, read_mask(pair.mask).mask
+    files = pair.files
+    image, mask = files.gray(read_raster(pair.image)), files.mask(pair.mask).mask
     if mask.shape != image.shape:
         sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
         if not same_aspect(mask.shape, image.shape):
@@ -292,4 +361,10 @@ def _read_sample(pair: Pair) -> Sample:
             )
         warnings.warn(f"{pair.name}: mask resampled to its image's size ({sizes})", stacklevel=3)
         mask = resize_mask(mask, image.shape)
+    if mask.mean() > MOST_SHARE:
+        warnings.warn(
+            f"{pair.name}: its mask marks {100 * mask.mean():.1f} % of the image as target, as if"
+            f" it were inverted; targets are white on black ({pair.mask})",
+            stacklevel=3,
+        )
     return Sample(image, mask, pair.name)

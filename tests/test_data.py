@@ -4,14 +4,17 @@ import re
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from torch.utils.data import DataLoader
 
 from festkit._images import read_raster, resize_mask, same_aspect
 from festkit._layouts import LAYOUTS
@@ -36,8 +39,10 @@ PLACES = {
     "original IRSTD-1k": ("IRSTD1k_Img", "IRSTD1k_Label", "", "{}.txt"),
     "original IRSTD-1k, DNANet lists": ("IRSTD1k_Img", "IRSTD1k_Label", "", "lists/{}.txt"),
     "original IRSTD-1k, BasicIRSTD lists": ("IRSTD1k_Img", "IRSTD1k_Label", "", "idx/{}_1k.txt"),
+    "sequences": ("1/images", "1/masks", "", "{}.txt"),
     "FEST": ("{}/image", "{}/mask", "", ""),
     "FEST, plural": ("{}/images", "{}/masks", "", ""),
+    "splits in the folders": ("images/{}", "masks/{}", "", ""),
 }
 TRAINVAL = {"original SIRST", "lists beside the folders", "original IRSTD-1k"}
 
@@ -63,8 +68,14 @@ def make_set(folder, *, train=("a", "b"), test=("c",), layout="BasicIRSTD", exte
             save(mask, MASK.astype(np.uint8) * 255)
         if list_place:
             word = "trainval" if split == "train" and layout in TRAINVAL else split
-            write(folder / list_place.format(word), "\n".join(names))
+            prefix = "1/" * (layout == "sequences")
+            write(folder / list_place.format(word), "\n".join(prefix + name for name in names))
     return folder
+
+
+def png_chunk(kind, data):
+    body = kind + data
+    return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
 
 
 @pytest.fixture
@@ -133,11 +144,151 @@ class TestGrayLevels:
         gray = read_raster(path).gray[0]
         assert np.all(np.abs(gray - np.array(levels) / 257) <= 0.5)
 
-    @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-    def test_other_depths_are_refused(self, tmp_path, dtype):
-        save(tmp_path / "x.tif", GRAY.astype(dtype))
-        with pytest.raises(ValueError, match=r"x\.tif holds 32-bit .* save it with 8 or 16 bit"):
-            read_raster(tmp_path / "x.tif")
+
+DEPTHS = ("uint16", "int16", "uint32", "int32", "float16", "float32", "float64", "int8", "uint64")
+
+
+class TestDeepFiles:
+    """Every file is written by tifffile or by hand, and its levels are those that were written."""
+
+    @pytest.mark.parametrize("dtype", DEPTHS)
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_every_depth_keeps_its_levels(self, tmp_path, dtype, compression):
+        stored = (np.arange(60).reshape(5, 12) * 2 - (0 if dtype[0] == "u" else 40)).astype(dtype)
+        tifffile.imwrite(tmp_path / "x.tif", stored, compression=compression)
+        raster = read_raster(tmp_path / "x.tif")
+        np.testing.assert_array_equal(raster.levels, stored)
+        assert raster.levels.dtype == stored.dtype
+        assert raster.bits == 8 * stored.dtype.itemsize
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+    def test_white_is_zero(self, tmp_path, dtype):
+        rising = np.arange(0, 100, 5).astype(dtype).reshape(4, 5)
+        tifffile.imwrite(tmp_path / "x.tif", rising, photometric="miniswhite")
+        levels = read_raster(tmp_path / "x.tif").levels.astype(float)
+        assert levels.argmax() == 0
+        np.testing.assert_array_equal(levels - levels.min(), 95.0 - rising)
+        if dtype == "uint16":
+            assert levels.max() == 65535
+
+    @pytest.mark.parametrize("photometric", [0, 1])
+    def test_compression_that_needs_other_codecs(self, tmp_path, photometric):
+        stored = np.arange(600, 660, dtype=np.uint16).reshape(5, 12)
+        Image.fromarray(stored).save(tmp_path / "x.tif", compression="tiff_lzw")
+        with tifffile.TiffFile(tmp_path / "x.tif", mode="r+b") as tiff:
+            tiff.pages[0].tags["PhotometricInterpretation"].overwrite(photometric)
+        expected = stored if photometric else 65535 - stored
+        np.testing.assert_array_equal(read_raster(tmp_path / "x.tif").levels, expected)
+
+    @pytest.mark.parametrize("channels", [3, 4])
+    @pytest.mark.parametrize("name", ["x.png", "x.tif"])
+    def test_colour_of_16_bit_weighs_as_luma_and_keeps_its_levels(self, tmp_path, name, channels):
+        colour = np.random.default_rng(0).integers(0, 65536, (6, 7, channels), dtype=np.uint16)
+        colour[0, :, :3] = colour[0, :, :1]
+        cv2.imwrite(str(tmp_path / name), colour[..., [2, 1, 0, 3][:channels]])  # BGR(A)
+        raster = read_raster(tmp_path / name)
+        luma = np.rint(colour[..., :3] @ np.array([0.299, 0.587, 0.114]))
+        np.testing.assert_array_equal(raster.levels, luma)
+        np.testing.assert_array_equal(raster.levels[0], colour[0, :, 0])
+        assert raster.bits == 16
+
+    def test_planes_one_after_the_other(self, tmp_path):
+        planes = np.stack([np.full((4, 5), level, np.float32) for level in (10, 20, 40)])
+        tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate")
+        assert read_raster(tmp_path / "x.tif").levels == pytest.approx(2.99 + 11.74 + 4.56)
+
+    def test_what_is_no_gray_image_is_refused(self, tmp_path):
+        path = tmp_path / "x.tif"
+        for stored, message in (
+            (np.full((4, 5), np.nan, np.float32), r"x\.tif holds NaN or infinity; replace"),
+            (np.ones((4, 5), np.complex64), r"x\.tif is a TIFF of .*save it as gray or RGB"),
+            (np.ones((3, 4, 5), np.int16), r"x\.tif holds 3 images, expected one"),
+        ):
+            tifffile.imwrite(path, stored, photometric="minisblack")
+            with pytest.raises(ValueError, match=message):
+                read_raster(path)
+        tifffile.imwrite(path, np.ones((3, 4, 5), np.uint16), imagej=True)
+        with pytest.raises(ValueError, match="holds 3 images"):
+            read_raster(path)
+        tifffile.imwrite(path, np.arange(600, dtype=np.float32).reshape(20, 30))
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(ValueError, match=r"cannot read image file .*x\.tif"):
+            read_raster(path)
+
+    @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+    def test_a_dataset_is_read_between_percentiles_of_all_its_images(self, tmp_path, dtype):
+        folder = make_set(tmp_path / "sky", extension=".tif")
+        rows = np.arange(1000, 1060).reshape(6, 10)
+        for name, shift in (("a", 0), ("b", 100), ("c", 141)):
+            tifffile.imwrite(folder / "images" / f"{name}.tif", (rows + shift).astype(dtype))
+            save(folder / "masks" / f"{name}.tif", np.zeros((6, 10), np.uint8))
+        train, test = (load_dataset(folder, split) for split in ("train", "test"))
+        assert check_dataset(folder).levels == (1001, 1199)
+        for sample, shift in ((train[0], 0), (train[1], 100), (test[0], 141)):
+            share = (rows + shift - 1001) / 198
+            assert np.abs(sample.image - 255 * share.clip(0, 1)).max() <= 0.5
+        (note,) = [note for note in check_dataset(folder).notes if "8 bit" in note]
+        assert note.startswith("images of more than 8 bit: their levels 1001 to 1199 become black")
+        assert check_dataset(folder).figures["train"].gray_mean == train.statistics()[0]
+        before = load_dataset(folder, "train").fingerprint
+        tifffile.imwrite(folder / "images" / "c.tif", (rows + 999).astype(dtype))
+        assert load_dataset(folder, "train").fingerprint != before
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "deep.png", "rgb.png", "deep.tif"])
+    def test_what_viewers_show(self, tmp_path, name, orientation):
+        """The oracle is OpenCV for JPEG and what the EXIF standard says for the rest."""
+        stored = np.repeat(np.repeat([[250, 10, 10], [120, 120, 60]], 8, 0), 8, 1).astype(np.uint8)
+        if name in {"deep.png", "deep.tif"}:
+            stored = stored.astype(np.uint16) * 257
+        path = tmp_path / name
+        if name == "deep.tif":
+            tags = [(274, "H", 1, orientation, True)]
+            tifffile.imwrite(path, stored, extratags=tags)
+        elif name == "rgb.png":
+            cv2.imwrite(str(path), np.dstack([stored.astype(np.uint16) * 257] * 3))
+            data = path.read_bytes()
+            exif = Image.Exif()
+            exif[274] = orientation
+            path.write_bytes(data[:33] + png_chunk(b"eXIf", exif.tobytes()[6:]) + data[33:])
+        else:
+            image = Image.fromarray(stored)
+            exif = image.getexif()
+            exif[274] = orientation
+            image.save(path, exif=exif, **({"quality": 100} if name == "x.jpg" else {}))
+        turned = {1: [0, 1], 2: [1, 0], 3: [3, 2], 4: [2, 3]}  # where corners 0 1 / 2 3 go: row 1
+        turned |= {5: [0, 2], 6: [2, 0], 7: [3, 1], 8: [1, 3]}
+        corners = [250, 10, 120, 60]
+        raster = read_raster(path)
+        gray = raster.gray.astype(int)
+        assert [gray[0, 0], gray[0, -1]] == pytest.approx(
+            [corners[k] for k in turned[orientation]], abs=2
+        )
+        assert gray.shape == ((16, 24) if orientation < 5 else (24, 16))
+        assert raster.turned == (orientation > 1)
+        if name == "x.jpg":
+            shown = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            np.testing.assert_array_equal(gray, shown)
+
+    def test_a_mask_drawn_on_the_picture_that_is_shown(self, tmp_path):
+        folder = make_set(tmp_path / "phone", layout="FEST", train=("a",), test=())
+        stored = np.full((64, 64), 60, np.uint8)
+        stored[10:13, 50:53] = 250
+        image = Image.fromarray(stored)
+        exif = image.getexif()
+        exif[274] = 6
+        image.save(folder / "train" / "image" / "a.png", exif=exif)
+        save(
+            folder / "train" / "mask" / "a.png",
+            np.where(np.rot90(stored, -1) > 99, 255, 0).astype("u1"),
+        )
+        (sample,) = load_dataset(folder, "train")
+        assert sample.image[sample.mask].tolist() == [250] * 9
+        assert "images turned by the EXIF orientation in their files: 1 (a)" in (
+            check_dataset(folder).notes
+        )
 
 
 class TestMaskLevels:
@@ -184,6 +335,53 @@ class TestMaskLevels:
     @pytest.mark.parametrize("other", [(256, 320), (320, 320), (320, 258)])
     def test_other_aspects(self, other):
         assert not same_aspect((320, 256), other)
+
+
+class TestImplausibleMasks:
+    def test_inverted(self, folder):
+        save(folder / "masks" / "b.png", np.where(MASK, 0, 255).astype(np.uint8))
+        (fault,) = check_dataset(folder).faults
+        assert fault.startswith("masks that mark most of their image as target, as if inverted")
+        assert fault.endswith(": 1 (b: 75.0 %)")
+        with pytest.warns(UserWarning, match=r"b: its mask marks 75\.0 % of the image"):
+            load_dataset(folder, "train")[1]
+
+    @pytest.mark.parametrize("colour", [0, 255])
+    def test_drawn_in_the_alpha_channel(self, folder, colour):
+        alpha = MASK.astype(np.uint8) * 255
+        save(folder / "masks" / "b.png", np.dstack([np.full_like(alpha, colour)] * 3 + [alpha]))
+        with pytest.raises(
+            ValueError, match=r"mask .*b\.png has one colour and differs in its alpha"
+        ):
+            load_dataset(folder, "train")[1]
+        assert "differs in its alpha channel only" in check_dataset(folder).faults[0]
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_the_other_masks_say_what_a_target_is(self, tmp_path, dtype):
+        folder, one = make_set(tmp_path / "sky"), MASK.astype(dtype)
+        save(folder / "masks" / "b.png", one)
+        with pytest.raises(
+            ValueError, match=r"b\.png has levels up to 1 .*other masks of its folder"
+        ):
+            load_dataset(folder, "train")[1]
+        assert "other masks of its folder reach 255" in check_dataset(folder).faults[0]
+        for name in "ac":
+            save(folder / "masks" / f"{name}.png", one)
+        for sample in load_dataset(folder, "all"):
+            np.testing.assert_array_equal(sample.mask, MASK)
+        assert check_dataset(folder).faults == ()
+
+    @pytest.mark.parametrize("top", [1, 255])
+    def test_masks_of_floats(self, folder, top):
+        for name in "abc":
+            (folder / "masks" / f"{name}.png").unlink()
+            tifffile.imwrite(folder / "masks" / f"{name}.tif", MASK.astype(np.float32) * top)
+        np.testing.assert_array_equal(load_dataset(folder, "train")[0].mask, MASK)
+        tifffile.imwrite(folder / "masks" / "a.tif", MASK.astype(np.int16) - 1)
+        with pytest.raises(
+            ValueError, match=r"a\.tif has levels from -1 to 0; save targets as 255"
+        ):
+            load_dataset(folder, "train")[0]
 
 
 class TestDamagedFiles:
@@ -238,7 +436,9 @@ class TestLayouts:
         train, test, every = (
             load_dataset(tmp_path / "sky", split) for split in ("train", "test", "all")
         )
-        assert (train.names, test.names, every.names) == (("a", "b"), ("c",), ("a", "b", "c"))
+        first = "1/" * (layout == "sequences")
+        names = tuple(f"{first}{name}" for name in "abc")
+        assert (train.names, test.names, every.names) == (names[:2], names[2:], names)
         np.testing.assert_array_equal(test[0].image, GRAY + np.uint8(ord("c") % 50))
         np.testing.assert_array_equal(test[0].mask, MASK)
         assert layout in check_dataset(tmp_path / "sky").layout
@@ -498,6 +698,130 @@ class TestLoading:
             load_dataset(name, "train", root=folder.parent)
 
 
+class TestListsAsTheyCome:
+    FORMS = (
+        "images/a.png\nimages/b.png\n",
+        "./images/a.png\r\n.\\images\\b.png\r\n",
+        "/home/me/sky/images/a.jpg\n/home/me/sky/images/b.jpg\n",
+        "a,b\n",
+        "a b",
+        "a.png; b.png",
+        "images/a.png masks/a.png\nimages/b.png masks/b.png\n",
+        "a.png,a_pixels0.png\nb.png,b_pixels0.png\n",
+        "../masks/a.png\n../masks/b.png\n",
+        "'a'\n\"b\"\n",
+    )
+
+    @pytest.mark.parametrize("text", FORMS)
+    def test_what_is_certain_is_read(self, folder, text):
+        write(folder / "img_idx" / "train_NUAA.txt", text)
+        assert load_dataset(folder, "train").names == ("a", "b")
+        assert check_dataset(folder).faults == ()
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk"])
+    def test_other_encodings(self, folder, encoding):
+        for kind in ("images", "masks"):
+            (folder / kind / "b.png").rename(folder / kind / "图像.png")
+        (folder / "img_idx" / "train_NUAA.txt").write_bytes("a\r\n图像\r\n".encode(encoding))
+        assert load_dataset(folder, "train").names == ("a", "图像")
+        (folder / "img_idx" / "train_NUAA.txt").write_bytes("像图\r\n".encode(encoding))
+        with pytest.raises(
+            ValueError, match=r"train_NUAA.txt is not a text file .*save it as UTF-8"
+        ):
+            load_dataset(folder, "train")
+
+    def test_what_is_not_certain_is_told_alike_by_check_and_split(self, bare):
+        for name in ("train", "test"):
+            write(bare / f"{name}.txt", "a 0.3\nb 0.7\n")
+        faults = check_dataset(bare).faults
+        assert faults[0] == (
+            "the lists (train.txt, test.txt) name no image that is there: write one image name per"
+            " line, such as a"
+        )
+        with pytest.raises(
+            ValueError, match=r"lists \(train.txt, test.txt\) that name none .*such as"
+        ):
+            split_dataset(bare)
+        with pytest.raises(ValueError, match=r"a 0\.3 is listed, but .*one image name per line"):
+            load_dataset(bare, "train")
+
+    def test_a_name_that_is_there_otherwise(self, folder):
+        write(folder / "images" / "d.pgm", "P5")
+        write(folder / "img_idx" / "train_NUAA.txt", "a\nd\n")
+        with pytest.raises(ValueError, match=r"d is listed, .*; d\.pgm is there, but only \.png"):
+            load_dataset(folder, "train")
+        assert check_dataset(folder).notes[-1] == (
+            "files of other formats and other folders, not read: 1 (images/d.pgm)"
+        )
+
+
+class TestFoldersWithin:
+    @pytest.fixture
+    def sequences(self, tmp_path):
+        folder = tmp_path / "seq"
+        for number, name in enumerate(("1/0001", "1/0002", "2/0001", "2/1(9)")):
+            save(folder / "images" / f"{name}.png", GRAY + np.uint8(number))
+            save(folder / "masks" / f"{name}.png", MASK.astype(np.uint8) * 255)
+        return folder
+
+    def test_lists_name_the_folder(self, sequences):
+        write(sequences / "train.txt", "/1/0001\n1/0002.png\n")  # as those of IRDST
+        write(sequences / "test.txt", "images/2/0001.png\n2/1(9)\n")
+        assert check_dataset(sequences).faults == ()
+        assert load_dataset(sequences, "train").names == ("1/0001", "1/0002")
+        assert load_dataset(sequences, "test").names == ("2/0001", "2/1(9)")
+        np.testing.assert_array_equal(load_dataset(sequences, "test")[1].image, GRAY + np.uint8(3))
+
+    def test_without_lists(self, sequences):
+        assert check_dataset(sequences).faults[0].startswith("no list names the images of either")
+        split_dataset(sequences, test=0.5)
+        assert check_dataset(sequences).faults == ()
+
+    def test_a_name_without_its_folder(self, sequences):
+        write(sequences / "train.txt", "1(9)\n")
+        with pytest.raises(ValueError, match=r"1\(9\) is listed, .*1\(9\)\.png is in .*images.2"):
+            load_dataset(sequences, "train")
+
+    def test_a_root_of_datasets_is_none(self, tmp_path):
+        make_set(tmp_path / "sky")
+        with pytest.raises(ValueError, match="is not laid out as a dataset"):
+            check_dataset(tmp_path)
+
+    def test_names_as_wirstd_sequences_list_them(self, tmp_path):
+        make_set(tmp_path / "seq", layout="sequences")
+        write(tmp_path / "seq" / "train.txt", "1/images/a.png\n")
+        assert load_dataset(tmp_path / "seq", "train").names == ("1/a",)
+
+
+class TestValidation:
+    @pytest.mark.parametrize("layout", ["FEST", "FEST, plural", "splits in the folders"])
+    def test_folders(self, tmp_path, layout):
+        folder, (images, masks, _, _) = make_set(tmp_path / "sky", layout=layout), PLACES[layout]
+        for place, array in ((images, GRAY + np.uint8(99)), (masks, MASK.astype(np.uint8) * 255)):
+            save(folder / place.format("val") / "v.png", array)
+            save(folder / place.format("extra") / "e.png", array)
+        assert load_dataset(folder, "val").names == ("v",)
+        assert load_dataset(folder, "all").names == ("a", "b", "v", "c")
+        report = check_dataset(folder)
+        assert report.figures["val"].images == 1
+        assert "4 images, 2/1/1 train/val/test" in str(report)
+        assert report.notes == (
+            f"files of other formats and other folders, not read: 1 ({images.format('extra')}/)",
+        )
+
+    def test_lists(self, folder):
+        write(folder / "img_idx" / "val_NUAA.txt", "b\nc")
+        assert load_dataset(folder, "val").names == ("b", "c")
+        assert check_dataset(folder).faults == (
+            "images in the val list and in the test list: 1 (c)",
+        )
+
+    def test_where_there_is_none(self, folder):
+        with pytest.raises(ValueError, match=r"the val split of sky is empty.*are: train, test"):
+            load_dataset(folder, "val")
+        assert "val" not in check_dataset(folder).figures
+
+
 class TestFinding:
     @pytest.mark.parametrize("on_disk", ["NUAA-SIRST", "nuaa_sirst", "SIRST", "sirst-V1"])
     @pytest.mark.parametrize("asked", ["NUAA-SIRST", "nuaasirst", "SIRST-v1"])
@@ -562,6 +886,37 @@ class TestDataset:
         dataset = load_dataset(folder, "train")
         (folder / "images" / "b.png").unlink()
         assert dataset[0].name == "a"
+
+    def test_a_loader_takes_it_as_it_is(self, folder):
+        with warnings.catch_warnings(action="error"):
+            batches = list(DataLoader(load_dataset(folder, "all"), batch_size=2))
+        assert [type(batch).__name__ for batch in batches] == ["Sample", "Sample"]
+        assert batches[0].image.shape == batches[0].mask.shape == (2, 3, 4)
+        assert batches[0].name == ("a", "b")
+        assert repr(batches[0]).endswith("image=(2, 3, 4) torch.uint8, mask=6 px)")
+
+    def test_samples_compare_hash_and_show(self, folder):
+        one, two = load_dataset(folder, "all")[0], load_dataset(folder, "all")[0]
+        other = load_dataset(folder, "all")[1]
+        assert one == two
+        assert (one != two) is False
+        assert one != other
+        assert one != ("a",)
+        assert len({one, two, other}) == 2
+        image, mask, name = one
+        assert (image is one.image, mask is one.mask, name) == (True, True, "a")
+        assert one in list(load_dataset(folder, "all"))
+        assert repr(one) == "Sample(name='a', image=(3, 4) uint8, mask=3 px)"
+        assert one._repr_html_().endswith("<br/>a, 4 × 3 px, 3 px on targets")
+        assert pickle.loads(pickle.dumps(one)) == one
+
+    def test_a_dataset_shows_its_length(self, folder):
+        dataset = load_dataset(folder, "train")
+        assert repr(dataset) == "Dataset(name='sky', split='train', 2 images)"
+        assert dataset._repr_html_() == "<p>sky, split train: 2 images (a, b)</p>"
+        assert {dataset, load_dataset(folder, "train")} == {dataset}
+        assert repr(dataset.pairs[0]).startswith("Pair(name='a', image=")
+        assert dataset.pairs[0] == load_dataset(folder, "train").pairs[0]
 
     def test_pickles(self, folder):
         dataset = load_dataset(folder, "train")
@@ -742,6 +1097,7 @@ class TestCheck:
         write(folder / "img_idx" / "test_NUAA.txt", "c\nb")
         report = check_dataset(folder)
         assert report.faults == ("images in the train list and in the test list: 1 (b)",)
+        assert hash(report) == hash(check_dataset(folder))
         assert report.figures["all"].images == 3
 
     def test_identical_images(self, folder):
@@ -783,14 +1139,6 @@ class TestCheck:
             (tmp_path / "sky" / "masks" / f"n{i}.png").unlink()
         (fault,) = check_dataset(tmp_path / "sky").faults
         assert fault == "images without a mask: 8 (n0, n1, n2, n3, n4, and 3 more)"
-
-    @pytest.mark.parametrize(("peak", "advised"), [(16383, True), (65535, False)])
-    def test_sixteen_bit_note(self, folder, peak, advised):
-        save(folder / "images" / "a.png", np.array([[0, 9, 9, peak]] * 3, np.uint16))
-        (note,) = check_dataset(folder).notes
-        assert "16-bit images: 1, read at full scale (65535 is white); the brightest" in note
-        assert f"level is {peak}, {peak / 655.35:.1f} % of the range" in note
-        assert ("stretch them first" in note) == advised
 
     def test_empty_splits(self, folder):
         (folder / "img_idx" / "test_NUAA.txt").unlink()

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from smallbooks import shown_here
 
 import festkit as fk
@@ -165,18 +166,20 @@ class TestReadImage:
         middle = 255 * ((black + white) // 2 - black) / (white - black)
         assert abs(gray[2] - middle) <= 0.5 + 1e-9
 
-    @pytest.mark.parametrize("levels", [(5, 5), (9, 4), (-1, 9), (0, 65536), (1, 2, 3), (1,)])
+    @pytest.mark.parametrize(
+        "levels", [(5, 5), (9, 4), (np.nan, 9), (0, np.inf), (1, 2, 3), (1,), "12", 7, ("a", "b")]
+    )
     def test_wrong_levels(self, levels, tmp_path):
-        with pytest.raises(ValueError, match=r"levels are .*0 <= black < white <= 65535"):
+        with pytest.raises(ValueError, match=r"levels are .*expected two numbers.*black < white"):
             read_image(tmp_path / "never-read.png", levels=levels)
 
-    def test_without_levels_it_is_the_image_of_a_dataset(self, tmp_path):
+    def test_at_full_range_it_is_the_image_of_a_dataset(self, tmp_path):
         wide = np.linspace(0, 65535, 40 * 40).astype(np.uint16).reshape(40, 40)
         Image.fromarray(wide).save(tmp_path / "wide.png")
         Image.fromarray(scene(20, 30)).convert("RGB").save(tmp_path / "colour.png")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            gray = read_image(tmp_path / "wide.png")
+            gray = read_image(tmp_path / "wide.png", levels=None)
             assert (read_image(tmp_path / "colour.png") == scene(20, 30)).all()
         assert np.abs(gray - wide / 257).max() <= 0.5
 
@@ -187,24 +190,67 @@ class TestReadImage:
         frame = np.linspace(low, high, 40 * 40).astype(np.uint16).reshape(40, 40)
         Image.fromarray(frame).save(tmp_path / "frame.png")
         with pytest.warns(UserWarning, match="nearly one gray.*--levels BLACK WHITE"):
-            read_image(tmp_path / "frame.png")
+            read_image(tmp_path / "frame.png", levels=None)
 
     def test_of_many_the_first_is_told_and_the_others_are_counted(self, tmp_path):
         frame = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
         for name in "abc":
             Image.fromarray(frame).save(tmp_path / f"{name}.png")
         with pytest.warns(UserWarning, match="nearly one gray") as caught:
-            predict_images(bright(64), tmp_path, tmp_path / "out")
+            predict_images(bright(64), tmp_path, tmp_path / "out", levels=None)
         first, others = (str(one.message) for one in caught)
         assert first.startswith("a.png has 16 bit")
-        assert others == "3 of the images of 16 bit are nearly one gray"
+        assert others == "3 images keep few gray levels, or none"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)
         frame[3, 4] = 65535
         Image.fromarray(frame).save(tmp_path / "hot.png")
         with pytest.warns(UserWarning, match="nearly one gray"):
-            read_image(tmp_path / "hot.png")
+            read_image(tmp_path / "hot.png", levels=None)
+
+    @pytest.mark.parametrize("hot", [0, 65535])
+    def test_a_hot_or_dead_pixel_moves_no_levels(self, hot, tmp_path):
+        frame = np.linspace(21000, 23000, 40 * 40).astype(np.uint16).reshape(40, 40)
+        Image.fromarray(frame).save(tmp_path / "frame.png")
+        before = read_image(tmp_path / "frame.png")
+        frame[20, 20] = hot
+        Image.fromarray(frame).save(tmp_path / "frame.png")
+        moved = np.abs(read_image(tmp_path / "frame.png").astype(int) - before)
+        moved[20, 20] = 0
+        assert moved.max() <= 1
+        assert (before.min(), before.max()) == (0, 255)
+
+    @pytest.mark.parametrize("levels", [(2000, 4000), (-9, -1), (61, 249)])
+    def test_levels_that_leave_nothing_of_8_bit_are_told(self, levels, frames):
+        with pytest.warns(UserWarning, match=r"a\.png has 8 bit and levels from 60 to 250, none"):
+            read_image(frames / "a.png", levels=levels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read_image(frames / "a.png", levels=(0, 250)).max() == 255
+
+    def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
+        with pytest.warns(UserWarning, match="as asked it has no gray left") as caught:
+            predict_images(bright(64), frames, tmp_path / "out", levels=(2000, 4000))
+        assert str(caught[1].message) == "3 images keep few gray levels, or none"
+
+    @pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float32", "float64"])
+    def test_kelvin_and_other_depths(self, dtype, tmp_path):
+        frame = np.full((40, 50), 290).astype(dtype) + (np.arange(50) % 7).astype(dtype)
+        frame[10:13, 20:23] = 330
+        tifffile.imwrite(tmp_path / "frame.tif", frame)
+        gray = read_image(tmp_path / "frame.tif")
+        assert (gray[10:13, 20:23] == 255).all()
+        assert gray[0, :7].tolist() == [round(255 * k / 40) for k in range(7)]
+        half = read_image(tmp_path / "frame.tif", levels=(289.5, 293.5))
+        assert half[0, 2] == round(255 * 2.5 / 4)
+
+    def test_float_levels_have_no_full_range(self, tmp_path):
+        tifffile.imwrite(tmp_path / "frame.tif", np.linspace(280, 310, 600, dtype="f4")[None])
+        with pytest.raises(
+            ValueError, match=r"levels of float32 \(280 to 310\) have no full range"
+        ):
+            read_image(tmp_path / "frame.tif", levels=None)
 
 
 class TestThreads:
@@ -362,13 +408,45 @@ class TestPredictImages:
         with pytest.raises(FileExistsError, match="is a file; name a folder"):
             predict_images(bright(64), frames, frames / "a.png")
 
+    def test_frames_of_14_bit_show_their_targets(self, tmp_path, capsys):
+        """Three targets of 14 bit, one frame without any: one pair of levels for all."""
+        rng = np.random.default_rng(0)
+        for name, spots in (("1/a", [(10, 20)]), ("1/b", []), ("2/a", [(30, 40), (12, 9)])):
+            frame = rng.normal(8000, 60, (48, 64))
+            for row, column in spots:
+                frame[row - 1 : row + 2, column - 1 : column + 2] = 9100
+            (tmp_path / "frames" / name).parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / "frames" / f"{name}.tif", frame.astype(np.uint16))
+        out = tmp_path / "frames" / "out"
+        table = predict_images(bright(64), tmp_path / "frames", out, draw=fk.show)
+        found = [
+            (r["image"], float(r["row"]), float(r["column"]))
+            for r in rows_of(table)
+            if r["kind"] == "strong"
+        ]
+        assert found == [("1/a.tif", 10, 20), ("2/a.tif", 12, 9), ("2/a.tif", 30, 40)]
+        record = json.loads((out / "prediction.json").read_text())
+        black, white = record["auto_levels"]
+        assert record["levels"] == "auto"
+        assert 7700 < black < 7900
+        assert white == 9100
+        assert f"levels {black} to {white} become black to white (auto)" in capsys.readouterr().out
+        for kind, ending in (("masks", "png"), ("pictures", "png"), ("targets", "json")):
+            files = sorted((out / kind).rglob("*.*"))
+            names = [file.relative_to(out / kind).as_posix() for file in files]
+            assert names == [f"{name}.{ending}" for name in ("1/a", "1/b", "2/a")]
+        tifffile.imwrite(tmp_path / "frames" / "3.tif", np.full((48, 64), 20000, np.uint16))
+        predict_images(bright(64), tmp_path / "frames", out)  # the levels stay, out is not read
+        assert json.loads((out / "prediction.json").read_text())["auto_levels"] == [black, white]
+
     def test_frames_of_12_bit_are_told_and_levels_show_their_targets(self, tmp_path):
         """Target and sky are 4 of 256 gray levels apart, unless the levels say otherwise."""
         dark = np.full((48, 48), 21000, np.uint16)
         dark[20:23, 30:33] = 22000
         Image.fromarray(dark).save(tmp_path / "a.png")
+        out = tmp_path / "out"
         with pytest.warns(UserWarning, match="between levels 21000 and 21000, the brightest at 22"):
-            assert not rows_of(predict_images(bright(48), tmp_path, tmp_path / "out"))
+            assert not rows_of(predict_images(bright(48), tmp_path, out, levels=None))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             levels = np.uint16(20500), np.uint16(22500)
@@ -379,11 +457,11 @@ class TestPredictImages:
 
     def test_other_levels_are_other_settings(self, frames, tmp_path):
         predict_images(bright(64), frames, tmp_path / "out")
-        with pytest.raises(FileExistsError, match=r"levels None -> \[0, 200\]"):
+        with pytest.raises(FileExistsError, match=r"levels 'auto' -> \[0, 200\]"):
             predict_images(bright(64), frames, tmp_path / "out", levels=(0, 200))
 
     def test_wrong_levels_are_told_before_any_file(self, frames, tmp_path):
-        with pytest.raises(ValueError, match=r"levels are \(200, 100\), expected two"):
+        with pytest.raises(ValueError, match=r"levels are \(200, 100\), expected two numbers"):
             predict_images(bright(64), frames, tmp_path / "out", levels=(200, 100))
         assert not (tmp_path / "out").exists()
 
@@ -467,6 +545,44 @@ class TestPredictImages:
         Image.fromarray(scene(20, 20)).save(frames / "a.bmp")
         with pytest.raises(ValueError, match=r"a\.bmp and .*a\.png would be written under one"):
             predict_images(bright(32), frames, tmp_path / "out")
+
+    def test_names_that_one_disk_in_two_tells_apart(self, frames, tmp_path):
+        Image.fromarray(scene(20, 20)).save(frames / "A.png")
+        with pytest.raises(ValueError, match=r"A\.png and .*a\.png would be written under one"):
+            predict_images(bright(32), frames, tmp_path / "out")
+
+    def test_frames_in_folders_within_keep_them_in_their_names(self, frames, tmp_path):
+        for folder in ("x", "y"):
+            shutil.copytree(frames, tmp_path / "all" / folder)
+        rows = rows_of(predict_images(bright(64), tmp_path / "all", tmp_path / "all" / "out"))
+        names = ["x/a.png", "x/c.png", "x/c.png", "y/a.png", "y/c.png", "y/c.png"]
+        assert [row["image"] for row in rows] == names
+        for _ in range(2):  # predictions within are no images
+            predict_images(bright(64), tmp_path / "all", tmp_path / "all" / "out")
+            predict_images(bright(64), tmp_path / "all", tmp_path / "all" / "again")
+        assert len(list((tmp_path / "all" / "again" / "masks").rglob("*.png"))) == 6
+
+    def test_other_formats_are_told(self, frames, tmp_path):
+        for name in ("x.pgm", "y.npy", "z.mp4", "notes.txt"):
+            (frames / name).write_bytes(b"x")
+        with pytest.warns(UserWarning, match=r"not read are x\.pgm, y\.npy, z\.mp4: save them as"):
+            assert len(rows_of(predict_images(bright(64), frames, tmp_path / "out"))) == 3
+        for name in "abc":
+            (frames / f"{name}.png").unlink()
+        with pytest.raises(
+            FileNotFoundError, match=r"holds no image .*not read are x\.pgm, y\.npy"
+        ):
+            predict_images(bright(64), frames, tmp_path / "other")
+
+    def test_positions_are_those_of_the_picture_that_is_shown(self, tmp_path):
+        image = Image.fromarray(scene(48, 64, (10, 50)))
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(tmp_path / "a.png", exif=exif)
+        shown = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+        rows = rows_of(predict_images(bright(64), tmp_path / "a.png", tmp_path / "out"))
+        assert [(row["row"], row["column"]) for row in rows] == [("50.00", "37.00")]
+        assert Image.open(tmp_path / "out" / "masks" / "a.png").size == shown.size
 
     def test_a_file_named_twice_is_one_image(self, frames, tmp_path):
         again = frames / ".." / "frames" / "a.png"

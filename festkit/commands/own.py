@@ -20,7 +20,7 @@ def predict(
     model: tuple[str, ...] = ("nuaa-sirst/acm",),
     out: Path = Path("runs/predicted"),
     tile: int | None = None,
-    levels: tuple[int, int] | None = None,
+    levels: tuple[float, float] | Literal["auto", "full"] = "auto",
     th1: float | None = None,
     th2: float | None = None,
     rule: Rule | None = None,
@@ -34,14 +34,15 @@ def predict(
     Interrupted, the same command continues; images that are done are not looked at again.
 
     Args:
-        images: image files, or folders of them (png, bmp, jpg, tif; 8 or 16 bit).
+        images: image files, or folders of them and of folders (png, bmp, jpg, tif; any depth).
         model: what predicts: an entry or family of the zoo (festkit zoo list), a weights file, or
             run folders; several are the scales of one FEST.
         out: folder of the results: targets.csv, and per image masks/, targets/, pictures/.
         tile: look at large frames in overlapping squares of this side in px, about the size of the
             images that the model was trained on; default shows it every image as a whole.
-        levels: the files' gray levels that become black and white, for sensors of 12 or 14 bit;
-            default their full range, to 255 or 65535.
+        levels: the files' gray levels that become black and white. auto takes files of 8 bit as
+            they are, and for all deeper ones the percentiles 0.1 and 99.99 of their pixels; full
+            takes the files' full range, to 255 or 65535.
         th1: strong targets are above; default the model's own.
         th2: weak targets are above; default the model's own.
         rule: where weak targets come from: each scale's own map, or the fused map; default the
@@ -58,8 +59,9 @@ def predict(
 
     fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule, weak=weak)
     draw = show if pictures else None
+    asked = None if levels == "full" else levels
     try:
-        _print_found(predict_images(fest, images, out, tile=tile, levels=levels, draw=draw))
+        _print_found(predict_images(fest, images, out, tile=tile, levels=asked, draw=draw))
     except ImagesLeftOut as some:
         _print_found(some.table)
         raise

@@ -3,10 +3,10 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,13 @@ from .._devices import resolve_threads
 from .._errors import ExistingFileError, InputError, MissingFileError
 from .._files import read_json, write_json
 from .._images import EXTENSIONS, format_size
+from .._layouts import find_files
+from .._levels import Levels, auto_levels
 from .._progress import progress
 from ..backbones import backbone_name
 from ..fest import FEST
 from ..sensitivity import Detection
-from .reading import Levels, check_levels, read_levels
+from .reading import AskedLevels, check_asked, read_levels
 from .tiles import tiled_maps
 from .written import Draw, Written, write_table
 
@@ -57,7 +59,7 @@ def predict_images(
     out: str | Path,
     *,
     tile: int | None = None,
-    levels: Levels | None = None,
+    levels: AskedLevels = "auto",
     draw: Draw | None = None,
     threads: int | None = None,
 ) -> Path:
@@ -67,20 +69,24 @@ def predict_images(
     whose bottom and right are the first row and column after it),
     ``targets/NAME.json`` (the same of one image), ``masks/NAME.png`` (strong regions and weak
     centroids, the image's own size), with ``draw`` ``pictures/NAME.png``, and ``prediction.json``
-    (networks, thresholds, folders of the images). What is there already, made by the same FEST of
+    (networks, thresholds, levels, folders of the images). An image of a folder within keeps it in
+    its name, as in ``masks/1/0001.png``. What is there already, made by the same FEST of
     the same image, is not made again; files of an image that is no longer named stay, and are not
     in the table. With several scales a weak target's peak is that of the scale that saw it, which
     may be above th1 where the fused map is not.
 
     Args:
         fest: networks and thresholds.
-        images: image files (png, bmp, jpg, tif; 8 or 16 bit), folders of them (not the folders
-            within), or several of these. A sequence is a folder of its frames.
+        images: image files (png, bmp, jpg, tif; any depth), folders of them and the folders
+            within, or several of these. A sequence is a folder of its frames. Files of other
+            formats in a folder are warned of.
         out: folder of the results.
         tile: side [px] of the squares in which large frames are looked at, see :func:`tiled_maps`;
             None shows a network the whole image.
-        levels: gray levels of the files that become 0 and 255, see :func:`read_image`. Of images
-            that keep few without it the first is warned of, and in the end their number.
+        levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
+            takes one pair for all files of more than 8 bit, prints it and keeps it in
+            ``prediction.json``, so that the same call goes on with it. Of images that keep few
+            gray levels the first is warned of, and in the end their number.
         draw: what makes a picture of an image and its detection, such as ``festkit.show``.
         threads: CPU threads to compute with; None takes those of the FEST.
 
@@ -106,20 +112,21 @@ def predict_images(
     if threads is not None:
         fest = copy(fest)
         fest.threads = resolve_threads(threads)
-    files = _image_files([images] if isinstance(images, str | Path) else images)
+    levels = check_asked(levels)
+    out = Path(out)
+    files = _image_files([images] if isinstance(images, str | Path) else images, out)
     _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
     settings = _settings(fest, tile, levels, files)
-    out = Path(out)
-    _claim(out, settings)
+    chosen = _claim(out, settings, files.values())
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # it stands for the whole
     done, faults = [], []
     few = 0
-    for file in progress(files, "predicting", unit="image"):
-        written = Written(out, file)
+    for name, file in progress(files.items(), "predicting", unit="image"):
+        written = Written(out, file, name)
         try:
             if not written.is_done(drawn=draw is not None):
-                gray, complaint = read_levels(file, levels)
+                gray, complaint = read_levels(file, levels, chosen)
                 if complaint and not few:
                     warnings.warn(complaint, stacklevel=2)
                 few += bool(complaint)
@@ -131,7 +138,7 @@ def predict_images(
             faults.append(str(error))
     write_table(table, done)
     if few > 1:
-        warnings.warn(f"{few} of the images of 16 bit are nearly one gray", stacklevel=2)
+        warnings.warn(f"{few} images keep few gray levels, or none", stacklevel=2)
     if faults:
         raise ImagesLeftOut(faults, len(files), table)
     return table
@@ -150,40 +157,54 @@ def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
     return fest.predict(gray)
 
 
-def _image_files(paths: Sequence[str | Path]) -> list[Path]:
-    files: list[Path] = []
+def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
+    """Image files by their paths below the folders they came from; ``out`` is not looked into."""
+    files: dict[Path, str] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise MissingFileError(f"there is no image file or folder {path}")
-        found = [path] if path.is_file() else sorted(filter(_is_image, path.iterdir()))
-        if not any(map(_is_image, found)):
-            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)})")
-        files += found
+        found, others = find_files(path, leave=out) if path.is_dir() else _alone(path)
+        told = _not_read(path, others)
+        if not found:
+            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){told}")
+        if told:
+            warnings.warn(f"{path} holds other files, too{told}", stacklevel=3)
+        for file in found:
+            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            files.setdefault(file.resolve(), name)
     if not files:
         raise InputError("no images came; name image files, or folders of them")
-    return _of_different_names({file.resolve(): file for file in files}.values())
+    return _of_different_names(files)
 
 
-def _is_image(path: Path) -> bool:
-    hidden = path.name.startswith(".")  # as macOS puts beside files
-    return path.suffix.lower() in EXTENSIONS and path.is_file() and not hidden
+def _not_read(folder: Path, others: Sequence[Path]) -> str:
+    if not others:
+        return ""
+    names = ", ".join(str(other.relative_to(folder)) for other in others[:5])
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    return f"; not read are {names}{more}: save them as png or tif"
 
 
-def _of_different_names(files: Iterable[Path]) -> list[Path]:
+def _alone(path: Path) -> tuple[list[Path], list[Path]]:
+    return ([path], []) if path.suffix.lower() in EXTENSIONS else ([], [])
+
+
+def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
+    """Files by name; names that differ in case only are one file on some disks."""
     first: dict[str, Path] = {}
-    for file in files:
-        other = first.setdefault(file.stem, file)
-        if other is not file:
+    for file, name in files.items():
+        stem = str(PurePosixPath(name).with_suffix("")).casefold()
+        if (other := first.setdefault(stem, file)) is not file:
             raise InputError(
                 f"{other} and {file} would be written under one name; predict them into two folders"
             )
-        if file.name.encode(errors="replace") != os.fsencode(file.name):
+        if name.encode(errors="replace") != os.fsencode(name):
             raise InputError(f"the name of {file!r} is not text (UTF-8); rename the file")
-    return list(first.values())
+    return {name: file for file, name in files.items()}
 
 
 def _settings(
-    fest: FEST, tile: int | None, levels: Levels | None, files: Sequence[Path]
+    fest: FEST, tile: int | None, levels: AskedLevels, files: Mapping[str, Path]
 ) -> dict[str, Any]:
     """What decides the result, and whence the images are: other folders may have equal names."""
     digest = hashlib.sha256()
@@ -194,38 +215,54 @@ def _settings(
     named = {"th1": fest.th1, "th2": fest.th2, "mean": fest.mean, "std": fest.std}
     return {
         "festkit": __version__,
-        "folders": sorted({str(file.resolve().parent) for file in files}),
+        "folders": sorted({str(_root(name, file)) for name, file in files.items()}),
         "networks": {str(size): backbone_name(net) for size, net in fest.backbones.items()},
         "weights": digest.hexdigest()[:12],
         "rule": fest.rule,
         **{name: None if value is None else float(value) for name, value in named.items()},
         "tile": None if tile is None else int(tile),
-        "levels": None if levels is None else list(check_levels(levels)),
+        "levels": list(levels) if isinstance(levels, tuple) else levels,
     }
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Take a folder for these predictions, or continue them."""
+def _root(name: str, file: Path) -> Path:
+    """The folder below which a file has its name; of a link, that of what it leads to."""
+    parents = list(file.parents)
+    return parents[min(len(PurePosixPath(name).parts), len(parents)) - 1]
+
+
+def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels | None:
+    """Take a folder for these predictions, or continue them; the levels that "auto" means."""
     if out.is_file():
         raise ExistingFileError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
-    if not path.is_file():
-        if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
-            raise ExistingFileError(
-                f"{out} holds other files; choose another folder for predictions"
-            )
-        write_json(path, settings)
-        return
-    before = read_json(path)
-    if not isinstance(before, dict):
-        raise InputError(f"{path} is damaged; remove {out}, or choose another folder")
+    before = _before(path) if path.is_file() else {}
+    if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
+        raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")
     changed = [
         f"{n} {before.get(n)!r} -> {settings[n]!r}"
         for n in settings
-        if before.get(n) != settings[n]
+        if before and before.get(n) != settings[n]
     ]
     if changed:
         raise ExistingFileError(
             f"{out} holds predictions by other settings ({'; '.join(changed)}); choose another "
             "folder or remove this one"
         )
+    chosen = None
+    if settings["levels"] == "auto":
+        kept = before.get("auto_levels")
+        chosen = (kept[0], kept[1]) if kept else auto_levels(files)
+    if chosen:
+        print(f"levels {chosen[0]} to {chosen[1]} become black to white (auto)")
+    record = settings | {"auto_levels": list(chosen) if chosen else None}
+    if record != before:
+        write_json(path, record)
+    return chosen
+
+
+def _before(path: Path) -> dict[str, Any]:
+    before = read_json(path)
+    if not isinstance(before, dict) or not before:
+        raise InputError(f"{path} is damaged; remove {path.parent}, or choose another folder")
+    return before

@@ -2,38 +2,41 @@
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import InputError
 from .._images import Raster, read_raster
+from .._levels import Levels, check_levels, percentiles, stretch
 
-Levels = tuple[int, int]
-"""The gray levels of a file that become 0 and 255."""
+AskedLevels = Levels | Literal["auto"] | None
+"""Black and white; or their choice by the files; or the full range of the files."""
 
-HIGHEST = 65535
-"""Of 16 bit."""
-
-DARK, NARROW = 2**14, 2**12
-"""Brightest level of a 16-bit image, and spread of its pixels, that leave 8 bit too little."""
+DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
+"""Of the full range: brightest level, and spread of the pixels, that leave 8 bit too little."""
 
 
-def read_image(path: str | Path, levels: Levels | None = None) -> NDArray[np.uint8]:
-    """Read an image file as 8-bit gray levels, as datasets are read.
+def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:
+    """Read an image file as 8-bit gray levels.
+
+    The file is turned as its EXIF orientation says.
 
     Args:
-        path: a png, bmp, jpg or tif file of 8 or 16 bit: gray, RGB, RGBA, palette or 1-bit.
+        path: a png, bmp, jpg or tif file: gray, RGB, RGBA, palette or 1-bit, 8 or 16 bit; TIFF
+            also of 32 or 64 bit, signed, or float.
         levels: the gray levels (black, white) of the file that become 0 and 255, those beyond are
-            clipped: what a sensor of 12 or 14 bit needs. None takes the file's full range, to 255
-            or 65535. Take the same for all images of a sensor, and white above its targets.
+            clipped. "auto" takes a file of 8 bit as it is, and of a deeper one the percentiles 0.1
+            and 99.99 of its pixels. None takes the file's full range, to 65535 for 16 bit. For
+            several images of a sensor take the same levels, white above its targets.
 
     Returns:
-        (H, W) uint8. A warning says so where a 16-bit image keeps few gray levels.
+        (H, W) uint8. A warning says so where an image keeps few gray levels, or none.
 
     Raises:
-        ValueError: for levels that are not 0 <= black < white <= 65535, or if the file is missing,
-            truncated, no image, of another depth, or holds several images.
+        ValueError: for levels that are not black < white; if the file is missing, truncated, no
+            image, or holds several images; for None where signed or float levels have no full
+            range.
 
     Example:
         >>> import tempfile
@@ -43,49 +46,68 @@ def read_image(path: str | Path, levels: Levels | None = None) -> NDArray[np.uin
         >>> read_image(path, levels=(1000, 2000))
         array([[  0, 102, 255]], dtype=uint8)
     """
-    gray, complaint = read_levels(path, levels)
+    gray, complaint = read_levels(path, check_asked(levels))
     if complaint:
         warnings.warn(complaint, stacklevel=2)
     return gray
 
 
-def read_levels(path: str | Path, levels: Levels | None) -> tuple[NDArray[np.uint8], str]:
-    """As :func:`read_image`, with what it warns of, or an empty text."""
+def read_levels(
+    path: str | Path, levels: AskedLevels, chosen: Levels | None = None
+) -> tuple[NDArray[np.uint8], str]:
+    """As :func:`read_image`, with what it warns of, or an empty text.
+
+    Args:
+        path: image file.
+        levels: as :func:`check_asked` leaves them.
+        chosen: what "auto" is for all files of a folder; None takes the file by itself.
+    """
+    raster = read_raster(path)
     if levels is None:
-        raster = read_raster(path)
         return raster.gray, _few_levels(Path(path), raster)
-    black, white = check_levels(levels)
-    share = (read_raster(path).levels.astype(np.float64) - black) / (white - black)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8), ""
+    if isinstance(levels, str):
+        deep = raster.is_deep
+        return stretch(raster.levels, chosen or percentiles([raster])) if deep else raster.gray, ""
+    return stretch(raster.levels, levels), _nothing_left(Path(path), raster, levels)
 
 
-def check_levels(levels: Levels) -> Levels:
-    """The levels, if they are two that a file can hold.
+def check_asked(levels: AskedLevels) -> AskedLevels:
+    """Levels as they may be asked for.
 
     Raises:
-        ValueError: if they are not.
+        ValueError: if they are neither "auto" nor None nor two numbers, the smaller one first.
 
     Example:
-        >>> check_levels((1000, 2000))
-        (1000, 2000)
+        >>> check_asked("auto"), check_asked((1000, 2000))
+        ('auto', (1000, 2000))
     """
-    if len(levels) != 2 or not 0 <= levels[0] < levels[1] <= HIGHEST:
-        raise InputError(
-            f"levels are {levels}, expected two, the file's gray levels that become black and "
-            f"white: 0 <= black < white <= {HIGHEST}"
-        )
-    return int(levels[0]), int(levels[1])
+    if levels is None or (isinstance(levels, str) and levels == "auto"):
+        return levels
+    return check_levels(levels)
+
+
+def _nothing_left(path: Path, raster: Raster, levels: Levels) -> str:
+    black, white = levels
+    if ((raster.levels > black) & (raster.levels < white)).any():
+        return ""
+    return (
+        f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to "
+        f"{raster.levels.max():g}, none of them between black {black:g} and white {white:g}: as "
+        "asked it has no gray left. Take levels of its own range, or 'auto' (--levels auto)"
+    )
 
 
 def _few_levels(path: Path, raster: Raster) -> str:
-    if raster.bits < 16:
+    if not raster.is_deep:
         return ""
+    top = np.iinfo(raster.levels.dtype).max
     low, high = (int(level) for level in np.percentile(raster.levels, (1, 99)))
     brightest = int(raster.levels.max())
-    if brightest >= DARK and high - low >= NARROW:
+    if brightest >= DARK_SHARE * top and high - low >= NARROW_SHARE * top:
         return ""
     return (
-        f"{path.name} has 16 bit, but 98 % of its pixels lie between levels {low} and {high}, "
-        f"the brightest at {brightest}: as it stands it is nearly one gray. Say which levels "
-        "become black and white (levels, or --levels BLACK WHITE), white above the targets"
+        f"{path.name} has {raster.bits} bit, but 98 % of its pixels lie between levels {low} and "
+        f"{high}, the brightest at {brightest}: at its full range it is nearly one gray. Say which "
+        "levels become black and white (levels, or --levels BLACK WHITE), white above the targets, "
+        "or take 'auto'"
     )

@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -28,25 +28,30 @@ class Written:
     Attributes:
         folder: of all predictions.
         image: the image file.
+        name: its path below the folder it came from, with slashes.
     """
 
     folder: Path
     image: Path
+    name: str
 
     @property
     def mask(self) -> Path:
         """Strong regions and weak centroids white, PNG."""
-        return self.folder / "masks" / f"{self.image.stem}.png"
+        return self._file("masks", ".png")
 
     @property
     def picture(self) -> Path:
         """The image with its targets enlarged, PNG."""
-        return self.folder / "pictures" / f"{self.image.stem}.png"
+        return self._file("pictures", ".png")
 
     @property
     def targets(self) -> Path:
         """Every target, and the checksum of the image file, JSON."""
-        return self.folder / "targets" / f"{self.image.stem}.json"
+        return self._file("targets", ".json")
+
+    def _file(self, kind: str, suffix: str) -> Path:
+        return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{suffix}"
 
     def is_done(self, *, drawn: bool) -> bool:
         """Whether all files are there, made of the image as it is now."""
@@ -86,7 +91,7 @@ class Written:
         write_json(
             self.targets,
             {
-                "image": self.image.name,
+                "image": self.name,
                 "sha256": _digest(self.image),
                 "height": height,
                 "width": width,
