@@ -75,6 +75,22 @@ class Raster:
         return np.rint(self.levels * (255 / top)).astype(np.uint8)
 
     @property
+    def probability(self) -> NDArray[np.float32]:
+        """(H, W) levels as shares of their full range; floats must be shares already.
+
+        Raises:
+            ValueError: for floats beyond [0, 1] and signed integers.
+        """
+        kind, low, high = self.levels.dtype.kind, self.levels.min(), self.levels.max()
+        if kind == "i" or (kind == "f" and not 0 <= low <= high <= 1):
+            raise InputError(
+                f"levels of {self.levels.dtype} from {low:g} to {high:g} are no probabilities;"
+                " expected floats in [0, 1], or unsigned integers whose highest level is 1"
+            )
+        top = 1 if kind == "f" else np.iinfo(self.levels.dtype).max
+        return (self.levels / top).astype(np.float32)
+
+    @property
     def top(self) -> int:
         """The level that means "target" in a mask: 1, 255, 65535 or 2³² − 1, the least enough."""
         peak = max(self.levels.max(), self.least_top)

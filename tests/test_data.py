@@ -192,6 +192,19 @@ class TestDeepFiles:
         np.testing.assert_array_equal(raster.levels[0], colour[0, :, 0])
         assert raster.bits == 16
 
+    @pytest.mark.parametrize(
+        ("dtype", "top"), [("uint8", 255), ("uint16", 65535), ("uint32", 2**32 - 1), ("float32", 1)]
+    )
+    def test_levels_as_probabilities(self, tmp_path, dtype, top):
+        tifffile.imwrite(tmp_path / "x.tif", np.array([[0, top], [top, 0]], dtype))
+        assert read_raster(tmp_path / "x.tif").probability.tolist() == [[0, 1], [1, 0]]
+
+    @pytest.mark.parametrize(("dtype", "top"), [("float32", 255), ("int16", 255)])
+    def test_levels_that_are_no_probabilities(self, tmp_path, dtype, top):
+        tifffile.imwrite(tmp_path / "x.tif", np.array([[0, top], [top, 0]], dtype))
+        with pytest.raises(ValueError, match=r"from 0 to 255 are no probabilities; expected"):
+            read_raster(tmp_path / "x.tif").probability  # noqa: B018
+
     def test_planes_one_after_the_other(self, tmp_path):
         planes = np.stack([np.full((4, 5), level, np.float32) for level in (10, 20, 40)])
         tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate")

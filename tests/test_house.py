@@ -41,6 +41,7 @@ ROOMS = [
     "metrics",
     "surface",
     "_images",
+    "_levels",
     "_layouts",
     "_catalogue",
     "_report",

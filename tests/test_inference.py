@@ -153,6 +153,7 @@ class TestTiles:
 
 
 class TestReadImage:
+    @pytest.mark.filterwarnings("ignore:.*has no gray left")
     @given(st.integers(0, 2**16 - 2), st.integers(0, 2**16 - 1))
     def test_levels_are_black_white_and_evenly_between(self, black, span):
         white = min(black + 1 + span, 2**16 - 1)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .._errors import InputError, MissingFileError
 from .._files import write_json
-from .._images import EXTENSIONS, read_mask, read_raster
+from .._images import EXTENSIONS, read_raster
 from .._layouts import files_by_name
+from .._levels import FileSet
 from .._progress import progress
 from .._run import Run
 from ..data import Dataset
@@ -160,14 +161,15 @@ def of_folder(
             raise MissingFileError(f"{folder} has no file for {missing[0]} of {probs}")
     grays, truths = beside
     names = tuple(files)
+    alike = FileSet(tuple((grays or {}).values()), tuple((truths or {}).values()))
 
     def read(index: int) -> Frame:
         name = names[index]
         return checked(
             name,
             _read_probability(files[name]),
-            image=None if grays is None else read_raster(grays[name]).gray,
-            mask=None if truths is None else read_mask(truths[name]).mask,
+            image=None if grays is None else alike.gray(read_raster(grays[name])),
+            mask=None if truths is None else alike.mask(truths[name]).mask,
         )
 
     return Source(f"{_number(len(names))} in {Path(probs).name}", names, remembered(read))
@@ -256,5 +258,4 @@ def _files(folder: str | Path) -> dict[str, Path]:
 
 
 def _read_probability(path: Path) -> NDArray[np.float32]:
-    raster = read_raster(path)
-    return (raster.levels / (65535 if raster.bits == 16 else 255)).astype(np.float32)
+    return read_raster(path).probability
