@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ._cards import CHECKSUM, checksum, parse_card
 from ._checkpoints import plain_tensors, read_checkpoint
 from ._errors import InputError, MissingFileError
 from ._files import whole_file
@@ -232,15 +233,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
             header = file.metadata() or {}
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from error
-    if "card" not in header:
-        raise InputError(f"{path} has no card; it was not written by festkit")
-    try:
-        card = json.loads(header["card"])
-    except json.JSONDecodeError as error:
-        raise InputError(f"the card of {path} is not readable JSON ({error})") from error
-    if not isinstance(card, dict):
-        raise InputError(f"the card of {path} is {type(card).__name__}, expected named values")
-    return card
+    return parse_card(header, path)
 
 
 def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
@@ -265,12 +258,16 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:
-    """Write named tensors and a card whole; the base of every weights file of the kit."""
-    header = {"card": json.dumps(dict(card), allow_nan=False)}
+    """Write named tensors and a card whole; the base of every weights file of the kit.
+
+    A checksum of both joins the card.
+    """
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    text = json.dumps(dict(card), allow_nan=False)
+    told = json.loads(text) | {CHECKSUM: checksum(plain, json.loads(text))}
     with whole_file(path) as part:
-        plain = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in tensors.items()
-        }
-        part.write_bytes(save(plain, metadata=header))
+        part.write_bytes(save(plain, metadata={"card": json.dumps(told)}))
     return Path(path)

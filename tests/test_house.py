@@ -29,6 +29,7 @@ ROOMS = [
     "_progress",
     "_cpus",
     "_devices",
+    "_cards",
     "_areas",
     "_clutter",
     "_compiled",

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from torch import nn
 
 from festkit.backbones import create_backbone
 from festkit.fest import FEST
-from festkit.weights import load_weights, read_card, save_weights
+from festkit.weights import import_state_dict, load_weights, read_card, save_weights
 
 CARD = {"backbone": "ACM", "in_channels": 3, "loss_options": {"edge_weight": 4.0}, "note": "ß – ×"}
 
@@ -45,7 +46,9 @@ class TestRoundTrip:
             assert torch.equal(network.state_dict()[name], tensor)
 
     def test_the_card(self, path):
-        assert read_card(path) == CARD
+        card = read_card(path)
+        assert len(card.pop("checksum")) == 64
+        assert card == CARD
 
     def test_a_channels_last_network(self, tmp_path):
         network = TinyNet().to(memory_format=torch.channels_last)
@@ -136,7 +139,7 @@ class TestWhole:
         monkeypatch.setattr(Path, "write_bytes", no_space)
         with pytest.raises(OSError, match="No space left"):
             save_weights(TinyNet(), tmp_path / "w", {"epochs": 2})
-        assert read_card(saved) == {"epochs": 1}
+        assert read_card(saved)["epochs"] == 1
         assert [entry.name for entry in tmp_path.iterdir()] == ["w"]
 
     def test_killed_while_writing(self, tmp_path):
@@ -160,6 +163,67 @@ save_weights(nn.Conv2d(1, 1, 1), sys.argv[1], {})
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         assert not path.exists()
+
+
+def flipped(path, folder, place):
+    """A copy of a file with one bit flipped, so many bytes after where its tensors begin."""
+    content = bytearray(path.read_bytes())
+    content[8 + int.from_bytes(content[:8], "little") + place] ^= 0x40
+    copy = folder / "copy.safetensors"
+    copy.write_bytes(content)
+    return copy
+
+
+def from_checkpoint(path):
+    return import_state_dict(path, "ACM")
+
+
+def as_start(path):
+    return create_backbone("ACM", weights=path)
+
+
+class TestDamaged:
+    @pytest.mark.parametrize("read", [load_weights, from_checkpoint, as_start])
+    @pytest.mark.parametrize("place", [0, 1, 2, 3, 1000, 700_001, -1])
+    def test_one_bit_of_the_tensors(self, path, tmp_path, read, place):
+        content = path.read_bytes()
+        place %= len(content) - 8 - int.from_bytes(content[:8], "little")
+        copy = flipped(path, tmp_path, place)
+        with pytest.raises(ValueError, match=r"copy\.safetensors is damaged.* Copy it again"):
+            read(copy)
+
+    @pytest.mark.parametrize("place", [0, 5000])
+    def test_one_bit_of_a_fest(self, tmp_path, place):
+        saved = FEST({16: "ACM"}).save(tmp_path / "fest.safetensors")
+        with pytest.raises(ValueError, match=r"copy\.safetensors is damaged"):
+            FEST.load(flipped(saved, tmp_path, place))
+
+    def test_a_digit_of_the_card(self, tmp_path):
+        fest = FEST({16: "ACM"}, th1=0.5, mean=0.41, std=0.09)
+        saved = fest.save(tmp_path / "fest.safetensors")
+        saved.write_bytes(saved.read_bytes().replace(b"0.41", b"0.61"))
+        with pytest.raises(ValueError, match=r"fest\.safetensors is damaged"):
+            FEST.load(saved)
+
+    def test_a_file_without_checksum_still_loads(self, acm, tmp_path):
+        old = tmp_path / "old.safetensors"
+        old.write_bytes(save(acm.state_dict(), metadata={"card": json.dumps(CARD)}))
+        kept = load_weights(old).state_dict()
+        assert all(torch.equal(kept[name], t) for name, t in acm.state_dict().items())
+
+    def test_the_checksum_is_sha256_of_layout_card_and_bytes(self, tmp_path):
+        network = nn.Conv2d(1, 1, 1, bias=False).to(torch.bfloat16)
+        nn.init.constant_(network.weight, 1.5)
+        saved = save_weights(network, tmp_path / "w", {"b": 1, "a": "x"})
+        told = b'[[["weight", "torch.bfloat16", [1, 1, 1, 1]]], {"a": "x", "b": 1}]'
+        digest = hashlib.sha256(told + b"\xc0\x3f").hexdigest()  # 1.5 in bfloat16
+        assert read_card(saved)["checksum"] == digest
+
+    def test_a_card_written_again_gets_a_new_one(self, path, tmp_path):
+        network, card = load_weights(path), read_card(path)
+        again = save_weights(network, tmp_path / "again", card | {"note": "other"})
+        assert read_card(again)["checksum"] != card["checksum"]
+        load_weights(again)
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,15 @@ class TestStoring:
         assert storing.differences(left, record) == []
         assert storing.differences(ENTRIES[SMALL], record) != []
 
+    def test_a_record_from_before_an_option_came_means_its_default(self, made):
+        record = read_json(made / "weights" / f"{SMALL}.json")
+        assert record.pop("natural_epochs") == 0
+        assert storing.differences(ENTRIES[SMALL], record) == []
+        crop = replace(ENTRIES[SMALL].config, crop=32, natural_epochs=2)
+        assert storing.differences(replace(ENTRIES[SMALL], config=crop), record) == [
+            "crop is None, not 32", "natural_epochs is 0, not 2",
+        ]  # fmt: skip
+
     def test_killed_between_its_two_files_it_leaves_no_old_figures(self, made, shelf, monkeypatch):
         def killed(path, value):
             raise KeyboardInterrupt
@@ -489,7 +498,7 @@ def fault_with(shelf, change):
     change(card)
     save_weights(load_weights(path), path, card)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    write_json(path.with_suffix(".json"), card | {"sha256": digest})
+    write_json(path.with_suffix(".json"), read_card(path) | {"sha256": digest})
     return verdicts(names=[SMALL])[SMALL].fault
 
 

@@ -10,9 +10,11 @@ import pytest
 from festkit.__main__ import main
 from festkit._entries import ENTRIES, FAMILIES, find_entry
 from festkit._files import read_json, write_json
-from festkit._shelf import record_file, shelf
+from festkit._shelf import record_file, shelf, trained, weights_file
 from festkit.fest import FEST
+from festkit.fusion import MASK_RULE
 from festkit.results import results_page
+from festkit.weights import read_card
 from festkit.zoo import verifying
 from festkit.zoo.verifying import verify
 
@@ -251,6 +253,24 @@ class TestShipped:
 
     def test_they_fit_into_git(self):
         assert sum(path.stat().st_size for path in SHIPPED.rglob("*.safetensors")) < 60e6
+
+    def test_every_card_says_how_its_training_masks_were_made(self):
+        cards = {name: read_card(weights_file(name)) for name in trained()}
+        assert len(cards) > 20
+        told = {name: card["training_masks"] for name, card in cards.items()}
+        assert told["nuaa-sirst/acm-256-bce"] == (
+            "float linear, above 0.5: half-covered pixels and some targets were lost"
+        )
+        assert set(told.values()) <= {told["nuaa-sirst/acm-256-bce"], MASK_RULE}
+
+    def test_every_start_is_the_file_here_or_the_run_it_was_made_of(self):
+        for name in trained():
+            card = read_card(weights_file(name))
+            if card["initial_weights"] is None:
+                assert card["initial_sha256"] is None
+                continue
+            start = read_json(record_file(card["initial_weights"]))
+            assert card["initial_sha256"] in (start["sha256"][:12], start["run_sha256"][:12])
 
     def test_records_name_no_place_of_a_machine(self):
         for path in SHIPPED.rglob("*.json"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from .._cards import check_whole
 from .._errors import InputError, MissingFileError
 from .._names import find_name
 from .card import BackboneCard
@@ -135,17 +136,20 @@ def read_tensors(path: str | Path) -> "dict[str, Tensor]":
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is unreadable.
+        ValueError: if the file is unreadable or damaged.
     """
     if not Path(path).is_file():
         raise MissingFileError(f"there is no weights file {path}")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from error
+    check_whole(tensors, header, path)
+    return tensors
 
 
 def backbone_options(backbone: "nn.Module") -> dict[str, Any]:

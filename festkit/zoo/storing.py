@@ -11,13 +11,13 @@ from .._devices import resolve_device
 from .._entries import Entry, find_entry
 from .._errors import InputError
 from .._files import read_json, write_json
-from .._run import Run
+from .._run import DEFAULTS, Run
 from .._shelf import read_record, record_file, sha256, weights_file
 from ..backbones import fill_backbone, read_tensors
 from ..data import Dataset, load_dataset
 from ..fest import FEST
 from ..training import device_name, versions
-from ..weights import save_tensors
+from ..weights import read_card, save_tensors
 from .images import open_images
 from .measuring import Rows, largest_move, measure
 
@@ -84,17 +84,19 @@ def store(
     }
     record_file(entry.name).unlink(missing_ok=True)  # it does not tell of what is written now
     path = save_tensors(tensors, weights_file(entry.name), card)
-    write_json(record_file(entry.name), card | {"sha256": sha256(path)})
+    write_json(record_file(entry.name), read_card(path) | {"sha256": sha256(path)})
     return path
 
 
 def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
     """In what a record of training, of a run or on the shelf, is not the entry's.
 
-    Where an entry leaves the precision to the machine, any will do.
+    Where an entry leaves the precision to the machine, any will do. A record that was written
+    before an option came means its default.
     """
+    told = DEFAULTS | dict(record)
     wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE and v != "auto"}
-    return [f"{k} is {record.get(k)!r}, not {v!r}" for k, v in wanted.items() if record.get(k) != v]
+    return [f"{k} is {told.get(k)!r}, not {v!r}" for k, v in wanted.items() if told.get(k) != v]
 
 
 def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
