@@ -2,10 +2,12 @@
 
 import json
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # of this writer alone
     try:
         yield part
         _flush(part)
@@ -86,18 +88,21 @@ def read_json(path: str | Path) -> Any:
 def flush_folder(folder: Path) -> None:
     """Have everything in a folder on the disk, so that it may be renamed to what counts as whole.
 
+    Links are not followed, and files that may not be opened are passed over.
+
     Example:
         >>> flush_folder(Path(tempfile.mkdtemp()))
     """
     for path in [*folder.rglob("*"), folder]:
-        if path.is_file():
-            _flush(path)
-        elif os.name != "nt":  # folders cannot be opened there
-            number = os.open(path, os.O_RDONLY)
-            os.fsync(number)
-            os.close(number)
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        if kind in (stat.S_IFREG, stat.S_IFDIR):
+            with suppress(PermissionError):  # read-only or another user's; on Windows any folder
+                _flush(path)
 
 
 def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

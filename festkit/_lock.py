@@ -4,33 +4,35 @@ import errno
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ._errors import BusyError
+from filelock import lock_descriptor
 
-try:
-    import fcntl
-except ImportError:  # Windows: nobody is kept apart there
-    fcntl = None  # type: ignore[assignment]
+from ._errors import BusyError
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 """What a file system without locks answers, such as some that clusters share."""
+
+FIRST = 1
+"""Where the holder's name begins in the file: Windows lets nobody else read the locked first byte.
+"""
 
 
 @contextmanager
 def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[None]:
     """Hold a lock file while the block runs; it is gone afterwards.
 
-    The lock is one of open files (flock), so a kill leaves a file, but nobody who holds it. On
-    Windows, and where the file system has no locks, nobody is kept apart.
+    The lock is the operating system's, on an open file, so a kill leaves a file, but nobody who
+    holds it. Where the file system has no locks, nobody is kept apart, and a warning says so.
 
     Args:
         path: the lock file.
         wait: until whoever holds it has let go.
-        inherit: let child processes that inherit files hold it, too: a kernel that outlives its
-            killed driver for a moment does so under the lock.
+        inherit: let child processes that inherit files hold it, too, except on Windows: a kernel
+            that outlives its killed driver for a moment does so under the lock.
 
     Raises:
         BlockingIOError: if someone else holds it and ``wait`` is off; ``strerror`` tells who.
@@ -44,21 +46,23 @@ def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[No
         >>> path.exists()
         False
     """
-    if fcntl is None:
-        yield
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     file = _locked(path, wait)
     try:
         os.ftruncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f"{' ' * FIRST}process {os.getpid()} on {socket.gethostname()}".encode())
         os.set_inheritable(file, inherit)
         yield
     finally:
-        with suppress(OSError):  # a removed folder may hold another's lock by now
-            if os.path.samestat(os.fstat(file), path.stat()):
+        ours = _stands_at(file, path)  # a removed folder may hold another's lock by now
+        if os.name == "nt":  # an open file cannot be removed there
+            os.close(file)
+        with suppress(OSError):  # nor one that another waits for
+            if ours:
                 path.unlink()
-        os.close(file)
+        if os.name != "nt":
+            os.close(file)
 
 
 def _locked(path: Path, wait: bool) -> int:
@@ -66,7 +70,7 @@ def _locked(path: Path, wait: bool) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(file, path, wait)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if _stands_at(file, path):
                 return file  # not one that its holder has removed meanwhile
         except BaseException:
             os.close(file)
@@ -76,13 +80,27 @@ def _locked(path: Path, wait: bool) -> int:
 
 def _lock(file: int, path: Path, wait: bool) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(file, 200, 0).decode() or "another process"
+        if lock_descriptor(file, blocking=False):
+            return
+        os.lseek(file, FIRST, os.SEEK_SET)
+        holder = os.read(file, 200).decode() or "another process"
         if not wait:
-            raise BusyError(error.errno, holder, str(path)) from None
+            raise BusyError(errno.EAGAIN, holder, str(path))
         print(f"{path.stem} is held by {holder}; waiting for it", file=sys.stderr, flush=True)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_descriptor(file)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
+        warnings.warn(
+            f"the file system of {path.parent} has no locks ({error.strerror}), so nothing keeps "
+            "a second process out; run only one at a time there",
+            stacklevel=5,
+        )
+
+
+def _stands_at(file: int, path: Path) -> bool:
+    """Whether the open file is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False

@@ -3,12 +3,21 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from festkit import _files
-from festkit._files import read_json, whole_file, whole_folder, write_json, write_text
+from festkit._files import (
+    flush_folder,
+    read_json,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_text,
+)
 
 
 def no_space(*_args, **_options):
@@ -54,6 +63,35 @@ class TestWholeFile:
         with pytest.raises(OSError, match="No space left"):
             write_json(tmp_path / "a.json", {"a": 1})
         assert entries(tmp_path) == []
+
+    def test_threads_that_write_one_file_do_not_meet(self, tmp_path):
+        path, texts = tmp_path / "a.txt", [str(n) * 10_000 for n in range(4)]
+        together = Barrier(len(texts))
+
+        def write(text):
+            with whole_file(path) as part:
+                together.wait(timeout=30)
+                part.write_text(text)
+                together.wait(timeout=30)
+                assert part.read_text() == text
+
+        with ThreadPoolExecutor(len(texts)) as threads:
+            list(threads.map(write, texts))
+        assert path.read_text() in texts
+        assert entries(tmp_path) == ["a.txt"]
+
+    def test_hosts_whose_processes_have_one_number_do_not_meet(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os, "getpid", lambda: 17)
+        with whole_file(tmp_path / "a.txt") as first, whole_file(tmp_path / "a.txt") as second:
+            assert first != second
+            first.write_text("1")
+            second.write_text("2")
+        assert (tmp_path / "a.txt").read_text() == "1"  # the outer block ends last
+
+    def test_others_may_read_it_as_any_new_file(self, tmp_path):
+        write_text(tmp_path / "a.txt", "a")
+        (tmp_path / "b.txt").touch()
+        assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
     def test_nothing_written_is_an_error(self, tmp_path):
         with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
@@ -108,6 +146,44 @@ class TestWholeFolder:
         ):
             pass
         assert entries(tmp_path / "set") == ["mine.txt"]
+
+
+class TestFlushFolder:
+    def test_links_and_pipes_are_passed_over(self, tmp_path):
+        (tmp_path / "inner").mkdir()
+        (tmp_path / "inner" / "dangling").symlink_to("nothing")
+        (tmp_path / "round").symlink_to(tmp_path)
+        os.mkfifo(tmp_path / "pipe")
+        flush_folder(tmp_path)
+
+    def test_a_file_that_may_not_be_written_is_flushed(self, tmp_path, monkeypatch):
+        (tmp_path / "a.txt").write_text("a")
+        opened, real = [], os.open
+
+        def read_only(path, flags, *mode, **options):
+            if flags & (os.O_WRONLY | os.O_RDWR):
+                raise PermissionError(13, "Permission denied", str(path))
+            opened.append(Path(path).name)
+            return real(path, flags, *mode, **options)
+
+        monkeypatch.setattr(os, "open", read_only)
+        flush_folder(tmp_path)
+        assert opened == ["a.txt", tmp_path.name]
+
+    def test_a_file_that_may_not_be_opened_is_passed_over(self, tmp_path, monkeypatch):
+        (tmp_path / "a.txt").write_text("a")
+
+        def refused(path, *_):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(os, "open", refused)
+        flush_folder(tmp_path)
+
+    def test_a_full_disk_is_told(self, tmp_path, monkeypatch):
+        (tmp_path / "a.txt").write_text("a")
+        monkeypatch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            flush_folder(tmp_path)
 
 
 class TestJson:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from smallbooks import entries, wait_for
@@ -82,20 +83,54 @@ def test_it_goes_with_a_killed_holder_and_its_heirs(tmp_path, inherit):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
-def test_where_there_are_no_locks_nobody_is_kept_apart(tmp_path, monkeypatch, number):
-    def no_locks(*_):
+def test_where_there_are_no_locks_a_warning_says_that_nobody_is_kept_apart(
+    tmp_path, monkeypatch, number
+):
+    def no_locks(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(_lock.fcntl, "flock", no_locks)
-    with hold(tmp_path / "a.lock"), hold(tmp_path / "a.lock", wait=False):
-        pass
+    monkeypatch.setattr(_lock, "lock_descriptor", no_locks)
+    with pytest.warns(UserWarning, match="has no locks .*; run only one at a time there") as told:
+        with hold(tmp_path / "a.lock"), hold(tmp_path / "a.lock", wait=False):
+            pass
+    assert [Path(each.filename) for each in told] == [Path(__file__)] * 2
     assert entries(tmp_path) == []
 
 
 def test_any_other_error_is_told(tmp_path, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(_lock.fcntl, "flock", broken)
+    monkeypatch.setattr(_lock, "lock_descriptor", broken)
     with pytest.raises(OSError, match="Input/output error"), hold(tmp_path / "a.lock"):
         pass
+
+
+def test_where_the_locked_byte_cannot_be_read_the_holder_is_told_all_the_same(
+    tmp_path, monkeypatch
+):
+    real = os.read
+
+    def as_on_windows(file, length):
+        if os.lseek(file, 0, os.SEEK_CUR) == 0:
+            raise PermissionError(errno.EACCES, "the region is locked")
+        return real(file, length)
+
+    monkeypatch.setattr(os, "read", as_on_windows)
+    path = tmp_path / "a.lock"
+    with hold(path), pytest.raises(BlockingIOError, match=f"process {os.getpid()} on "):
+        with hold(path, wait=False):
+            pass
+
+
+def test_a_system_without_flock_is_told():
+    script = """
+import sys, tempfile
+from pathlib import Path
+sys.modules["fcntl"] = None
+from festkit._lock import hold
+with hold(Path(tempfile.mkdtemp()) / "a.lock"):
+    pass
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (said.returncode, "has no locks" in said.stderr) == (0, True), said.stderr

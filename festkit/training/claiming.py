@@ -66,8 +66,9 @@ def _claim(run: Run, held: ExitStack) -> None:
 def _tidy(run: Run) -> None:
     """Remove what one that was killed after its record left behind."""
     if run.finished:
-        for path in (run.checkpoint, run.folder / LOCK):
-            path.unlink(missing_ok=True)
+        run.checkpoint.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, while someone holds it
+            (run.folder / LOCK).unlink()
 
 
 def _remove_if_empty(folder: Path) -> None:
