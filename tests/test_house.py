@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,57 @@ def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
         "festkit.h.i",
         "festkit.j",
     }
+
+
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OPTIONAL = ["app", "cluster"]  # extras of users, whose packages the kit imports where it needs them
+WHERE = {"festkit": OPTIONAL, "notebooks": [], "tests": ["*"], "docs": ["*"], "benchmarks": ["*"]}
+
+
+def declared(extras):
+    """Names of the packages that an installation with these extras asks for."""
+    every = DECLARED["optional-dependencies"]
+    lists = [every[name] for name in (every if extras == ["*"] else extras)]
+    lines = itertools.chain(DECLARED["dependencies"], *lists)
+    return {re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-") for line in lines}
+
+
+def packages_of(folder):
+    """Names of the packages that files of a folder import by themselves."""
+    cells = [
+        "".join(cell["source"])
+        for path in folder.glob("*.ipynb")
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    files = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    modules = {
+        name.partition(".")[0]
+        for node in itertools.chain.from_iterable(ast.walk(ast.parse(t)) for t in cells + files)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }
+    known = packages_distributions()
+    found = {known[name][0] for name in modules - sys.stdlib_module_names if name in known}
+    return {name.lower().replace("_", "-") for name in found} - {"festkit"}
+
+
+@pytest.mark.parametrize("folder", WHERE)
+def test_every_package_that_is_imported_is_declared(folder):
+    found = packages_of(ROOT / folder)
+    assert "numpy" in found
+    assert found - declared(WHERE[folder]) == set()
+
+
+def test_every_package_that_is_declared_is_pinned():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    assert declared(["*"]) - pinned == set()
 
 
 def test_import_is_light():
