@@ -25,6 +25,7 @@ _PUBLIC = {  # and in __init__.pyi, for type checkers
         "NumericalError",
         "ProcessError",
     ],
+    "_parameters": ["check_notebook"],
     "backbones": ["backbone_card", "create_backbone", "list_backbones"],
     "losses": [
         "BCELoss",

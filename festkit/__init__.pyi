@@ -10,6 +10,7 @@ from ._errors import MissingFileError as MissingFileError
 from ._errors import MissingPackageError as MissingPackageError
 from ._errors import NumericalError as NumericalError
 from ._errors import ProcessError as ProcessError
+from ._parameters import check_notebook as check_notebook
 from .backbones import backbone_card as backbone_card
 from .backbones import create_backbone as create_backbone
 from .backbones import list_backbones as list_backbones

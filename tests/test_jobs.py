@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,14 @@ import nbformat
 import pytest
 from smallbooks import entries, notebook
 
-from festkit.jobs import NOTEBOOKS, find_notebook, notebooks, run_notebook, write_parametrised
+from festkit.jobs import (
+    NOTEBOOKS,
+    NotebookError,
+    find_notebook,
+    notebooks,
+    run_notebook,
+    write_parametrised,
+)
 
 RECORDS = ["environment.json", "progress.jsonl", "status.json"]
 ENTRIES = ["book.html", "book.ipynb", *RECORDS]
@@ -214,3 +222,91 @@ def test_notebooks_run_side_by_side(tmp_path):
     ]
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
     assert entries(tmp_path) == ["0", "1", "book.ipynb"]
+
+
+class TestFilesThatCannotBeRun:
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"print('a script')", b"[]", b"{}", b'{"a": 1}', b"\x89PNG\r\n\x1a\n\xff", b'{"nbf'],
+    )
+    def test_a_file_that_is_no_notebook(self, tmp_path, content):
+        (tmp_path / "book.ipynb").write_bytes(content)
+        with pytest.raises(
+            ValueError, match=r"book\.ipynb is not a notebook .*; expected an \.ipynb file"
+        ):
+            run_notebook(tmp_path / "book.ipynb", {}, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_no_tagged_cell(self, tmp_path):
+        source = changed(notebook(tmp_path), lambda book: book.cells[1].metadata.pop("tags"))
+        with pytest.raises(
+            ValueError,
+            match=r"book\.ipynb has no cell tagged 'parameters', .* got epochs; add the tag",
+        ):
+            run_notebook(source, {"epochs": 4}, tmp_path / "out")
+        run_notebook(source, {}, tmp_path / "out")
+
+    def test_a_tagged_cell_that_is_not_python(self, tmp_path):
+        source = notebook(tmp_path, parameters="%matplotlib inline\nepochs: int = 3")
+        with pytest.raises(ValueError, match=r"tagged 'parameters' is not plain Python \(line 1:"):
+            run_notebook(source, {"epochs": 4}, tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        ("spec", "asks"),
+        [
+            ({"name": "ir", "display_name": "R", "language": "R"}, "asks for the kernel 'ir'"),
+            (None, "names no kernel"),
+        ],
+    )
+    def test_a_kernel_that_is_not_installed(self, tmp_path, spec, asks):
+        source = changed(notebook(tmp_path), lambda book: set_kernel(book, spec))
+        with pytest.raises(
+            ValueError, match=rf"book\.ipynb {asks}, and those installed here are .*python3.*; open"
+        ):
+            run_notebook(source, {}, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        "command", [["/no/python"], [sys.executable, "-c", "raise SystemExit(1)"]]
+    )
+    def test_a_kernel_that_does_not_start(self, tmp_path, monkeypatch, command):
+        spec = {"argv": command, "display_name": "Gone", "language": "python"}
+        (tmp_path / "kernels" / "gone").mkdir(parents=True)
+        (tmp_path / "kernels" / "gone" / "kernel.json").write_text(json.dumps(spec))
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+        source = changed(notebook(tmp_path), lambda book: set_kernel(book, {"name": "gone"}))
+        with pytest.raises(
+            NotebookError, match=r"book\.ipynb failed: its kernel 'gone' did not start: "
+        ):
+            run_notebook(source, {"epochs": 4}, tmp_path / "out")
+
+
+def set_kernel(book, spec):
+    book.metadata.pop("kernelspec")
+    if spec:
+        book.metadata["kernelspec"] = spec
+
+
+def changed(path, change):
+    book = nbformat.read(path, as_version=4)
+    change(book)
+    nbformat.write(book, path)
+    return path
+
+
+class TestOut:
+    WRITE = "from pathlib import Path\nPath(out, 'left.txt').write_text('x')"
+
+    def test_its_folder_is_passed_as_out(self, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        book = notebook(tmp_path, self.WRITE, parameters="out: str = '../elsewhere'")
+        run_notebook(book, {}, "a")
+        assert "left.txt" in entries(tmp_path / "here" / "a")
+        assert entries(tmp_path) == ["book.ipynb", "here"]
+
+    def test_another_folder_that_is_given_is_taken(self, tmp_path):
+        (tmp_path / "b").mkdir()
+        book = notebook(tmp_path, self.WRITE, parameters="out: str = '.'")
+        run_notebook(book, {"out": str(tmp_path / "b")}, tmp_path / "a")
+        assert entries(tmp_path / "b") == ["left.txt"]

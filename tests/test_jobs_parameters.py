@@ -1,11 +1,15 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from smallbooks import notebook
 
-from festkit.jobs import find_notebook, run_notebook, write_parametrised
-from festkit.jobs.parameters import check_parameters, read_parameters
+from festkit import check_notebook
+from festkit._parameters import read_assigned
+from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook, write_parametrised
+from festkit.jobs.parameters import check_parameters, code_cells, read_parameters
 
 CELL = """
 import math
@@ -104,7 +108,8 @@ def test_the_kits_own_notebooks_are_read():
     quickstart = read_parameters(find_notebook("00_quickstart"))
     assert quickstart["sizes"].default == [256, 384]
     assert quickstart["data_root"].kinds == ("str", "None")
-    assert read_parameters(find_notebook("04_threshold_tuner"))["run"].kinds == ()
+    kinds = read_parameters(find_notebook("04_threshold_tuner"))["run"].kinds
+    assert kinds == ("str", "list", "None")
 
 
 def test_a_notebook_without_parameters(tmp_path):
@@ -112,3 +117,97 @@ def test_a_notebook_without_parameters(tmp_path):
     assert read_parameters(book) == {}
     with pytest.raises(ValueError, match=r"unknown parameter of book\.ipynb 'n'"):
         check_parameters(book, {"n": 1})
+
+
+class TestAnnotations:
+    @pytest.mark.parametrize(
+        ("line", "kinds"),
+        [
+            ("a: str | None = None", ("str", "None")),
+            ("a: Optional[int] = None", ("int", "None")),
+            ("a: Union[int, list[str], None] = 1", ("int", "list", "None")),
+            ("a: 'float | None' = None", ("float", "None")),
+            ("a: Literal['x', 'y'] | None = None", ("'x'", "'y'", "None")),
+            ("a: str | Path = 'x'", ()),
+            ("a: Optional[Path] = None", ()),
+        ],
+    )
+    def test_every_spelling_of_a_union(self, line, kinds):
+        (parameter,) = read_assigned(line)
+        assert parameter.kinds == kinds
+
+
+def said(**space):
+    """What a notebook's first cell is told of these values."""
+    with pytest.raises(ValueError, match="parameter") as refused:
+        check_notebook({"In": ["", CELL], **DEFAULTS, **space})
+    return str(refused.value)
+
+
+DEFAULTS = {parameter.name: parameter.default for parameter in read_assigned(CELL)}
+
+
+class TestInTheNotebook:
+    def test_what_its_cell_says_is_accepted(self):
+        check_notebook({"In": ["", CELL], **DEFAULTS})
+        check_notebook({"In": ["", CELL], **DEFAULTS, "rate": 1, "fast": True, "kept": None})
+
+    @pytest.mark.parametrize(
+        ("name", "value", "expected"),
+        [
+            ("fast", "false", "is 'false' (str), expected bool; papermill takes it as: "
+             "-y 'fast: false'"),
+            ("rate", "1e-2", "is '1e-2' (str), expected float; papermill takes it as: "
+             "-y 'rate: 0.01'"),
+            ("rate", "0,4", "is '0,4' (str), expected float; papermill takes it as: "
+             "-y 'rate: 0.01'"),
+            ("root", 2024, "is 2024 (int), expected str or None; papermill takes text as it is "
+             "by: -r root 2024"),
+            ("sizes", "[1, 2]", "is '[1, 2]' (str), expected list; papermill takes it as: "
+             "-y 'sizes: [a, b]'"),
+            ("profile", "smok", "is 'smok' (str), expected 'smoke' or 'quick'"),
+        ],
+    )  # fmt: skip
+    def test_another_type_is_told_with_the_way_to_give_it(self, name, value, expected):
+        assert said(**{name: value}) == f"parameter {name} {expected}"
+
+    def test_the_types_are_those_of_the_cell_as_it_was_run_last(self):
+        cells = ["", "a: int = 1", "a: str = 'x'", "!ls", "check_notebook(globals())"]
+        check_notebook({"In": cells, "a": "y"})
+
+    def test_a_name_that_no_cell_sets_is_refused(self):
+        cells = ["", CELL, "# Parameters\nfats = True\n"]
+        with pytest.raises(ValueError, match=r"unknown parameter of the notebook 'fats'.*'fast'"):
+            check_notebook({"In": cells, **DEFAULTS, "fats": True})
+
+    def test_a_variable_of_the_readers_own_is_not(self):
+        check_notebook({"In": ["", CELL, "mine = 3"], **DEFAULTS, "mine": 3})
+
+    @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+    def test_each_of_the_kits_notebooks_checks_in_its_first_cell(self, path):
+        parameters, first, *_ = code_cells(path)
+        assert "fk.check_notebook(globals())" in first.splitlines()
+        for parameter in read_assigned(parameters):
+            assert parameter.annotated
+            assert parameter.kinds
+            assert parameter.accepts(parameter.default)
+
+    def test_under_papermills_own_command(self, tmp_path):
+        book = notebook(
+            tmp_path,
+            "import festkit as fk\nfk.check_notebook(globals())",
+            "print(weak)",
+            parameters="weak: bool = True\nimages: str | None = None",
+        )
+        words = [sys.executable, "-m", "papermill", book, tmp_path / "out.ipynb"]
+
+        def ran(*more):
+            return subprocess.run([*words, *more], capture_output=True, text=True, check=False)
+
+        assert ran("-y", "weak: false", "-r", "images", "2024").returncode == 0
+        failed = ran("-p", "weak", "false")
+        assert failed.returncode == 1
+        assert failed.stderr.strip().endswith(
+            "InputError: parameter weak is 'false' (str), expected bool; papermill takes it as: "
+            "-y 'weak: false'"
+        )

@@ -90,9 +90,9 @@ def test_where_there_are_no_locks_a_warning_says_that_nobody_is_kept_apart(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(_lock, "lock_descriptor", no_locks)
-    with pytest.warns(UserWarning, match="has no locks .*; run only one at a time there") as told:
-        with hold(tmp_path / "a.lock"), hold(tmp_path / "a.lock", wait=False):
-            pass
+    path, said = tmp_path / "a.lock", "has no locks .*; run only one at a time there"
+    with pytest.warns(UserWarning, match=said) as told, hold(path), hold(path, wait=False):
+        pass
     assert [Path(each.filename) for each in told] == [Path(__file__)] * 2
     assert entries(tmp_path) == []
 
@@ -118,9 +118,9 @@ def test_where_the_locked_byte_cannot_be_read_the_holder_is_told_all_the_same(
 
     monkeypatch.setattr(os, "read", as_on_windows)
     path = tmp_path / "a.lock"
-    with hold(path), pytest.raises(BlockingIOError, match=f"process {os.getpid()} on "):
-        with hold(path, wait=False):
-            pass
+    holder = f"process {os.getpid()} on "
+    with hold(path), pytest.raises(BlockingIOError, match=holder), hold(path, wait=False):
+        pass
 
 
 def test_a_system_without_flock_is_told():
@@ -132,5 +132,6 @@ from festkit._lock import hold
 with hold(Path(tempfile.mkdtemp()) / "a.lock"):
     pass
 """
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (said.returncode, "has no locks" in said.stderr) == (0, True), said.stderr

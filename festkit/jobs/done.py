@@ -12,7 +12,6 @@ from .._files import flush_folder
 from .._lock import hold
 from .job import Job
 from .notebooks import find_notebook
-from .parameters import read_parameters
 from .running import check_limit, run_notebook
 from .watching import NotebookError, Status, write_status
 
@@ -122,10 +121,9 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
     work.mkdir(parents=True, exist_ok=True)
     _clear_parts(work)
     metrics.unlink(missing_ok=True)
-    place = {"out": str(work.resolve())} if "out" in read_parameters(source) else {}
     done = work.parent.parent.resolve() / "done"
     given = job.filled(lambda output: str(done / output.name))
-    run_notebook(source, given | place, work, max_minutes=max_minutes)
+    run_notebook(source, given, work, max_minutes=max_minutes)
     try:
         check_metrics(metrics)
     except (OSError, ValueError) as error:

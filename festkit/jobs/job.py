@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import InputError
+from .._parameters import Parameter
 from .notebooks import find_notebook
-from .parameters import Parameter, check_parameters, code_cells, read_parameters
+from .parameters import check_parameters, code_cells, read_parameters
 
 PLACES = ("data_root", "device", "threads")
 """Parameters that say where a job runs, not what comes out."""

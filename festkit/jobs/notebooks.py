@@ -10,7 +10,7 @@ from papermill.parameterize import parameterize_notebook
 
 from .._errors import MissingFileError
 from .._files import write_text
-from .parameters import check_parameters
+from .parameters import check_parameters, kernel_of
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -62,6 +62,7 @@ def write_parametrised(
     """
     source, path = find_notebook(notebook), Path(path)
     values = check_parameters(source, parameters)
-    book = parameterize_notebook(load_notebook_node(str(source)), values)
+    own = {"kernel_name": kernel_of(source) or "python3", "language": "python"}
+    book = parameterize_notebook(load_notebook_node(str(source)), values, **own)
     write_text(path, nbformat.writes(book))
     return path

@@ -1,66 +1,32 @@
 """What a notebook takes: read from its ``parameters`` cell, checked before anything starts."""
 
-import ast
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 
 from .._errors import InputError
 from .._names import find_name
+from .._parameters import Parameter, read_assigned
 
-TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "float": (float, int),
-    "str": (str,),
-    "list": (list, tuple),
-    "tuple": (list, tuple),
-    "dict": (dict,),
-    "None": (type(None),),
-}
-"""What a type's name accepts; a cell's text cannot tell a list from a tuple that is filled in."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a ``parameters`` cell.
-
-    Attributes:
-        name: what is assigned to.
-        kinds: names of accepted types, or the choices of a ``Literal`` as they are written; empty
-            if everything is accepted.
-        default: the value in the cell; an ellipsis if it is not a plain one.
-    """
-
-    name: str
-    kinds: tuple[str, ...]
-    default: Any
-
-    def accepts(self, value: Any) -> bool:
-        """Whether a value has one of the types, or is one of the choices.
-
-        Example:
-            >>> Parameter("epochs", ("int",), 3).accepts(True)
-            False
-        """
-        return not self.kinds or any(_fits(value, kind) for kind in self.kinds)
+TAG = "parameters"
 
 
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
     """The parameters of a notebook, by name; none if no cell is tagged ``parameters``.
 
+    Raises:
+        ValueError: if the file is no notebook, or the tagged cell is not Python.
+
     Example:
         >>> from festkit.jobs import find_notebook
         >>> read_parameters(find_notebook("00_quickstart"))["epochs"]
-        Parameter(name='epochs', kinds=('int',), default=12)
+        Parameter(name='epochs', kinds=('int',), default=12, annotated=True)
     """
-    state = notebook.stat()
-    return _read(notebook, state.st_mtime_ns, state.st_size)[1]
+    return _state(notebook).parameters
 
 
 def code_cells(notebook: Path) -> tuple[str, ...]:
@@ -71,8 +37,18 @@ def code_cells(notebook: Path) -> tuple[str, ...]:
         >>> "epochs: int = 12" in code_cells(find_notebook("00_quickstart"))[0]
         True
     """
-    state = notebook.stat()
-    return _read(notebook, state.st_mtime_ns, state.st_size)[0]
+    return _state(notebook).code
+
+
+def kernel_of(notebook: Path) -> str:
+    """The name of the kernel that a notebook asks for; empty if it names none.
+
+    Example:
+        >>> from festkit.jobs import find_notebook
+        >>> kernel_of(find_notebook("00_quickstart"))
+        'python3'
+    """
+    return _state(notebook).kernel
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +58,12 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
         ValueError: for an unknown name, a value of another type, or one that is not plain.
     """
     known = read_parameters(notebook)
+    if parameters and not _state(notebook).tagged:
+        raise InputError(
+            f"{notebook.name} has no cell tagged {TAG!r}, so it takes no parameters, got "
+            f"{', '.join(parameters)}; add the tag to the cell that sets them (in JupyterLab: "
+            "View, Right Sidebar, Property Inspector)"
+        )
     values = {}
     for name, value in parameters.items():
         if name not in known:
@@ -90,68 +72,46 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
                 f"{notebook.name} has no parameter {name!r}; it has {', '.join(known)}"
             )
         if not known[name].accepts(value):
-            raise InputError(
-                f"parameter {name} of {notebook.name} is {value!r} ({type(value).__name__}), "
-                f"expected {' or '.join(known[name].kinds)}"
-            )
+            raise InputError(f"parameter {name} of {notebook.name} {known[name].refusal(value)}")
         values[name] = _plain(f"parameter {name} of {notebook.name}", value)
     return values
 
 
+class _Notebook(NamedTuple):
+    code: tuple[str, ...]
+    parameters: dict[str, Parameter]
+    tagged: bool
+    kernel: str
+
+
+def _state(notebook: Path) -> _Notebook:
+    state = notebook.stat()
+    return _read(notebook, state.st_mtime_ns, state.st_size)
+
+
 @lru_cache
-def _read(
-    notebook: Path, changed: int, length: int
-) -> tuple[tuple[str, ...], dict[str, Parameter]]:
-    """Code cells and parameters; read anew when the file's time or length says so."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    tagged = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    known = {each.name: each for source in tagged[:1] for each in _assigned(source)}
-    return tuple(cell.source for cell in code), known
-
-
-def _assigned(source: str) -> Iterator[Parameter]:
-    for line in ast.parse(source).body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
-            default = _literal(line.value)
-            kinds = _kinds(line.annotation)
-            none = ("None",) if kinds and default is None and "None" not in kinds else ()
-            yield Parameter(line.target.id, (*kinds, *none), default)
-        elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-            default = _literal(line.value)
-            kind = type(default).__name__
-            yield Parameter(line.targets[0].id, (kind,) if kind in TYPES else (), default)
-
-
-def _kinds(annotation: ast.expr) -> tuple[str, ...]:
-    """Names of accepted types; none for an annotation that is not one of the plain types."""
-    match annotation:
-        case ast.Name(id=name):
-            return (name,) if name in TYPES else ()
-        case ast.Constant(value=None):
-            return ("None",)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            first, second = _kinds(left), _kinds(right)
-            return first + second if first and second else ()
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            each = choices.elts if isinstance(choices, ast.Tuple) else [choices]
-            return tuple(repr(ast.literal_eval(choice)) for choice in each)
-        case ast.Subscript(value=outer):
-            return _kinds(outer)
-    return ()
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if kind not in TYPES:
-        return repr(value) == kind
-    return isinstance(value, TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
-
-
-def _literal(value: ast.expr) -> Any:
+def _read(notebook: Path, changed: int, length: int) -> _Notebook:
+    """What a notebook holds; read anew when the file's time or length says so."""
     try:
-        return ast.literal_eval(value)
-    except ValueError:
-        return ...
+        book = nbformat.read(notebook, as_version=4)
+        code = [cell for cell in book.cells if cell.cell_type == "code"]
+        tagged = [cell.source for cell in code if TAG in cell.metadata.get("tags", [])]
+    except OSError:
+        raise
+    except Exception as error:  # whatever nbformat meets in a file of another kind
+        raise InputError(
+            f"{notebook} is not a notebook that can be read ({type(error).__name__}: "
+            f"{str(error)[:100]}); expected an .ipynb file as JupyterLab saves it"
+        ) from error
+    try:
+        known = {each.name: each for source in tagged[:1] for each in read_assigned(source)}
+    except SyntaxError as error:
+        raise InputError(
+            f"the cell of {notebook.name} tagged {TAG!r} is not plain Python (line "
+            f"{error.lineno}: {error.msg}); keep nothing in it but lines such as epochs: int = 3"
+        ) from error
+    kernel = book.metadata.get("kernelspec", {}).get("name", "")
+    return _Notebook(tuple(cell.source for cell in code), known, bool(tagged), kernel)
 
 
 def _plain(what: str, value: Any) -> Any:

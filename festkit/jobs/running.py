@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
@@ -24,7 +25,7 @@ from traitlets.config import Config
 from .._errors import InputError
 from .._files import write_text
 from .notebooks import find_notebook
-from .parameters import check_parameters, code_cells, read_parameters
+from .parameters import check_parameters, code_cells, kernel_of, read_parameters
 from .watching import NotebookError, Status, Watch
 
 
@@ -42,6 +43,9 @@ def run_notebook(
     not come to its end is kept as ``NAME.failed.ipynb``. Of a widget, which is dead without its
     kernel, they show the picture displayed with it.
 
+    A parameter ``out`` of the notebook, the folder of what it writes itself, is ``out`` unless it
+    is given.
+
     Beside them, ``status.json`` says "running", "done", "failed", "timed out", "interrupted" or
     "killed" (the kernel was), in which code cell and why; ``progress.jsonl`` has a line for each
     start and end of a cell; ``environment.json`` tells versions, git commit, device and times.
@@ -57,9 +61,10 @@ def run_notebook(
 
     Raises:
         FileNotFoundError: if there is no such notebook.
-        ValueError: for a parameter that the notebook does not have, or of another type.
-        NotebookError: a RuntimeError, if a cell fails, time is up or the kernel is killed; the
-            message names the cell, its error and the failed notebook.
+        ValueError: for a file that is no notebook, a kernel that is not installed, or a parameter
+            that the notebook does not have, or of another type.
+        NotebookError: a RuntimeError, if its kernel does not start or is killed, a cell fails or
+            time is up; the message names the cell, its error and the failed notebook.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -71,7 +76,9 @@ def run_notebook(
         'one.ipynb'
     """
     source, out = find_notebook(notebook), Path(out)
-    values = check_parameters(source, parameters)
+    place = {"out": str(out.resolve())} if "out" in read_parameters(source) else {}
+    values = check_parameters(source, place | dict(parameters))
+    _check_kernel(source)
     check_limit(max_minutes)
     record = {"notebook": source.name, "parameters": values}
     watch = Watch(out, record, _code_cells(source) + bool(values), _device(source, values))
@@ -79,6 +86,17 @@ def run_notebook(
         _execute(source, values, live, watch, max_minutes)
         _keep(live, out / source.name)
     return out / source.name
+
+
+def _check_kernel(source: Path) -> None:
+    """Refuse a notebook whose kernel is not installed here."""
+    kernel, installed = kernel_of(source), KernelSpecManager().find_kernel_specs()
+    if kernel not in installed:
+        asks = f"asks for the kernel {kernel!r}" if kernel else "names no kernel"
+        raise InputError(
+            f"{source.name} {asks}, and those installed here are {', '.join(sorted(installed))}; "
+            "open it in JupyterLab, choose one of them and save it, or install its kernel"
+        )
 
 
 def _device(source: Path, values: Mapping[str, Any]) -> str | None:
@@ -136,6 +154,7 @@ def _execute(
                 str(source),
                 str(live),
                 values,
+                language="python",  # as the parameters cell is
                 progress_bar=False,
                 store_widget_state=False,  # with a state, exporters prefer a widget to its picture
                 config=_local_kernel(folder),
@@ -153,6 +172,11 @@ def _execute(
     except DeadKernelError as error:
         reason = "its kernel died, by a signal or for want of memory"
         raise _failure(source, live, watch, "killed", reason) from error
+    except (FileNotFoundError, RuntimeError) as error:
+        if watch.cell:
+            raise
+        reason = f"its kernel {kernel_of(source)!r} did not start: {error}"
+        raise _failure(source, live, watch, "failed", reason) from error
     except CellTimeoutError as error:
         if until is None or time.monotonic() < until:
             raise
