@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from smallbooks import alive, entries, notebook, status, wait_for
 
 from festkit.jobs import Job, pool, run_job, run_jobs
+from festkit.jobs.pool import _Workers
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nfault: str = 'none'"
 CELL = """
@@ -123,6 +125,16 @@ def test_a_time_limit_for_each(tmp_path, book):
     jobs = [Job(book, {"n": 0, "fault": "hang"}), Job(book, {"n": 1})]
     hanging, other = run_jobs(jobs, tmp_path, workers=2, max_minutes=0.2)
     assert (hanging.status, other.status) == ("timed out", "done")
+
+
+def test_a_job_whose_pool_is_stopped_is_interrupted(tmp_path, book, monkeypatch):
+    """On Windows a process that is told to end cannot hear it, and never returns 143."""
+    monkeypatch.setattr(subprocess.Popen, "terminate", subprocess.Popen.kill)
+    with ThreadPoolExecutor() as threads, _Workers() as pool:
+        future = threads.submit(pool.run, Job(book, {"fault": "hang"}), tmp_path, None)
+        wait_for(lambda: runs(tmp_path, 0))
+        pool.stop()
+        assert future.result(timeout=60).status == "interrupted"
 
 
 def test_nothing_to_do(tmp_path):

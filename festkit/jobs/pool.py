@@ -67,6 +67,8 @@ class _Workers:
         with self._lock:
             if worker.process.poll() is None:
                 self._idle.append(worker)
+        if outcome is None:  # on Windows, the status of a process that was ended tells nothing
+            return _lost(job, folder, worker.process.wait(), stopped=self._stopped)
         return outcome
 
     def stop(self) -> None:
@@ -104,9 +106,9 @@ class _Worker:
             start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
         )
 
-    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
-        """Run a job to its end, or to the process's."""
-        key, log = job.key, folder / "work" / f"{job.key}.log"
+    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome | None:
+        """Run a job to its end; None if the process ends before it."""
+        key, log = job.key, _log(job, folder)
         log.parent.mkdir(parents=True, exist_ok=True)
         order = {
             "job": job.plain(),
@@ -116,7 +118,7 @@ class _Worker:
         }
         answer = self._ask(json.dumps(order))
         if not answer:
-            return _lost(job, folder, self.process.wait(), log)
+            return None
         status, place, reason = json.loads(answer)
         if status == "done":
             log.unlink(missing_ok=True)
@@ -138,13 +140,18 @@ class _Worker:
                 pipe.close()
 
 
-def _lost(job: Job, folder: Path, code: int, log: Path) -> Outcome:
+def _log(job: Job, folder: Path) -> Path:
+    return folder / "work" / f"{job.key}.log"
+
+
+def _lost(job: Job, folder: Path, code: int, *, stopped: bool) -> Outcome:
     """The outcome of a job whose process ended without telling one."""
     work = work_folder(job, folder)
-    if code == 128 + signal.SIGTERM:
+    if stopped or code == 128 + signal.SIGTERM:
         return Outcome(job.key, "interrupted", work, "its process was told to end")
     if code >= 0:
-        return Outcome(job.key, "failed", work, f"its process ended with status {code}; see {log}")
+        reason = f"its process ended with status {code}; see {_log(job, folder)}"
+        return Outcome(job.key, "failed", work, reason)
     reason = f"its process was killed by signal {-code}"
     _mark_killed(job, folder, reason)
     return Outcome(job.key, "killed", work, reason)
