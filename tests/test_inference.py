@@ -34,6 +34,7 @@ from festkit.inference import (
     tiled_maps,
     trained_on,
 )
+from festkit.inference.reading import read_levels
 from festkit.inference.tiles import _starts
 from festkit.weights import load_weights, read_card, save_weights
 
@@ -230,8 +231,23 @@ class TestReadImage:
             warnings.simplefilter("error")
             assert read_image(frames / "a.png", levels=(0, 250)).max() == 255
 
+    def test_one_folder_of_two_sensors_is_told(self, tmp_path):
+        kelvin = np.linspace(280, 310, 64 * 64).reshape(64, 64)
+        for name, frame in (("a", kelvin * 100), ("b", kelvin * 100), ("c", kelvin)):
+            tifffile.imwrite(tmp_path / f"{name}.tif", frame.astype(np.float32))
+        out = tmp_path / "out"
+        with pytest.warns(UserWarning, match=r"c\.tif has 32 bit and levels from 280 to 310, none"):
+            predict_images(bright(64), tmp_path, out, levels=(28000, 31000))
+        _, complaint = read_levels(tmp_path / "c.tif", "auto", (28000, 31000))
+        assert complaint.startswith("c.tif has 32 bit and levels from 280 to 310, none of them")
+        two = np.where(kelvin > 309, 310, 290).astype(np.float32)
+        tifffile.imwrite(tmp_path / "c.tif", two)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            predict_images(bright(64), tmp_path / "c.tif", tmp_path / "alone")
+
     def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
-        with pytest.warns(UserWarning, match="as asked it has no gray left") as caught:
+        with pytest.warns(UserWarning, match="it has no gray left") as caught:
             predict_images(bright(64), frames, tmp_path / "out", levels=(2000, 4000))
         assert str(caught[1].message) == "3 images keep few gray levels, or none"
 

@@ -66,8 +66,11 @@ def read_levels(
     if levels is None:
         return raster.gray, _few_levels(Path(path), raster)
     if isinstance(levels, str):
-        deep = raster.is_deep
-        return stretch(raster.levels, chosen or percentiles([raster])) if deep else raster.gray, ""
+        if not raster.is_deep:
+            return raster.gray, ""
+        gray = stretch(raster.levels, levels := chosen or percentiles([raster]))
+        is_lost = gray.min() == gray.max() and raster.levels.min() < raster.levels.max()
+        return gray, _nothing_left(Path(path), raster, levels) if is_lost else ""
     return stretch(raster.levels, levels), _nothing_left(Path(path), raster, levels)
 
 
@@ -92,8 +95,9 @@ def _nothing_left(path: Path, raster: Raster, levels: Levels) -> str:
         return ""
     return (
         f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to "
-        f"{raster.levels.max():g}, none of them between black {black:g} and white {white:g}: as "
-        "asked it has no gray left. Take levels of its own range, or 'auto' (--levels auto)"
+        f"{raster.levels.max():g}, none of them between black {black:g} and white {white:g}: it "
+        "has no gray left. Take levels of its own range, or 'auto' (--levels auto), with a "
+        "folder for each sensor"
     )
 
 
