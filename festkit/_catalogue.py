@@ -262,6 +262,25 @@ def members_of(name_or_folder: str | Path) -> list[str | Path]:
     return [member.strip() for member in name_or_folder.split("+")]
 
 
+def dataset_folder(name_or_folder: str | Path, root: str | Path | None = None) -> str:
+    """Where a dataset lies: its absolute folder, or those of a union, joined by +.
+
+    Args:
+        name_or_folder: as in :func:`find_folder`, or a union of these.
+        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+
+    Raises:
+        FileNotFoundError: if a known dataset or a path is not there.
+        ValueError: if a name is unknown or empty.
+
+    Example:
+        >>> dataset_folder(Path.cwd()) == str(Path.cwd())
+        True
+    """
+    folders = [find_folder(member, root)[1] for member in members_of(name_or_folder)]
+    return "+".join(os.path.abspath(folder) for folder in folders)
+
+
 def dataset_name(name_or_folder: str | Path) -> str:
     """What a dataset, or a union, is called, wherever it lies; a known one however it is spelled.
 

@@ -4,15 +4,17 @@ The help of ``festkit train`` is made of this file: torch and numpy are imported
 """
 
 import hashlib
+import io
 import math
 import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ._catalogue import dataset_name
+from ._catalogue import dataset_name, members_of
 from ._cpus import check_threads
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import read_json, whole_file, write_json, write_text
@@ -250,6 +252,7 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, when it is opened or when a map is read.
 
     Example:
         >>> import tempfile
@@ -261,27 +264,52 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
     """
 
     def __init__(self, path: Path) -> None:
-        import numpy as np
-
-        self._file = np.load(path, allow_pickle=False)
+        if not path.is_file():
+            raise MissingFileError(
+                f"{path.parent} has no {path.name}; the maps of a holdout are kept by runs with "
+                "protocol='holdout', those of the test images by all that finished"
+            )
+        self.path = path
+        with self._refusing_damage():
+            self._file = zipfile.ZipFile(path)
+            self._names = dict.fromkeys(n.removesuffix(".npy") for n in self._file.namelist())
 
     def __getitem__(self, image: str) -> "NDArray[np.float32]":
         import numpy as np
 
-        return np.asarray(self._file[image], np.float32) / np.float32(MAP_LEVELS)
+        if image not in self._names:
+            raise KeyError(image)
+        if self._file.fp is None:
+            raise InputError(f"{self.path} has been closed; open the run again")
+        with self._refusing_damage():
+            content = self._file.read(f"{image}.npy")  # whole, so that its checksum is compared
+            levels = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            if levels.dtype != np.uint16 or levels.ndim != 2:
+                raise ValueError(f"{image} is {levels.dtype} of shape {levels.shape}")
+        return levels.astype(np.float32) / np.float32(MAP_LEVELS)
 
     def __contains__(self, image: object) -> bool:
-        return image in self._file.files
+        return image in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._file.files)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._file.files)
+        return len(self._names)
 
     def close(self) -> None:
         """Close the file; nothing is read from it any more."""
         self._file.close()
+
+    @contextmanager
+    def _refusing_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # damaged archives fail in many ways
+            raise InputError(
+                f"{self.path} is damaged or cannot be read ({error}); copy it again from where "
+                f"it was made, or remove {self.path.parent} and train the run again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -321,9 +349,25 @@ class Run:
             FileNotFoundError: if the run has not finished.
         """
         if not self.finished:
-            raise MissingFileError(f"{self.folder} holds no finished run; train it to its end")
+            raise MissingFileError(f"{self.folder} holds no finished run; {self._what_to_pass()}")
         record: dict[str, Any] = read_json(self.folder / "record.json")
         return record
+
+    def _what_to_pass(self) -> str:
+        """What helps where there is no finished run: the runs of its folders, if it has any."""
+        inside = [path.parent for path in sorted(self.folder.glob("*/record.json"))]
+        if not inside:
+            return "train it to its end"
+        folders = " ".join(shlex.quote(str(folder)) for folder in inside)
+        return f"its folders do: pass one, or several as the scales of a FEST, of {folders}"
+
+    @property
+    def dataset_folder(self) -> str | None:
+        """Where the images lay when it was trained; None if it is not known, or they are gone."""
+        path = self.folder / "config.json"
+        place: str | None = read_json(path).get("dataset_folder") if path.is_file() else None
+        here = place is not None and all(Path(each).is_dir() for each in members_of(place))
+        return place if here else None
 
     @property
     def weights(self) -> Path:
@@ -417,7 +461,9 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
         )
 
 
-def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
+def open_run(
+    config: TrainConfig, *, train_split: str, test_split: str, dataset_folder: str | None = None
+) -> Run:
     """The run folder of a configuration: a new one, or the one that already holds this run.
 
     What a killed run left half-written is removed: nobody else may be training it.
@@ -426,6 +472,7 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
         config: what is to be trained.
         train_split: fingerprint of the training images; they may change under their name.
         test_split: fingerprint of the test images.
+        dataset_folder: where the images lie, for :attr:`Run.dataset_folder`; it may change.
 
     Raises:
         FileExistsError: if the folder holds a run of another configuration or on other images, or
@@ -460,6 +507,6 @@ def open_run(config: TrainConfig, *, train_split: str, test_split: str) -> Run:
         for name in found - there:
             if name.endswith(".part"):
                 (run.folder / name).unlink()
-    if changed:
-        write_json(written, now)
+        place = {} if dataset_folder is None else {"dataset_folder": dataset_folder}
+        write_json(written, now | place)
     return run

@@ -1,7 +1,10 @@
 import dataclasses
 import json
 import math
+import re
 import shlex
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from festkit import training
 from festkit.__main__ import main
+from festkit._errors import InputError
 from festkit._run import Run, StoredMaps, TrainConfig, check_size, open_run
 
 DATA = "0123456789ab"
@@ -306,15 +310,55 @@ class TestRun:
         maps = {name: np.full((2, 2), n / 4, np.float32) for n, name in enumerate("abc")}
         Run(tmp_path).write_maps("test", maps)
         stored, read = StoredMaps(tmp_path / "test_maps.npz"), []
-        load = np.lib.npyio.NpzFile.__getitem__
-        monkeypatch.setattr(
-            np.lib.npyio.NpzFile, "__getitem__", lambda *a: read.append(a[1]) or load(*a)
-        )
+        load = zipfile.ZipFile.read
+        monkeypatch.setattr(zipfile.ZipFile, "read", lambda *a: read.append(a[1]) or load(*a))
         assert (list(stored), len(stored), read) == (["a", "b", "c"], 3, [])
         assert stored["b"][0, 0] == pytest.approx(0.25, abs=1e-5)
-        assert read == ["b"]
+        assert read == ["b.npy"]
         with pytest.raises(KeyError):
             stored["d"]
+        stored.close()
+        with pytest.raises(ValueError, match=r"test_maps\.npz has been closed; open the run again"):
+            stored["b"]
+
+    @pytest.mark.parametrize("seed", range(60))
+    def test_damaged_maps_are_refused_or_whole(self, tmp_path, seed):
+        rng = np.random.default_rng(seed)
+        maps = {name: rng.random((9, 7), np.float32) for name in "abc"}
+        Run(tmp_path).write_maps("test", maps)
+        path = tmp_path / "test_maps.npz"
+        content = bytearray(path.read_bytes())
+        for place in rng.integers(0, len(content), 1 + seed % 4):
+            content[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(content[: len(content) - seed % 5 * 40])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that come twice
+            found = refused = None
+            try:
+                found = Run(tmp_path).test_maps()
+            except InputError as error:
+                refused = str(error)
+        if found is None:
+            assert re.match(rf"{re.escape(str(path))} is damaged .*; copy it again from", refused)
+        else:  # a byte that nothing depends on, or a name, which the images' own are compared with
+            for prob, before in zip(found.values(), maps.values(), strict=True):
+                np.testing.assert_allclose(prob, before, atol=1e-5)
+
+    @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x05\x06" + bytes(18)])
+    def test_other_files_in_the_place_of_maps(self, tmp_path, content):
+        (tmp_path / "test_maps.npz").write_bytes(content)
+        if content.startswith(b"PK"):  # an archive of nothing
+            assert Run(tmp_path).test_maps() == {}
+        else:
+            with pytest.raises(
+                InputError, match=r"test_maps\.npz is damaged .* train the run again"
+            ):
+                Run(tmp_path).test_maps()
+
+    def test_an_archive_of_other_arrays(self, tmp_path):
+        np.savez(tmp_path / "test_maps.npz", a=np.zeros((2, 2), np.float32))
+        with pytest.raises(InputError, match=r"damaged .*\(a is float32 of shape \(2, 2\)\)"):
+            Run(tmp_path).test_maps()
 
     def test_maps_keep_their_names_order_and_sizes(self, tmp_path):
         names = ["b", "a", "file", "allow_pickle", "self", "arr_0", "Misc 1.old", "küste"]

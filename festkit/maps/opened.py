@@ -92,6 +92,11 @@ class RunMaps:
             for image in self
         ]
 
+    def close(self) -> None:
+        """Close the files of the maps; no image can be read any more."""
+        for each in self.stored:
+            each.close()
+
     def of_scales(self, scales: Sequence[int]) -> "RunMaps":
         """The same images with some of the runs, in this order.
 
@@ -113,13 +118,15 @@ def open_maps(
     Args:
         runs: runs or their folders, on the same images, in the order of the scales.
         split: "test", or "holdout", the training images that were kept from training.
-        dataset: name or folder of the images; None takes the run's, beside the run or under the
-            root.
-        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        dataset: name or folder of the images; None takes the run's: beside the run, or where they
+            were when it was trained, or under the root.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``. If given, it goes
+            before the place where the run was trained.
 
     Raises:
         FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
-        ValueError: for no runs, an unknown split, or runs on other images than the dataset's.
+        ValueError: for no runs, an unknown split, runs on other images than the dataset's, or
+            damaged maps.
 
     Example:
         >>> import json, tempfile
@@ -141,14 +148,15 @@ def open_maps(
     if split not in ("test", "holdout"):
         raise InputError(f"split is {split!r}, expected 'test' or 'holdout'")
     records = [run.record for run in opened]
-    stored = tuple(_stored(run, split) for run in opened)
-    images = _open_images(records, opened[0].folder, split, dataset, root)
+    stored = tuple(StoredMaps(run.folder / f"{split}_maps.npz") for run in opened)
+    images = _open_images(records, opened[0], split, dataset, root)
     mapped = replace(images, pairs=tuple(pair for pair in images.pairs if pair.name in stored[0]))
-    for run, own in zip(opened, stored, strict=True):
+    for own in stored:
         if set(own) != set(stored[0]) or len(mapped) < len(own):
             raise InputError(
-                f"{run.folder} holds maps of {len(own)} images, {len(mapped)} of which are in the "
-                f"{images.split} split of {images.name}; pass the dataset that the run was made on"
+                f"{own.path.parent} holds maps of {len(own)} images, {len(mapped)} of which are in "
+                f"the {images.split} split of {images.name}; pass the dataset that the run was "
+                f"made on, or copy {own.path.name} again if it is damaged"
             )
     return _run_maps(records, mapped, stored, split)
 
@@ -170,33 +178,24 @@ def _run_maps(
     return RunMaps(title, sizes, images, stored, tuple(records), split)
 
 
-def _stored(run: Run, split: str) -> StoredMaps:
-    path = run.folder / f"{split}_maps.npz"
-    if not path.is_file():
-        raise MissingFileError(
-            f"{run.folder} has no {path.name}; the maps of a holdout are kept by runs with "
-            "protocol='holdout', those of the test images by all that finished"
-        )
-    return StoredMaps(path)
-
-
 def _open_images(
     records: list[dict[str, Any]],
-    folder: Path,
+    run: Run,
     split: str,
     dataset: str | Path | None,
     root: str | Path | None,
 ) -> Dataset:
     """The images that the runs' maps belong to."""
     if dataset is None:
-        beside = folder.parent / records[0]["dataset"]
-        dataset = beside if beside.is_dir() else records[0]["dataset"]
+        beside = run.folder.parent / records[0]["dataset"]
+        known = run.dataset_folder if root is None else None
+        dataset = beside if beside.is_dir() else known or records[0]["dataset"]
     try:
         images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
     except (FileNotFoundError, ValueError) as error:
         raise MissingFileError(
-            f"the images of the run are not at hand ({error}); name their folder (dataset), or the "
-            "folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
+            f"the images of the run are not at hand ({error}); name their folder (dataset, "
+            "--dataset), or the folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
         ) from error
     expected = {record[f"{images.split}_split"] for record in records}
     if expected != {images.fingerprint}:

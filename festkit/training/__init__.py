@@ -24,6 +24,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from .. import __version__
+from .._catalogue import dataset_folder
 from .._devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
 from .._errors import InputError
 from .._files import read_json, write_json
@@ -89,11 +90,12 @@ def train(
     listed = load_dataset(config.dataset, "train", root=config.data_root)
     testset = load_dataset(config.dataset, "test", root=config.data_root)
     trainset, heldout = split_holdout(listed, config)
-    splits = {"train_split": listed.fingerprint, "test_split": testset.fingerprint}
+    given = {"train_split": listed.fingerprint, "test_split": testset.fingerprint}
+    given["dataset_folder"] = dataset_folder(config.dataset, config.data_root)
     with (
         cpu_threads(resolve_threads(config.threads)),
         _accelerated(config, device) as accelerator,
-        claimed(config, accelerator, **splits) as run,
+        claimed(config, accelerator, **given) as run,
     ):
         if run.finished:
             return run

@@ -16,9 +16,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def claimed(
-    config: TrainConfig, accelerator: Accelerator, *, train_split: str, test_split: str
-) -> Iterator[Run]:
+def claimed(config: TrainConfig, accelerator: Accelerator, **images: str) -> Iterator[Run]:
     """The run of a configuration, for this training alone while the block runs.
 
     Of several processes that share a training the main one claims the folder; if it may not have
@@ -27,8 +25,7 @@ def claimed(
     Args:
         config: what is to be trained.
         accelerator: the processes.
-        train_split: fingerprint of the training images.
-        test_split: fingerprint of the test images.
+        images: their fingerprints and their place, as for :func:`open_run`.
 
     Raises:
         BlockingIOError: if another process is training in the folder.
@@ -39,7 +36,7 @@ def claimed(
         if accelerator.is_main_process:
             try:
                 _claim(Run(config.folder), held)
-                _tidy(open_run(config, train_split=train_split, test_split=test_split))
+                _tidy(open_run(config, **images))
             except Exception as refused:  # the others wait for word
                 error = refused
         (error,) = broadcast_object_list([error])
