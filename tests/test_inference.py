@@ -671,6 +671,29 @@ class TestOpenFest:
         with pytest.raises(FileNotFoundError, match="1024 holds no finished run"):
             open_fest(tmp_path, device="cpu")
 
+    def test_a_folder_of_runs_opens_its_fest(self, tmp_path):
+        """As the demo leaves it: a FEST beside the runs that it was made of."""
+        entry = weights_file("nuaa-sirst/acm-256-eedm")
+        for name in ("256-bce", "256-eedm"):
+            run = tmp_path / name
+            run.mkdir()
+            shutil.copy(entry, run / "weights.safetensors")
+            (run / "record.json").write_text(json.dumps(read_card(entry)))
+        with pytest.raises(
+            FileNotFoundError, match=r"no finished run; its folders do: .*256-bce \S+256-eedm$"
+        ):
+            open_fest(tmp_path, device="cpu")
+        fest = open_fest(entry, device="cpu")
+        fest.th1 = 0.4
+        fest.save(tmp_path / "fest.safetensors")
+        assert open_fest(tmp_path, device="cpu").th1 == 0.4
+        assert trained_on(tmp_path) == trained_on(entry)
+        fest.save(tmp_path / "fest-tuned-256.safetensors")
+        with pytest.raises(
+            ValueError, match=r"several FESTs \(fest-tuned-256\.safetensors, fest\.safetensors\)"
+        ):
+            open_fest(tmp_path, device="cpu")
+
     def test_what_a_run_was_trained_on_goes_by_one_name(self, tmp_path):
         """Records hold what was typed, as older ones do."""
         for typed, name in (("sirst", "NUAA-SIRST"), ("nudt_sirst+own", "NUDT-SIRST+own")):

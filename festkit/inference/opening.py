@@ -23,8 +23,8 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
     Args:
         sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
             must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, the folder of a
-            finished run, or that of the runs of :meth:`FEST.fit`; or one file written by
-            :meth:`FEST.save`.
+            finished run, that of the runs of :meth:`FEST.fit`, or one that holds a single file
+            written by :meth:`FEST.save`; or such a file.
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
@@ -95,8 +95,8 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
 def _cards(source: str | Path) -> list[dict[str, Any]]:
     """What is known of every scale; a run's record says more than its weights."""
     path = Path(source).expanduser()
-    if path.is_dir():
-        return [run.record for run in _runs(path)]
+    if path.is_dir() and (runs := _runs(path)):
+        return [run.record for run in runs]
     files = _weights_files(source)
     cards = [read_card(file) for file in files]
     if cards[0].get("kind") == "FEST":
@@ -117,7 +117,7 @@ def _weights_files(source: str | Path) -> list[Path]:
         runs = _runs(path)
         for run in runs:
             _ = run.record  # refuses one that has not finished
-        return [run.weights for run in runs]
+        return [run.weights for run in runs] or [_only_fest(path)]
     by_plain = {plain(name): name for name in (*ENTRIES, *FAMILIES)}
     if plain(str(source)) not in by_plain:
         raise InputError(
@@ -128,15 +128,33 @@ def _weights_files(source: str | Path) -> list[Path]:
 
 
 def _runs(folder: Path) -> list[Run]:
-    """The run of a folder, or the runs by size that FEST.fit has put into it, in its order."""
+    """The run of a folder, or the runs by size that FEST.fit has put into it, in its order.
+
+    None where the folder holds saved FESTs instead.
+    """
     told = folder / SCALES_FILE
     if not told.is_file():
-        return [Run(folder)]
+        run = Run(folder)
+        return [run] if run.finished or not _saved_fests(folder) else []
     record = read_json(told)
     sizes = record.get("sizes") if isinstance(record, dict) else None
     if not isinstance(sizes, list):
         raise InputError(f"{told} does not name its sizes; name the runs instead of {folder}")
     return [Run(folder / str(size)) for size in sizes]
+
+
+def _saved_fests(folder: Path) -> list[Path]:
+    """The files of a folder that :meth:`FEST.save` has written."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [file for file in files if read_card(file).get("kind") == "FEST"]
+
+
+def _only_fest(folder: Path) -> Path:
+    files = _saved_fests(folder)
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise InputError(f"{folder} holds several FESTs ({names}); pass one of these files")
+    return files[0]
 
 
 def _nearest(source: str) -> list[str]:
