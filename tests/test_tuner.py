@@ -7,8 +7,11 @@ import time
 import warnings
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
+import matplotlib
 import numpy as np
+import psutil
 import pytest
 from goldens import GOLDENS, dense
 from hypothesis import given
@@ -18,8 +21,12 @@ from tinyrun import tiny
 
 import festkit as fk
 from festkit import training
+from festkit._errors import InputError
+from festkit._files import read_json, write_json
+from festkit._lock import hold
 from festkit._run import Run, StoredMaps
 from festkit.surface import threshold_surface
+from festkit.training.claiming import LOCK
 from festkit.tuner import ThresholdTuner, has_page, picture
 from festkit.tuner.figures import measure, measure_all
 from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
@@ -276,12 +283,73 @@ class TestRuns:
         assert "no FEST, since" in reply["text"]
         assert run.record["tuned"]["th1"] == 0.5
 
+    @pytest.mark.parametrize("name", ["it's", 'a "b"', "{th1}", "tief\\blau"])
+    def test_the_code_holds_any_path(self, demo, tmp_path, name):
+        shutil.copytree(demo / "64", tmp_path / name / "64")
+        shutil.copytree(demo / "scenes", tmp_path / name / "scenes")
+        tuner = ThresholdTuner.from_run(tmp_path / name / "64")
+        code = tuner._source.code.replace("{th1}", "0.4").replace("{th2}", "0.2")
+        names = {"image": np.zeros((64, 64), np.uint8)}
+        exec(code.replace("{rule}", "fused"), names)
+        assert (names["fest"].th1, names["fest"].th2, names["fest"].rule) == (0.4, 0.2, "fused")
+
+    def test_saving_waits_for_whoever_holds_the_run(self, demo, tmp_path):
+        run = Run(shutil.copytree(demo / "64", tmp_path / "64"))
+        tuner = ThresholdTuner.from_run(run, dataset=demo / "scenes")
+        before, now = run.record, {"th1": 0.45, "th2": 0.1, "rule": "fused"}
+        with hold(run.folder / LOCK):
+            saving = threading.Thread(target=tuner.widget._save, args=[now])
+            saving.start()
+            saving.join(2)
+            assert saving.is_alive()
+            assert run.record == before
+        saving.join(60)
+        assert run.record["tuned"]["th1"] == 0.45
+
+    def test_closing_closes_the_files(self, demo):
+        tuner = ThresholdTuner.from_run(demo / "32", demo / "64")
+        maps = [Path(f.path) for f in psutil.Process().open_files() if f.path.endswith("maps.npz")]
+        assert {demo / "32" / "test_maps.npz", demo / "64" / "test_maps.npz"} <= set(maps)
+        tuner.close()
+        with pytest.raises(ValueError, match=r"test_maps\.npz has been closed; open the run again"):
+            tuner._source.read(1)
+
+    def test_images_are_found_where_they_were_in_training(self, demo, tmp_path, monkeypatch):
+        run = shutil.copytree(demo / "64", tmp_path / "runs" / "64")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("FESTKIT_DATA", raising=False)
+        assert ThresholdTuner.from_run(run)._source.title == "ACM 64 on scenes, test images"
+        with pytest.raises(FileNotFoundError, match="at hand"):  # what is asked for goes first
+            ThresholdTuner.from_run(run, root=tmp_path)
+        config = read_json(run / "config.json")
+        assert config["dataset_folder"] == str(demo / "scenes")
+        write_json(run / "config.json", config | {"dataset_folder": str(tmp_path / "gone")})
+        with pytest.raises(
+            FileNotFoundError, match=r"at hand .*name their folder \(dataset, --data"
+        ):
+            ThresholdTuner.from_run(run)
+
+    def test_damaged_maps_are_named(self, demo, tmp_path):
+        run = shutil.copytree(demo / "64", tmp_path / "64")
+        path = run / "test_maps.npz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"64/test_maps\.npz is damaged .*train the run again"):
+            ThresholdTuner.from_run(run, dataset=demo / "scenes")
+
     def test_opening_reads_one_map(self, demo, monkeypatch):
         read = []
         load = StoredMaps.__getitem__
         monkeypatch.setattr(StoredMaps, "__getitem__", lambda *a: read.append(a[1]) or load(*a))
         ThresholdTuner.from_run(demo / "64")
         assert len(read) == 1
+
+    def test_a_folder_of_runs_names_them(self, demo):
+        with pytest.raises(
+            FileNotFoundError, match=r"holds no finished run; its folders do: .*32 \S+64$"
+        ):
+            ThresholdTuner.from_run(demo)
 
     def test_missing_and_unfit_runs(self, demo, tmp_path):
         with pytest.raises(FileNotFoundError, match="holds no finished run"):
@@ -361,8 +429,35 @@ class TestFolder:
 
     def test_a_dark_file_keeps_its_scale(self, tmp_path):
         Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / "dark.png")
+        Image.fromarray(np.full((4, 4), 2, np.uint8)).save(tmp_path / "other.png")
         prob = ThresholdTuner.from_folder(tmp_path)._source.read(0).prob
         assert prob.max() == pytest.approx(1 / 255)
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.uint16, bool])
+    def test_a_set_of_zeros_and_ones_is_one_of_masks(self, folder, kind):
+        truth = blobs()[1]
+        for name in ("a", "b"):
+            Image.fromarray(truth.astype(kind)).save(folder / "probs" / f"{name}.png")
+        tuner = ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
+        assert (tuner._source.read(1).prob == truth).all()
+        assert tuner.figures().total.iou == 1
+        kept = "probability maps" if kind is bool else "masks"  # those of 1 bit are read as 0, 255
+        assert repr(tuner).startswith(f"ThresholdTuner(2 {kept} in probs")
+
+    def test_gray_maps_in_colour_files(self, folder):
+        for name in ("a", "b"):
+            path = folder / "probs" / f"{name}.png"
+            levels = np.rint(blobs()[0] * 255).astype(np.uint8)
+            Image.fromarray(np.repeat(levels[..., None], 3, axis=2)).save(path)
+        prob = ThresholdTuner.from_folder(folder / "probs")._source.read(0).prob
+        assert np.abs(prob - blobs()[0]).max() < 2e-3
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+    def test_pictures_in_colours_are_refused(self, folder, mode):
+        heat = matplotlib.colormaps["jet"](blobs()[0], bytes=True)
+        Image.fromarray(heat).convert(mode).save(folder / "probs" / "a.png")
+        with pytest.raises(InputError, match=r"a\.png is a picture in colours.*save the maps as g"):
+            ThresholdTuner.from_folder(folder / "probs")
 
     def test_with_images_and_truth(self, folder):
         tuner = ThresholdTuner.from_folder(folder / "probs", folder / "images", folder / "masks")
@@ -387,11 +482,33 @@ class TestFolder:
         with pytest.raises(FileNotFoundError, match="there is no folder"):
             ThresholdTuner.from_folder(folder / "nothing")
         (folder / "masks" / "b.png").unlink()
-        with pytest.raises(FileNotFoundError, match=r"masks has no file for b of .*probs"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"masks has no file for b of .*probs \(1 of 2 names are missing\); add the files",
+        ):
             ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
         (tmp_path / "empty").mkdir()
         with pytest.raises(ValueError, match="holds no image files"):
             ThresholdTuner.from_folder(tmp_path / "empty")
+
+    def test_images_without_a_map_count_only_if_that_is_asked_for(self, folder):
+        for name in ("probs/a", "masks/b"):
+            (folder / f"{name}.png").rename(folder / f"{name}-other.png")
+        folders = {"probs": folder / "probs", "masks": folder / "masks"}
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"probs has no file for a of \S+masks \(2 of 4 .*masks has no file for a-other",
+        ):
+            ThresholdTuner.from_folder(**folders)
+        with pytest.raises(FileNotFoundError, match="2 of 4"):  # no name is left
+            ThresholdTuner.from_folder(**folders, allow_missing=True)
+        shutil.copy(folder / "masks" / "a.png", folder / "masks" / "b.png")
+        with pytest.warns(
+            UserWarning, match=r"probs has no file .* are left out and count nowhere"
+        ):
+            tuner = ThresholdTuner.from_folder(**folders, allow_missing=True)
+        assert tuner._source.names == ("b",)
+        assert "1 probability map in probs, 3 left out" in repr(tuner)
 
     def test_an_unreadable_file_is_told_to_the_page(self, folder):
         tuner = ThresholdTuner.from_folder(folder / "probs")
@@ -470,6 +587,45 @@ class TestThresholds:
         assert (tuner.th1, tuner.th2) == (0.05, 0.05)
         tuner.th2 = 0.4
         assert (tuner.th1, tuner.th2) == (0.4, 0.4)
+
+
+class TestScaleMaps:
+    """Table 5 of the paper has th2 above th1, where single scales see what their mean does not."""
+
+    FUSED, OWN, OTHER = np.zeros((3, 9, 9), np.float32)
+    FUSED[4, 4], OWN[4, 4], OTHER[4, 4] = 0.25, 0.45, 0.05
+
+    @pytest.mark.parametrize("maps", [[OWN], [OWN, OTHER]], ids=["one", "two"])
+    def test_a_target_of_one_scale_is_found(self, maps):
+        truth = self.OWN > 0
+        tuner = ThresholdTuner([self.FUSED], [truth], scale_maps=[maps], th1=0.3, th2=0.4)
+        found = fk.adjust_sensitivity(self.FUSED, 0.3, 0.4, scale_maps=maps)
+        assert fk.count(found.mask, truth).pd == 1
+        assert tuner.figures().total == fk.count(found.mask, truth)
+        surface = measure_all(tuner._source, "per_scale")
+        assert surface.at(0.3, 0.4) == fk.count(found.mask, truth)
+        tuner.rule = "fused"
+        assert (tuner.th1, tuner.th2) == (0.3, 0.3)
+        assert tuner.figures().total.pd == 0
+
+    def test_thresholds_move_apart_by_the_rule_of_scales_alone(self):
+        maps = [self.OWN, self.OTHER]
+        tuner = ThresholdTuner([self.FUSED], scale_maps=[maps])
+        tuner.th1 = 0.05
+        assert (tuner.th1, tuner.th2) == (0.05, 0.1)
+        tuner.th2 = 0.4
+        assert (tuner.th1, tuner.th2) == (0.05, 0.4)
+        tuner.rule = "fused"
+        tuner.th2 = 0.6
+        assert (tuner.th1, tuner.th2) == (0.6, 0.6)
+
+    def test_the_scale_of_one_network_is_its_fused_map(self, demo):
+        tuner = ThresholdTuner.from_run(demo / "64", th1=0.4, th2=0.2)
+        assert tuner._source.read(0).scales == ()
+        with pytest.raises(ValueError, match=r"th2 is 0\.5, above th1 = 0\.4"):
+            ThresholdTuner.from_run(demo / "64", th1=0.4, th2=0.5)
+        both = ThresholdTuner.from_run(demo / "64", demo / "32", th1=0.4, th2=0.5)
+        assert (both.th1, both.th2) == (0.4, 0.5)
 
 
 def heard(widget, question):
@@ -587,14 +743,17 @@ class TestWithoutAPage:
         assert f"{100 * tuner.figures().total.pd:.2f}" in bundle["text/plain"]
         assert "widget" not in tuner.__dict__
 
-    def test_the_picture_keeps_to_th2_below_th1(self, monkeypatch):
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_the_picture_keeps_to_th2_below_th1_on_one_map(self, monkeypatch, rule):
         maps = [np.full((9, 9), 0.3, np.float32), np.full((9, 9), 0.05, np.float32)]
         drawn = []
         monkeypatch.setattr(picture, "plot_surface", lambda *a, **k: drawn.append(k) or blank())
         monkeypatch.setattr(picture, "as_png", lambda figures: b"")
         truth = np.eye(9, dtype=bool)
-        ThresholdTuner([maps[0]], [truth], scale_maps=[maps])._repr_mimebundle_()
-        assert drawn[0]["ordered"] is True
+        tuner = ThresholdTuner([maps[0]], [truth], scale_maps=[maps])
+        tuner.rule = rule
+        tuner._repr_mimebundle_()
+        assert drawn[0]["ordered"] is (rule == "fused")
 
     def test_a_terminal_gets_a_line(self, tuner, monkeypatch):
         monkeypatch.setattr(fk.tuner, "get_ipython", object)

@@ -24,7 +24,7 @@ from ..fest import FEST, Rule
 from ..sensitivity import check_threshold
 from . import sources
 from .figures import SetFigures, measure
-from .frames import Source
+from .frames import Source, is_ordered
 from .messages import STEPS, nearest_tick
 
 __all__ = ["ThresholdTuner"]
@@ -45,12 +45,15 @@ class ThresholdTuner:
         scale_maps: for every image its scales' own maps, at its size: weak targets then come from
             these, as in :func:`festkit.adjust_sensitivity`.
         th1: strong threshold at first, in [0, 1].
-        th2: weak threshold at first, in [0, 1], at most th1.
+        th2: weak threshold at first, in [0, 1]; at most th1, unless the scales' own maps give weak
+            targets: one scale may be above th2 where the mean of all is not above th1.
 
     Attributes:
-        th1: strong threshold, as it stands in the page now; may be set, and takes th2 along.
+        th1: strong threshold, as it stands in the page now; may be set, and takes th2 along where
+            that has to be at most th1.
         th2: weak threshold, likewise.
-        rule: "per_scale" or "fused", where weak targets come from when there are several scales.
+        rule: "per_scale" or "fused", where weak targets come from when there are maps of scales;
+            "fused" brings th2 down to th1.
 
     Raises:
         ValueError: for no maps, maps that are no probabilities, shapes or numbers that differ, or
@@ -95,12 +98,12 @@ class ThresholdTuner:
         Args:
             paths: run folders, in the order of the scales.
             split: "test", or "holdout", the training images that were kept from training.
-            dataset: name or folder of the images; default the run's own, beside it or under the
-                root.
+            dataset: name or folder of the images; default the run's own: beside it, where they
+                were when it was trained, or under the root.
             root: folder of the datasets; default FESTKIT_DATA, else ``data``.
             th1: strong threshold at first, in [0, 1]; default the one saved last, else 0.5.
-            th2: weak threshold at first, in [0, 1], at most th1; default likewise, else 0.1, or
-                th1 where that is lower.
+            th2: weak threshold at first, in [0, 1], at most th1 unless several scales' own maps
+                give weak targets; default likewise, else 0.1, or th1 where that is lower.
 
         Raises:
             FileNotFoundError: if a run is missing or has not finished, or its images are gone.
@@ -123,8 +126,9 @@ class ThresholdTuner:
             fest: trained networks.
             dataset: the images, with their truths.
             th1: strong threshold at first, in [0, 1]; default the FEST's.
-            th2: weak threshold at first, in [0, 1], at most th1; default the FEST's; if it has
-                none, 0.1, or th1 where that is lower.
+            th2: weak threshold at first, in [0, 1], at most th1 unless several scales' own maps
+                give weak targets; default the FEST's; if it has none, 0.1, or th1 where that is
+                lower.
 
         Raises:
             ValueError: for a dataset without images, one that cannot be read, a FEST without gray
@@ -139,24 +143,31 @@ class ThresholdTuner:
         images: str | Path | None = None,
         masks: str | Path | None = None,
         *,
+        allow_missing: bool = False,
         th1: float = 0.5,
         th2: float = 0.1,
     ) -> "ThresholdTuner":
         """Probability maps as gray image files of 8 or 16 bit, from any program.
 
+        White is probability 1. Where no file of the folder has a level above 1, they are masks of 0
+        and 1, and 1 is probability 1.
+
         Args:
-            probs: folder of the maps, white being probability 1.
+            probs: folder of the maps.
             images: folder of the images, of the same names but for the ending.
             masks: folder of the truths, likewise, or with ``_pixels0`` after the name.
+            allow_missing: leave out, with a warning that counts them, names that one of the folders
+                lacks, such as images that have no map; they count nowhere, not even in Pd.
             th1: strong threshold at first, in [0, 1].
             th2: weak threshold at first, in [0, 1], at most th1.
 
         Raises:
-            FileNotFoundError: if a folder or a file is missing.
-            ValueError: if there are no image files, one is unreadable, two are of one name, or
-                thresholds are out of order or outside [0, 1].
+            FileNotFoundError: if a folder is missing, or a file that another folder has.
+            ValueError: if there are no image files, one is unreadable or a picture in colours, two
+                are of one name, or thresholds are out of order or outside [0, 1].
         """
-        return cls._of(sources.of_folder(probs, images, masks), th1, th2)
+        source = sources.of_folder(probs, images, masks, allow_missing=allow_missing)
+        return cls._of(source, th1, th2)
 
     @classmethod
     def _of(cls, source: Source, th1: float | None, th2: float | None) -> "ThresholdTuner":
@@ -172,19 +183,20 @@ class ThresholdTuner:
         th2 = float(started.get("th2", min(0.1, th1)) if th2 is None else th2)
         for name, value in (("th1", th1), ("th2", th2)):
             check_threshold(name, value)
-        if th2 > th1:
+        first = source.read(0)  # refuses what cannot be shown, here and not in the page
+        if th2 > th1 and is_ordered(first, started["rule"]):
             raise InputError(
                 f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones: pass "
                 f"th2={th1} or less, or a higher th1"
             )
         self._source = source
         self._first: tuple[float, float, Rule] = th1, th2, started["rule"]
-        source.read(0)  # refuses what cannot be shown, here and not in the page
 
     def close(self) -> None:
-        """Take the tuner from the page and let go of its maps; for notebooks that make many."""
+        """Take the tuner from the page and close its files; for notebooks that make many."""
         if "widget" in self.__dict__:
             self.widget.close()
+        self._source.close()
 
     @cached_property
     def widget(self) -> Any:
@@ -202,7 +214,8 @@ class ThresholdTuner:
     def th1(self, value: float) -> None:
         with self.widget.hold_sync():
             self.widget.th1 = value
-            self.widget.th2 = min(self.widget.th2, value)
+            if self.widget.ordered:
+                self.widget.th2 = min(self.widget.th2, value)
 
     @property
     def th2(self) -> float:
@@ -213,18 +226,22 @@ class ThresholdTuner:
     def th2(self, value: float) -> None:
         with self.widget.hold_sync():
             self.widget.th2 = value
-            self.widget.th1 = max(self.widget.th1, value)
+            if self.widget.ordered:
+                self.widget.th1 = max(self.widget.th1, value)
 
     @property
     def rule(self) -> Rule:
-        """Where weak targets come from when there are several scales."""
+        """Where weak targets come from when there are maps of scales."""
         return self._now[2]
 
     @rule.setter
     def rule(self, value: Rule) -> None:
         if value not in get_args(Rule):
             raise InputError(f"unknown rule {value!r}; known are {', '.join(get_args(Rule))}")
-        self.widget.rule = value
+        with self.widget.hold_sync():
+            self.widget.rule = value
+            if self.widget.ordered:
+                self.widget.th2 = min(self.widget.th2, self.widget.th1)
 
     def figures(self) -> SetFigures:
         """Counts of every image at the thresholds as they stand now."""

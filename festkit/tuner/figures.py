@@ -10,7 +10,7 @@ from ..components import find_components
 from ..fest import Rule
 from ..metrics import Counts, confidence_intervals, count
 from ..surface import ThresholdSurface, threshold_surface
-from .frames import Frame, Source, detect
+from .frames import Frame, Source, detect, is_ordered
 from .messages import GRID, fingerprint
 
 CHUNK = 16
@@ -101,8 +101,7 @@ def measure_all(
 
 
 def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
-    per_scale = frames[0].scales and rule == "per_scale"
-    own = (frame.scales for frame in frames) if per_scale else None
+    own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
     probs, masks = (frame.prob for frame in frames), (_truth(frame) for frame in frames)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself

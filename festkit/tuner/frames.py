@@ -35,7 +35,8 @@ class Frame:
     Attributes:
         name: its name within the set.
         prob: (H, W) float32 in [0, 1]; of several scales their fused map.
-        scales: every scale's own map (H, W), in order; empty for a single map.
+        scales: every scale's own map (H, W), in order; empty where there is no other map than
+            ``prob``.
         image: (H, W) uint8 gray, None if there is none.
         mask: (H, W) bool, the truth, None if it is not known.
 
@@ -98,6 +99,7 @@ class Source:
         per_scale_code: the same for the rule "per_scale", where it differs.
         images: dataset, split, fingerprint and protocol of the images, where they are known.
         keep: writes chosen thresholds to where they are used, and says where; None if nowhere.
+        close: closes the files that frames are read from.
 
     Example:
         >>> frame = Frame("a", np.zeros((4, 6), np.float32))
@@ -113,6 +115,7 @@ class Source:
     per_scale_code: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     keep: Callable[[Tuned], str] | None = None
+    close: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -151,7 +154,7 @@ def checked(
                     )
     except ValueError as error:
         raise InputError(f"image {name!r}: {error}") from error
-    return Frame(name, fused, own if len(own) > 1 else (), gray, truth)
+    return Frame(name, fused, own, gray, truth)
 
 
 def remembered(read: Read) -> Read:
@@ -181,6 +184,16 @@ def remembered(read: Read) -> Read:
     return read_once
 
 
+def is_ordered(frame: Frame, rule: Rule) -> bool:
+    """Whether th2 stays at or below th1: above it, only a scale's own map has weak targets.
+
+    Example:
+        >>> is_ordered(Frame("a", np.zeros((4, 6), np.float32)), "per_scale")
+        True
+    """
+    return rule == "fused" or not frame.scales
+
+
 def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
     """Adjustable sensitivity on a frame, by the rule that a FEST would follow.
 
@@ -189,7 +202,7 @@ def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
         >>> detect(Frame("a", prob), 0.5, 0.1, "per_scale").weak
         array([[6, 6]])
     """
-    if frame.scales and rule == "per_scale":
+    if not is_ordered(frame, rule):
         return adjust_sensitivity(frame.prob, th1, th2, scale_maps=frame.scales)
     return adjust_sensitivity(frame.prob, th1, th2 if th2 < th1 else None)
 

@@ -62,7 +62,7 @@ def setup(source: Source, first: Frame) -> dict[str, Any]:
         "grid": GRID_TICKS.tolist(),
         "truth": first.mask is not None,
         "images": first.image is not None,
-        "scales": len(first.scales) or 1,
+        "scales": len(first.scales),
         "keeps": source.keep is not None,
         "code": {"fused": source.code, "per_scale": source.per_scale_code or source.code},
         "faLimit": FA_LIMIT,

@@ -11,7 +11,7 @@ from ..fest import Rule
 from ..plots import plot_surface, show
 from ..results import summary_table
 from .figures import SetFigures, measure_all
-from .frames import Frame, Source, detect
+from .frames import Frame, Source, detect, is_ordered
 
 DPI = 100
 
@@ -29,7 +29,8 @@ def draw_set(source: Source, found: SetFigures) -> list[Any]:
     figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
     surface = measure_all(source, found.rule) if found.counts and found.total.targets else None
     if surface is not None:
-        figures.append(plot_surface(surface, ordered=True, at=(found.th1, found.th2)))
+        ordered = is_ordered(source.read(richest), found.rule)
+        figures.append(plot_surface(surface, ordered=ordered, at=(found.th1, found.th2)))
     return figures
 
 

@@ -1,31 +1,37 @@
 """Where probability maps come from: arrays, training runs, a FEST and a dataset, image files."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .._errors import InputError, MissingFileError
 from .._files import write_json
-from .._images import EXTENSIONS, read_raster
+from .._images import EXTENSIONS, Raster, read_raster
 from .._layouts import files_by_name
 from .._levels import FileSet
+from .._lock import hold
 from .._progress import progress
 from .._run import Run
 from ..data import Dataset
 from ..fest import FEST
 from ..fusion import fuse
 from ..maps import open_maps
+from ..training.claiming import LOCK
 from .frames import DETECT, Frame, Source, Tuned, checked, remembered
 
 Images = Sequence[Any] | Mapping[str, Any]
 
 FEST_FILE = "fest-tuned-{}.safetensors"
 """Name of the FEST that saved thresholds of runs go into, as :func:`fest_path` fills it in."""
+
+COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
+"""How Pillow's modes begin of files that may hold colours."""
 
 LONGEST = 150
 """Bytes of what is filled in; a file's whole name may have 255, and needs some while written."""
@@ -82,13 +88,13 @@ def of_runs(
     Args:
         runs: finished runs on the same images.
         split: "test", or "holdout", the training images that were kept from training.
-        dataset: name or folder of the images; None takes the run's, beside the run or under the
-            root.
+        dataset: name or folder of the images; None takes the run's, as :func:`open_maps` does.
         root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
 
     Raises:
         FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
-        ValueError: for no runs, an unknown split, or runs on other images than the dataset's.
+        ValueError: for no runs, an unknown split, runs on other images than the dataset's, or
+            damaged maps.
     """
     maps = open_maps(*runs, split=split, dataset=dataset, root=root)
     sizes, record = list(maps.sizes), runs[0].record
@@ -97,21 +103,22 @@ def of_runs(
 
     def read(index: int) -> Frame:
         sample, prob, scales = maps[index]
-        return checked(sample.name, prob, scales, sample.image, sample.mask)
+        return checked(sample.name, prob, _apart(scales), sample.image, sample.mask)
 
     tuned = record.get("tuned", {})
-    paths = ", ".join(f'Path("{run.folder.as_posix()}")' for run in runs)
+    paths = ", ".join(_literal(run.folder.as_posix()) for run in runs)
     return Source(
         maps.title,
         maps.dataset.names,
         remembered(read),
         start=tuned if tuned.get("scales") == sizes else {},
-        code="from pathlib import Path\n\nimport festkit as fk\n\n"
-        f"runs = [fk.Run(path) for path in ({paths},)]\n"
-        'fest = fk.FEST.from_runs(runs, th1={th1}, th2={th2}, rule="{rule}")\n'
+        code="import festkit as fk\n\n"
+        f"fest = fk.FEST.from_runs([{paths}], "
+        'th1={th1}, th2={th2}, rule="{rule}")\n'
         "detection = fest.predict(image)",
         images=_provenance(maps.dataset, split, record[f"{maps.dataset.split}_split"]),
         keep=partial(_keep_in_runs, runs),
+        close=maps.close,
     )
 
 
@@ -123,7 +130,8 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
 
     def read(index: int) -> Frame:
         sample, own = dataset[index], maps[index]
-        return checked(sample.name, fuse(own, own[0].shape), own, sample.image, sample.mask)
+        prob = fuse(own, own[0].shape)
+        return checked(sample.name, prob, _apart(own), sample.image, sample.mask)
 
     return Source(
         f"FEST on {dataset.name}, {dataset.split} images",
@@ -138,41 +146,72 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
 
 
 def of_folder(
-    probs: str | Path, images: str | Path | None = None, masks: str | Path | None = None
+    probs: str | Path,
+    images: str | Path | None = None,
+    masks: str | Path | None = None,
+    *,
+    allow_missing: bool = False,
 ) -> Source:
     """Probability maps as gray image files, 8 or 16 bit, white being probability 1.
+
+    Where no file has a level above 1 they are masks of 0 and 1.
 
     Args:
         probs: their folder.
         images: folder of the images, which have the same names but for the ending.
         masks: folder of the truths, likewise, or with ``_pixels0`` after the name.
+        allow_missing: leave out, with a warning, names that one of the folders lacks.
 
     Raises:
-        FileNotFoundError: if a folder or a file is missing.
-        ValueError: if the folder holds no image files, two files of one name, or an unreadable one.
+        FileNotFoundError: if a folder is missing, or a file that another folder has.
+        ValueError: if the folder holds no image files, two files of one name, an unreadable one, or
+            pictures in colours.
     """
-    files = _files(probs)
-    if not files:
+    folders = [folder for folder in (probs, images, masks) if folder is not None]
+    files = {folder: _files(folder) for folder in folders}
+    maps = files[probs]
+    if not maps:
         raise InputError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
-    beside = [None if folder is None else _files(folder) for folder in (images, masks)]
-    for folder, there in zip((images, masks), beside, strict=True):
-        missing = [] if there is None else [name for name in files if name not in there]
-        if missing:
-            raise MissingFileError(f"{folder} has no file for {missing[0]} of {probs}")
-    grays, truths = beside
-    names = tuple(files)
-    alike = FileSet(tuple((grays or {}).values()), tuple((truths or {}).values()))
+    names, left_out = _names_of_all(files, allow_missing=allow_missing)
+    are_masks = all(_is_dark(_read_map(maps[name])) for name in names)  # ends at the first brighter
+    grays, truths = ({} if folder is None else files[folder] for folder in (images, masks))
+    alike = FileSet(tuple(grays.values()), tuple(truths.values()))
 
     def read(index: int) -> Frame:
         name = names[index]
+        raster = _read_map(maps[name])
         return checked(
             name,
-            _read_probability(files[name]),
-            image=None if grays is None else alike.gray(read_raster(grays[name])),
-            mask=None if truths is None else alike.mask(truths[name]).mask,
+            raster.levels.astype(np.float32) if are_masks else raster.probability,
+            image=alike.gray(read_raster(grays[name])) if grays else None,
+            mask=alike.mask(truths[name]).mask if truths else None,
         )
 
-    return Source(f"{_number(len(names))} in {Path(probs).name}", names, remembered(read))
+    title = f"{_number(len(names), 'mask' if are_masks else 'probability map')} in "
+    title += Path(probs).name + (f", {left_out} left out" if left_out else "")
+    return Source(title, names, remembered(read))
+
+
+def _names_of_all(
+    files: Mapping[str | Path, Mapping[str, Path]], *, allow_missing: bool
+) -> tuple[tuple[str, ...], int]:
+    """Names that every folder has a file for, and how many others there are."""
+    every = dict.fromkeys(name for there in files.values() for name in there)
+    lacking = {folder: [n for n in every if n not in there] for folder, there in files.items()}
+    told = "; ".join(
+        f"{folder} has no file for {names[0]} of {next(f for f in files if names[0] in files[f])}"
+        f" ({len(names)} of {len(every)} names are missing)"
+        for folder, names in lacking.items()
+        if names
+    )
+    names = tuple(name for name in every if all(name in there for there in files.values()))
+    if told and not (allow_missing and names):
+        raise MissingFileError(
+            f"{told}; add the files, or pass allow_missing=True to leave these names out"
+        )
+    if told:
+        warnings.warn(f"{told}; these names are left out and count nowhere", stacklevel=4)
+    return names, len(every) - len(names)
 
 
 def fest_path(runs: Sequence[Run]) -> Path:
@@ -214,8 +253,8 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
     return given
 
 
-def _number(count: int) -> str:
-    return f"{count} probability map" + ("s" if count > 1 else "")
+def _number(count: int, what: str = "probability map") -> str:
+    return f"{count} {what}" + ("s" if count > 1 else "")
 
 
 def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str]:
@@ -237,9 +276,10 @@ def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
         saved = f"FEST.load({str(path)!r})"
     except ValueError as error:  # a network that is not of the catalogue
         saved = f"no FEST, since {error}"
+    entry = tuned.record() | {"scales": scales}
     for run in runs:
-        entry = tuned.record() | {"scales": scales}
-        write_json(run.folder / "record.json", run.record | {"tuned": entry})
+        with hold(run.folder / LOCK):
+            write_json(run.folder / "record.json", run.record | {"tuned": entry})
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 
 
@@ -257,5 +297,31 @@ def _files(folder: str | Path) -> dict[str, Path]:
     return files_by_name(path)
 
 
-def _read_probability(path: Path) -> NDArray[np.float32]:
-    return read_raster(path).probability
+def _read_map(path: Path) -> Raster:
+    """A map's file, unless it is a picture in colours."""
+    raster = read_raster(path)
+    if raster.mode.startswith(COLOURED):
+        kind = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        channels = cv2.imdecode(np.fromfile(path, np.uint8), kind)
+        if channels is not None and (channels != channels[..., :1]).any():
+            raise InputError(
+                f"{path} is a picture in colours, whose gray levels are no probabilities; save the "
+                "maps as gray files, for instance by cv2.imwrite(name, np.uint16(65535 * prob)), "
+                "or pass arrays to ThresholdTuner"
+            )
+    return raster
+
+
+def _is_dark(raster: Raster) -> bool:
+    """Whether a file holds no levels but 0 and 1."""
+    return raster.levels.dtype.kind == "u" and raster.levels.max() <= 1
+
+
+def _apart(scales: Sequence[Any]) -> Sequence[Any]:
+    """Maps of several scales; that of one is the fused map itself."""
+    return scales if len(scales) > 1 else ()
+
+
+def _literal(path: str) -> str:
+    """A path as Python writes it, without the braces that the page fills in."""
+    return repr(path).replace("{", "\\x7b")

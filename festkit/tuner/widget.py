@@ -19,7 +19,7 @@ from ..fest import Rule
 from ..sensitivity import check_threshold
 from ..surface import ThresholdSurface
 from .figures import SetFigures, measure, measure_all
-from .frames import Source, Tuned
+from .frames import Source, Tuned, is_ordered
 from .messages import STEPS, Message, frame_message, nearest_tick, plain, setup, surface_message
 
 Question = dict[str, Any]
@@ -54,7 +54,8 @@ class TunerWidget(anywidget.AnyWidget):
     index = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, source: Source, th1: float, th2: float, rule: Rule) -> None:
-        super().__init__(setup=setup(source, source.read(0)), th1=th1, th2=th2, rule=rule)
+        self._first = source.read(0)
+        super().__init__(setup=setup(source, self._first), th1=th1, th2=th2, rule=rule)
         self._source = source
         self._surfaces: dict[str, ThresholdSurface] = {}
         self._newest: dict[str, Question] = {}
@@ -69,6 +70,11 @@ class TunerWidget(anywidget.AnyWidget):
         for worker in self._workers.values():
             worker.shutdown(wait=False, cancel_futures=True)
         super().close()
+
+    @property
+    def ordered(self) -> bool:
+        """Whether th2 stays at or below th1 by the rule as it is."""
+        return is_ordered(self._first, self.rule)
 
     @traitlets.validate("th1", "th2")
     def _rounded(self, proposal: Any) -> float:

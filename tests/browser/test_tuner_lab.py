@@ -86,6 +86,15 @@ def in_kernel(lab):
     return tuple(lab.value("[tuner.th1, tuner.th2]"))
 
 
+def choose(lab, name, value):
+    lab.page.locator(f"[data-name={name}]").select_option(value)
+
+
+def wait_for(lab, condition):
+    """Wait until something is true of the page's tuner."""
+    lab.page.wait_for_function(f"document.querySelector('.festkit-tuner').tuner.{condition}")
+
+
 def tile(lab, name):
     return lab.page.locator(f".fk-tile[data-name^='{name}'] b").inner_text()
 
@@ -135,7 +144,22 @@ class TestSliders:
         assert tile(lab, "Fa") == f"{1e6 * counts.fa:.2f}"
         assert f"th1 {th1:.3f}, th2 {th2:.3f}" in lab.page.locator(".fk-label").first.inner_text()
 
-    def test_one_takes_the_other_along(self, lab):
+    def test_th2_may_lie_above_th1_where_every_scale_has_its_say(self, lab, runs):
+        drag(lab, "th1", 0.3)
+        drag(lab, "th2", 0.4)
+        th1, th2 = now(lab)
+        assert abs(th1 - 0.3) < 0.02
+        assert abs(th2 - 0.4) < 0.02
+        settled(lab)
+        assert in_kernel(lab) == (th1, th2)
+        assert tile(lab, "Pd") == f"{100 * found_at(runs, th1, th2).pd:.2f}"
+        choose(lab, "rule", "fused")
+        assert now(lab) == (th1, th1)
+        settled(lab)
+        assert in_kernel(lab) == (th1, th1)
+
+    def test_one_takes_the_other_along_on_the_fused_map(self, lab):
+        choose(lab, "rule", "fused")
         drag(lab, "th1", 0.05)
         th1, th2 = now(lab)
         assert th1 == th2 < 0.1
@@ -151,7 +175,9 @@ class TestSliders:
             lab.page.keyboard.press("ArrowRight")
         assert now(lab) == (0.5, 0.12)
         lab.page.keyboard.press("End")
-        assert now(lab) == (GRID[-1], GRID[-1])
+        assert now(lab) == (0.5, GRID[-1])
+        choose(lab, "rule", "fused")
+        assert now(lab) == (0.5, 0.5)
 
     def test_fields_take_four_decimals(self, lab, runs):
         field = lab.page.locator(".fk-field[data-name=th2]")
@@ -183,12 +209,17 @@ class TestSliders:
         )
 
     def test_python_and_linked_widgets_move_them(self, lab):
-        lab.execute("tuner.th2 = 0.6")
-        lab.page.wait_for_function("document.querySelector('.festkit-tuner').tuner.th2 === 6000")
-        assert now(lab) == (0.6, 0.6)
-        lab.execute("other.value = 0.25")
-        lab.page.wait_for_function("document.querySelector('.festkit-tuner').tuner.th1 === 2500")
-        assert now(lab) == (0.25, 0.25)
+        for rule, pairs in (
+            ("per_scale", [(0.5, 0.6), (0.25, 0.6)]),
+            ("fused", [(0.7, 0.7), (0.2, 0.2)]),
+        ):
+            lab.execute(f"tuner.rule = {rule!r}")
+            lab.execute(f"tuner.th2 = {pairs[0][1]}")
+            wait_for(lab, f"th2 === {round(pairs[0][1] * STEPS)}")
+            assert now(lab) == pairs[0]
+            lab.execute(f"other.value = {pairs[1][0]}")
+            wait_for(lab, f"th1 === {round(pairs[1][0] * STEPS)}")
+            assert now(lab) == pairs[1]
 
 
 class TestCharts:
@@ -209,29 +240,34 @@ class TestCharts:
         settled(lab)
         assert in_kernel(lab) == (th1, th2)
 
-    def test_a_drag_follows_and_stays_below_the_diagonal(self, lab):
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_a_drag_follows_and_stays_below_the_diagonal_of_one_map(self, lab, rule):
+        choose(lab, "rule", rule)
+        lab.page.locator(".fk-charts").wait_for()
         lab.page.mouse.move(*self.spot(lab, 0.6, 0.2))
         lab.page.mouse.down()
         lab.page.mouse.move(*self.spot(lab, 0.4, 0.8), steps=8)
         lab.page.mouse.up()
         th1, th2 = now(lab)
         assert abs(th1 - 0.4) < 0.006
-        assert th1 == th2
+        assert abs(th2 - (0.8 if rule == "per_scale" else th1)) < 0.02
 
-    def test_the_best_point_is_that_of_the_surface(self, lab, runs):
+    @pytest.mark.parametrize("rule", ["per_scale", "fused"])
+    def test_the_best_point_is_that_of_the_surface(self, lab, runs, rule):
+        choose(lab, "rule", rule)
+        lab.page.locator(".fk-charts").wait_for()
         dataset = fk.load_dataset(runs[0].folder.parent / "scenes", "test")
         scales = [maps_of(runs)[sample.name] for sample in dataset]
         surface = fk.threshold_surface(
             [fk.fuse(own, own[0].shape) for own in scales], [s.mask for s in dataset], GRID, GRID,
-            scale_maps=scales,
+            scale_maps=scales if rule == "per_scale" else None,
         )  # fmt: skip
         budget = 2e-3
         lab.page.locator("[data-name=budget]").fill("2000")
         button(lab, "best").click()
         th1, th2 = now(lab)
-        allowed = np.where(surface.fa < budget, surface.score, -1)
-        allowed[np.arange(len(GRID))[None, :] > np.arange(len(GRID))[:, None]] = -1
-        assert surface.at(th1, th2).score == allowed.max()
+        best = surface.best(budget, ordered=rule == "fused")
+        assert (th1, th2) == (best.th1, best.th2)
         lab.page.locator("[data-name=budget]").fill("100")
 
     def test_other_figures(self, lab):
@@ -334,6 +370,24 @@ class TestImages:
             if layer not in ("strong", "weak"):  # the first image may have none
                 assert lab.page.evaluate(canvas) != before, layer
             toggle.click()
+
+
+class TestKeys:
+    CONTEXT = "jupyterapp.shell.currentWidget.context"
+
+    @pytest.mark.parametrize("place", [".fk-tuner", ".fk-field[data-name=th1]"])
+    def test_ctrl_s_saves_the_notebook(self, lab, place):
+        lab.page.evaluate(f"{self.CONTEXT}.model.dirty = true")
+        lab.page.locator(place).focus()
+        lab.page.keyboard.press("Control+s")
+        lab.page.wait_for_function(f"!{self.CONTEXT}.model.dirty")
+
+    def test_other_keys_are_not_those_of_the_notebook(self, lab):
+        cells = f"{self.CONTEXT}.model.cells.length"
+        before = lab.page.evaluate(cells)
+        for key in ("b", "a", "d", "d"):
+            lab.page.keyboard.press(key)
+        assert lab.page.evaluate(cells) == before
 
 
 class TestSaving:

@@ -29,8 +29,9 @@ function format(name, value) {
 
 /** The figures of a set over grid × grid thresholds, as the kernel sent them. */
 class Surface {
-  constructor(message, buffers, grid) {
+  constructor(message, buffers, grid, ordered) {
     this.grid = grid;
+    this.ordered = ordered; // th2 at most th1
     message.values.forEach((name, k) => {
       const view = buffers[k];
       const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
@@ -48,12 +49,17 @@ class Surface {
     return Object.fromEntries(Object.keys(FIGURES).map((name) => [name, this[name][place]]));
   }
 
-  /** Place of the highest Score below a false-alarm rate, th2 at most th1; -1 if there is none. */
+  /** How many th2 go with the th1 of this number. */
+  below(i) {
+    return this.ordered ? i + 1 : this.grid.length;
+  }
+
+  /** Place of the highest Score below a false-alarm rate; -1 if there is none. */
   best(maxFa) {
     const size = this.grid.length;
     let best = -1;
     for (let i = 0; i < size; i++) {
-      for (let j = 0; j <= i; j++) {
+      for (let j = 0; j < this.below(i); j++) {
         const place = i * size + j;
         if (!(this.fa[place] < maxFa) || Number.isNaN(this.score[place])) continue;
         if (best < 0 || this.better(place, best)) best = place;
@@ -151,7 +157,7 @@ class HeatMap {
     const clamp = (share) => Math.min(Math.max(Math.floor(share * size), 0), size - 1);
     const i = clamp((event.offsetX - left) / (right - left));
     const j = clamp((bottom - event.offsetY) / (bottom - top));
-    this.onPick([this.surface.grid[i], this.surface.grid[Math.min(i, j)]]);
+    this.onPick([this.surface.grid[i], this.surface.grid[this.surface.ordered ? Math.min(i, j) : j]]);
   }
 
   /** Cells as a small picture, th1 to the right, th2 upwards; what is out of bounds is pale. */
@@ -161,7 +167,7 @@ class HeatMap {
     const place = this.figure === "fa" ? (value) => Math.log10(Math.max(value, 1e-7)) : (value) => value;
     const shown = [];
     for (let i = 0; i < size; i++) {
-      for (let j = 0; j <= i; j++) {
+      for (let j = 0; j < this.surface.below(i); j++) {
         const value = values[i * size + j];
         if (!Number.isNaN(value)) shown.push(place(value));
       }
@@ -171,7 +177,7 @@ class HeatMap {
     this.high = Math.max(shown[shown.length - 1] ?? 1, this.low + 1e-9);
     const pixels = new ImageData(size, size);
     for (let i = 0; i < size; i++) {
-      for (let j = 0; j <= i; j++) {
+      for (let j = 0; j < this.surface.below(i); j++) {
         const cell = i * size + j, value = values[cell];
         if (Number.isNaN(value)) continue;
         const invalid = this.figure === "score" && !(fa[cell] < this.faLimit);
@@ -190,9 +196,9 @@ class HeatMap {
     const below = (i, j) => fa[i * size + j] < this.faLimit;
     const path = new Path2D();
     for (let i = 0; i < size; i++) {
-      for (let j = 0; j <= i; j++) {
+      for (let j = 0; j < this.surface.below(i); j++) {
         if (i + 1 < size && below(i, j) !== below(i + 1, j)) edge(i + 1, j, i + 1, j + 1);
-        if (j + 1 <= i && below(i, j) !== below(i, j + 1)) edge(i, j + 1, i + 1, j + 1);
+        if (j + 1 < this.surface.below(i) && below(i, j) !== below(i, j + 1)) edge(i, j + 1, i + 1, j + 1);
       }
     }
     return path;
@@ -292,7 +298,7 @@ class Curve {
     const j = this.column(surface, th2);
     const size = surface.grid.length;
     const points = [];
-    for (let i = j; i < size; i++) points.push([surface.fa[i * size + j], surface.pd[i * size + j]]);
+    for (let i = surface.ordered ? j : 0; i < size; i++) points.push([surface.fa[i * size + j], surface.pd[i * size + j]]);
     const most = Math.max(2 * this.faLimit, 1.25 * Math.min(now?.fa ?? 0, 20 * this.faLimit));
     const seen = points.filter(([fa]) => fa <= most);
     const low = Math.min(...seen.map(([, pd]) => pd), now?.pd ?? 1, 0.95);

@@ -39,8 +39,13 @@ class Tuner {
 
   /** Thresholds, and rule where there are two, as a label. */
   label({ th1, th2, rule }) {
-    const named = this.setup.scales > 1 ? `, ${rule === "fused" ? "fused map" : "every scale"}` : "";
+    const named = this.setup.scales ? `, ${rule === "fused" ? "fused map" : "every scale"}` : "";
     return `th1 ${this.text(th1)}, th2 ${this.text(th2)}${named}`;
+  }
+
+  /** Whether th2 stays at or below th1: above it only a scale's own map has weak targets. */
+  ordered(rule) {
+    return rule === "fused" || !this.setup.scales;
   }
 
   get key() {
@@ -58,8 +63,8 @@ class Tuner {
       setup.steps, setup.faLimit, (picked) => this.picked(picked));
     this.curve = new Curve(el("canvas.curve"), setup.faLimit);
     this.controls = [
-      new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.set(tick, Math.min(this.th2, tick), end)),
-      new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.set(Math.max(this.th1, tick), tick, end)),
+      new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.set(tick, this.ordered(this.rule) ? Math.min(this.th2, tick) : this.th2, end)),
+      new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.set(this.ordered(this.rule) ? Math.max(this.th1, tick) : this.th1, tick, end)),
     ];
     this.tiles = new Tiles();
     this.list = new ImageList(setup.names, setup.truth, (index) => this.show(index));
@@ -140,7 +145,7 @@ class Tuner {
       button("pin", "Pin", "compare images with the thresholds as they are now", () => this.pin())];
     return [
       el("div.card", {}, ...this.controls.map((control) => control.element),
-        ...(setup.scales > 1 ? [rules] : []),
+        ...(setup.scales ? [rules] : []),
         ...(setup.truth ? [el("div.actions", {}, ...best)] : []), el("div.actions", {}, ...actions)),
       this.tiles.element,
       ...(setup.truth ? [this.waiting, this.charts] : []),
@@ -157,10 +162,19 @@ class Tuner {
     };
     for (const [name, act] of Object.entries(events)) model.on(name, act);
     const keys = { ArrowLeft: -1, ArrowRight: 1 };
+    const isField = ({ target }) => ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
+    const isShortcut = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
+    const saves = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+    // JupyterLab hears its shortcuts before the page does, unless this attribute stops it.
+    const letShortcutsPass = (event) => {
+      const pass = saves(event) || (isShortcut(event) && !isField(event));
+      this.root.toggleAttribute("data-lm-suppress-shortcuts", !pass);
+    };
+    window.addEventListener("keydown", letShortcutsPass, true);
     this.root.addEventListener("keydown", (event) => {
+      if (isShortcut(event)) return;
       event.stopPropagation();
-      if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isField(event)) return;
       if (event.key in keys) this.show(this.list.step(keys[event.key]));
       else if (event.key === "+" || event.key === "=") this.viewer.zoomBy(1.3);
       else if (event.key === "-") this.viewer.zoomBy(1 / 1.3);
@@ -174,6 +188,7 @@ class Tuner {
     theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
     this.close = () => {
       for (const [name, act] of Object.entries(events)) model.off(name, act);
+      window.removeEventListener("keydown", letShortcutsPass, true);
       sizes.disconnect();
       theme.disconnect();
       clearTimeout(this.resting);
@@ -187,7 +202,8 @@ class Tuner {
     const rule = this.model.get("rule");
     if (this.own || this.telling) return; // what comes now is older than what is shown
     if (th1 === this.th1 && th2 === this.th2 && rule === this.rule) return;
-    [this.th1, this.th2] = th1 === this.th1 ? [Math.max(th1, th2), th2] : [th1, Math.min(th1, th2)];
+    const followed = th1 === this.th1 && rule === this.rule ? [Math.max(th1, th2), th2] : [th1, Math.min(th1, th2)];
+    [this.th1, this.th2] = this.ordered(rule) ? followed : [th1, th2];
     this.rule = rule;
     if (this.th1 !== th1 || this.th2 !== th2) this.tell(true);
     this.refresh();
@@ -201,6 +217,7 @@ class Tuner {
 
   setRule(rule) {
     this.rule = rule;
+    if (this.ordered(rule)) this.th2 = Math.min(this.th1, this.th2);
     this.changed(true);
   }
 
@@ -420,7 +437,7 @@ class Tuner {
   }
 
   keepSurface(message, buffers) {
-    this.surfaces[message.rule] = new Surface(message, buffers, this.setup.grid);
+    this.surfaces[message.rule] = new Surface(message, buffers, this.setup.grid, this.ordered(message.rule));
     this.paint();
   }
 
@@ -559,7 +576,6 @@ function icon(kind) {
 function render({ model, el: place }) {
   const root = el("div.tuner", { tabIndex: 0 });
   root.classList.add("festkit-tuner");
-  root.dataset.lmSuppressShortcuts = "true";
   place.append(root);
   const tuner = new Tuner(model, root);
   root.tuner = tuner;
