@@ -264,7 +264,7 @@ def tell_figures(run: "Run") -> None:
     from .results import HEAD, entry_lines, markdown_table
 
     print(markdown_table(["thresholds", *HEAD], entry_lines(run.record), keys=1))
-    folder = shlex.quote(str(run.folder))
+    folder = shlex.quote(str(run.folder.absolute()))  # works from any folder
     print(
         f"next: festkit evaluate {folder} --dataset NAME; festkit tune {folder}; "
         f"festkit predict IMAGES --model {folder}"
@@ -274,6 +274,7 @@ def tell_figures(run: "Run") -> None:
 def tune(
     runs: tyro.conf.Positional[tuple[Path, ...]],
     split: Literal["test", "holdout"] = "test",
+    dataset: str | None = None,
     data_root: str | None = None,
     app: Literal["auto", "lab", "voila"] = "auto",
     port: int | None = None,
@@ -286,6 +287,7 @@ def tune(
     Args:
         runs: run folders; several, trained on the same images, are fused as the scales of a FEST.
         split: test, or holdout: the training images that were kept from training.
+        dataset: name or folder of the images; default those that the run was trained on.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         app: lab opens the notebook in JupyterLab, voila shows the tuner alone; auto takes Voila
             where it is installed (pip install "festkit[app]").
@@ -294,7 +296,8 @@ def tune(
     """
     from .tuner.serve import serve
 
-    serve(runs, split=split, data_root=data_root, app=app, port=port, open_browser=browser)
+    images = {"dataset": dataset, "data_root": data_root}
+    serve(runs, split=split, app=app, port=port, open_browser=browser, **images)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {

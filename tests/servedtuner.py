@@ -17,8 +17,8 @@ from tinyrun import tiny
 
 from festkit import training
 
-PARAMETERS = "run = None\nsplit = 'test'\ndata_root = None"
-TELL = "import os\nprint([run, split, data_root, os.environ['FESTKIT_DATA']])"
+PARAMETERS = "run = None\nsplit = 'test'\ndataset = None\ndata_root = None"
+TELL = "import os\nprint([run, split, dataset, data_root, os.environ['FESTKIT_DATA']])"
 BUTTON = """
 import ipywidgets
 button = ipywidgets.Button(description="press")
@@ -30,7 +30,7 @@ SCRIPT = """
 import sys
 from festkit.tuner import serve
 serve.NOTEBOOK = sys.argv[1]
-serve.serve(sys.argv[3:], app=sys.argv[2], open_browser=False)
+serve.serve(sys.argv[3:], dataset="sets/hand", app=sys.argv[2], open_browser=False)
 """
 
 
@@ -48,7 +48,7 @@ def make_root(root):
 
 @contextmanager
 def served_tuner(root, app, *runs, notebook=None):
-    """The tuner served from ``root``; it is killed after the block if it has not ended.
+    """The tuner served from ``root``, of ``sets/hand``; it is killed after the block if it lives.
 
     Gives ``process``, the printed ``line``, ``address`` and its parts ``url``, the ``token``, the
     ``server`` (a psutil.Process), and ``home``, its private folder.

@@ -314,17 +314,18 @@ class TestSmallCommands:
         assert capsys.readouterr().out.strip() == str(where)
         assert main(["data", "check", str(where)]) == 0
 
-    def test_train(self, folder, tmp_path, capsys):
+    def test_train(self, folder, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
         out = tmp_path / "run"
         words = [
             "train", "--dataset", "hand", "--data-root", str(folder.parent), "--size", "32",
             "--epochs", "1", "--loss-options", "edge_weight", "2", "--device", "cpu",
-            "--out", str(out),
+            "--out", "run",
         ]  # fmt: skip
         assert main(words) == 0
         finished, *table, following = capsys.readouterr().out.strip().split("\n")
-        assert finished == f"finished: {out}"
-        assert following == (
+        assert finished == "finished: run"
+        assert following == (  # from any folder
             f"next: festkit evaluate {out} --dataset NAME; festkit tune {out}; "
             f"festkit predict IMAGES --model {out}"
         )
@@ -495,16 +496,19 @@ class TestTune:
         ((given, options),) = served
         assert given == ((Path("runs/a"),),)
         assert options == {
-            "split": "test", "data_root": None, "app": "auto", "port": None, "open_browser": True,
+            "split": "test", "dataset": None, "data_root": None, "app": "auto", "port": None,
+            "open_browser": True,
         }  # fmt: skip
 
     def test_every_option(self, served):
         words = ["--split", "holdout", "--data-root", "d", "--app", "lab", "--port", "8899"]
+        words += ["--dataset", "scenes"]
         assert main(["tune", "a", "b", *words, "--no-browser"]) == 0
         ((given, options),) = served
         assert given == ((Path("a"), Path("b")),)
         assert options == {
-            "split": "holdout", "data_root": "d", "app": "lab", "port": 8899, "open_browser": False,
+            "split": "holdout", "dataset": "scenes", "data_root": "d", "app": "lab", "port": 8899,
+            "open_browser": False,
         }  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -76,14 +76,29 @@ def test_what_auto_takes(monkeypatch, installed, app):
 
 
 STANDING_IN = """#!{python}
-import http.server, json, os, sys
+import functools, http.server, json, os, pathlib, sys
 print("arguments", *sys.argv[1:], flush=True)
-path = os.path.join(os.environ["JUPYTER_CONFIG_DIR"], "voila.json")
-port = json.load(open(path))["Voila"]["port"]
-open("login", "w").close()
+home = pathlib.Path(os.environ["JUPYTER_CONFIG_DIR"]).parent
+settings = json.loads((home / "config" / "jupyter_server_config.json").read_text())["ServerApp"]
+class Handler(http.server.SimpleHTTPRequestHandler):
+    proof = None
+    def do_GET(self):
+        if self.proof is None:
+            return super().do_GET()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.proof)
+def listen(port=settings["port"]):
+    handler = functools.partial(Handler, directory=home)
+    server = http.server.HTTPServer((settings["ip"], port), handler)
+    tell(server.server_port)
+    return server
+def tell(port):
+    (home / "runtime").mkdir(exist_ok=True)
+    told = json.dumps({{"url": f"http://127.0.0.1:{{port}}/"}})
+    (home / "runtime" / "jpserver-1.json").write_text(told)
 {then}
 """
-ANSWER = "http.server.HTTPServer(('127.0.0.1', port), http.server.SimpleHTTPRequestHandler)"
 
 
 @pytest.fixture
@@ -118,28 +133,56 @@ class TestLife:
             serve(["run"], app="voila", open_browser=False)
 
     def test_a_server_that_fails_later(self, stand_in):
-        stand_in(f"{ANSWER}.handle_request(); sys.exit(3)")
+        stand_in("listen().handle_request(); sys.exit(3)")
         with pytest.raises(RuntimeError, match="lab ended with status 3; the end of its log"):
             serve(["run"], app="lab", open_browser=False)
 
     def test_it_opens_the_browser_with_a_page_that_only_its_owner_reads(
-        self, stand_in, monkeypatch, capsys
+        self, stand_in, monkeypatch, capsys, tmp_path
     ):
-        stand_in(f"{ANSWER}.handle_request()")
+        stand_in("listen().handle_request()")
+        monkeypatch.setenv("HOME", str(tmp_path))
         seen = []
         monkeypatch.setattr(
             webbrowser, "open", lambda url: seen.append((url, Path(urlsplit(url).path).read_text()))
         )
         serve(["run"], app="lab")
         ((url, page),) = seen
+        place = Path(urlsplit(url).path).parent
+        assert place.parent == tmp_path  # not /tmp, which browsers from snaps do not see
+        assert not place.name.startswith(".")
         address = re.search(r"http\S+", capsys.readouterr().out).group()
         assert url.startswith("file:")
         assert address.split("token=")[1] not in url
         assert f"0; url={address}" in page
-        assert not Path(urlsplit(url).path).parent.exists()
+        assert not place.exists()
+
+    def test_another_server_on_the_port_is_not_told_the_token(self, stand_in, monkeypatch, capsys):
+        stand_in("Handler.proof = b'a guess'; listen().serve_forever()")
+        monkeypatch.setattr(serving, "START_SECONDS", 2)
+        with pytest.raises(RuntimeError, match="did not start"):
+            serve(["run"], app="lab")
+        assert "token=" not in capsys.readouterr().out
+
+    def test_what_is_not_ready_is_asked_again(self, stand_in, capsys):
+        """No file, half a file, nobody who listens, a connection that breaks: each an error."""
+        stand_in(
+            "import socket, time\n"
+            "(home / 'runtime').mkdir()\n"
+            "(home / 'runtime' / 'jpserver-1.json').write_text('{')\n"
+            "time.sleep(0.3)\n"
+            "tell(1)\n"
+            "time.sleep(0.3)\n"
+            "with socket.create_server(('127.0.0.1', 0)) as broken:\n"
+            "    tell(broken.getsockname()[1])\n"
+            "    broken.accept()[0].close()\n"
+            "listen().handle_request()"
+        )
+        serve(["run"], app="lab", open_browser=False)
+        assert "token=" in capsys.readouterr().out
 
     def test_the_token_is_another_every_time(self, stand_in, capsys):
-        stand_in(f"{ANSWER}.handle_request()")
+        stand_in("listen().handle_request()")
         for _ in range(2):
             serve(["run"], app="lab", open_browser=False)
         first, second = re.findall(r"token=(\S{40,})", capsys.readouterr().out)
@@ -168,7 +211,7 @@ class TestServer:
     """In this order: the last test ends the server."""
 
     def test_it_prints_one_line_with_the_whole_address(self, served):
-        place = {"lab": "lab/tree/tell.ipynb", "voila": ""}[served.app]
+        place = {"lab": "lab/tree/tell.ipynb", "voila": "voila/render/tell.ipynb"}[served.app]
         address = rf"http://127\.0\.0\.1:\d+/{place}\?token=\S{{40,}}"
         hint = {"lab": "Run, Run All Cells shows it; ", "voila": ""}[served.app]
         assert re.fullmatch(rf"The tuner is at {address}  \({hint}Ctrl-C ends it\)\n", served.line)
@@ -182,12 +225,13 @@ class TestServer:
         assert {address.ip for address in listening} == {"127.0.0.1"}
 
     @pytest.mark.parametrize(
-        "path", ["/", "/lab", "/api/contents", "/api/kernels/0", "/voila/tree"]
+        "path",
+        ["/", "/lab", "/api/contents", "/api/kernels/0", "/voila/tree", "/voila/render/tell.ipynb"],
     )
     @pytest.mark.parametrize("token", [None, "guess"])
     def test_it_tells_nothing_without_the_token(self, served, path, token):
         status, body = ask(served.url, path, token=token)
-        assert status in {302, 403, 404}
+        assert status in {302, 403, 404} or (path, served.app) == ("/", "voila")  # a bare greeting
         assert "tell" not in body
 
     def test_with_the_token_it_shows_the_runs(self, served, root):
@@ -198,10 +242,25 @@ class TestServer:
             assert f'run = ["{root / "run"}", "{root / "second"}"]' in cells[1]["source"]
             assert served.server.environ()["FESTKIT_DATA"] == sets
         else:
-            status, body = ask(served.url, f"/?token={served.token}")
+            path = f"/voila/render/tell.ipynb?token={served.token}"
+            status, body = ask(served.url, path)
             told = re.search(r"\[(&#39;|').*\]", body).group().replace("&#39;", "'")
-            assert told == str([str(root / "run"), "test", None, sets])
+            hand = str(root / "sets" / "hand")
+            assert told == str([str(root / "run"), "test", hand, None, sets])
         assert status == 200
+
+    def test_no_other_page_acts_in_the_name_of_the_user(self, served):
+        """Logged in by the cookie that a browser sends from any page, without an XSRF token."""
+        connection = http.client.HTTPConnection(served.url.hostname, served.url.port)
+        connection.request("GET", f"/api/status?token={served.token}")
+        answer = connection.getresponse()
+        answer.read()
+        cookie = "; ".join(c.partition(";")[0] for c in answer.headers.get_all("Set-Cookie"))
+        paths = ["/api/kernels", "/voila/api/shutdown/0a-0-0-0-0"]
+        for path in paths[: 2 if served.app == "voila" else 1]:
+            connection.request("POST", path, headers={"Cookie": cookie})
+            answer = connection.getresponse()
+            assert (answer.status, "_xsrf" in answer.read().decode()) == (403, True)
 
     def test_its_folder_and_its_token_are_private(self, served):
         assert stat.S_IMODE(served.home.stat().st_mode) == 0o700

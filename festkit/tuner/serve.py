@@ -9,18 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_core.paths import jupyter_config_dir
 
-from .._errors import ProcessError
+from .._catalogue import dataset_folder
+from .._errors import BusyError, ProcessError
 from .._files import write_json, write_text
 from .._run import Run
 from ..jobs import write_parametrised
@@ -33,19 +33,38 @@ NOTEBOOK = "04_threshold_tuner"
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
 START_SECONDS = 60
-STOP_SECONDS = 10
+STOP_SECONDS = 30
+"""For the server to end its kernels, which would outlive it otherwise; busy machines are slow."""
 
 OFFLINE = """{% extends "voila/templates/lab/index.html.j2" %}
 {% block notebook_css %}{{ super() | replace('rel="stylesheet" href="https:', 'href="https:') }}
+<script>
+if (!/\\b_xsrf=/.test(document.cookie)) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const token = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  document.cookie = `_xsrf=${token}; path=/; SameSite=Strict`;
+}
+</script>
 {% endblock %}
 """
-"""Voila's page without the style sheets that it asks of the net."""
+"""Voila's page without the style sheets that it asks of the net, and with the XSRF token that it
+sends when it is left, to end its kernel: Voila itself sets none."""
+
+NO_MATHS = """window.MathJax = {
+  Hub: { Config() {}, Configured() {}, Queue() {}, Register: { StartupHook() {} } },
+};
+"""
+"""What Voila gets in the place of MathJax, which it asks of the net for every text."""
+
+PROOF = "proof.txt"
+"""A file with a secret that the server hands out: what can read it is our server, no other one."""
 
 
 def serve(
     runs: Sequence[str | Path],
     *,
     split: str = "test",
+    dataset: str | Path | None = None,
     data_root: str | Path | None = None,
     app: App = "auto",
     port: int | None = None,
@@ -59,6 +78,8 @@ def serve(
     Args:
         runs: folders of finished runs; several are the scales of one FEST.
         split: "test", or "holdout", the training images that were kept from training.
+        dataset: name or folder of the images; None takes the run's own, as
+            :func:`festkit.open_maps` does.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         app: "lab" opens the notebook in JupyterLab, "voila" shows the tuner alone; "auto" takes
             Voila where it is installed.
@@ -67,7 +88,7 @@ def serve(
 
     Raises:
         FileNotFoundError: if a run or its images are missing, or the run has not finished.
-        ValueError: if runs and images do not belong together.
+        ValueError: if runs and images do not belong together, or maps are damaged.
         OSError: if the port is taken.
         RuntimeError: if the server cannot start, or fails.
 
@@ -76,27 +97,28 @@ def serve(
         Traceback (most recent call last):
         festkit._errors.MissingFileError: runs/never-trained holds no finished run; ...
     """
-    of_runs([Run(Path(run)) for run in runs], split=split, dataset=None, root=data_root)
-    app, port = _choose(app), _free_port(port)
+    opened = [Run(Path(run)) for run in runs]
+    of_runs(opened, split=split, dataset=dataset, root=data_root).close()
+    app = _choose(app)
+    _check_port(port)
     folders = [str(Path(run).resolve()) for run in runs]
-    parameters = {
+    parameters: dict[str, Any] = {
         "run": folders[0] if len(folders) == 1 else folders,
         "split": split,
-        "data_root": None if data_root is None else str(Path(data_root).resolve()),
     }
-    with (
-        _ended_by_signals(),
-        tempfile.TemporaryDirectory(prefix="festkit-tuner-", ignore_cleanup_errors=True) as name,
-    ):
-        book = Path(name) / "notebooks" / Path(NOTEBOOK).with_suffix(".ipynb").name
+    if dataset is not None:
+        parameters["dataset"] = dataset_folder(dataset, data_root)
+    if data_root is not None:
+        parameters["data_root"] = str(Path(data_root).resolve())
+    with _ended_by_signals(), _private_folder() as home:
+        book = home / "notebooks" / Path(NOTEBOOK).with_suffix(".ipynb").name
         write_parametrised(NOTEBOOK, parameters, book)
-        with _server(app, book, port) as (server, url):
+        with _server(app, book, port or 0) as (server, url):
             print(f"The tuner is at {url}  ({HINTS[app]}Ctrl-C ends it)", flush=True)
-            if open_browser:
-                _open(url, Path(name) / "open.html")
-            server.wait()
+            with _browser(url) if open_browser else nullcontext():
+                server.wait()
             if server.returncode:
-                raise ProcessError(f"{app} {_last_words(server, Path(name))}")
+                raise ProcessError(f"{app} {_last_words(server, home)}")
 
 
 def _choose(app: App) -> App:
@@ -109,12 +131,20 @@ def _choose(app: App) -> App:
     return app
 
 
-def _free_port(port: int | None) -> int:
+def _check_port(port: int | None) -> None:
+    """Refuse a port that is taken, before a server starts."""
     try:
-        with socket.create_server(("127.0.0.1", port or 0)) as probe:
-            return int(probe.getsockname()[1])
+        socket.create_server(("127.0.0.1", port or 0)).close()
     except OSError as error:
-        raise OSError(f"port {port} cannot be had ({error.strerror}); choose another") from error
+        raise BusyError(f"port {port} cannot be had ({error.strerror}); choose another") from error
+
+
+@contextmanager
+def _private_folder(place: str | None = None) -> Iterator[Path]:
+    """A folder that only its owner reads, and that goes with the block."""
+    options: dict[str, Any] = {"prefix": "festkit-tuner-", "ignore_cleanup_errors": True}
+    with tempfile.TemporaryDirectory(dir=place, **options) as name:
+        yield Path(name)
 
 
 @contextmanager
@@ -140,11 +170,12 @@ def _ended_by_signals() -> Iterator[None]:
 def _server(app: App, book: Path, port: int) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
     """A running server and the address of the notebook on it."""
     home, token = book.parent.parent, secrets.token_urlsafe()
-    _configure(home, port, token)
-    words = ["jupyterlab"] if app == "lab" else ["voila", str(book)]
+    module = "jupyterlab" if app == "lab" else "jupyter_server"
+    place = f"lab/tree/{book.name}" if app == "lab" else f"voila/render/{book.name}"
+    proof = _configure(home, port, token)
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            [sys.executable, "-m", module],
             cwd=book.parent,
             env=_environment(home),
             stdin=subprocess.DEVNULL,
@@ -153,35 +184,41 @@ def _server(app: App, book: Path, port: int) -> Iterator[tuple["subprocess.Popen
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
         )
     try:
-        url = f"http://127.0.0.1:{port}/"
-        _wait(app, server, url, home)
-        yield server, f"{url}{f'lab/tree/{book.name}' if app == 'lab' else ''}?token={token}"
+        url = _wait(app, server, home, proof)
+        yield server, f"{url}{place}?token={token}"
     finally:
         _end(server)
 
 
-def _configure(home: Path, port: int, token: str) -> None:
-    """Write the settings of both servers; on the command line other users could read the token."""
-    place = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "open_browser": False}
+def _configure(home: Path, port: int, token: str) -> str:
+    """Write the settings of the server; on the command line other users could read the token.
+
+    Returns:
+        The secret of :data:`PROOF`.
+    """
+    proof = secrets.token_urlsafe()
     server = {
-        "ServerApp": place | {"root_dir": str(home / "notebooks"), "allow_root": True},
+        "ServerApp": {
+            "ip": "127.0.0.1", "port": port, "port_retries": 0, "open_browser": False,
+            "root_dir": str(home / "notebooks"), "allow_root": True,
+            "extra_static_paths": [str(home / "static")],
+            "tornado_settings": {"mathjax_url": "/static/mathjax.js"},
+            "jpserver_extensions": {"voila.server_extension": bool(find_spec("voila"))},
+        },
         "IdentityProvider": {"token": token},
-    }
+    }  # fmt: skip
     news = {"fetchNews": "false", "checkForUpdates": False}
     lab = {"@jupyterlab/apputils-extension:notification": news}
-    voila = {
-        # A page that is left could not end its kernel otherwise: it sends no XSRF token.
-        "Voila": place
-        | {"tornado_settings": {"disable_check_xsrf": True}}
-        | {"token": token, "connection_dir_root": str(home)},
-        "VoilaConfiguration": {"template": "offline", "show_tracebacks": True},
-    }
+    voila = {"VoilaConfiguration": {"template": "offline", "show_tracebacks": True}}
     write_json(home / "config" / "jupyter_server_config.json", server)
     write_json(home / "config" / "labconfig" / "default_setting_overrides.json", lab)
     write_json(home / "config" / "voila.json", voila)
     template = home / "data" / "voila" / "templates" / "offline"
     write_json(template / "conf.json", {"base_template": "lab"})
     write_text(template / "index.html.j2", OFFLINE)
+    write_text(home / "static" / "mathjax.js", NO_MATHS)
+    write_text(home / "static" / PROOF, proof)
+    return proof
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -200,16 +237,22 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _wait(app: App, server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
-    """Wait until the server answers."""
+def _wait(app: App, server: "subprocess.Popen[bytes]", home: Path, proof: str) -> str:
+    """Wait until the server answers at the address that it wrote down; gives the address.
+
+    It writes before it listens, and another process may have taken the port in between: what does
+    not know the proof is not told the token.
+    """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and server.poll() is None:
-        try:
-            direct.open(f"{url}login", timeout=START_SECONDS).close()
-            return
-        except urllib.error.URLError:
-            time.sleep(0.1)
+        with suppress(OSError, ValueError):  # not written yet, or in part; not listening yet
+            for info in (home / "runtime").glob("jpserver-*.json"):
+                url: str = json.loads(info.read_text(encoding="utf-8"))["url"]
+                with direct.open(f"{url}static/{PROOF}", timeout=START_SECONDS) as answer:
+                    if secrets.compare_digest(answer.read(), proof.encode()):
+                        return url
+        time.sleep(0.1)
     raise ProcessError(f"{app} did not start: it {_last_words(server, home)}")
 
 
@@ -231,7 +274,15 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
         server.wait()
 
 
-def _open(url: str, page: Path) -> None:
-    """Open the browser by way of a file: its command line, too, can be read by other users."""
-    write_text(page, f"<meta http-equiv='refresh' content={json.dumps('0; url=' + url)}>")
-    webbrowser.open(page.as_uri())
+@contextmanager
+def _browser(url: str) -> Iterator[None]:
+    """Open the browser by way of a file: its command line, too, can be read by other users.
+
+    The file lies in the user's home: a browser from a snap sees another /tmp, and no hidden folder.
+    """
+    home = os.path.expanduser("~")
+    with _private_folder(home if os.access(home, os.W_OK) else None) as folder:
+        page = folder / "open.html"
+        write_text(page, f"<meta http-equiv='refresh' content={json.dumps('0; url=' + url)}>")
+        webbrowser.open(page.as_uri())
+        yield

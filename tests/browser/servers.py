@@ -78,7 +78,8 @@ def free_port() -> int:
 def _server(words: list[str], home: Path, port: int, page: str) -> Iterator[Server]:
     folder, token = home / "notebooks", secrets.token_urlsafe()
     folder.mkdir()
-    settings = {"token": token, "tornado_settings": {"disable_check_xsrf": True}}  # as served
+    # A page that is left ends its kernel by a request without an XSRF token.
+    settings = {"token": token, "tornado_settings": {"disable_check_xsrf": True}}
     (home / "voila.json").write_text(json.dumps({"Voila": settings}))
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
