@@ -12,15 +12,14 @@ from typing import Any
 
 import torch
 import tyro
-from accelerate import Accelerator
 
 from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone
 from festkit.data import load_dataset
 from festkit.scenes import make_synthetic_dataset
-from festkit.training import _accelerated
 from festkit.training.images import TrainingImages
 from festkit.training.loop import Loop
+from festkit.training.processes import joined
 from festkit.training.stopping import Stop
 
 from .plain import PlainImages, train_plain
@@ -108,27 +107,25 @@ def time_parts(config: TrainConfig, folder: Path) -> tuple[dict[str, float], flo
     """Seconds inside forward, backward and optimiser, in all but checkpoints, and images seen."""
     dataset = load_dataset(config.dataset, "train")
     spent = dict.fromkeys(("forward", "backward", "optimiser", "checkpoint"), 0.0)
-    with _accelerated(config, torch.device(config.device)) as accelerator, Stop(None) as stop:
-        images = TrainingImages.read(dataset, config, accelerator.device, dataset.statistics())
+    with joined(torch.device(config.device)) as processes, Stop(None) as stop:
+        images = TrainingImages.read(dataset, config, processes.device)
         began = time.perf_counter()
-        Loop(config, Run(folder / "warm"), images, dataset[:0], accelerator).train(
-            stop, resume=False
-        )
+        Loop(config, Run(folder / "warm"), images, dataset[:0], processes).train(stop, resume=False)
         epochs = max(1, round(LEAST_SECONDS / (time.perf_counter() - began)))
         longer = replace(config, epochs=epochs)
-        loop = Loop(longer, Run(folder / "timed"), images, dataset[:0], accelerator)
-        _note_times(loop, accelerator, spent)
+        loop = Loop(longer, Run(folder / "timed"), images, dataset[:0], processes)
+        _note_times(loop, spent)
         began = time.perf_counter()
         loop.train(stop, resume=False)
         total = time.perf_counter() - began
     return spent, total - spent.pop("checkpoint"), epochs * len(images)
 
 
-def _note_times(loop: Loop, accelerator: Accelerator, spent: dict[str, float]) -> None:
+def _note_times(loop: Loop, spent: dict[str, float]) -> None:
     """Let forward, backward and optimiser add up the seconds they take."""
 
     def clock(name: str, sign: int) -> None:
-        _wait(accelerator)
+        _wait(loop.device)
         spent[name] += sign * time.perf_counter()
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,14 +138,14 @@ def _note_times(loop: Loop, accelerator: Accelerator, spent: dict[str, float]) -
         return call
 
     loop.state.model.forward = timed("forward", loop.state.model.forward)  # type: ignore[method-assign]
-    accelerator.backward = timed("backward", accelerator.backward)
+    loop._backward = timed("backward", loop._backward)  # type: ignore[method-assign]
     loop.state.save = timed("checkpoint", loop.state.save)  # type: ignore[method-assign]
     loop.state.optimizer.register_step_pre_hook(lambda *_: clock("optimiser", -1))
     loop.state.optimizer.register_step_post_hook(lambda *_: clock("optimiser", 1))
 
 
-def _wait(accelerator: Accelerator) -> None:
-    if accelerator.device.type == "cuda":
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from ._cpus import check_threads, idle_cpus
 from ._errors import InputError
@@ -102,3 +103,37 @@ def cpu_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Within this, CUDA multiplies float32 as such, not as TF32, which keeps 10 bits of 23.
+
+    By default cuDNN takes TF32 for convolutions from Ampere on.
+
+    Example:
+        >>> with whole_float32():
+        ...     torch.backends.cudnn.allow_tf32
+        False
+    """
+    switches: Any = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, allowed in zip(switches, before, strict=True):
+            switch.allow_tf32 = allowed
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; to CUDA by pinned memory, so that the host does not wait.
+
+    Example:
+        >>> send(torch.ones(1), torch.device("cpu")).item()
+        1.0
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

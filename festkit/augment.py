@@ -6,11 +6,14 @@ same seed gives the same batches. Masks stay bool and stay aligned with their im
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from ._devices import send
 from .components import find_components
 
 MAX_PATCH = 64
@@ -79,6 +82,22 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
     return TargetBank(torch.cat(contrasts), stacked, near).to(mask.device)
 
 
+class Part(NamedTuple):
+    """Some images of a batch. Random numbers are drawn for the whole, so that no part changes it.
+
+    Attributes:
+        total: images of the whole batch.
+        own: which of them.
+    """
+
+    total: int
+    own: slice
+
+
+def _whole(gray: Tensor) -> Part:
+    return Part(len(gray), slice(None))
+
+
 def augment(
     gray: Tensor,
     mask: Tensor,
@@ -87,6 +106,7 @@ def augment(
     *,
     crop: int | None = None,
     on_target: float = 0.5,
+    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One random version of a batch: turn, paste targets, warp, crop, change brightness and noise.
 
@@ -97,6 +117,7 @@ def augment(
         generator: source of all randomness, on the CPU.
         crop: side of the crop [px]; None keeps whole images.
         on_target: share of the crops that are to hold a target pixel, in [0, 1].
+        part: of which batch these images are, and which of it; None: they are the whole.
 
     Returns:
         Float gray values in [0, 1] and the masks that belong to them, both (N, 1, S, S), or
@@ -108,12 +129,12 @@ def augment(
         >>> new.shape, new.dtype
         (torch.Size([2, 1, 32, 32]), torch.float32)
     """
-    gray, mask = flip_and_turn(gray, mask, generator)
-    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator)
-    gray, mask = warp(gray, mask, generator)
+    gray, mask = flip_and_turn(gray, mask, generator, part=part)
+    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator, part=part)
+    gray, mask = warp(gray, mask, generator, part=part)
     if crop is not None:
-        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target)
-    return change_values(gray, generator), mask
+        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target, part=part)
+    return change_values(gray, generator, part=part), mask
 
 
 def paste_targets(
@@ -124,6 +145,7 @@ def paste_targets(
     *,
     probability: float = 0.5,
     tries: int = 8,
+    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Copy-paste: add one target of the bank to some of the images, clear of their own targets.
 
@@ -138,6 +160,7 @@ def paste_targets(
         generator: source of all randomness, on the CPU.
         probability: share of the images that get a target, in [0, 1].
         tries: places drawn per image.
+        part: as for :func:`augment`.
 
     Returns:
         New gray values in [0, 1] and masks.
@@ -145,16 +168,17 @@ def paste_targets(
     if not len(bank):
         return gray, mask
     count, _, height, width = gray.shape
+    total, own = part or _whole(gray)
     patch = bank.mask.shape[-1]
-    chosen = torch.randint(len(bank), (count,), generator=generator)
-    top = torch.randint(height - patch + 1, (count, tries), generator=generator)
-    left = torch.randint(width - patch + 1, (count, tries), generator=generator)
-    wanted = torch.rand(count, generator=generator) < probability
-    moves = (torch.rand(count, 3, generator=generator) < 0.5).tolist()
-    chosen, top, left, wanted = (t.to(gray.device) for t in (chosen, top, left, wanted))
+    chosen = torch.randint(len(bank), (total,), generator=generator)[own]
+    top = torch.randint(height - patch + 1, (total, tries), generator=generator)[own]
+    left = torch.randint(width - patch + 1, (total, tries), generator=generator)[own]
+    wanted = torch.rand(total, generator=generator)[own] < probability
+    moves = _moves(total, generator)[own]
+    chosen, top, left, wanted = (send(t, gray.device) for t in (chosen, top, left, wanted))
     contrast, target, near = (
-        torch.stack([_turn(patch, move) for patch, move in zip(part[chosen], moves, strict=True)])
-        for part in (bank.contrast, bank.mask, bank.near)
+        torch.stack([_turn(patch, move) for patch, move in zip(kind[chosen], moves, strict=True)])
+        for kind in (bank.contrast, bank.mask, bank.near)
     )
 
     side = torch.arange(patch, device=gray.device)
@@ -173,18 +197,22 @@ def paste_targets(
     return gray, mask
 
 
-def flip_and_turn(gray: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+def flip_and_turn(
+    gray: Tensor, mask: Tensor, generator: Generator, *, part: Part | None = None
+) -> tuple[Tensor, Tensor]:
     """One of the eight flips and quarter turns of a square, for every image on its own.
 
     Args:
         gray: (N, 1, S, S) of any type.
         mask: (N, 1, S, S) bool.
         generator: source of all randomness, on the CPU.
+        part: as for :func:`augment`.
 
     Returns:
         The turned batch.
     """
-    moves = (torch.rand(len(gray), 3, generator=generator) < 0.5).tolist()
+    total, own = part or _whole(gray)
+    moves = _moves(total, generator)[own]
     turned, turned_mask = torch.empty_like(gray), torch.empty_like(mask)
     for index, move in enumerate(moves):
         turned[index], turned_mask[index] = _turn(gray[index], move), _turn(mask[index], move)
@@ -200,6 +228,7 @@ def warp(
     degrees: float = 45.0,
     scale: float = 0.2,
     shift: float = 0.1,
+    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Rotate, scale and shift some of the images; the frame is filled by reflection, masks as well.
 
@@ -211,20 +240,22 @@ def warp(
         degrees: largest rotation to either side.
         scale: largest relative change of size.
         shift: largest shift, as a share of the side.
+        part: as for :func:`augment`.
 
     Returns:
         The warped batch.
     """
-    count = len(gray)
-    chosen = torch.rand(count, generator=generator) < probability
-    angle, size, dx, dy = torch.rand(4, count, generator=generator) * 2 - 1
+    total, own = part or _whole(gray)
+    chosen = torch.rand(total, generator=generator)[own] < probability
+    angle, size, dx, dy = torch.rand(4, total, generator=generator)[:, own] * 2 - 1
     angle, size = angle * math.radians(degrees), 1 / (1 + scale * size)
     cosine, sine = angle.cos() * size, angle.sin() * size
     moved = torch.stack([cosine, -sine, 2 * shift * dx, sine, cosine, 2 * shift * dy], dim=1)
-    index = chosen.nonzero()[:, 0]
+    index = torch.from_numpy(np.flatnonzero(chosen.numpy()))
     if not len(index):
         return gray, mask
-    matrix, index = moved[index].reshape(-1, 2, 3).to(gray.device), index.to(gray.device)
+    matrix = send(moved[index].reshape(-1, 2, 3), gray.device)
+    index = send(index, gray.device)
     grid = F.affine_grid(matrix, list(gray[index].shape), align_corners=False)
     gray, mask = gray.clone(), mask.clone()
     pairs = torch.cat([gray[index], mask[index].to(gray.dtype)], dim=1)
@@ -240,6 +271,7 @@ def crop_images(
     generator: Generator,
     *,
     on_target: float = 0.5,
+    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A random square of every image; some hold a given pixel of a target, the others lie anywhere.
 
@@ -250,6 +282,7 @@ def crop_images(
         generator: source of all randomness, on the CPU.
         on_target: share of the squares that are to hold a target pixel, in [0, 1], every target
             pixel of the image being as likely; where there is none, the square lies anywhere.
+        part: as for :func:`augment`.
 
     Returns:
         The squares (N, 1, side, side) of both.
@@ -261,22 +294,26 @@ def crop_images(
         >>> cut.shape, int(cut.sum())
         (torch.Size([2, 1, 8, 8]), 2)
     """
-    ends = torch.tensor(gray.shape[-2:]) - side  # of the places where a square may start
-    draws = torch.rand(len(gray), 4, generator=generator)
-    squares = []
-    for one, (wanted, chosen, *place) in zip(mask[:, 0], draws, strict=True):
-        first, last = torch.zeros_like(ends), ends
-        pixels = one.nonzero().cpu()
-        if wanted < on_target and len(pixels):
-            pixel = pixels[int(chosen * len(pixels))]
-            first, last = (pixel - side + 1).clamp(min=0), pixel.minimum(ends)
-        start = first + (torch.stack(place) * (last - first + 1)).long()
-        squares.append(tuple(slice(at, at + side) for at in start.tolist()))
-    cuts = [
-        [image[:, *square] for image, square in zip(batch, squares, strict=True)]
-        for batch in (gray, mask)
-    ]
-    return torch.stack(cuts[0]), torch.stack(cuts[1])
+    total, own = part or _whole(gray)
+    height, width = gray.shape[-2:]
+    draws = send(torch.rand(total, 4, generator=generator)[own], gray.device)
+    wanted, chosen = draws[:, 0] < on_target, draws[:, 1]
+    before = mask.flatten(1).cumsum(1, dtype=torch.int32)  # target pixels up to each pixel
+    pixels = before[:, -1]
+    rank = (chosen * pixels).int() + 1
+    pixel = torch.searchsorted(before, rank[:, None])[:, 0]
+    held = wanted & (pixels > 0)
+    starts = []
+    for at, length, place in ((pixel // width, height, 2), (pixel % width, width, 3)):
+        end = length - side  # of the places where a square may start
+        first = torch.where(held, (at - side + 1).clamp(min=0), 0)
+        last = torch.where(held, at.clamp(max=end), end)
+        starts.append(first + (draws[:, place] * (last - first + 1)).long())
+    within = torch.arange(side, device=gray.device)
+    rows, columns = ((start[:, None] + within) for start in starts)
+    image = torch.arange(len(gray), device=gray.device)[:, None, None]
+    where = image, 0, rows[:, :, None], columns[:, None, :]
+    return gray[where][:, None], mask[where][:, None]
 
 
 def change_values(
@@ -286,6 +323,7 @@ def change_values(
     brightness: float = 0.2,
     contrast: float = 0.2,
     noise: float = 0.02,
+    part: Part | None = None,
 ) -> Tensor:
     """Change brightness and contrast of every image and add white noise to half of them.
 
@@ -295,22 +333,33 @@ def change_values(
         brightness: largest shift of all values.
         contrast: largest relative change of the distance from the mean.
         noise: largest standard deviation of the noise.
+        part: as for :func:`augment`.
 
     Returns:
         (N, 1, H, W) float in [0, 1].
     """
-    count = len(gray)
-    bright, strong, noisy = torch.rand(3, count, 1, 1, 1, generator=generator) * 2 - 1
-    seed = int(torch.randint(2**62, (), generator=generator))
-    bright, strong = bright.to(gray.device), strong.to(gray.device)
+    total, own = part or _whole(gray)
+    bright, strong, noisy = torch.rand(3, total, 1, 1, 1, generator=generator) * 2 - 1
+    seed = int(torch.randint(2**62, (), generator=generator).numpy())
+    bright, strong = (send(each[own], gray.device) for each in (bright, strong))
     mean = gray.mean((1, 2, 3), keepdim=True)
     changed = mean + (gray - mean) * (1 + contrast * strong) + brightness * bright
     source = Generator(gray.device).manual_seed(seed)
-    for index, strength in enumerate((noise * noisy).flatten().tolist()):
+    place = {image: index for index, image in enumerate(range(total)[own])}
+    for image, strength in enumerate((noise * noisy).flatten().numpy().tolist()):
         if strength > 0:
             white = torch.randn(gray.shape[1:], generator=source, device=gray.device)
-            changed[index] += strength * white
+            if image in place:
+                changed[place[image]] += strength * white
     return changed.clamp_(0, 1)
+
+
+def _moves(count: int, generator: Generator) -> list[tuple[bool, bool, bool]]:
+    """For every image whether it is mirrored along x, along y, and transposed."""
+    moves: list[tuple[bool, bool, bool]] = (
+        (torch.rand(count, 3, generator=generator) < 0.5).numpy().tolist()
+    )
+    return moves
 
 
 def _turn(image: Tensor, move: tuple[bool, bool, bool]) -> Tensor:

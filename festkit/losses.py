@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ._errors import InputError
 from ._names import LOSS_NAMES, find_name
-from .selection import can_fuse, fused_eedm, kth_smallest
+from .selection import can_fuse, fused_eedm, kth_smallest, least_kept
 
 
 def edge_map(mask: Tensor) -> Tensor:
@@ -62,7 +62,8 @@ def hard_mining(loss: Tensor, keep_ratio: float) -> Tensor:
     """Mean of the hardest share of all values (paper equations 6 to 8).
 
     The share is taken over the whole batch. All values equal to the smallest one kept are kept too,
-    so constant values are all kept. The selection itself carries no gradient.
+    so constant values are all kept; float32 values within 5e-7, relatively, count as equal. The
+    selection itself carries no gradient.
 
     Args:
         loss: any shape, one loss per pixel.
@@ -79,7 +80,7 @@ def hard_mining(loss: Tensor, keep_ratio: float) -> Tensor:
         tensor(3.5000)
     """
     _check_keep_ratio(keep_ratio)
-    kept = loss.detach() >= kth_smallest(loss, _rank(loss, keep_ratio))
+    kept = loss.detach() >= least_kept(kth_smallest(loss, _rank(loss, keep_ratio)))
     return (loss * kept).sum() / kept.sum()
 
 

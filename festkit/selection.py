@@ -16,6 +16,10 @@ from ._errors import InputError, ProcessError
 BLOCK = 4096
 """Values whose digits are found together, few enough to stay in the cache."""
 
+TIED = 4
+"""Steps of a float (5e-7 of a float32) by which losses that count as equal differ at most: torch's
+vector and scalar code give softplus of one logit up to two steps apart."""
+
 GROUP = 64
 """Values passed over together where none has the digit sought."""
 
@@ -47,6 +51,18 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
     if flat.dtype == torch.float64 or not HAS_NUMBA:
         return _partition(flat, k)
     return torch.tensor(_radix_select(flat.float().numpy(), k), dtype=flat.dtype)
+
+
+def least_kept(value: Tensor) -> Tensor:
+    """The least float that counts as equal to one, see :data:`TIED`.
+
+    Example:
+        >>> least_kept(torch.tensor(1.0)) < 1
+        tensor(True)
+    """
+    kinds = torch.float32, value.dtype  # half precision has coarser steps than losses differ by
+    tolerance = TIED * min(torch.finfo(kind).eps for kind in kinds)
+    return torch.minimum(value * (1 - tolerance), value * (1 + tolerance))
 
 
 def can_fuse(logits: Tensor) -> bool:
@@ -98,7 +114,7 @@ class _FusedEEDM(torch.autograd.Function):
         torch.ops.aten.softplus.out(loss, 1, 20, out=loss)
         on_edge, level = _flat(edge), torch.empty(loss.shape, dtype=torch.uint8)
         _weigh(_flat(loss), on_edge, weight)
-        threshold = kth_smallest(loss, rank).numpy()[()]
+        threshold = least_kept(kth_smallest(loss, rank)).numpy()[()]
         ctx.count = int(_drop_below(_flat(loss), threshold, on_edge, _flat(level)))
         ctx.save_for_backward(logits, mask, level)
         ctx.weight = weight

@@ -78,7 +78,34 @@ class TestTurns:
         assert moved.sum() == mask.sum()
 
 
+def one_by_one(mask, side, generator, on_target):
+    """Where squares start, image by image, from the same random numbers."""
+    for one, (wanted, chosen, *place) in zip(
+        mask[:, 0], torch.rand(len(mask), 4, generator=generator), strict=True
+    ):
+        ends = torch.tensor(one.shape) - side
+        first, last = torch.zeros(2, dtype=torch.int64), ends
+        pixels = one.nonzero()
+        if wanted < on_target and len(pixels):
+            pixel = pixels[int(chosen * len(pixels))]
+            first, last = (pixel - side + 1).clamp(min=0), pixel.minimum(ends)
+        yield (first + (torch.stack(place) * (last - first + 1)).long()).tolist()
+
+
 class TestCrops:
+    @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([1, 5, 13]))
+    @settings(max_examples=60)
+    def test_agrees_with_one_image_after_the_other(self, device, seed, on_target, side):
+        mask = torch.rand(6, 1, 13, 17, generator=seeded(seed)) < 0.02 * (seed % 3)
+        gray = torch.arange(6 * 13 * 17).reshape(6, 1, 13, 17)
+        cut, truth = crop_images(
+            gray.to(device), mask.to(device), side, seeded(seed), on_target=on_target
+        )
+        places = one_by_one(mask, side, seeded(seed), on_target)
+        for n, (y, x) in enumerate(places):
+            assert torch.equal(cut[n].cpu(), gray[n, :, y : y + side, x : x + side])
+            assert torch.equal(truth[n].cpu(), mask[n, :, y : y + side, x : x + side])
+
     def starts(self, mask, side, **options):
         """Where the squares of many copies of a mask start, told by the numbers of their pixels."""
         height, width = mask.shape

@@ -1,5 +1,4 @@
 import warnings
-from collections import Counter
 from dataclasses import fields
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label, regionprops
-from torch.utils._python_dispatch import TorchDispatchMode
+from waits import counted_waits
 
 from festkit import components
 from festkit.components import Components, above, compiled, find_components, plain, tensors
@@ -373,66 +372,26 @@ def test_a_snake_needs_about_the_logarithm_of_its_length_in_rounds(turns, device
     assert len(rounds) <= np.log2(mask.sum())
 
 
-class HostWaits(TorchDispatchMode):
-    """Counts the operations for which a host would have to wait for its device."""
-
-    ALWAYS = (
-        "nonzero",
-        "_local_scalar_dense",
-        "is_nonzero",
-        "equal",
-        "masked_select",
-        "bincount",
-        "repeat_interleave",
-        "unique_consecutive",
-        "unique_dim",
-        "_unique",
-        "_unique2",
-    )
-
-    def __init__(self):
-        super().__init__()
-        self.seen = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        by_mask = name in ("index", "index_put", "index_put_") and any(
-            index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]
-        )
-        self.seen[name] += name in self.ALWAYS or by_mask
-        return func(*args, **(kwargs or {}))
-
-
-def count_waits(monkeypatch, values):
-    waits = HostWaits()
-    tolist = torch.Tensor.tolist
-
-    def counting(tensor):
-        waits.seen["tolist"] += 1
-        return tolist(tensor)
-
-    monkeypatch.setattr(torch.Tensor, "tolist", counting)
-    with waits:
-        find_components(values, 0.1)
-    return +waits.seen
-
-
 @pytest.mark.parametrize("count", [0, 1, 5, 40])
-def test_the_host_waits_at_most_three_times(count, device, monkeypatch):
+def test_the_host_waits_at_most_three_times(count, device):
     batch = np.stack([blobs(96, count, seed) for seed in range(8)])
-    waits = count_waits(monkeypatch, torch.from_numpy(batch).to(device))
-    assert waits["nonzero"] == 1
-    assert waits.total() <= 3
+    values = torch.from_numpy(batch).to(device)
+    with counted_waits() as seen:
+        find_components(values, 0.1)
+    assert seen["nonzero"] == 1
+    assert seen.total() <= 3
 
 
-def test_waits_are_counted(monkeypatch):
+def test_waits_are_counted():
     values = torch.arange(4.0)
-    with HostWaits() as waits:
+    with counted_waits() as seen:
         values[values > 1]
         values.sum().item()
         bool(values[0] > 0)
         values.unique()
-    assert waits.seen.total() == 4
+        values.cpu()
+        values.tolist()
+    assert seen.total() == 6
 
 
 def test_cuda_itself_sees_at_most_three_waits(device):

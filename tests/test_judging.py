@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from tinyrun import kept_files, only, tiny
 
+import festkit.data
 from festkit import training
 from festkit.data import Dataset, load_dataset
 from festkit.metrics import Counts, count
@@ -40,7 +42,7 @@ def judged_by(monkeypatch, values):
     """Scores by epoch, in place of those measured; None keeps the false-alarm limit broken."""
     rows = iter(values)
 
-    def judge(maps, dataset):
+    def judge(network, config, images, dataset):
         value = next(rows)
         hits = round(100 * (value or 0))
         false = 0 if value is not None else 10_000
@@ -123,9 +125,9 @@ class TestHoldout:
         read, networks = [], []
         real = TrainingImages.read.__func__
 
-        def note(cls, dataset, *arguments):
+        def note(cls, dataset, *arguments, **options):
             read.append(dataset)
-            images = real(cls, dataset, *arguments)
+            images = real(cls, dataset, *arguments, **options)
             networks.append(images)
             return images
 
@@ -201,9 +203,8 @@ class TestHoldout:
         assert counts["score"] > 0.5  # there was something to choose
 
     def test_no_threshold_where_every_map_is_full_of_false_alarms(self):
-        pairs = load_dataset_of_one()
-        maps = {pairs.names[0]: np.random.default_rng(0).random((48, 64), np.float32)}
-        assert training.judging.best_thresholds(maps, pairs) is None
+        maps = {"t0": np.random.default_rng(0).random((48, 64), np.float32)}
+        assert training.judging.best_thresholds(maps, {"t0": scene(0)[1]}) is None
 
     def test_the_figures_follow_from_the_stored_maps(self, run):
         maps = run.maps("holdout")
@@ -222,19 +223,6 @@ class TestHoldout:
         assert (row["iou"], row["pd"], row["fa"]) == pytest.approx(
             (plain["iou"], plain["pd"], plain["fa"]), abs=1e-4
         )
-
-
-def load_dataset_of_one():
-    class One:
-        names, name, split = ("t0",), "hand", "train"
-
-        def __len__(self):
-            return 1
-
-        def __iter__(self):
-            yield type("Sample", (), {"name": "t0", "mask": scene(0)[1]})
-
-    return One()
 
 
 def reads_by_epoch(monkeypatch):
@@ -271,6 +259,39 @@ class TestPaper:
         assert {epoch for split, epoch in reads if split == "test"} == {1, 2, 3}
 
 
+class TestReading:
+    def test_every_image_is_read_once_at_the_start_and_once_at_each_look(
+        self, folder, tmp_path, monkeypatch
+    ):
+        reads = Counter()
+        decode = festkit.data.read_raster
+
+        def note(path, *more):
+            reads[path.name] += 1
+            return decode(path, *more)
+
+        monkeypatch.setattr(festkit.data, "read_raster", note)
+        cfg = tiny(
+            folder, tmp_path / "run", protocol="holdout", holdout=0.3, epochs=3, validate_every=1
+        )
+        train(cfg)
+        kept, held = split_holdout(load_dataset(folder, "train"), cfg)
+        test = load_dataset(folder, "test")
+        assert {reads[pair.image.name] for pair in kept.pairs} == {1}
+        assert {reads[pair.image.name] for pair in held.pairs} == {1 + 3 + 1}  # start, looks, end
+        assert {reads[pair.image.name] for pair in test.pairs} == {1}
+
+    def test_statistics_are_those_of_all_listed_images(self, folder, tmp_path):
+        listed = load_dataset(folder, "train")
+        cfg = tiny(folder, tmp_path / "run", protocol="holdout", holdout=0.3)
+        kept, _ = split_holdout(listed, cfg)
+        images = TrainingImages.read(kept, cfg, torch.device("cpu"), within=listed)
+        assert (images.mean, images.std) == listed.statistics()
+        alone = TrainingImages.read(kept, cfg, torch.device("cpu"))
+        assert torch.equal(images.gray, alone.gray)
+        assert torch.equal(images.mask, alone.mask)
+
+
 class TestLast:
     def test_nothing_is_chosen_and_no_test_image_read_before_the_end(
         self, folder, tmp_path, monkeypatch
@@ -290,7 +311,7 @@ class TestCalibrating:
     def test_it_is_the_mean_over_batches_of_training_images(self, folder):
         cfg = tiny(folder, "x", batch_size=4)
         listed = load_dataset(folder, "train")
-        images = TrainingImages.read(listed, cfg, torch.device("cpu"), listed.statistics())
+        images = TrainingImages.read(listed, cfg, torch.device("cpu"))
         network = TinyNet()
         network.train()
         calibrate(network, cfg, images)
@@ -311,7 +332,7 @@ class TestCalibrating:
         network.body[1].register_forward_hook(lambda *_: seen.append(1))
         cfg = tiny(folder, "x", batch_size=2)
         listed = load_dataset(folder, "train")
-        images = TrainingImages.read(listed, cfg, torch.device("cpu"), listed.statistics())
+        images = TrainingImages.read(listed, cfg, torch.device("cpu"))
         calibrate(network, cfg, images)
         assert len(seen) == 2
 

@@ -22,6 +22,7 @@ from festkit import (
     edge_map,
     eedm_loss,
     hard_mining,
+    selection,
 )
 from festkit.losses import LOSSES, dice_loss, pixel_bce, soft_iou_loss
 from festkit.selection import can_fuse, kth_smallest
@@ -293,6 +294,16 @@ class TestEEDM:
         value = eedm_loss(logits, mask, edge_weight=1, keep_ratio=1).item()
         plain = F.binary_cross_entropy_with_logits(logits.double(), mask.double()).item()
         assert value == pytest.approx(plain, rel=1e-6)
+
+    @pytest.mark.parametrize("fused", [True, False])
+    def test_equal_logits_tie_whatever_code_reaches_them(self, fused, monkeypatch):
+        """The last pixels of a batch do not fill a vector, and are rounded otherwise."""
+        monkeypatch.setattr(selection, "HAS_NUMBA", fused and selection.HAS_NUMBA)
+        for pixels in (9, 17, 31, 33, 75):
+            for value in torch.linspace(-8, 8, 81).tolist():
+                logits = torch.full((1, 1, 1, pixels), value, requires_grad=True)
+                eedm_loss(logits, torch.zeros(1, 1, 1, pixels, dtype=torch.bool)).backward()
+                assert logits.grad.count_nonzero() == pixels, (pixels, value)
 
     def test_gradient_by_hand(self, device):
         logits, mask = (tensor.to(device) for tensor in random_batch())

@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 def batches(folder, *, rank=0, processes=1, images=None, **options):
     config = tiny(folder, "unused", **({"batch_size": 4} | options))
     listed = load_dataset(folder, "train")
-    read = images or TrainingImages.read(listed, config, CPU, listed.statistics())
+    read = images or TrainingImages.read(listed, config, CPU)
     return Batches(read, config, rank, processes)
 
 

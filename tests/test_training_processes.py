@@ -134,8 +134,8 @@ def test_a_folder_that_is_refused_is_refused_to_all(folder, alone, tmp_path):
         statuses, errors = ended(launch(REFUSED, *words))
     assert statuses == [0, 0], errors
     for message in (
-        "FileExistsError .* already holds another run .*seed 0 -> 1",
-        rf"BlockingIOError .* is being trained by process {os.getpid()} on ",
+        "ExistingFileError .* already holds another run .*seed 0 -> 1",
+        rf"BusyError .* is being trained by process {os.getpid()} on ",
     ):
         assert len(re.findall(message, errors)) == 2, errors
 

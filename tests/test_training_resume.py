@@ -320,8 +320,7 @@ class TestOnDisk:
         cfg = tiny(folder, tmp_path / "run")
         stopped = train(cfg, max_minutes=0)
         whole, rng = stopped.checkpoint.read_bytes(), random.Random(1)
-        accelerator = training.Accelerator(cpu=True)
-        state = training.state.TrainState.start(cfg, accelerator, 9)
+        state = training.state.TrainState.start(cfg, torch.device("cpu"), 9)
         for cut in range(0, len(whole), 397):
             stopped.checkpoint.write_bytes(whole[:cut] + rng.randbytes(cut % 3 * 100))
             with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):

@@ -70,7 +70,7 @@ def no_space(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-def same_images(gray, mask, bank, generator, *, crop, on_target):
+def same_images(gray, mask, bank, generator, **_):
     """In place of augment: the images as they are."""
     return gray.float() / 255, mask
 

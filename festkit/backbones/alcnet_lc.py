@@ -33,7 +33,8 @@ def local_contrast(x: Tensor) -> Tensor:
 
     For each distance the smallest over four directions of the product of its differences to the two
     features there; the largest of that over the distances. The map is taken as a torus. Gradients
-    go through the pair that was chosen, the first of equal ones.
+    go through the pair that was chosen, the first of equal ones. Half precision is computed in
+    float32, whose differences of neighbours keep their digits.
 
     Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 18.
 
@@ -51,6 +52,8 @@ def local_contrast(x: Tensor) -> Tensor:
             f"a map of {height} x {width} is too small for contrasts over {REACH} px; both sides "
             f"must be at least {LEAST}"
         )
+    if x.dtype in (torch.bfloat16, torch.float16):
+        return local_contrast(x.float()).to(x.dtype)
     x = x.contiguous()  # shifts are slow in channels-last memory
     around = functional.pad(x, (REACH,) * 4, mode="circular")
     if not x.requires_grad:

@@ -57,9 +57,11 @@ class Components:
 
     @property
     def centroid(self) -> Any:
-        """(K, 2) mean row and mean column, float64."""
+        """(K, 2) mean row and mean column, float64; float32 on MPS, which has no other."""
         sums = columns(self.sum_y, self.sum_x)
-        return (sums.double() if isinstance(sums, Tensor) else sums) / self.area[:, None]
+        return (sums.to(exact_type(sums.device)) if isinstance(sums, Tensor) else sums) / (
+            self.area[:, None]
+        )
 
     @property
     def centroid_pixel(self) -> Any:
@@ -75,6 +77,16 @@ class Components:
         touched = np.zeros(len(self), bool)
         touched[self.label[hit]] = True
         return touched
+
+
+def exact_type(device: torch.device) -> torch.dtype:
+    """The most precise type of floats that a device has.
+
+    Example:
+        >>> exact_type(torch.device("cpu")), exact_type(torch.device("mps"))
+        (torch.float64, torch.float32)
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def columns(*arrays: Array) -> Array:

@@ -9,23 +9,24 @@ Everything random follows from the seed, the epoch and the step. A killed run th
 from its last checkpoint and, on the CPU, ends with the same weights as an undisturbed one.
 
 Reading order: `loop` (epochs and steps), `images` (batches), `state` (what changes), `judging`
-(what chooses), `prior`, `claiming` (one training per run folder), `stopping`, `watching`.
+(what chooses), `prior`, `processes` (one or several), `claiming` (one training per run folder),
+`stopping`, `watching`.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
-import accelerate
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from .. import __version__
 from .._catalogue import dataset_folder
-from .._devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
+from .._devices import (
+    cpu_threads,
+    resolve_device,
+    resolve_precision,
+    resolve_threads,
+    whole_float32,
+)
 from .._errors import InputError
 from .._files import read_json, write_json
 from .._run import Run, TrainConfig
@@ -38,6 +39,7 @@ from .images import TrainingImages
 from .judging import best_thresholds, calibrate, figures, map_images, split_holdout
 from .loop import Loop
 from .prior import start_at_prior
+from .processes import joined
 from .stopping import Stop
 
 __all__ = ["Run", "TrainConfig", "device_name", "start_at_prior", "train", "versions"]
@@ -94,43 +96,24 @@ def train(
     given["dataset_folder"] = dataset_folder(config.dataset, config.data_root)
     with (
         cpu_threads(resolve_threads(config.threads)),
-        _accelerated(config, device) as accelerator,
-        claimed(config, accelerator, **given) as run,
+        whole_float32(),
+        joined(device) as processes,
+        claimed(config, processes, **given) as run,
     ):
         if run.finished:
             return run
-        images = TrainingImages.read(
-            trainset, config, _numbered(accelerator.device), listed.statistics()
-        )
+        images = TrainingImages.read(trainset, config, processes.device, within=listed)
         judges = testset if config.protocol == "paper" else heldout
-        loop = Loop(config, run, images, judges, accelerator)
+        loop = Loop(config, run, images, judges, processes)
         with Stop(max_minutes) as stop:
             ended = loop.train(stop, resume=resume == "auto")
-        accelerator.wait_for_everyone()
+        processes.wait()
         stop.pass_on()
-        if ended and accelerator.is_main_process:
+        if ended and processes.is_main:
             _finish(loop, heldout, testset)
         if ended:
-            accelerator.wait_for_everyone()
+            processes.wait()
     return run
-
-
-@contextmanager
-def _accelerated(config: TrainConfig, device: torch.device) -> Iterator[Accelerator]:
-    """Accelerate, set up anew for every run of a process, unless a launcher set it up."""
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    if alone:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        if device.type == "cuda" and device.index is not None:
-            torch.cuda.set_device(device)
-    precision = resolve_precision(config.precision, device)
-    try:
-        yield Accelerator(
-            mixed_precision="no" if precision == "fp32" else precision, cpu=device.type == "cpu"
-        )
-    finally:
-        if alone:
-            AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
@@ -159,6 +142,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "device": device_name(images.device),
         "threads": torch.get_num_threads(),
         "precision": resolve_precision(config.precision, images.device),
+        "tf32": False,
         "versions": versions(),
         "command": config.command(),
     }
@@ -167,18 +151,14 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
     for dataset in (heldout, testset):
         if len(dataset):
             name = "test" if dataset is testset else "holdout"
-            run.write_maps(name, map_images(network, config, images, dataset))
+            maps, masks = map_images(network, config, images, dataset)
+            run.write_maps(name, maps)
             maps = run.maps(name)  # as stored, so that every figure follows from what is kept
-            record[name] = figures(maps, dataset)
+            record[name] = figures(maps, masks)
             if name == "holdout":
-                record["thresholds"] = best_thresholds(maps, dataset)
+                record["thresholds"] = best_thresholds(maps, masks)
     write_json(run.folder / "record.json", card | record)
     run.checkpoint.unlink(missing_ok=True)  # who is given the finished run removes it, too
-
-
-def _numbered(device: torch.device) -> torch.device:
-    """The device with its number: in other threads "cuda" alone is GPU 0."""
-    return torch.empty(0, device=device).device
 
 
 def device_name(device: torch.device) -> str:
@@ -191,6 +171,5 @@ def versions() -> dict[str, str]:
     return {
         "festkit": __version__,
         "torch": torch.__version__,
-        "accelerate": accelerate.__version__,
         "numpy": np.__version__,
     }

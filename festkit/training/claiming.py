@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
-
 from .._errors import BusyError
 from .._lock import hold
 from .._run import Run, TrainConfig, open_run
+from .processes import Processes
 
 LOCK = ".lock"
 """What whoever trains in a run folder holds there."""
 
 
 @contextmanager
-def claimed(config: TrainConfig, accelerator: Accelerator, **images: str) -> Iterator[Run]:
+def claimed(config: TrainConfig, processes: Processes, **images: str) -> Iterator[Run]:
     """The run of a configuration, for this training alone while the block runs.
 
     Of several processes that share a training the main one claims the folder; if it may not have
@@ -24,7 +22,7 @@ def claimed(config: TrainConfig, accelerator: Accelerator, **images: str) -> Ite
 
     Args:
         config: what is to be trained.
-        accelerator: the processes.
+        processes: that share the training.
         images: their fingerprints and their place, as for :func:`open_run`.
 
     Raises:
@@ -33,13 +31,13 @@ def claimed(config: TrainConfig, accelerator: Accelerator, **images: str) -> Ite
     """
     with ExitStack() as held:
         error: Exception | None = None
-        if accelerator.is_main_process:
+        if processes.is_main:
             try:
                 _claim(Run(config.folder), held)
                 _tidy(open_run(config, **images))
             except Exception as refused:  # the others wait for word
                 error = refused
-        (error,) = broadcast_object_list([error])
+        error = processes.told_by_main(error)
         if error is not None:
             raise error
         yield Run(config.folder)

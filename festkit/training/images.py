@@ -10,16 +10,17 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from .._devices import send
 from .._errors import InputError
 from .._progress import progress
 from .._run import TrainConfig
-from ..augment import TargetBank, augment, cut_targets
+from ..augment import Part, TargetBank, augment, cut_targets
 from ..data import Dataset
 from ..fusion import network_input, resize_image, resize_mask
 
@@ -66,7 +67,8 @@ class TrainingImages:
         dataset: Dataset,
         config: TrainConfig,
         device: torch.device,
-        statistics: tuple[float, float],
+        *,
+        within: Dataset | None = None,
     ) -> "TrainingImages":
         """Decode and resize every image once; a set without any target is warned about.
 
@@ -74,20 +76,26 @@ class TrainingImages:
             dataset: the images to train on.
             config: gives the size, and whether they stay on the device or on the host.
             device: where batches are needed.
-            statistics: mean and standard deviation to normalise by.
+            within: the images whose statistics they are normalised by, which hold them; None takes
+                the images themselves.
 
         Raises:
             ValueError: if the standard deviation is 0.
         """
-        if statistics[1] == 0:
-            raise InputError(f"every training image of {dataset.name} is of one gray level")
-        size = config.size
+        size, listed = config.size, dataset if within is None else within
         shape = (len(dataset), 1, size, size)
         gray, mask, vanishing = np.empty(shape, np.uint8), np.empty(shape, bool), 0
-        for index, sample in enumerate(progress(dataset, "reading images", unit="image")):
-            gray[index, 0] = resize_image(sample.image, size)
-            mask[index, 0], lost = resize_mask(sample.mask, size)
-            vanishing += lost
+        place = {name: index for index, name in enumerate(dataset.names)}
+        levels = []
+        for sample in progress(listed, "reading images", unit="image"):
+            levels.append((sample.image.mean(), sample.image.std()))
+            if (index := place.get(sample.name)) is not None:
+                gray[index, 0] = resize_image(sample.image, size)
+                mask[index, 0], lost = resize_mask(sample.mask, size)
+                vanishing += lost
+        mean, std = (float(np.mean(each)) / 255 for each in zip(*levels, strict=True))
+        if std == 0:
+            raise InputError(f"every training image of {dataset.name} is of one gray level")
         if not mask.any():
             warnings.warn(
                 f"none of the {len(dataset)} training masks of {dataset.name} holds a target at "
@@ -99,16 +107,15 @@ class TrainingImages:
         bank = cut_targets(grays, masks).to(device)
         if config.data_on == "device":
             grays, masks = grays.to(device), masks.to(device)
-        return cls(grays, masks, bank, *statistics, device, vanishing)
+        return cls(grays, masks, bank, mean, std, device, vanishing)
 
     def __len__(self) -> int:
         return len(self.gray)
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Gray levels (N, 1, S, S) uint8 and masks of some images, on the training device."""
-        index = index.to(self.gray.device)
-        gray, mask = self.gray[index], self.mask[index]
-        return gray.to(self.device), mask.to(self.device)
+        index = send(index, self.gray.device)
+        return send(self.gray[index], self.device), send(self.mask[index], self.device)
 
     def normalised(self, gray: Tensor, channels: int) -> Tensor:
         """Network input of gray values in [0, 1], channels last."""
@@ -165,26 +172,43 @@ class Batches:
             yield from (self._batch(order, channels, epoch, step) for step in steps)
             return
         with ThreadPoolExecutor(self.config.workers) as pool:
-            waiting: deque[Future[Batch]] = deque()
+            waiting: deque[Future[tuple[Batch, Any]]] = deque()
             for step in steps:
-                waiting.append(pool.submit(self._batch, order, channels, epoch, step))
+                waiting.append(pool.submit(self._aside, order, channels, epoch, step))
                 if len(waiting) > 2 * self.config.workers:
-                    yield waiting.popleft().result()
+                    yield _taken_over(*waiting.popleft().result())
             while waiting:
-                yield waiting.popleft().result()
+                yield _taken_over(*waiting.popleft().result())
+
+    def _aside(self, *of_batch: Any) -> tuple[Batch, Any]:
+        """A batch prepared beside the training, on CUDA on a stream of its own, and its event."""
+        if self.images.device.type != "cuda":
+            return self._batch(*of_batch), None
+        with torch.cuda.stream(torch.cuda.Stream(self.images.device)) as stream:
+            batch = self._batch(*of_batch)
+            return batch, stream.record_event()
 
     def _batch(self, order: Tensor, channels: int, epoch: int, step: int) -> Batch:
         start = self.starts[step]
         chosen = order[start : start + self.config.batch_size]
-        gray, mask = self.images.at(chosen)
+        part = Part(len(chosen), slice(self.rank, None, self.processes))
+        gray, mask = self.images.at(chosen[part.own])
         generator = _generator(self.config.seed, epoch, step)
         crop, on_target = self.config.squares_of(epoch)
         gray, mask = augment(
-            gray, mask, self.images.bank, generator, crop=crop, on_target=on_target
+            gray, mask, self.images.bank, generator, crop=crop, on_target=on_target, part=part
         )
-        own = slice(self.rank, None, self.processes)
-        image = self.images.normalised(gray[own], channels)
-        return Batch(image, mask[own], len(chosen))
+        return Batch(self.images.normalised(gray, channels), mask, len(chosen))
+
+
+def _taken_over(batch: Batch, ready: Any) -> Batch:
+    """A batch for the stream of the training, which waits for it and keeps its memory."""
+    if ready is not None:
+        stream = torch.cuda.current_stream(batch.mask.device)
+        stream.wait_event(ready)
+        batch.image.record_stream(stream)
+        batch.mask.record_stream(stream)
+    return batch
 
 
 def seed_of(*key: int) -> int:

@@ -19,9 +19,9 @@ from .._errors import InputError
 from .._progress import progress
 from .._run import TrainConfig
 from ..components import above
-from ..data import Dataset
+from ..data import Dataset, Sample
 from ..fusion import input_channels, probability_map
-from ..metrics import FA_LIMIT, Counts, evaluate_images, record_of
+from ..metrics import FA_LIMIT, Counts, count, evaluate_images, record_of
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface
 from .images import TrainingImages
@@ -36,6 +36,8 @@ TH1_GRID, TH2_GRID = np.linspace(0.1, 0.9, 33), np.linspace(0.02, 0.5, 25)
 """Thresholds among which those of the holdout are chosen."""
 
 Maps = dict[str, NDArray[np.float32]]
+
+Masks = dict[str, NDArray[np.bool_]]
 
 
 def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:
@@ -98,32 +100,35 @@ def map_images(
     config: TrainConfig,
     images: TrainingImages,
     dataset: Dataset,
-    *,
-    quiet: bool = False,
-) -> Maps:
-    """Probability maps of a dataset's images by name, at the images' own sizes."""
-    bar = progress(dataset, f"mapping {dataset.split} images", unit="image", quiet=quiet)
-    return {
-        sample.name: probability_map(
-            network, sample.image, config.size, mean=images.mean, std=images.std
-        )
-        for sample in bar
-    }
+) -> tuple[Maps, Masks]:
+    """Probability maps and masks of a dataset by name, at the images' own sizes."""
+    maps, masks = Maps(), Masks()
+    for sample in progress(dataset, f"mapping {dataset.split} images", unit="image"):
+        maps[sample.name] = _map(network, config, images, sample)
+        masks[sample.name] = sample.mask
+    return maps, masks
 
 
-def judge(maps: Maps, dataset: Dataset) -> Counts:
-    """Counts at th1 = 0.5, without weak targets."""
-    masks = [sample.mask for sample in dataset]
-    found = (above(maps[name], 0.5) for name in dataset.names)
-    return sum(evaluate_images(found, masks), Counts())
+def judge(
+    network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
+) -> Counts:
+    """Counts at th1 = 0.5, without weak targets; every image is read once."""
+    found = (count(above(_map(network, config, images, s), 0.5), s.mask) for s in dataset)
+    return sum(found, Counts())
 
 
-def figures(maps: Maps, dataset: Dataset) -> list[dict[str, Any]]:
+def _map(
+    network: nn.Module, config: TrainConfig, images: TrainingImages, sample: Sample
+) -> NDArray[np.float32]:
+    return probability_map(network, sample.image, config.size, mean=images.mean, std=images.std)
+
+
+def figures(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
     """Counts, ratios and their intervals, without and with adjustable sensitivity at 0.5 / 0.1."""
-    masks = [sample.mask for sample in dataset]
-    plain = (above(maps[name], 0.5) for name in dataset.names)
-    refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in dataset.names)
-    return [_row(None, plain, masks), _row(0.1, refined, masks)]
+    truth = list(masks.values())
+    plain = (above(maps[name], 0.5) for name in masks)
+    refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in masks)
+    return [_row(None, plain, truth), _row(0.1, refined, truth)]
 
 
 def _row(
@@ -132,10 +137,10 @@ def _row(
     return {"th1": 0.5, "th2": th2, **record_of(evaluate_images(preds, masks))}
 
 
-def best_thresholds(maps: Maps, dataset: Dataset) -> dict[str, Any] | None:
+def best_thresholds(maps: Maps, masks: Masks) -> dict[str, Any] | None:
     """Thresholds with the highest Score under the false-alarm limit; None if none keeps it."""
-    ordered, masks = [maps[name] for name in dataset.names], [s.mask for s in dataset]
-    surface = threshold_surface(ordered, masks, TH1_GRID, TH2_GRID)
+    ordered = [maps[name] for name in masks]
+    surface = threshold_surface(ordered, list(masks.values()), TH1_GRID, TH2_GRID)
     allowed = (surface.fa < FA_LIMIT) & ~np.isnan(surface.score)
     if not allowed.any():
         return None

@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
+from .._devices import resolve_precision
 from .._errors import MemoryLimitError, NumericalError
 from .._run import Run, TrainConfig
 from ..backbones import backbone_name
@@ -16,11 +17,15 @@ from ..data import Dataset
 from ..fusion import input_channels
 from ..losses import create_loss
 from .images import Batch, Batches, TrainingImages, seed_of
-from .judging import calibrate, first_choice, judge, map_images
+from .judging import calibrate, first_choice, judge
 from .memory import kept_memory
+from .processes import Processes
 from .state import Best, TrainState
 from .stopping import Stop
 from .watching import Watch
+
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of the network's layers, where a precision takes another type than float32."""
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints."""
@@ -37,7 +42,7 @@ class Loop:
         run: where it is kept.
         images: to train on.
         judges: images that choose the epoch; may be empty.
-        accelerator: device, precision and the other processes.
+        processes: device, and the other processes.
     """
 
     def __init__(
@@ -46,13 +51,14 @@ class Loop:
         run: Run,
         images: TrainingImages,
         judges: Dataset,
-        accelerator: Accelerator,
+        processes: Processes,
     ) -> None:
         self.config, self.run, self.images, self.judges = config, run, images, judges
-        self.accelerator = accelerator
-        self.batches = Batches(images, config, accelerator.process_index, accelerator.num_processes)
+        self.processes, self.device = processes, processes.device
+        self.type = TYPES[resolve_precision(config.precision, self.device)]
+        self.batches = Batches(images, config, processes.rank, processes.count)
         updates = -(-len(self.batches.starts) // config.accumulate) * config.epochs
-        self.state = TrainState.start(config, accelerator, updates)
+        self.state = TrainState.start(config, self.device, updates)
         self.loss_of = create_loss(config.loss, **config.loss_options)
 
     def train(self, stop: Stop, *, resume: bool) -> bool:
@@ -62,18 +68,14 @@ class Loop:
             state.resume(self.run)
             if self.config.threads is None:  # other numbers of threads sum in another order
                 torch.set_num_threads(state.threads)
-        elif self.accelerator.is_main_process:
+        elif self.processes.is_main:
             self.run.forget()
-        forward = torch.compile(state.model) if self.config.compiled else state.model
-        self.model, self.optimizer = self.accelerator.prepare(
-            forward,
-            state.optimizer,
-            device_placement=[True, False],  # AdamW counts its steps on the host
-        )
+        self.shared: Any = self.processes.shared(state.model)
+        self.model: Any = torch.compile(self.shared) if self.config.compiled else self.shared
         state.saved = time.monotonic(), 0.0
         self.watch = self._watch()
         try:
-            with kept_memory() if self.accelerator.device.type == "cpu" else nullcontext():
+            with kept_memory() if self.device.type == "cpu" else nullcontext():
                 while state.epoch < self.config.epochs:
                     if not self._epoch(stop):
                         return False
@@ -89,17 +91,18 @@ class Loop:
             self.run.folder,
             done=state.epoch * images + state.step * config.batch_size,
             total=config.epochs * images,
-            quiet=not self.accelerator.is_main_process,
+            quiet=not self.processes.is_main,
         )
 
     def _epoch(self, stop: Stop) -> bool:
         """The rest of an epoch; False if it was left for a stop."""
         state, steps = self.state, len(self.batches.starts)
-        channels = input_channels(state.model)
-        for batch in self.batches.of_epoch(state.epoch, channels, first=state.step):
+        batches = self.batches.of_epoch(state.epoch, input_channels(state.model), first=state.step)
+        while state.step < steps:
             last = state.step + 1 == steps
             update = last or (state.step + 1) % self.config.accumulate == 0
             with self._enough_memory():
+                batch = next(batches)
                 self._step(batch, update=update)
             state.step += 1
             self.watch.step(batch.total)
@@ -110,20 +113,28 @@ class Loop:
 
     def _step(self, batch: Batch, *, update: bool) -> None:
         """Forward, loss, backward; and where the gradients are complete, an update."""
-        state, config, accelerator = self.state, self.config, self.accelerator
+        state, config = self.state, self.config
         torch.manual_seed(seed_of(config.seed, state.epoch, state.step))
         self.model.train()
-        with nullcontext() if update else accelerator.no_sync(self.model):
-            with accelerator.autocast():
+        with nullcontext() if update else self._apart():
+            with torch.autocast(self.device.type, self.type, self.type != torch.float32):
                 outputs = self.model(batch.image)
             outputs = outputs if isinstance(outputs, list) else [outputs]  # main first
             loss = torch.stack([self.loss_of(logits, batch.mask) for logits in outputs]).mean()
             # Gradients are averaged over processes, whose parts of a batch may differ by an image.
-            share = len(batch.mask) * accelerator.num_processes / batch.total
-            accelerator.backward(loss * (share / self._group()))
+            share = len(batch.mask) * self.processes.count / batch.total
+            self._backward(loss * (share / self._group()))
         if update:
             self._update()
         self._count(outputs[0].detach() > 0, batch.mask, loss.detach() * share)
+
+    def _apart(self) -> AbstractContextManager[None]:
+        """Within this, gradients are added up in each process, not yet averaged over all."""
+        return self.shared.no_sync() if self.processes.count > 1 else nullcontext()
+
+    def _backward(self, loss: Tensor) -> None:
+        scaler = self.state.scaler
+        (loss if scaler is None else scaler.scale(loss)).backward()
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
@@ -135,7 +146,7 @@ class Loop:
                 error
             ):
                 raise
-            batch, device = self.config.batch_size, self.accelerator.device
+            batch, device = self.config.batch_size, self.device
             side, name = (
                 (self.config.crop, "crop") if self.config.crop else (self.config.size, "size")
             )
@@ -150,37 +161,48 @@ class Loop:
         return min(self.config.accumulate, len(self.batches.starts) - start)
 
     def _update(self) -> None:
-        state = self.state
-        if self.config.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(state.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        if not self.optimizer.step_was_skipped:  # as the scaler does after an overflow in fp16
-            state.schedule.step()
-            state.average.update_parameters(state.model)
-        self.optimizer.zero_grad()
+        state, config, scaler = self.state, self.config, self.state.scaler
+        if config.clip_norm is not None:
+            if scaler is not None:
+                scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+        if scaler is None:
+            state.optimizer.step()
+            state.step_on(config.average_decay)
+        else:
+            before = scaler.get_scale()
+            scaler.step(state.optimizer)
+            scaler.update()
+            if scaler.get_scale() >= before:  # else the gradient had overflowed, and was skipped
+                state.step_on(config.average_decay)
+        state.optimizer.zero_grad()
 
     def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:
         pixels = [(predicted & mask).sum(), (predicted | mask).sum(), predicted.sum()]
-        self.state.sums += torch.stack([loss, *pixels])
+        # Where the scaler skips a step, its loss is none of the epoch's; else it ends the run.
+        scaled = self.state.scaler is not None
+        lost = ~loss.isfinite() if scaled else torch.zeros_like(loss, dtype=torch.bool)
+        loss = torch.where(lost, 0.0, loss)
+        self.state.sums += torch.stack([loss, *pixels, lost])
 
     def _end_epoch(self) -> None:
         """A row of history, a look at the images that choose, a line for who watches."""
         state, config = self.state, self.config
-        self._check_numbers()
-        sums = self.accelerator.reduce(state.sums, "sum")
-        loss, intersection, union, predicted = sums.tolist()
+        sums = self.processes.total(state.sums)
+        self._check_numbers(sums)
+        loss, intersection, union, predicted, overflows = sums.tolist()
         state.epoch, state.step = state.epoch + 1, 0
         state.sums.zero_()
         row = {
             "epoch": state.epoch,
-            "loss": loss / (len(self.batches.starts) * self.accelerator.num_processes),
+            "loss": loss / (len(self.batches.starts) * self.processes.count - overflows),
             "train_iou": intersection / max(union, 1),
             "predicted": predicted,
             "learning_rate": state.schedule.get_last_lr()[0],
             **dict.fromkeys(("iou", "pd", "fa"), math.nan),
         }
         due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
-        if len(self.judges) and due and self.accelerator.is_main_process:
+        if len(self.judges) and due and self.processes.is_main:
             row |= self._judge()
         state.history.append(row)
         self.watch.epoch(row, config.epochs)
@@ -190,8 +212,7 @@ class Loop:
         state, first = self.state, first_choice(self.config)
         network = state.average.module
         calibrate(network, self.config, self.images)
-        maps = map_images(network, self.config, self.images, self.judges, quiet=True)
-        counts = judge(maps, self.judges)
+        counts = judge(network, self.config, self.images, self.judges)
         value = counts.valid + (counts.score or 0.0)  # any valid Score before all others
         late = first is not None and state.epoch > first
         if late and (state.best is None or value > state.best.value):
@@ -204,29 +225,38 @@ class Loop:
         """Write a checkpoint if it is time; whether to stop."""
         at, took = self.state.saved
         due = time.monotonic() - at > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE)
-        due, wanted = due and self.accelerator.is_main_process, stop.wanted
-        if self.accelerator.num_processes > 1:  # all stop at the same step, or none
-            flags = torch.tensor([float(due), float(wanted)], device=self.accelerator.device)
-            due, wanted = (self.accelerator.reduce(flags, "sum") > 0).tolist()
+        due, wanted = due and self.processes.is_main, stop.wanted
+        if self.processes.count > 1:  # all stop at the same step, or none
+            flags = self.processes.total(torch.tensor([float(due), float(wanted)]))
+            due, wanted = (flags > 0).tolist()
         if wanted or due:
             self._save()
         return wanted
 
     def _save(self) -> None:
         # Every process reads this checkpoint: so its sums are those of all, in equal parts.
-        self.state.sums = self.accelerator.reduce(self.state.sums, "mean")
-        self._check_numbers()
-        if self.accelerator.is_main_process:
+        sums = self.processes.total(self.state.sums)
+        self._check_numbers(sums)
+        self.state.sums.copy_(sums / self.processes.count)
+        if self.processes.is_main:
             self.state.save(self.run)
 
-    def _check_numbers(self) -> None:
+    def _check_numbers(self, sums: Tensor) -> None:
         """Stop before a loss or a weight that is no number gets into a checkpoint.
+
+        All processes have the same sums and the same weights: so they stop together.
 
         Raises:
             FloatingPointError: with what to try.
         """
-        loss = self.state.sums[0].item()
-        weights = all(bool(part.isfinite().all()) for part in self.state.model.parameters())
+        loss, overflows = sums[0].item(), sums[-1].item()
+        finite = [part.isfinite().all() for part in self.state.model.parameters()]
+        weights = bool(torch.stack(finite).all())
+        if overflows == len(self.batches.starts) * self.processes.count:
+            raise NumericalError(
+                f"the loss of every step of epoch {self.state.epoch + 1} overflows in fp16; take "
+                "precision='bf16' or 'fp32'"
+            )
         if not (math.isfinite(loss) and weights):
             wrong = "a weight is not finite" if math.isfinite(loss) else f"the loss is {loss}"
             raise NumericalError(

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .._cpus import available_cpus
+from .._devices import resolve_precision
 from .._errors import InputError
 from .._files import whole_file
 from .._run import Run, TrainConfig
@@ -20,8 +20,8 @@ from ..backbones import create_backbone
 from ..weights import load_weights
 from .prior import start_at_prior
 
-SUMS = ("loss", "intersection", "union", "predicted")
-"""What is summed over the steps of an epoch."""
+SUMS = ("loss", "intersection", "union", "predicted", "overflows")
+"""What is summed over the steps of an epoch; overflows: fp16 steps whose loss is no number."""
 
 Row = dict[str, float]
 
@@ -50,7 +50,7 @@ class TrainState:
         average: running average of its weights.
         optimizer: AdamW.
         schedule: of the learning rate.
-        sums: (4,) over the steps of this epoch, see :data:`SUMS`.
+        sums: (5,) over the steps of this epoch, see :data:`SUMS`.
         scaler: of the loss, in fp16.
         epoch: epochs done.
         step: batches done of this epoch.
@@ -74,7 +74,7 @@ class TrainState:
     threads: int = field(default_factory=torch.get_num_threads)
 
     @classmethod
-    def start(cls, config: TrainConfig, accelerator: Accelerator, steps: int) -> "TrainState":
+    def start(cls, config: TrainConfig, device: torch.device, steps: int) -> "TrainState":
         """The state before the first of so many optimiser steps."""
         torch.manual_seed(config.seed)
         if isinstance(config.backbone, str):
@@ -85,15 +85,22 @@ class TrainState:
             start_at_prior(model)
         else:
             load_weights(config.initial_weights, model)
-        device = accelerator.device
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         schedule = LambdaLR(optimizer, rate_of(config, steps))
-        average = AveragedModel(model, multi_avg_fn=averaging(config.average_decay))
+        average = AveragedModel(model)
         sums = torch.zeros(len(SUMS), device=device)
-        return cls(model, average, optimizer, schedule, sums, accelerator.scaler)
+        half = resolve_precision(config.precision, device) == "fp16"
+        scaler = torch.amp.GradScaler(device.type) if half else None
+        return cls(model, average, optimizer, schedule, sums, scaler)
+
+    def step_on(self, decay: float) -> None:
+        """After an update: the next learning rate, and the network into the running average."""
+        before = self.schedule.last_epoch  # updates, counted on the host
+        self.schedule.step()
+        update_average(self.average, self.model, before, decay)
 
     def save(self, run: Run) -> None:
         """Write the checkpoint and the history."""
@@ -118,7 +125,7 @@ class TrainState:
             states = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
             for name in self._stateful():
                 getattr(self, name).load_state_dict(states[name])
-            self.sums.copy_(states["sums"])
+            self.sums[: len(states["sums"])].copy_(states["sums"])  # older ones had four
             for name in ("epoch", "step", "history"):
                 setattr(self, name, states[name])
             self.best = None if states["best"] is None else Best(**states["best"])
@@ -161,11 +168,22 @@ def rate_of(config: TrainConfig, steps: int) -> Any:
     return rate
 
 
-def averaging(decay: float) -> Any:
-    """Running average that forgets its first steps: its decay rises to ``decay``."""
+def update_average(average: AveragedModel, model: nn.Module, updates: int, decay: float) -> None:
+    """Take a network into its running average, which forgets its first steps.
 
-    def update(averaged: Any, current: Any, count: Tensor) -> None:
-        step = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))(averaged, current, count)
+    As ``AveragedModel.update_parameters`` does it, but with a count that is on the host: there the
+    host waits for the device in every step.
 
-    return update
+    Args:
+        average: of the networks before.
+        model: the network.
+        updates: how many networks are in it.
+        decay: what it rises to: the share of the average that is kept.
+    """
+    kept = min(decay, (1 + updates) / (10 + updates)) if updates else 0.0
+    with torch.no_grad():
+        pair = [list(each.parameters()) for each in (average.module, model)]
+        get_ema_multi_avg_fn(kept)(*pair, updates)
+        for old, new in zip(average.module.buffers(), model.buffers(), strict=True):
+            old.copy_(new)
+    average.n_averaged += 1
