@@ -72,7 +72,7 @@ def test_the_command_says_so_in_a_line(folder, tmp_path, capsys):
         assert entries(tmp_path) == [LOCK]
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"festkit train: {tmp_path} is being trained by process ")
-    assert line.endswith("or choose another run folder (out)")
+    assert line.endswith("or choose another run folder (out) (--debug shows where)")
 
 
 def test_a_finished_run_is_given_to_whoever_asks(run, folder):
