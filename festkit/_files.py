@@ -13,6 +13,8 @@ from typing import Any
 
 from ._errors import ExistingFileError, InputError
 
+NUMBER = int | float
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -77,12 +79,52 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file; an unreadable one is named in the error."""
+def read_json(path: str | Path, form: Any = None) -> Any:
+    """Read a JSON file; an unreadable one is named in the error.
+
+    Args:
+        path: the file.
+        form: what it must hold: a type or a union of types; ``{name: form}``, an object with at
+            least these names, of which those that end in "?" may be absent; or ``[form]``, a list
+            of such. None takes anything.
+
+    Raises:
+        ValueError: if it is no JSON, or of another form; the message names the place.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "run.json"
+        >>> write_json(path, {"size": 256, "test": [{"iou": "high"}]})
+        >>> read_json(path, {"size": int, "test": [{"iou": NUMBER}]})
+        Traceback (most recent call last):
+        festkit._errors.InputError: ...run.json is damaged: test, 0, iou is 'high', expected ...
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not readable JSON ({error})") from error
+    if form is not None:
+        _check_form(path, value, form, ())
+    return value
+
+
+def _check_form(path: str | Path, value: Any, form: Any, place: tuple[object, ...]) -> None:
+    kind = type(form) if isinstance(form, dict | list) else form
+    if not isinstance(value, kind):
+        where = ", ".join(map(str, place)) or "the whole"
+        found = "is missing" if value is ... else f"is {value!r}"
+        expected = getattr(kind, "__name__", kind)
+        raise InputError(
+            f"{path} is damaged: {where} {found}, expected {expected}; restore the file, or remove "
+            "it to have it made again"
+        )
+    if isinstance(form, dict) and isinstance(value, dict):
+        for name, inner in form.items():
+            known = name.removesuffix("?")
+            if known in value or known == name:
+                _check_form(path, value.get(known, ...), inner, (*place, known))
+    elif isinstance(form, list):
+        for number, inner in enumerate(value):
+            _check_form(path, inner, form[0], (*place, number))
 
 
 def flush_folder(folder: Path) -> None:

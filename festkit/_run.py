@@ -3,6 +3,7 @@
 The help of ``festkit train`` is made of this file: torch and numpy are imported where they work.
 """
 
+import csv
 import hashlib
 import io
 import math
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ._catalogue import dataset_name, members_of
 from ._cpus import check_threads
 from ._errors import ExistingFileError, InputError, MissingFileError
-from ._files import read_json, whole_file, write_json, write_text
+from ._files import NUMBER, read_json, whole_file, write_json, write_text
 from ._names import LOSS_NAMES, Precision, find_name
 from .backbones import backbone_card, backbone_name, check_options
 
@@ -30,6 +31,29 @@ else:
 
 MAP_LEVELS = 65535
 """Probability maps are stored as 16-bit integers, this being probability 1."""
+
+_COUNTS = ("images", "pixels", "targets", "detected", "intersection", "predicted", "true")
+_RATIOS = ("iou", "niou", "pd", "fa", "score", "th2")
+
+FIGURES: dict[str, Any] = {
+    "th1": NUMBER,
+    "valid": bool,
+    **dict.fromkeys(_COUNTS, int),
+    **dict.fromkeys(_RATIOS, NUMBER | None),
+}
+"""What a record's row of figures holds at least; a ratio of nothing is None."""
+
+RECORD: dict[str, Any] = {
+    "dataset?": str,
+    "size?": int,
+    "backbone?": str,
+    "train_split?": str,
+    "test_split?": str,
+    "mean?": NUMBER,
+    "std?": NUMBER,
+    "test?": [FIGURES],
+}
+"""What the record of a run holds; one by another hand may lack what is not asked for."""
 
 Protocol = Literal["holdout", "paper", "last"]
 
@@ -312,6 +336,17 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
             ) from error
 
 
+class _Record(dict[str, Any]):
+    """A record's named values; one that is asked for and absent is named with the file."""
+
+    def __init__(self, path: Path, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._path = path
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f"{self._path} lacks {name}; restore the file, or train the run again")
+
+
 @dataclass(frozen=True)
 class Run:
     """A training run's folder: configuration, history, weights, test probability maps, record.
@@ -347,11 +382,12 @@ class Run:
 
         Raises:
             FileNotFoundError: if the run has not finished.
+            ValueError: if the record is damaged.
         """
         if not self.finished:
             raise MissingFileError(f"{self.folder} holds no finished run; {self._what_to_pass()}")
-        record: dict[str, Any] = read_json(self.folder / "record.json")
-        return record
+        path = self.folder / "record.json"
+        return _Record(path, read_json(path, RECORD))
 
     def _what_to_pass(self) -> str:
         """What helps where there is no finished run: the runs of its folders, if it has any."""
@@ -385,10 +421,20 @@ class Run:
             path.unlink(missing_ok=True)
 
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch; iou, pd and fa are those of the images that choose, NaN if unasked."""
-        lines = (self.folder / "history.csv").read_text(encoding="utf-8").splitlines()
-        names = lines[0].split(",")
-        return [dict(zip(names, map(float, line.split(",")), strict=True)) for line in lines[1:]]
+        """One row per epoch; iou, pd and fa are those of the images that choose, NaN if unasked.
+
+        Raises:
+            FileNotFoundError: if the run has none.
+            ValueError: if it is damaged.
+        """
+        path = self.folder / "history.csv"
+        if not path.is_file():
+            raise MissingFileError(f"{path} is not there; train the run, or restore the file")
+        try:
+            names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+            return [dict(zip(names, map(float, row), strict=True)) for row in rows]
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); restore the file") from error
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Write one row per epoch to ``history.csv``."""
@@ -493,7 +539,7 @@ def open_run(
     there = {name for name in found if not name.startswith(".")}
     if there and "config.json" not in there:
         raise ExistingFileError(f"{run.folder} holds other files; choose another run folder")
-    before = read_json(written) if there else {}
+    before = read_json(written, {"dataset?": str}) if there else {}
     if "dataset" in before:  # older ones hold what was typed
         before["dataset"] = dataset_name(before["dataset"])
     old = DEFAULTS | before  # older ones lack what came later

@@ -8,9 +8,34 @@ from typing import Any
 
 from ._entries import ENTRIES, FAMILIES, Family, scales_of
 from ._errors import InputError, MissingFileError
-from ._files import read_json
+from ._files import NUMBER, read_json
 from ._names import find_name
+from ._run import FIGURES
 from .backbones import backbone_name
+
+_ENTRY = {
+    "entry": str,
+    "sha256": str,
+    "minutes": NUMBER | None,
+    "device": str,
+    "dataset": str,
+    "train_split": str,
+    "trained_on": int,
+    "protocol": str,
+    "seed": int,
+    "test_split": str,
+    "initial_weights": str | None,
+    "test": [FIGURES],
+}
+_MEASUREMENT = {
+    "entry": str,
+    "scales": dict,
+    "dataset": str,
+    "test_split": str,
+    "command": str,
+    "test": [FIGURES],
+}
+"""What the record of an entry, and that of a measurement, hold at least."""
 
 _CLONE = Path(__file__).resolve().parents[1] / "weights"
 
@@ -58,13 +83,14 @@ def read_named(path: Path) -> dict[str, Any]:
     """A record's file.
 
     Raises:
-        ValueError: if it does not hold named values, among them figures.
+        ValueError: if it is damaged, or has not one row of figures without AS and one with.
     """
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise InputError(f"{path} holds {type(record).__name__}, expected a record's named values")
-    if "test" not in record:
-        raise InputError(f"{path} holds no figures (test); restore it, or measure again")
+    record: dict[str, Any] = read_json(path, _MEASUREMENT if ".on-" in path.name else _ENTRY)
+    if len(record["test"]) != 2:
+        raise InputError(
+            f"{path} has {len(record['test'])} rows of figures, expected one without AS and one "
+            "with; restore it, or measure again"
+        )
     return record
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from festkit import training
 from festkit.__main__ import main
 from festkit._errors import InputError
+from festkit._files import write_json
 from festkit._run import Run, StoredMaps, TrainConfig, check_size, open_run
 
 DATA = "0123456789ab"
@@ -271,6 +272,31 @@ class TestRun:
     def test_a_half_written_record_is_none(self, tmp_path):
         (tmp_path / ".record.json.17.part").write_text('{"size": 2')
         assert not Run(tmp_path).finished
+
+    def test_a_damaged_history_is_named(self, tmp_path):
+        run = Run(tmp_path)
+        with pytest.raises(FileNotFoundError, match=r"history\.csv is not there; train the run"):
+            run.history()
+        for text in ("", "epoch,loss\n1,high\n", "epoch,loss\n1\n", "epoch\n1,2\n"):
+            (tmp_path / "history.csv").write_text(text)
+            with pytest.raises(ValueError, match=r"history\.csv is damaged \(.*\); restore"):
+                run.history()
+        (tmp_path / "history.csv").write_bytes(b"epoch\n\xff\n")
+        with pytest.raises(ValueError, match=r"history\.csv is damaged"):
+            run.history()
+
+    def test_a_record_of_other_values_is_named(self, tmp_path):
+        for value, told in (
+            ([], r"the whole is \[\], expected dict"),
+            ({"size": "256"}, "size is '256', expected int"),
+            ({"test": [{"th1": 0.5}]}, "test, 0, valid is missing, expected bool"),
+        ):
+            write_json(tmp_path / "record.json", value)
+            with pytest.raises(ValueError, match=rf"record\.json is damaged: {told}; restore"):
+                _ = Run(tmp_path).record
+        write_json(tmp_path / "record.json", {"size": 256})
+        with pytest.raises(ValueError, match=r"record\.json lacks mean; restore the file"):
+            _ = Run(tmp_path).record["mean"]
 
     def test_a_damaged_record_is_named(self, tmp_path):
         (tmp_path / "record.json").write_text('{"size": 2')

@@ -617,9 +617,9 @@ class TestVerifying:
         ("text", "message"),
         [
             ('{"a"', "is not readable JSON"),
-            ("[]", "holds list, expected a record's named values"),
-            ("{}", r"holds no figures \(test\)"),
-            ('{"test": []}', "hand/acm-32-eedm: dataset is None|the record is damaged .KeyError"),
+            ("[]", "is damaged: the whole is \\[\\], expected dict; restore the file"),
+            ("{}", "is damaged: entry is missing, expected str; restore the file"),
+            ('{"entry": 3}', "is damaged: entry is 3, expected str; restore the file"),
         ],
     )
     def test_a_damaged_record_is_one_fault_among_the_others(self, shelf, text, message):
@@ -633,10 +633,10 @@ class TestVerifying:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            ({"test": []}, "it has 0 rows of figures, expected one without"),
-            ({"test": [{}, {}]}, "the record is damaged .KeyError"),
-            ({"test": None}, "the record is damaged .TypeError"),
-            ({"scales": None}, "the record is damaged"),
+            ({"test": []}, "has 0 rows of figures, expected one without"),
+            ({"test": [{}, {}]}, "is damaged: test, 0, th1 is missing, expected "),
+            ({"test": None}, "is damaged: test is None, expected list"),
+            ({"scales": None}, "is damaged: scales is None, expected dict"),
             ({"scales": {}}, "measured with no scale, not with hand/acm-32-eedm"),
             ({"scales": {LARGE: "a"}}, f"measured with {LARGE}, not with {SMALL} . {LARGE}; again"),
             ({"dataset": "sky"}, "it is a record of hand/acm on sky"),
@@ -707,10 +707,22 @@ class TestListing:
         assert listing().splitlines()[3].split()[5] == "12.30"
 
     def test_a_damaged_record(self, shelf, capsys):
-        for text, told in (("{}", "json holds no figures"), ('{"test": []}', "verify names it")):
-            (shelf / f"{SMALL}.json").write_text(text)
-            assert main(["zoo", "list"]) == 1
-            assert told in capsys.readouterr().err
+        path = shelf / f"{SMALL}.json"
+        row = read_json(path)["test"][1]
+        broken = [{**row, "iou": "high"}, {**row, "valid": None}]
+        for changed, told in (
+            ({"test": []}, "has 0 rows of figures"),
+            ({"test": broken}, "test, 0, iou is 'high', expected int | float | None"),
+            ({"test": broken[1:]}, "test, 0, valid is None, expected bool"),
+            ({"minutes": "9"}, "minutes is '9', expected int | float | None"),
+        ):
+            write_json(path, read_json(path) | changed)
+            for command in ("list", "results"):
+                assert main(["zoo", command]) == 1
+                said = capsys.readouterr().err
+                assert said.startswith(f"festkit zoo {command}: {path} ")
+                assert told in said
+            write_json(path, read_json(path) | {"test": [row, row], "minutes": 9})
 
     def test_figures_of_weights_that_are_gone(self, shelf):
         path = shelf / f"{LARGE}.json"

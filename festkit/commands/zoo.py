@@ -1,7 +1,5 @@
 """The commands ``festkit zoo ...``."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import tyro
@@ -16,8 +14,7 @@ def zoo_list() -> None:
     """
     from ..zoo.listing import listing
 
-    with _damage_is_told():
-        print(listing())
+    print(listing())
     print("\nminutes as measured by the clock; ~ is an estimate, for one CPU core and for an H100")
 
 
@@ -48,7 +45,7 @@ def zoo_train(
     entry = find_entry(entry).name
     try:
         before = read_record(entry)
-    except ValueError:  # a damaged record is replaced like any other
+    except InputError:  # a damaged record is replaced like any other
         before = None
     stored = train_entry(
         entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device
@@ -151,17 +148,5 @@ def zoo_results(out: Path = Path("docs/results.md")) -> None:
     from .._files import write_text
     from ..results import results_page
 
-    with _damage_is_told():
-        write_text(out, results_page())
+    write_text(out, results_page())
     print(out)
-
-
-@contextmanager
-def _damage_is_told() -> Iterator[None]:
-    """What a damaged record on the shelf makes of the code that reads it, as one sentence."""
-    try:
-        yield
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(
-            f"a record on the shelf is damaged ({error!r}); festkit zoo verify names it"
-        ) from error

@@ -12,11 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .._files import read_json, whole_file, write_json, write_text
+from .._errors import InputError
+from .._files import NUMBER, read_json, whole_file, write_json, write_text
 from ..sensitivity import Detection
 
 Draw = Callable[[NDArray[np.uint8], Detection], Any]
 """From an image and its detection to a figure with ``savefig``, such as festkit.show."""
+
+TOLD = {
+    "image": str,
+    "sha256": str,
+    "targets": [
+        {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
+    ],
+}
+"""What the file of an image's targets holds."""
 
 COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
 
@@ -59,10 +69,10 @@ class Written:
         if not all(file.is_file() for file in files):
             return False
         try:
-            record = read_json(self.targets)
-            return bool(record["sha256"] == _digest(self.image) and "targets" in record)
-        except (ValueError, KeyError, TypeError):  # a damaged file is written anew
+            record = read_json(self.targets, TOLD)
+        except InputError:  # a damaged file is written anew
             return False
+        return bool(record["sha256"] == _digest(self.image))
 
     def remove(self) -> None:
         """Remove what is there of the image."""

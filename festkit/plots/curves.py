@@ -76,7 +76,7 @@ def plot_history(run: Run | str | Path) -> Figure:
 
 def _judges(run: Run) -> str:
     """The images on which the network is measured while it trains."""
-    protocol = read_json(run.folder / "config.json")["protocol"]
+    protocol = read_json(run.folder / "config.json", {"protocol": str})["protocol"]
     return "test images" if protocol == "paper" else "held-out images"
 
 

@@ -105,7 +105,7 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
     advice = "choose another folder or remove it first"
     if not record.is_file():
         raise ExistingFileError(f"{folder} exists and is no set of synthetic scenes; {advice}")
-    found = read_json(record).get("parameters", {})
+    found = read_json(record, {"parameters?": dict}).get("parameters", {})
     different = [
         f"{name} is {found.get(name)}, wanted {value}"
         for name, value in wanted.items()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._entries import Entry, find_entry
-from .._files import read_json, write_json
+from .._files import NUMBER, read_json, write_json
 from .._run import Run
 from .._shelf import required_file, sha256
 from ..scenes import make_synthetic_dataset
@@ -88,7 +88,7 @@ def _minutes_so_far(run: Run) -> float | None:
     counted = run.folder / "minutes.json"
     if not counted.is_file():
         return None
-    values = read_json(counted)
+    values = read_json(counted, {"minutes": NUMBER, "checkpoint": str | None})
     return values["minutes"] if values["checkpoint"] == _position(run) else None
 
 
