@@ -1,10 +1,13 @@
 import errno
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import nbformat
@@ -17,7 +20,7 @@ import festkit
 from festkit import training
 from festkit.__main__ import COMMANDS, CONTINUING, draw_pretrained, main
 from festkit._errors import FestkitError, NumericalError
-from festkit._files import write_json
+from festkit._files import write_json, write_text
 from festkit._run import Run
 from festkit._shelf import weights_file
 from festkit.data import load_dataset
@@ -127,6 +130,124 @@ for words in [*listings, *([*name.split(), "--help"] for name in COMMANDS)]:
             [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
+
+
+ODD = "10⁻⁶ 红外"
+"""A name that neither cp936 nor cp1252 can write."""
+
+
+def run_piped(words, encoding):
+    """Run a command whose streams are such as Windows gives to a pipe.
+
+    Returns the exit status and what was written to output and error, read as UTF-8.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main(words)
+    for stream in (out, err):
+        stream.flush()
+    return status, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with an odd name: a dataset, one without lists, and a run."""
+    place = tmp_path_factory.mktemp("odd") / ODD
+    make_set(place / "hand")
+    for folder in ("images", "masks"):
+        shutil.copytree(place / "hand" / folder, place / "new" / folder)
+    words = ["--size", "32", "--epochs", "1", "--device", "cpu", "--out", str(place / "run")]
+    assert main(["train", "--dataset", str(place / "hand"), *words]) == 0
+    return place
+
+
+@pytest.mark.parametrize("encoding", ["cp936", "cp1252"])
+class TestEncodings:
+    """Every command ends well on a pipe whose encoding knows few characters."""
+
+    MODEL = "nuaa-sirst/acm-256-eedm"
+
+    @pytest.fixture
+    def stand_ins(self, monkeypatch):
+        """For what takes minutes: the commands print what it gives them."""
+        hit = Counts(images=1, pixels=10**6, intersection=1, predicted=1, true=2, targets=1)
+
+        def run_notebook(name, parameters, out):
+            write_text(out / "table.txt", "Fa 10⁻⁶")
+
+        def run_jobs(jobs, folder, **options):
+            run = {"table": "losses", "profile": "smoke", "dataset": "sky", "measured": "sky"}
+            done = folder / "done" / jobs[-1].key
+            save_results(done, {"BCE": [hit, hit]}, **run)
+            return [Outcome(job.key, "done", done) for job in jobs]
+
+        def stored(name, *_, **__):
+            return weights_file(name)
+
+        monkeypatch.setattr("festkit.jobs.run_notebook", run_notebook)
+        monkeypatch.setattr("festkit.jobs.run_jobs", run_jobs)
+        monkeypatch.setattr("festkit.zoo.making.train_entry", stored)
+        monkeypatch.setattr("festkit.zoo.storing.store", stored)
+        monkeypatch.setattr(serve, "serve", lambda runs, **_: print(f"The tuner of {runs[0]} – ²"))
+
+    def test_every_command(self, place, stand_ins, encoding, tmp_path):
+        hand, run, out = (str(path) for path in (place / "hand", place / "run", tmp_path / ODD))
+        new = str(shutil.copytree(place / "new", tmp_path / ODD / "new"))
+        device = ["--device", "cpu"]
+        walk = {
+            "demo": ["--out", f"{out}/demo"],
+            "data check": [hand],
+            "data split": [new],
+            "data synth": [f"{out}/sky", "--train", "1", "--test", "1", "--size", "64"],
+            "backbones": [],
+            "train": ["--dataset", hand, "--size", "32", "--epochs", "1", "--out", run, *device],
+            "evaluate": [run, "--dataset", hand, *device],
+            "predict": [f"{hand}/images", "--model", run, "--out", f"{out}/found", *device],
+            "tables list": [],
+            "tables plan": ["losses", "--folder", out],
+            "tables run": ["losses", "--folder", out],
+            "tables show": ["th2"],
+            "zoo list": [],
+            "zoo train": [self.MODEL],
+            "zoo store": [self.MODEL, run],
+            "zoo evaluate": [self.MODEL, "--dataset", hand, *device],
+            "zoo verify": [self.MODEL, "--data-root", out],
+            "zoo results": ["--out", f"{out}/results.md"],
+            "tune": [run],
+        }
+        assert set(walk) == set(COMMANDS)
+        said = ""
+        for name, words in walk.items():
+            status, out, err = run_piped([*name.split(), *words], encoding)
+            assert status == 0, (name, err)
+            assert out
+            said += out
+        assert all(letters in said for letters in (ODD, "Fa 10⁻⁶", "256²", "–"))
+
+    def test_a_process_of_its_own_warns_counts_and_fails(self, encoding):
+        script = f"""
+import warnings, festkit.__main__ as m
+from festkit import _progress, InputError
+_progress.DELAY = 0
+def command():
+    print("{ODD}")
+    warnings.warn("look at {ODD}")
+    list(_progress.progress(range(3), "{ODD}", unit="m²"))
+    raise InputError("no {ODD}, and \\udcff of a file's name")
+m.COMMANDS["backbones"] = "", lambda: command
+raise SystemExit(m.main(["backbones"]))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=REPOSITORY, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True,
+            check=False,
+        )  # fmt: skip
+        said = done.stderr.decode("utf-8")
+        assert done.returncode == 1, said
+        assert done.stdout.decode("utf-8").strip() == ODD
+        assert f"warning: look at {ODD}" in said
+        assert f"{ODD}: " in said
+        assert f"festkit backbones: no {ODD}, and ? of a file's name" in said
 
 
 def assert_one_line(text, pattern):
