@@ -32,16 +32,16 @@ else:
 MAP_LEVELS = 65535
 """Probability maps are stored as 16-bit integers, this being probability 1."""
 
-_COUNTS = ("images", "pixels", "targets", "detected", "intersection", "predicted", "true")
-_RATIOS = ("iou", "niou", "pd", "fa", "score", "th2")
-
 FIGURES: dict[str, Any] = {
     "th1": NUMBER,
     "valid": bool,
-    **dict.fromkeys(_COUNTS, int),
-    **dict.fromkeys(_RATIOS, NUMBER | None),
+    **dict.fromkeys(("iou", "niou", "pd", "fa", "score", "th2"), NUMBER | None),
+    **dict.fromkeys(("images?", "pixels?", "targets?", "detected?", "false_pixels?"), int),
+    **dict.fromkeys(("intersection?", "predicted?", "true?", "empty?"), int),
+    "iou_sum?": NUMBER,
+    "intervals?": dict,
 }
-"""What a record's row of figures holds at least; a ratio of nothing is None."""
+"""What a record's row of figures holds; a ratio of nothing is None."""
 
 RECORD: dict[str, Any] = {
     "dataset?": str,

@@ -18,13 +18,11 @@ _ENTRY = {
     "sha256": str,
     "minutes": NUMBER | None,
     "device": str,
-    "dataset": str,
     "train_split": str,
     "trained_on": int,
     "protocol": str,
     "seed": int,
     "test_split": str,
-    "initial_weights": str | None,
     "test": [FIGURES],
 }
 _MEASUREMENT = {

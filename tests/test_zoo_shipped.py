@@ -205,7 +205,8 @@ class TestResults:
         put_record(page, "union/acm-256")
         scales = {"union/acm-256": "digest of union/acm-256"}
         record = {"entry": "union/acm-256", "scales": scales, "dataset": dataset}
-        record |= {"command": "c", "test": [row(0.61, 0.9, None), row(0.6, 0.91, 0.1)]}
+        record |= {"command": "c", "test_split": "bb"}
+        record |= {"test": [row(0.61, 0.9, None), row(0.6, 0.91, 0.1)]}
         write_json(page / "union" / f"acm-256.on-{dataset.lower()}.json", record)
         rows = results_page().partition(heading)[2].splitlines()[4:6]
         images = f"{dataset} (214)"
@@ -230,6 +231,13 @@ class TestResults:
         put_record(page, "nuaa-sirst/acm-512-eedm", sha256="another")
         with pytest.raises(ValueError, match=r"other weights of nuaa-sirst/acm-512.*measure again"):
             results_page()
+
+    def test_a_damaged_record(self, page, tmp_path, capsys):
+        put_record(
+            page, "nuaa-sirst/acm-512-eedm", test=[row(0.5, 0.9, None) | {"iou": "high"}] * 2
+        )
+        assert main(["zoo", "results", "--out", str(tmp_path / "page.md")]) == 1
+        assert "acm-512-eedm.json is damaged: test, 0, iou is 'high'" in capsys.readouterr().err
 
     def test_the_command(self, page, tmp_path, capsys):
         assert main(["zoo", "results", "--out", str(tmp_path / "new" / "page.md")]) == 0

@@ -137,8 +137,8 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
     entry = ENTRIES[name]
     wrong = differences(entry, record)
     for key, value in (("entry", name), ("initial_weights", entry.start)):
-        if record[key] != value:
-            wrong.append(f"{key} is {record[key]!r}, not {value!r}")
+        if record.get(key) != value:
+            wrong.append(f"{key} is {record.get(key)!r}, not {value!r}")
     if wrong:
         raise InputError(f"it is no record of {name}: {'; '.join(wrong)}")
 
