@@ -106,3 +106,4 @@ from .weights import save_weights as save_weights
 
 __version__: str
 __all__: list[str]
+_ROOM_OF: dict[str, str]

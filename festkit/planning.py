@@ -11,10 +11,9 @@ from ._names import check_several, find_name
 from .experiments import TABLES, Training, find_profile, find_table, table_trainings
 from .experiments.tables import COMPARED
 from .jobs import Job, Output, find_notebook
-from .jobs.job import ordered
+from .jobs.job import SYNTHETIC, ordered
 from .jobs.parameters import read_parameters
 
-SYNTHETIC = "synthetic"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 

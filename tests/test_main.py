@@ -588,6 +588,28 @@ class TestTables:
             r"not all jobs are done.*\n.*table2_losses-\w+: broken", capsys.readouterr().err
         )
 
+    def test_stale_jobs_are_named_and_run_again_or_kept(self, tmp_path, capsys, monkeypatch):
+        keys = [job.key for job in plan_jobs("losses")]
+        for job in plan_jobs("losses"):
+            record = {"job": job.record, "notebook": f"{job.notebook}.ipynb", "parameters": {}}
+            record |= {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
+            write_json(tmp_path / "done" / job.key / "environment.json", record)
+            write_json(tmp_path / "done" / job.key / "metrics.json", {"n": 1})
+        monkeypatch.setattr("festkit.jobs.origin.__version__", "9.0")
+        words = ["tables", "run", "losses", "--folder", str(tmp_path)]
+        assert main([*words, "--dry-run"]) == 0
+        said = capsys.readouterr().out
+        for key in keys:
+            assert f"{key} is stale: festkit was {festkit.__version__}, now is 9.0" in said
+        assert "run again under new keys; tables run --keep-stale takes them" in said
+        assert "8 jobs, 0 done, 8 left" in said
+        assert main([*words, "--keep-stale"]) == 0
+        said = capsys.readouterr().out
+        assert f"{keys[0]} is stale" in said
+        assert "taken as they are; the tables say so" in said
+        assert "8 of 8 jobs done" in said
+        assert {path.name for path in (tmp_path / "done").iterdir()} == {*keys}
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [

@@ -174,3 +174,32 @@ def test_another_set_in_the_rows_of_one_of_the_papers_is_not_averaged_with_it(tm
     ]
     tables = save_paper_tables(folders, tmp_path / "tables")
     assert sorted(table.loc[row, "pd"] for table in tables.values()) == [25, 50, 75]
+
+
+class TestMadeAnew:
+    def made(self, folder, key, ended, hit):
+        path = job(folder, key, {"th1 0.5": hits(4, hit)}, table="th1", profile="smoke", seed=0)
+        record = {"job": {"key": key, "name": "th1-name"}, "ended": ended}
+        write_json(path / "environment.json", record)
+        return path
+
+    def test_the_last_one_alone_is_gathered(self, tmp_path):
+        self.made(tmp_path, "th1-b", "2026-01-01", 1)
+        self.made(tmp_path, "th1-a", "2026-01-02", 3)
+        found = load_results(tmp_path)
+        assert found[["job", "pd"]].values.tolist() == [["th1-a", 0.75]]
+
+    def test_stale_ones_are_marked(self, tmp_path):
+        old = self.made(tmp_path, "th1-a", "2026-01-01", 3)
+        job(tmp_path, "th2-b", {"th2 0.1": hits(4, 3)}, table="th2", profile="smoke", seed=0)
+        stale = {"th1-a": "festkit was 0.1.0, now is 0.2.0"}
+        csv, _ = save_gathered(tmp_path, stale)
+        told = pd.read_csv(csv).set_index("job")["stale"]
+        assert told["th1-a"] == stale["th1-a"]
+        assert pd.isna(told["th2-b"])
+        (table,) = save_paper_tables([old], tmp_path / "tables", stale).values()
+        said = "Stale: th1-a (festkit was 0.1.0, now is 0.2.0)"
+        assert table.attrs["caption"].endswith(said)
+        for kind in ("md", "html", "tex"):
+            (path,) = (tmp_path / "tables").glob(f"*.{kind}")
+            assert "Stale: th1-a (festkit was 0.1.0, now is 0.2.0)" in path.read_text()

@@ -95,7 +95,7 @@ def tables_plan(plan: tyro.conf.OmitArgPrefixes[TablesPlan]) -> None:
 
     Minutes are those of jobs like it that are done in the folder; of others nothing is known.
     """
-    _print_plan(plan.jobs(), plan.folder)
+    _print_plan(_checked(plan, keep_stale=False)[0], plan.folder)
 
 
 def tables_run(
@@ -104,10 +104,12 @@ def tables_run(
     scheduler: str | None = None,
     max_minutes: float | None = None,
     dry_run: bool = False,
+    keep_stale: bool = False,
 ) -> None:
     """Make a table of the paper, or all: train what is missing, evaluate, print ours beside it.
 
-    Whatever ends it, the same command continues.
+    Whatever ends it, the same command continues. Jobs that are done, but with another version or
+    other code of the kit, or other images, are named and run again; their folders stay.
 
     Args:
         plan: what is to be made.
@@ -115,11 +117,12 @@ def tables_run(
         scheduler: address of a Dask scheduler (tcp://...) whose workers run the jobs instead.
         max_minutes: minutes after which a job is stopped; the next run continues it.
         dry_run: only say what would be run, as tables plan does.
+        keep_stale: take such jobs as they are instead; the tables say so.
     """
     from ..jobs import run_jobs, unfinished
     from ..results import render_table, save_gathered, save_paper_tables
 
-    jobs = plan.jobs()
+    jobs, stale = _checked(plan, keep_stale=keep_stale)
     if dry_run:
         _print_plan(jobs, plan.folder)
         return
@@ -128,9 +131,9 @@ def tables_run(
     outcomes = run_jobs(
         jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
     )
-    save_gathered(plan.folder)
+    save_gathered(plan.folder, stale)
     done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
-    for table in save_paper_tables(done, plan.folder / "tables").values():
+    for table in save_paper_tables(done, plan.folder / "tables", stale).values():
         print(render_table(table, "text"))
     for folder in done:
         if not folder.name.startswith("02_train"):
@@ -139,6 +142,23 @@ def tables_run(
     if len(done) < len(jobs):
         lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
         raise ProcessError("not all jobs are done; the same command continues\n" + "\n".join(lost))
+
+
+def _checked(plan: TablesPlan, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
+    """The jobs of a plan, and those that are done but stale, by key; these are printed."""
+    from ..jobs import check_done
+
+    jobs, stale = check_done(plan.jobs(), plan.folder, keep_stale=keep_stale)
+    for key, why in stale.items():
+        print(f"{key} is stale: {why}")
+    if stale:
+        print(
+            "stale jobs are taken as they are; the tables say so"
+            if keep_stale
+            else "stale jobs are run again under new keys; tables run --keep-stale takes them as "
+            "they are"
+        )
+    return jobs, stale
 
 
 def _print_plan(jobs: "list[Job]", folder: Path) -> None:

@@ -6,9 +6,9 @@ stands under ``done`` only when its figures are there and are numbers. Whatever 
 next run continues in the same folder.
 
 Reading order: `notebooks` (where they are), `parameters` (what they take), `watching` (what is
-written while one runs), `running` (one notebook), `job` and `done` (one job, done once), `worker`,
-`pool` and `cluster` (who runs them), `many` (all of them, in order), `estimate` (how long it
-takes).
+written while one runs), `running` (one notebook), `origin` (what figures come from), `job` and
+`done` (one job, done once), `stale` (what has changed since), `worker`, `pool` and `cluster` (who
+runs them), `many` (all of them, in order), `estimate` (how long it takes).
 """
 
 from .done import Outcome, run_job
@@ -17,6 +17,7 @@ from .job import Job, Output
 from .many import run_jobs, unfinished
 from .notebooks import NOTEBOOKS, find_notebook, write_parametrised
 from .running import run_notebook
+from .stale import check_done
 from .watching import NotebookError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "NotebookError",
     "Outcome",
     "Output",
+    "check_done",
     "estimate_minutes",
     "find_notebook",
     "run_job",

@@ -12,7 +12,8 @@ from .._files import flush_folder
 from .._lock import hold
 from .job import Job
 from .notebooks import find_notebook
-from .running import check_limit, run_notebook
+from .origin import look_again
+from .running import check_limit, run_recorded
 from .watching import NotebookError, Status, write_status
 
 
@@ -69,12 +70,17 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
         'done'
     """
     check_limit(max_minutes)
+    look_again()
+    return _run_with_needs(job, Path(folder), max_minutes)
+
+
+def _run_with_needs(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
     if before := finished(job, folder):
         return before
     for need in job.needs:
-        if (outcome := run_job(need, folder, max_minutes=max_minutes)).status != "done":
+        if (outcome := _run_with_needs(need, folder, max_minutes)).status != "done":
             return not_run(job, folder, outcome)
-    return _attempt(job, Path(folder), max_minutes)
+    return _attempt(job, folder, max_minutes)
 
 
 def finished(job: Job, folder: str | Path) -> Outcome | None:
@@ -123,7 +129,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
     metrics.unlink(missing_ok=True)
     done = work.parent.parent.resolve() / "done"
     given = job.filled(lambda output: str(done / output.name))
-    run_notebook(source, given, work, max_minutes=max_minutes)
+    run_recorded(source, given, work, {"job": job.record}, max_minutes)
     try:
         check_metrics(metrics)
     except (OSError, ValueError) as error:

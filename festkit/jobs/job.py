@@ -10,7 +10,11 @@ from typing import Any
 from .._errors import InputError
 from .._parameters import Parameter
 from .notebooks import find_notebook
-from .parameters import check_parameters, code_cells, read_parameters
+from .origin import last_look, origin_of
+from .parameters import check_parameters, read_parameters
+
+SYNTHETIC = "synthetic"
+"""As a dataset's name: the notebook makes scenes."""
 
 PLACES = ("data_root", "device", "threads")
 """Parameters that say where a job runs, not what comes out."""
@@ -48,6 +52,8 @@ class Job:
         parameters: values for its cell tagged ``parameters``, by name, all but ``out``: the job
             has a folder of its own. Where a value is, or holds, an :class:`Output`, the notebook
             gets that file's path, and the other job is run before.
+        recorded: the ``record`` of the same job in another process, or of an earlier run that
+            stands for it.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
@@ -61,6 +67,7 @@ class Job:
 
     notebook: str | Path
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_parameters(find_notebook(self.notebook), self.filled(lambda output: output.path))
@@ -72,22 +79,49 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Name of the notebook and hash of its code and of what parameters differ from it.
+        """The name of the job's folder: the notebook's, and a hash of what its figures depend on.
 
-        Parameters that say where a job runs (data_root, device, threads) do not count, nor do the
-        kit's version and the files of a dataset: where those change, use another folder.
+        These are the parameters that differ from the notebook's, the notebook's code, the kit's
+        version, the code of the parts that the notebook uses, the images of its dataset, and the
+        keys of what it needs. Parameters that say where a job runs (data_root, device, threads) do
+        not count.
         """
+        return str(self.record["key"])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is kept of a job: its ``key``, its ``name`` and the ``origin`` of its figures.
+
+        The name is the same whatever the origin: notebook, and hash of the parameters alone.
+        """
+        if self.recorded:
+            return dict(self.recorded)
+        look, record = vars(self).get("_record", (None, {}))
+        if look != last_look():  # tables share trainings, so each is asked for many times
+            look, record = last_look(), self._look()
+            object.__setattr__(self, "_record", (look, record))
+        return record
+
+    def _look(self) -> dict[str, Any]:
         source = find_notebook(self.notebook)
         known = read_parameters(source)
-        given = check_parameters(source, self.filled(lambda output: output.name))
+        given = check_parameters(source, self.filled(lambda o: f"{o.job.record['name']}/{o.path}"))
         texts = {name: _text(value, known[name]) for name, value in given.items()}
         differing = {
             name: text
             for name, text in texts.items()
             if name not in PLACES and text != _text(known[name].default, known[name])
         }
-        text = json.dumps([code_cells(source), differing], sort_keys=True)
-        return f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        name = f"{source.stem}-{_hash(differing)}"
+        root = self.parameters.get("data_root")
+        origin = origin_of(source, self._dataset(known), root, [need.key for need in self.needs])
+        return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
+
+    def _dataset(self, known: Mapping[str, Parameter]) -> str | None:
+        """The name or folder of its images, if they are there before any job is run."""
+        default = known["dataset"].default if "dataset" in known else None
+        dataset = self.parameters.get("dataset", default)
+        return dataset if isinstance(dataset, str) and dataset != SYNTHETIC else None
 
     @property
     def title(self) -> str:
@@ -120,12 +154,12 @@ class Job:
         source = Path(self.notebook)
         notebook = source.resolve() if source.is_file() else source
         parameters = self.filled(lambda output: {OUTPUT: [output.job.plain(), output.path]})
-        return {"notebook": str(notebook), "parameters": parameters}
+        return {"notebook": str(notebook), "parameters": parameters, "recorded": self.record}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Job":
         """The job that :meth:`plain` was of."""
-        return cls(plain["notebook"], _restored(plain["parameters"]))
+        return cls(plain["notebook"], _restored(plain["parameters"]), plain["recorded"])
 
 
 OUTPUT = "output of a job"
@@ -171,3 +205,7 @@ def _text(value: Any, parameter: Parameter) -> str:
     if "float" in parameter.kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     return json.dumps(value, sort_keys=True, default=str)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from .._progress import progress
 from .cluster import lost_by_cluster, on_cluster
 from .done import Outcome, finished, not_run, work_folder
 from .job import Job
+from .origin import look_again
 from .pool import on_this_machine
 from .running import check_limit, termination_as_exit
 
@@ -66,6 +67,7 @@ def run_jobs(
     if workers < 1:
         raise InputError(f"workers is {workers}, expected at least 1")
     check_limit(max_minutes)
+    look_again()
     jobs = list(jobs)
     asked = [job.key for job in jobs]
     plan = unfinished(jobs, folder)

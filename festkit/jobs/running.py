@@ -75,13 +75,24 @@ def run_notebook(
         >>> run_notebook(folder / "one.ipynb", {"n": 2}, folder / "out").name
         'one.ipynb'
     """
+    return run_recorded(notebook, parameters, out, {}, max_minutes)
+
+
+def run_recorded(
+    notebook: str | Path,
+    parameters: Mapping[str, Any],
+    out: str | Path,
+    record: Mapping[str, Any],
+    max_minutes: float | None,
+) -> Path:
+    """:func:`run_notebook`, with entries of its caller's in ``environment.json``."""
     source, out = find_notebook(notebook), Path(out)
     place = {"out": str(out.resolve())} if "out" in read_parameters(source) else {}
     values = check_parameters(source, place | dict(parameters))
     _check_kernel(source)
     check_limit(max_minutes)
-    record = {"notebook": source.name, "parameters": values}
-    watch = Watch(out, record, _code_cells(source) + bool(values), _device(source, values))
+    entries = {"notebook": source.name, "parameters": values, **record}
+    watch = Watch(out, entries, _code_cells(source) + bool(values), _device(source, values))
     with termination_as_exit(), watch, _live_copy(out, source.stem) as live:
         _execute(source, values, live, watch, max_minutes)
         _keep(live, out / source.name)

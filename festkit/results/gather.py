@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         protocol, epochs, seed, backbone, sizes, loss, loss_options, rule, th1, th2, fingerprint),
         then counts and ratios as in ``Counts.record``, and the ends of 95 % intervals as
         ``iou_low`` and ``iou_high``. Ratios are fractions. Empty if nothing is done; files that
-        hold no figures by scheme are passed over.
+        hold no figures by scheme are passed over, and so is a job that was made anew since.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -59,8 +59,13 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     return table
 
 
-def save_gathered(folder: str | Path) -> list[Path]:
+def save_gathered(folder: str | Path, stale: Mapping[str, str] | None = None) -> list[Path]:
     """Write :func:`load_results` as ``results.csv`` and ``results.parquet`` into the jobs' folder.
+
+    Args:
+        folder: of the jobs.
+        stale: by key, why a job is stale, as :func:`festkit.jobs.check_done` tells it; given any,
+            a column ``stale`` says so.
 
     Example:
         >>> import tempfile
@@ -68,6 +73,8 @@ def save_gathered(folder: str | Path) -> list[Path]:
         ['results.csv', 'results.parquet']
     """
     table = load_results(folder)
+    if stale:
+        table["stale"] = table["job"].map(stale)
     paths = [Path(folder) / f"results.{kind}" for kind in ("csv", "parquet")]
     for path, write in zip(paths, (_write_csv, _write_parquet), strict=True):
         with whole_file(path) as part:
@@ -75,7 +82,9 @@ def save_gathered(folder: str | Path) -> list[Path]:
     return paths
 
 
-def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.DataFrame]:
+def save_paper_tables(
+    jobs: Iterable[Path], out: str | Path, stale: Mapping[str, str] | None = None
+) -> dict[str, pd.DataFrame]:
     """Write each of the paper's tables that these jobs filled, seeds averaged, in all formats.
 
     Figures of runs that differ in more than their seed (profile, network, images, sizes and the
@@ -85,6 +94,8 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
     Args:
         jobs: folders of jobs that are done; those that fill no table are passed over.
         out: folder of the files.
+        stale: by key, why a job is stale, as :func:`festkit.jobs.check_done` tells it; captions
+            say so.
 
     Returns:
         The tables by the name of their files, TABLE-PROFILE-DATASET-NETWORK, in the paper's order.
@@ -115,8 +126,14 @@ def save_paper_tables(jobs: Iterable[Path], out: str | Path) -> dict[str, pd.Dat
         name = _file_name([runs[folder] for folder in folders])
         name = name if name not in tables else f"{name}-{group}"
         tables[name] = compare_files(folders, paper_table(known[number]))
+        tables[name].attrs["caption"] += _said_of_stale(folders, stale or {})
         save_table(out, tables[name], name)
     return tables
+
+
+def _said_of_stale(folders: list[Path], stale: Mapping[str, str]) -> str:
+    old = [f"{each.name} ({stale[each.name]})" for each in folders if each.name in stale]
+    return f". Stale: {', '.join(old)}" if old else ""
 
 
 def _group(run: dict[str, Any]) -> str:
@@ -148,7 +165,14 @@ def _file_name(runs: list[dict[str, Any]]) -> str:
 
 
 def _files(folder: str | Path) -> list[Path]:
-    return sorted(Path(folder).glob("done/*/metrics.json"))
+    """The figures of every job; of one that was made anew, the last ones alone."""
+    last: dict[str, tuple[str, Path]] = {}
+    for path in Path(folder).glob("done/*/metrics.json"):
+        environment = path.with_name("environment.json")
+        record = read_json(environment) if environment.is_file() else {}
+        name = record.get("job", {}).get("name", path.parent.name)
+        last[name] = max(last.get(name, ("", path)), (record.get("ended") or "", path))
+    return sorted(path for _, path in last.values())
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,82 @@
+"""Which of the jobs that are done were made from something else than what is here now."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .._files import read_json
+from .job import Job, Output, ordered
+from .origin import differences, look_again
+
+
+def check_done(
+    jobs: Iterable[Job], folder: str | Path, *, keep_stale: bool = False
+) -> tuple[list[Job], dict[str, str]]:
+    """Compare jobs that are done with the kit, notebooks and images that are here now.
+
+    A job is stale if its record tells of another version of the kit, other code of a part that its
+    notebook uses, other code of the notebook or other images, or if what it needs has changed.
+    It is run again under a new key; the folder of the old one stays.
+
+    Args:
+        jobs: what is to be run.
+        folder: of all jobs.
+        keep_stale: take stale jobs as they are, and run nothing again.
+
+    Returns:
+        The jobs, as they are to be given to ``run_jobs``; and by key, why a job is stale or made
+        from one that is.
+
+    Raises:
+        ValueError: for a record that is not readable JSON.
+
+    Example:
+        >>> jobs, stale = check_done([Job("00_quickstart")], "no/such/folder")
+        >>> len(jobs), stale
+        (1, {})
+    """
+    look_again()
+    done = _Done(Path(folder), keep_stale)
+    taken = [done.taken(job) for job in jobs]
+    for key, job in ordered(taken).items():
+        old = [need.key for need in job.needs if need.key in done.stale]
+        if old and key not in done.stale:
+            done.stale[key] = f"made from {', '.join(old)}"
+    return taken, done.stale
+
+
+class _Done:
+    """The jobs that are done in a folder."""
+
+    def __init__(self, folder: Path, keep_stale: bool) -> None:
+        self._folder, self._keep_stale = folder / "done", keep_stale
+        self._taken: dict[str, Job] = {}
+        self._records: dict[str, list[dict[str, Any]]] = {}
+        self.stale: dict[str, str] = {}
+        files = [read_json(path) for path in self._folder.glob("*/environment.json")]
+        for record in sorted(files, key=lambda each: each.get("ended") or "", reverse=True):
+            if "job" in record:  # older ones do not say what they come from
+                self._records.setdefault(record["job"]["name"], []).append(record["job"])
+
+    def taken(self, job: Job) -> Job:
+        """A job as it is to be run: under the key of an earlier one where that may stand for it."""
+        if job.key not in self._taken:
+            self._taken[job.key] = self._compared(job)
+        return self._taken[job.key]
+
+    def _compared(self, job: Job) -> Job:
+        if job.recorded:
+            return job
+        needs = job.filled(lambda output: Output(self.taken(output.job), output.path))
+        job = replace(job, parameters=needs)
+        earlier = self._records.get(job.record["name"], [])
+        if (self._folder / job.key).is_dir() or not earlier:
+            return job
+        for record in earlier:
+            if not differences(record["origin"], job.record["origin"]):
+                return replace(job, recorded=record)
+        newest = earlier[0]
+        why = differences(newest["origin"], job.record["origin"])
+        self.stale[newest["key"]] = "; ".join(why)
+        return replace(job, recorded=newest) if self._keep_stale else job
