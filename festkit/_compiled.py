@@ -4,9 +4,15 @@ Without numba the same functions run uncompiled: equal results, a hundred times 
 """
 
 import hashlib
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar, cast
+
+from platformdirs import user_cache_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,6 +22,8 @@ except ImportError:
     HAS_NUMBA = False
 else:
     HAS_NUMBA = True
+
+_DECORATING = Lock()
 
 SOURCES = (
     "components/compiled.py",
@@ -40,19 +48,39 @@ def compiled(function: Function) -> Function:
     """
     if not HAS_NUMBA:
         return function
-    dispatcher: Any = numba.njit(nogil=True)(function)
-    try:
-        dispatcher.enable_caching()
-        # numba looks at a function's own file alone, and would go on with what others were.
-        kept = dispatcher._cache._cache_file
-        kept._source_stamp = (kept._source_stamp, _stamp())
-    except (RuntimeError, AttributeError):  # no folder to write to, or another numba
-        dispatcher = numba.njit(nogil=True)(function)
-    return cast(Function, dispatcher)
+    folder = _cache_folder()
+    caching: Any = numba.config  # whose names are not known before it runs
+    if folder is None:
+        return cast(Function, numba.njit(nogil=True)(function))
+    with _DECORATING:  # imports of several threads share numba's setting
+        before, caching.CACHE_DIR = caching.CACHE_DIR, str(folder)
+        try:
+            return cast(Function, numba.njit(nogil=True, cache=True)(function))
+        except RuntimeError:  # a function without a file
+            return cast(Function, numba.njit(nogil=True)(function))
+        finally:
+            caching.CACHE_DIR = before
+
+
+@cache
+def _cache_folder() -> Path | None:
+    """A folder for this state of the sources; None where nothing can be written.
+
+    numba looks at a function's own file alone, and would go on with what the others were.
+    """
+    asked = vars(numba.config)["CACHE_DIR"]
+    own = [Path(__file__).parent / "__pycache__", user_cache_path("festkit")]
+    for place in [Path(asked)] if asked else own:
+        folder = place / f"compiled-{_stamp()}"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    return None
 
 
 def _stamp() -> str:
     """Changes with every file of :data:`SOURCES`."""
     folder = Path(__file__).parent
     texts = b"\0".join((folder / name).read_bytes() for name in SOURCES)
-    return hashlib.sha256(texts).hexdigest()
+    return hashlib.sha256(texts).hexdigest()[:16]

@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numba
 import pytest
-from numba.core.dispatcher import Dispatcher
 
 from festkit import _compiled
 from festkit._compiled import SOURCES, compiled
@@ -10,9 +12,42 @@ def twice(x):
     return 2 * x
 
 
-def test_the_cache_knows_every_source():
-    stamp = compiled(twice)._cache._cache_file._source_stamp
-    assert stamp[1] == _compiled._stamp()
+@pytest.fixture(autouse=True)
+def look_anew():
+    _compiled._cache_folder.cache_clear()
+    yield
+    _compiled._cache_folder.cache_clear()
+
+
+def test_the_cache_knows_every_source(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    places = []
+    for stamp in ("a", "b"):
+        monkeypatch.setattr(_compiled, "_stamp", lambda stamp=stamp: stamp)
+        _compiled._cache_folder.cache_clear()
+        places.append(Path(compiled(twice).stats.cache_path).parent)
+    assert places == [tmp_path / "compiled-a", tmp_path / "compiled-b"]
+    assert tmp_path == Path(numba.config.CACHE_DIR)
+
+
+def test_it_lies_beside_the_kit_or_else_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(_compiled, "_stamp", lambda: "a")
+    monkeypatch.setattr(_compiled, "user_cache_path", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(_compiled, "__file__", str(tmp_path / "kit" / "_compiled.py"))
+    assert _compiled._cache_folder() == tmp_path / "kit" / "__pycache__" / "compiled-a"
+    _compiled._cache_folder.cache_clear()
+    monkeypatch.setattr(_compiled, "__file__", "/proc/kit/_compiled.py")  # where nobody may write
+    assert _compiled._cache_folder() == tmp_path / "cache" / "compiled-a"
+    assert numba.config.CACHE_DIR == ""
+
+
+def test_threads_that_import_at_one_time_do_not_mix_their_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: compiled(twice).stats.cache_path, range(40)))
+    assert {Path(each).parent for each in found} == {_compiled._cache_folder()}
+    assert str(tmp_path) == numba.config.CACHE_DIR
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -28,11 +63,15 @@ def test_the_stamp_changes_with_every_source(name, tmp_path, monkeypatch):
 
 
 def test_without_a_folder_for_the_cache_it_compiles_anew(monkeypatch):
-    def nowhere(self):
-        raise RuntimeError("cannot cache function: no locator available")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "/proc/nowhere")
+    function = compiled(twice)
+    assert (function(3), function.stats.cache_path) == (6, None)
 
-    monkeypatch.setattr(Dispatcher, "enable_caching", nowhere)
-    assert compiled(twice)(3) == 6
+
+def test_a_function_without_a_file_is_compiled_anew():
+    space = {}
+    exec("def thrice(x):\n    return 3 * x", space)
+    assert compiled(space["thrice"])(3) == 9
 
 
 def test_without_numba_functions_stay_as_they_are(monkeypatch):
