@@ -1,4 +1,4 @@
-"""The card in the header of a weights file: how it is read, and the checksum that it holds."""
+"""The card in the header of a weights file: how it is read, its checksum, what it must say."""
 
 import hashlib
 import json
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 
 CHECKSUM = "checksum"
 """Name of the checksum in a card; files written before it came have none."""
+
+CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
+"""What the card of weights must say for them to be a scale."""
+
+OPTIONAL = {"th1": "number", "th2": "number or nothing", "dataset": "text", "test_split": "text"}
+"""What that card may say besides."""
+
+KINDS: dict[str, Any] = {
+    "whole number": int,
+    "text": str,
+    "number": int | float,
+    "number or nothing": int | float | None,
+}
 
 
 def parse_card(header: Mapping[str, str], path: str | Path) -> dict[str, Any]:
@@ -79,3 +92,48 @@ def check_whole(
             "with them. Copy it again from where it came (weights of a clone of festkit: git "
             f"restore {path}), or train it again"
         )
+
+
+def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a card that cannot be a scale's; ``path`` names its file in an error.
+
+    Raises:
+        ValueError: for the card of a whole FEST, or one that lacks what a scale needs.
+
+    Example:
+        >>> check_scale({"size": 512, "train_split": "aa", "mean": 0.4, "std": 0.1}, "acm")
+    """
+    if card.get("kind") == "FEST":
+        raise InputError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
+    missing = [name for name in CARD if name not in card]
+    if missing:
+        raise InputError(
+            f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
+            "others are passed to FEST as networks"
+        )
+    for name, kind in (CARD | OPTIONAL).items():
+        value = card.get(name)
+        if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
+            raise InputError(f"the card of {path} has {name} {value!r}, expected a {kind}")
+
+
+def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
+    """What the card of a saved FEST says of its images; None where it says nothing.
+
+    That is texts by the names dataset, train_split and test_split.
+
+    Raises:
+        ValueError: if it holds anything else.
+
+    Example:
+        >>> saved_origin({"origin": {"dataset": "NUAA-SIRST"}}, "fest.safetensors")
+        {'dataset': 'NUAA-SIRST'}
+    """
+    origin = card.get("origin")
+    texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
+    if origin is not None and not texts:
+        raise InputError(
+            f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
+            "again"
+        )
+    return origin

@@ -12,7 +12,6 @@ from torch import Tensor
 from ._errors import InputError, MissingFileError
 from .backbones import read_tensors
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 
 
@@ -47,13 +46,15 @@ def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
     Raises:
         ValueError: if there is no state dict in it.
     """
-    while isinstance(checkpoint, Mapping):
-        inner = (checkpoint[key] for key in _WRAPPERS if isinstance(checkpoint.get(key), Mapping))
-        if (found := next(inner, None)) is None:
-            break
-        checkpoint = found
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{source} holds {type(checkpoint).__name__}, expected tensors by name")
+    found = _networks(checkpoint)
+    if len(found) > 1:
+        raise InputError(
+            f"{source} holds several networks, {', '.join(found)}; read it with torch.load(path, "
+            "map_location='cpu', weights_only=True) and pass the one you want"
+        )
+    checkpoint = next(iter(found.values()), checkpoint)
     tensors: dict[str, Tensor] = {}
     for key, value in checkpoint.items():
         if not isinstance(value, Tensor):
@@ -68,6 +69,26 @@ def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
         names = ", ".join(map(str, list(checkpoint)[:5]))
         raise InputError(f"{source} holds no tensors, only {names or 'nothing'}")
     return tensors
+
+
+def _networks(checkpoint: Mapping[Any, Any], place: str = "") -> dict[str, Mapping[Any, Any]]:
+    """The state dicts within a checkpoint, by where they are in it, whatever it calls them.
+
+    Where there are several, those without a weight of two dimensions are none, such as scores.
+    """
+    found: dict[str, Mapping[Any, Any]] = {}
+    for name, value in checkpoint.items():
+        kept = isinstance(name, str) and not name.lower().startswith("optim")
+        if kept and isinstance(value, Mapping):
+            found |= _networks(value, f"{place}[{name!r}]")
+    if not found and any(isinstance(value, Tensor) for value in checkpoint.values()):
+        return {place: checkpoint}
+    deep = {name: part for name, part in found.items() if _is_deep(part)}
+    return deep if len(found) > 1 and deep else found
+
+
+def _is_deep(part: Mapping[Any, Any]) -> bool:
+    return any(isinstance(value, Tensor) and value.ndim > 1 for value in part.values())
 
 
 def _read_torch(path: Path) -> Any:

@@ -12,9 +12,11 @@ from ._cpus import check_threads, idle_cpus
 from ._errors import InputError
 from ._names import Precision
 
+KNOWN = "known are auto, cpu, cuda, cuda:N and mps"
 
-def resolve_device(device: str) -> torch.device:
-    """The device of a name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """A device at hand, by its name; "auto" takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         ValueError: if the name is unknown or the device is not at hand.
@@ -24,20 +26,34 @@ def resolve_device(device: str) -> torch.device:
         device(type='cpu')
     """
     at_hand = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    device = str(device)
     if device == "auto":
         device = next((name for name, here in at_hand.items() if here), "cpu")
     kind = device.partition(":")[0]
     if kind not in ("cpu", *at_hand):
-        raise InputError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
+        raise InputError(f"unknown device {device!r}; {KNOWN}")
     if not at_hand.get(kind, True):
         raise InputError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
-    place = torch.device(device)
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:  # "cuda:first"
+        raise InputError(f"unknown device {device!r}; {KNOWN}") from error
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"device {device!r} is not at hand on this machine, which has "
             f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
         )
     return place
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch found too little memory; on the CPU it says so in a plain RuntimeError.
+
+    Example:
+        >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+        True
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def resolve_precision(

@@ -20,7 +20,7 @@ from ._cpus import check_threads
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import NUMBER, read_json, whole_file, write_json, write_text
 from ._names import LOSS_NAMES, Precision, find_name
-from .backbones import backbone_card, backbone_name, check_options
+from .backbones import backbone_card, backbone_name, check_options, said_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -495,10 +495,10 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
         >>> check_size(256, "ACM")
     """
     known = backbone_card(backbone) if isinstance(backbone, str) else backbone
-    divisor = int(getattr(known, "divisor", 1))
+    divisor = said_number(known, "divisor", 1)
     if not isinstance(size, int):
         raise InputError(f"{name} is {size!r}, expected a whole number of px")
-    smallest = int(getattr(known, "smallest", divisor))
+    smallest = said_number(known, "smallest", divisor)
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
         raise InputError(

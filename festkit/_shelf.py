@@ -155,12 +155,10 @@ def find_family(backbone: str, dataset: str) -> Family:
 
 
 def pretrained_files(backbone: str, dataset: str) -> list[Path]:
-    """The weights of a family's scales that are here, in their order.
+    """The weights of a family's scales, in their order.
 
     Raises:
-        FileNotFoundError: if none is.
+        FileNotFoundError: if one of them is not here.
         ValueError: if the catalogue has no such family.
     """
-    scales = find_family(backbone, dataset).scales
-    here = [weights_file(name) for name in scales if name in trained()]
-    return here or [required_file(scales[0])]
+    return [required_file(scale) for scale in find_family(backbone, dataset).scales]

@@ -6,16 +6,19 @@ With one size it is the paper's LW-FEST: the EEDM loss and adjustable sensitivit
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from html import escape
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from ._cards import check_scale, saved_origin
 from ._catalogue import dataset_name
+from ._contract import check_network, input_channels, own_copy
 from ._cpus import check_threads
 from ._devices import cpu_threads, resolve_device, resolve_threads
 from ._errors import InputError
@@ -25,7 +28,7 @@ from ._run import Run, TrainConfig, check_size
 from ._shelf import pretrained_files
 from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
 from .data import Dataset
-from .fusion import fuse, input_channels, probability_map
+from .fusion import fuse, gray_image, gray_levels, probability_map
 from .metrics import Counts, count
 from .sensitivity import Detection, adjust_sensitivity, as_maps, check_threshold
 from .training import train
@@ -33,21 +36,12 @@ from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
 
+OneImage = np.ndarray[tuple[int, int], Any]
+Batch = np.ndarray[tuple[int, int, int], Any]
+Images = NDArray[Any] | Tensor
+
 SCALES_FILE = "fest.json"
 """What :meth:`FEST.fit` writes beside its runs: their sizes, in the order of the scales."""
-
-CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
-"""What the card of weights must say for them to be a scale."""
-
-OPTIONAL = {"th1": "number", "th2": "number or nothing", "dataset": "text", "test_split": "text"}
-"""What that card may say besides."""
-
-KINDS: dict[str, Any] = {
-    "whole number": int,
-    "text": str,
-    "number": int | float,
-    "number or nothing": int | float | None,
-}
 
 
 class FEST:
@@ -55,7 +49,10 @@ class FEST:
 
     Args:
         backbones: {size [px]: name of a backbone, or any network (N, C, size, size) -> logits
-            (N, 1, size, size)}. The order of the sizes is the order of the scales.
+            (N, 1, size, size)}. The order of the sizes is the order of the scales. A network that
+            does not take 3 channels says so in an attribute ``in_channels``. It may also give a
+            list or tuple that begins with the main logits, or a dict that holds them as "out". The
+            FEST works with a copy: the network that was passed stays as it is.
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None looks for none.
         rule: where weak targets come from: "per_scale", each scale's own map in order, as in the
@@ -66,16 +63,20 @@ class FEST:
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
         threads: CPU threads to compute with; None takes one per idle CPU, measured at the first
             image and kept, since other numbers round otherwise.
+        device: where it trains and predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Attributes:
+        backbones: the networks by size, in eval mode.
+        device: where they are; :meth:`to` changes it.
         chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
             and loaded along.
         origin: the dataset that the networks were trained on, with the fingerprints of its training
             and test images, as far as they are known; saved and loaded along.
 
     Raises:
-        ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule or
-            backbone, or one network for two sizes.
+        ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule,
+            backbone or device, one network for two sizes, or a network that fails on noise, gives
+            no logits of the size of its input, or ends in a sigmoid.
 
     Example:
         >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
@@ -93,6 +94,7 @@ class FEST:
         mean: float | None = None,
         std: float | None = None,
         threads: int | None = None,
+        device: str | torch.device = "auto",
     ) -> None:
         if not backbones:
             raise InputError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
@@ -102,12 +104,17 @@ class FEST:
         check_threshold("th1", th1)
         if th2 is not None:
             check_threshold("th2", th2)
-        self.backbones = {size: _ready(net) for size, net in backbones.items()}
-        if len({id(net) for net in self.backbones.values()}) < len(self.backbones):
+        networks = [net for net in backbones.values() if not isinstance(net, str)]
+        if len({id(net) for net in networks}) < len(networks):
             raise InputError("every size needs a network of its own, one came for several sizes")
-        for size, net in self.backbones.items():
-            check_size(size, net)
-        self._given = dict(backbones)
+        self.device = resolve_device(device)
+        self.backbones: dict[int, nn.Module] = {}
+        for size, given in backbones.items():
+            network = create_backbone(given) if isinstance(given, str) else own_copy(given)
+            check_size(size, network)
+            self.backbones[size] = _ready(network, self.device)
+            check_network(network, size)
+        self._names = {size: net for size, net in backbones.items() if isinstance(net, str)}
         self.th1, self.th2 = float(th1), None if th2 is None else float(th2)
         self.rule = rule
         self.mean, self.std, self.threads = mean, std, threads
@@ -118,6 +125,18 @@ class FEST:
         networks = ", ".join(f"{backbone_name(n)} {size} px" for size, n in self.backbones.items())
         return f"FEST({networks}; th1={self.th1:g}, th2={self.th2}, rule={self.rule!r})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the settings, and a row for every network."""
+        names = ("th1", "th2", "rule", "mean", "std", "device")
+        told = {name: getattr(self, name) for name in names}
+        told["trained on"] = (self.origin or {}).get("dataset")
+        settings = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+        rows = "".join(
+            f"<tr><td>{escape(backbone_name(net))}</td><td>{size} px</td></tr>"
+            for size, net in self.backbones.items()
+        )
+        return f"<table><caption>FEST: {escape(settings)}</caption>{rows}</table>"
+
     @classmethod
     def from_runs(
         cls,
@@ -127,6 +146,7 @@ class FEST:
         *,
         rule: Rule = "per_scale",
         backbones: Mapping[int, nn.Module] | None = None,
+        device: str | torch.device = "auto",
     ) -> "FEST":
         """Put finished training runs together, one per size.
 
@@ -136,6 +156,7 @@ class FEST:
             th2: threshold of weak targets, in [0, 1].
             rule: as for :class:`FEST`.
             backbones: networks by size to hold the weights, where they are not of the catalogue.
+            device: as for :class:`FEST`.
 
         Raises:
             FileNotFoundError: if a run has not finished.
@@ -151,18 +172,22 @@ class FEST:
             card["size"]: load_weights(run.weights, given.get(card["size"]))
             for card, run in zip(cards, opened, strict=True)
         }
-        fest = cls(nets, th1, th2, rule=rule, mean=cards[0]["mean"], std=cards[0]["std"])
+        gray = {name: cards[0][name] for name in ("mean", "std")}
+        fest = cls(nets, th1, th2, rule=rule, **gray, device=device)
         fest.origin = _origin(cards[0])
         return fest
 
     @classmethod
-    def from_weights(cls, files: Sequence[str | Path]) -> "FEST":
+    def from_weights(
+        cls, files: Sequence[str | Path], *, device: str | torch.device = "auto"
+    ) -> "FEST":
         """Put weights files together, one per size, by what their cards say.
 
         The thresholds are the first card's, those of :class:`FEST` where it names none.
 
         Args:
             files: weights of runs or of the zoo, in the order of the scales.
+            device: as for :class:`FEST`.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -173,28 +198,31 @@ class FEST:
             raise InputError("FEST needs at least one weights file, got none")
         cards = [read_card(path) for path in files]
         for path, card in zip(files, cards, strict=True):
-            _check_card(card, path)
+            check_scale(card, path)
         _check_scales(cards)
         nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
         settings = {n: cards[0][n] for n in ("mean", "std", "th1", "th2") if n in cards[0]}
-        fest = cls(nets, **settings)
+        fest = cls(nets, **settings, device=device)
         fest.origin = _origin(cards[0])
         return fest
 
     @classmethod
-    def from_pretrained(cls, backbone: str, dataset: str) -> "FEST":
+    def from_pretrained(
+        cls, backbone: str, dataset: str, *, device: str | torch.device = "auto"
+    ) -> "FEST":
         """The trained FEST that comes with a clone of the kit: no download, ready to predict.
 
-        Where only one of its sizes has been trained, it is a FEST of this size.
+        All of its sizes must be here; :func:`festkit.open_fest` opens one of them alone.
 
         Args:
             backbone: name of a backbone; case and hyphens do not matter.
             dataset: what it was trained on, such as "NUAA-SIRST"; "synthetic" has seen no real
                 image, "union" the three training lists together.
+            device: as for :class:`FEST`.
 
         Raises:
-            FileNotFoundError: if these weights are not here (in ``weights`` of the clone, or
-                FESTKIT_WEIGHTS); the message says which are, and how to train them.
+            FileNotFoundError: if the weights of a size are not here (in ``weights`` of the clone,
+                or FESTKIT_WEIGHTS); the message says which are, and how to train them.
             ValueError: if the zoo has no such entry.
 
         Example:
@@ -202,7 +230,7 @@ class FEST:
             >>> fest.th1, fest.th2, round(fest.mean, 3)
             (0.5, 0.1, 0.434)
         """
-        return cls.from_weights(pretrained_files(backbone, dataset))
+        return cls.from_weights(pretrained_files(backbone, dataset), device=device)
 
     def fit(
         self,
@@ -220,29 +248,36 @@ class FEST:
                 :func:`festkit.open_fest` opens it where the networks are of the catalogue, else
                 :meth:`from_runs`.
             devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
-                each in a process of its own; None trains one size after the other.
-            options: any other field of :class:`TrainConfig`.
+                each in a process of its own; None trains one size after the other on the device of
+                the FEST.
+            options: any other field of :class:`TrainConfig`. With ``device`` the FEST moves there
+                first.
 
         Returns:
             The runs, in the order of the sizes.
         """
+        self.to(options.pop("device", self.device))
+        options |= {"dataset": dataset, "device": str(self.device)}
         configs = [
             TrainConfig(
-                dataset, size=size, backbone=given, out=str(Path(out) / str(size)), **options
+                size=size,
+                backbone=self._names.get(size, net),
+                out=str(Path(out) / str(size)),
+                **options,
             )
-            for size, given in self._given.items()
+            for size, net in self.backbones.items()
         ]
         runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
         for run, (size, net) in zip(runs, self.backbones.items(), strict=True):
-            by_name = isinstance(self._given[size], str)  # may have been trained with options
+            by_name = size in self._names  # may have been trained with options
             trained = load_weights(run.weights, None if by_name else net)
-            self.backbones[size] = _ready(trained).to(next(net.parameters()).device)
+            self.backbones[size] = _ready(trained, self.device)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
         self.origin, self.chosen_on = _origin(runs[0].record), None
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
-    def to(self, device: str) -> "FEST":
+    def to(self, device: str | torch.device) -> "FEST":
         """Move the networks to a device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
         Raises:
@@ -252,32 +287,36 @@ class FEST:
             >>> FEST({32: "ACM"}).to("cpu").th1
             0.5
         """
-        where = resolve_device(device)
+        self.device = resolve_device(device)
         for network in self.backbones.values():
-            network.to(where)
+            network.to(self.device)
         return self
 
-    def scale_maps(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def scale_maps(self, image: Images) -> list[NDArray[np.float32]]:
         """Every network's own probability map (H, W) of an image, in the order of the sizes.
 
+        Args:
+            image: one image (H, W), as :meth:`predict` takes it.
+
         Raises:
-            ValueError: if the training set's gray statistics are not known, or for an image that
-                is not (H, W) uint8.
+            ValueError: if the training set's gray statistics are not known, or for what is no gray
+                image.
         """
         if self.mean is None or self.std is None:
             raise InputError(
                 "the gray statistics of the training set are not known: "
                 "call fit, or pass mean= and std= to FEST"
             )
+        gray = gray_image(image)
         self.threads = resolve_threads(self.threads)
         with cpu_threads(self.threads):
             return [
-                probability_map(net, image, size, mean=self.mean, std=self.std)
+                probability_map(net, gray, size, mean=self.mean, std=self.std)
                 for size, net in self.backbones.items()
             ]
 
-    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The fused probability map (H, W) in [0, 1] of a gray image (H, W) uint8.
+    def probability(self, image: Images) -> NDArray[np.float32]:
+        """The fused probability map (H, W) in [0, 1] of one image, as :meth:`predict` takes it.
 
         Raises:
             ValueError: as :meth:`scale_maps`.
@@ -287,21 +326,40 @@ class FEST:
             >>> fest.probability(np.zeros((40, 30), np.uint8)).shape
             (40, 30)
         """
-        return fuse(self.scale_maps(image), image.shape[:2])
+        maps = self.scale_maps(image)
+        return fuse(maps, maps[0].shape)
 
-    def predict(self, image: NDArray[np.uint8]) -> Detection:
-        """Strong and weak targets of a gray image (H, W) uint8.
+    @overload
+    def predict(self, image: OneImage) -> Detection: ...
+    @overload
+    def predict(self, image: Batch) -> list[Detection]: ...
+    @overload
+    def predict(self, image: Images) -> Any: ...
+    def predict(self, image: Images) -> Detection | list[Detection]:
+        """Strong and weak targets of one gray image, or of every image of a batch.
+
+        Args:
+            image: (H, W), or (N, H, W), array or tensor: uint8; uint16, whose 65535 is white; or
+                float in [0, 1], whose 1 is white. Networks see it in 8 bit.
+
+        Returns:
+            The detection of the one image, or a list of one for each of the batch. Type checkers
+            take an array of unknown shape for one image.
 
         Raises:
-            ValueError: as :meth:`scale_maps`.
+            ValueError: if the training set's gray statistics are not known, or for anything else
+                than gray images.
 
         Example:
             >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
             >>> fest.predict(np.zeros((40, 30), np.uint8)).strong.shape
             (40, 30)
+            >>> [found.mask.shape for found in fest.predict(torch.zeros(2, 40, 30))]
+            [(40, 30), (40, 30)]
         """
-        maps = self.scale_maps(image)
-        return self.detect(maps)
+        gray = gray_levels(image)
+        found = [self.detect(self.scale_maps(each)) for each in gray.reshape(-1, *gray.shape[-2:])]
+        return found if gray.ndim == 3 else found[0]
 
     def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:
         """Fuse and refine probability maps that are already at hand, with this FEST's thresholds.
@@ -389,12 +447,19 @@ class FEST:
         return save_tensors(tensors, path, card | settings | told)
 
     @classmethod
-    def load(cls, path: str | Path, *, backbones: Mapping[int, nn.Module] | None = None) -> "FEST":
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        backbones: Mapping[int, nn.Module] | None = None,
+        device: str | torch.device = "auto",
+    ) -> "FEST":
         """Read a file written by :meth:`save`.
 
         Args:
             path: the file.
             backbones: networks by size to fill, where they are not of the catalogue.
+            device: as for :class:`FEST`.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -420,47 +485,9 @@ class FEST:
             raise InputError(f"{path} has a damaged FEST card ({error!r})") from error
         if tensors:
             raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
-        fest = cls(nets, **settings)
+        fest = cls(nets, **settings, device=device)
         fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
-
-
-def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
-    """What the card of a saved FEST says of its images; None where it says nothing.
-
-    That is texts by the names dataset, train_split and test_split.
-
-    Raises:
-        ValueError: if it holds anything else.
-
-    Example:
-        >>> saved_origin({"origin": {"dataset": "NUAA-SIRST"}}, "fest.safetensors")
-        {'dataset': 'NUAA-SIRST'}
-    """
-    origin = card.get("origin")
-    texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
-    if origin is not None and not texts:
-        raise InputError(
-            f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
-            "again"
-        )
-    return origin
-
-
-def _check_card(card: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse a card that cannot be a scale's."""
-    if card.get("kind") == "FEST":
-        raise InputError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
-    missing = [name for name in CARD if name not in card]
-    if missing:
-        raise InputError(
-            f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
-            "others are passed to FEST as networks"
-        )
-    for name, kind in (CARD | OPTIONAL).items():
-        value = card.get(name)
-        if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
-            raise InputError(f"the card of {path} has {name} {value!r}, expected a {kind}")
 
 
 def _origin(card: Mapping[str, Any]) -> dict[str, str]:
@@ -499,10 +526,9 @@ def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
     return [train(config) for config in configs]
 
 
-def _ready(backbone: str | nn.Module) -> nn.Module:
-    """A network in eval mode and in the faster memory layout, channels last."""
-    network = create_backbone(backbone) if isinstance(backbone, str) else backbone
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _ready(network: nn.Module, device: torch.device) -> nn.Module:
+    """A network in eval mode, on the device and in the faster memory layout, channels last."""
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ._cards import CHECKSUM, checksum, parse_card
 from ._checkpoints import plain_tensors, read_checkpoint
+from ._contract import input_channels
 from ._errors import InputError, MissingFileError
 from ._files import whole_file
 from .backbones import (
@@ -27,7 +28,6 @@ from .backbones import (
     read_tensors,
 )
 from .backbones._published import ROWS, Row, rename
-from .fusion import input_channels
 
 MAX_CHANNELS = 1024
 """More input channels than any sensor has; a card that asks for more is damaged."""
@@ -116,9 +116,10 @@ def import_state_dict(
 ) -> Imported:
     """Bring published weights into a backbone, name by name.
 
-    Files are read without running anything in them. ``state_dict`` and the like are unwrapped,
-    prefixes such as ``module.`` dropped. Weights for one input channel serve a network for three
-    and the other way round where that gives exactly the same outputs on gray images.
+    Files are read without running anything in them. Whatever else a checkpoint holds, its one state
+    dict is found, by any name; of several, pass one as a mapping. Prefixes such as ``module.`` are
+    dropped. Weights for one input channel serve a network for three and the other way round where
+    that gives exactly the same outputs on gray images.
 
     Args:
         path_or_mapping: a .pth, .pth.tar, .pt, .npz or .safetensors file, or tensors by name.

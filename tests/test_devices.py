@@ -34,6 +34,25 @@ def test_a_numbered_device(at_hand):
     assert resolve_device("cuda:1") == torch.device("cuda:1")
 
 
+@pytest.mark.parametrize("place", [torch.device("cuda:1"), torch.device("cpu"), CUDA])
+def test_a_device_of_torch(at_hand, place):
+    at_hand("cuda")
+    assert resolve_device(place) == place
+
+
+def test_a_device_of_torch_that_is_not_at_hand(at_hand):
+    at_hand()
+    with pytest.raises(ValueError, match="device 'cuda:1' is not at hand"):
+        resolve_device(torch.device("cuda", 1))
+
+
+@pytest.mark.parametrize("name", ["cuda:first", "cpu:x", "cuda:-1", None, 0])
+def test_what_is_no_device(at_hand, name):
+    at_hand("cuda")
+    with pytest.raises(ValueError, match=f"unknown device '{name}'; known are auto, cpu, cuda"):
+        resolve_device(name)
+
+
 def test_a_number_that_is_not_at_hand(at_hand):
     at_hand("cuda")
     with pytest.raises(ValueError, match=r"'cuda:2' is not at hand.* has 2 CUDA devices"):

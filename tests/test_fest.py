@@ -14,7 +14,7 @@ from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.inference import trained_on
 from festkit.metrics import Counts, count
-from festkit.sensitivity import adjust_sensitivity
+from festkit.sensitivity import Detection, adjust_sensitivity
 from festkit.weights import load_weights, read_card, save_tensors, save_weights
 
 GRAY = {"mean": 0.4, "std": 0.1}
@@ -164,11 +164,99 @@ class TestImages:
         np.testing.assert_array_equal(fest.probability(image), fest.probability(image))
 
     @pytest.mark.parametrize(
-        "image", [np.zeros((8, 8)), np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16)]
+        ("image", "message"),
+        [
+            (np.zeros((8, 9, 3), np.uint8), r"got \(8, 9, 3\) uint8, which seems to be colour"),
+            (np.full((8, 8), 1.5), r"got \(8, 8\) float64 from 1.5 to 1.5; divide by the level"),
+            (np.full((8, 8), np.nan), "got .* from nan to nan; divide"),
+            (np.full((8, 8), -0.1, np.float32), "got .* from -0.1 to -0.1; divide"),
+            (np.zeros((8, 8), np.int32), r"got \(8, 8\) int32; divide by the level that is white"),
+            (np.zeros((2, 1, 8, 8), np.uint8), r"got \(2, 1, 8, 8\) uint8"),
+            (np.zeros((0, 8, 8), np.uint8), r"got \(0, 8, 8\) uint8"),
+            (np.ma.masked_array(np.zeros((8, 8), np.uint8)), "got MaskedArray"),
+            ([[0, 1]], "got list; festkit.read_image reads a file"),
+        ],
     )
-    def test_another_image_is_refused(self, image):
-        with pytest.raises(ValueError, match=r"expected a gray image \(H, W\) of uint8, got"):
+    def test_another_image_is_refused(self, image, message):
+        expected = (
+            r"expected a gray image \(H, W\) of uint8, uint16 or float in \[0, 1\], or several "
+            r"\(N, H, W\)"
+        )
+        with pytest.raises(ValueError, match=rf"{expected}, {message}"):
             FEST({32: TinyNet()}, **GRAY).predict(image)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            lambda gray: gray.astype(np.uint16) * 257,
+            lambda gray: gray / 255,
+            lambda gray: (gray / 255).astype(np.float32),
+            torch.from_numpy,
+            lambda gray: torch.from_numpy(gray).float() / 255,
+            lambda gray: torch.from_numpy(gray.astype(np.uint16) * 257),
+            lambda gray: torch.from_numpy(gray).double().div(255).requires_grad_(),
+        ],
+    )
+    def test_the_same_image_in_other_numbers(self, given):
+        fest, (image, _) = FEST({32: TinyNet()}, **GRAY), scene(0)
+        wanted = fest.probability(image)
+        assert wanted.std() > 0
+        np.testing.assert_array_equal(fest.probability(given(image)), wanted)
+
+    def test_a_batch_gives_a_list(self):
+        fest = FEST({32: TinyNet()}, th1=0.5, th2=0.45, **GRAY)
+        images = [scene(number)[0] for number in range(3)]
+        found = fest.predict(np.stack(images))
+        assert [type(each) for each in found] == [Detection] * 3
+        for each, image in zip(found, images, strict=True):
+            np.testing.assert_array_equal(each.mask, fest.predict(image).mask)
+        assert len(fest.predict(torch.zeros(1, 40, 30))) == 1
+        with pytest.raises(ValueError, match=r"expected one gray image .*, got \(3, 48, 64\)"):
+            fest.scale_maps(np.stack(images))
+
+    def test_a_frame_of_14_bit_is_not_black_without_a_word(self):
+        frame = np.full((16, 16), 9000, np.uint16)
+        fest = FEST({32: TinyNet()}, **GRAY)
+        with pytest.warns(UserWarning, match="brightest level of 16-bit images is 9000 of 65535"):
+            fest.predict(frame)
+
+    def test_it_computes_on_one_device(self, folder, tmp_path, monkeypatch):
+        fest = FEST({16: "ACM", 32: TinyNet()}, device=torch.device("cpu"))
+        assert fest.device == torch.device("cpu")
+        with pytest.raises(ValueError, match="device 'cuda' is not at hand"):
+            FEST({16: "ACM"}, device="cuda")
+        seen = []
+
+        def train(config):
+            seen.append(config.device)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(festkit.fest, "train", train)
+        for given in ({}, {"device": "cpu"}):
+            with pytest.raises(KeyboardInterrupt):
+                fest.fit(str(folder), out=tmp_path, **given)
+        assert seen == ["cpu", "cpu"]
+
+    def test_every_way_to_open_one_takes_a_device(self, fitted, tmp_path):
+        fest, (run, _), _ = fitted
+        saved = fest.save(tmp_path / "f")
+        nets = {32: TinyNet(), 48: TinyNet()}
+        for opening in (
+            lambda **device: FEST.load(saved, backbones=nets, **device),
+            lambda **device: FEST.from_runs([run], backbones=nets, **device),
+            lambda **device: FEST.from_pretrained("acm", "nuaa-sirst", **device),
+        ):
+            assert opening(device="cpu").device == torch.device("cpu")
+            with pytest.raises(ValueError, match="device 'cuda:x'"):
+                opening(device="cuda:x")
+
+    def test_by_default_that_is_the_fastest_at_hand(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            festkit.fest, "resolve_device", lambda name: asked.append(name) or torch.device("cpu")
+        )
+        FEST({16: "ACM"})
+        assert asked == ["auto"]
 
     @pytest.mark.parametrize("known", [{}, {"mean": 0.4}, {"std": 0.1}])
     def test_unknown_statistics(self, known):
@@ -194,6 +282,19 @@ class TestImages:
     def test_it_says_what_it_is(self):
         fest = FEST({32: "ACM", 48: TinyNet()}, th2=None)
         assert repr(fest) == "FEST(ACM 32 px, TinyNet 48 px; th1=0.5, th2=None, rule='per_scale')"
+
+    def test_what_a_notebook_shows(self):
+        class Sky(TinyNet):
+            pass
+
+        Sky.__name__ = "<Sky>"
+        fest = FEST({32: "ACM", 48: Sky()}, th2=None, **GRAY)
+        fest.origin = {"dataset": "a & b"}
+        assert fest._repr_html_() == (
+            "<table><caption>FEST: th1 0.5, rule per_scale, mean 0.4, std 0.1, device cpu, trained "
+            "on a &amp; b</caption><tr><td>ACM</td><td>32 px</td></tr>"
+            "<tr><td>&lt;Sky&gt;</td><td>48 px</td></tr></table>"
+        )
 
     def test_a_name_in_place_of_a_dataset(self):
         with pytest.raises(ValueError, match=r"pass load_dataset\('data/samples', 'test'\)"):
@@ -346,6 +447,37 @@ class TestFitting:
     def test_no_run(self):
         with pytest.raises(ValueError, match="at least one finished run, got none"):
             FEST.from_runs([])
+
+
+class TestTheNetworkThatWasPassed:
+    def test_stays_as_it_is(self):
+        network = TinyNet().train()
+        network.body[3].eval()  # one part by itself
+        before = [(name, part.training) for name, part in network.named_modules()]
+        kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        FEST({32: network}, **GRAY).predict(scene(0)[0])
+        assert [(name, part.training) for name, part in network.named_modules()] == before
+        for name, tensor in network.state_dict().items():
+            assert torch.equal(tensor, kept[name])
+            assert tensor.is_contiguous()
+
+    def test_is_not_filled_by_fit(self, folder, tmp_path):
+        network = TinyNet()
+        before = network.head.weight.clone()
+        fest = FEST({32: network})
+        fest.fit(str(folder), out=tmp_path, epochs=1, batch_size=4, protocol="last")
+        assert torch.equal(network.head.weight, before)
+        assert not torch.equal(fest.backbones[32].head.weight, before)
+
+    def test_must_be_one(self):
+        with pytest.raises(ValueError, match=r"name of a backbone or a torch.nn.Module, got funct"):
+            FEST({32: lambda image: image})
+
+    def test_that_cannot_be_copied(self):
+        network = TinyNet()
+        network.kept = network.head.weight * 2  # no leaf of autograd
+        with pytest.raises(ValueError, match=r"TinyNet cannot be copied .*copy\.deepcopy takes"):
+            FEST({32: network})
 
 
 class TestBadInput:

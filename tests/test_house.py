@@ -37,6 +37,7 @@ ROOMS = [
     "_clutter",
     "_compiled",
     "backbones",
+    "_contract",
     "selection",
     "losses",
     "components",

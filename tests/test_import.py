@@ -221,6 +221,39 @@ class TestFiles:
         torch.save(content, tmp_path / "net.pt")
         assert read_checkpoint(tmp_path / "net.pt") == {"a": torch.ones(1)}
 
+    @pytest.mark.parametrize(
+        "key",
+        ["ema", "model_dict", "weights", "checkpoint", "net", "state_dict_ema", "teacher", "模型"],
+    )
+    @pytest.mark.parametrize("inner", [None, "shadow"])
+    def test_whatever_the_wrapper_is_called(self, tmp_path, key, inner):
+        weights = published_weights("ACM")
+        network = nn.Conv2d(1, 1, 1)
+        optimizer = torch.optim.Adam(network.parameters())
+        network(torch.ones(1, 1, 1, 1)).sum().backward()
+        optimizer.step()
+        content = {
+            "epoch": torch.tensor(3),
+            "rng_state": torch.get_rng_state(),
+            "optimizer": optimizer.state_dict(),
+            "opt": optimizer.state_dict(),
+            "optimizer_by_name": {"stem": {"exp_avg": torch.ones(2, 2)}},
+            "scores": {"iou": torch.tensor(0.5)},
+            key: weights if inner is None else {inner: weights},
+        }
+        torch.save(content, tmp_path / "net.pth")
+        assert read_checkpoint(tmp_path / "net.pth").keys() == weights.keys()
+
+    def test_several_networks_in_one_file(self, tmp_path):
+        weights = published_weights("ACM")
+        content = {"model": weights, "train": {"ema": weights}, "epoch": 3}
+        torch.save(content, tmp_path / "net.pth")
+        told = r"net\.pth holds several networks, \['model'\], \['train'\]\['ema'\]; read it with"
+        with pytest.raises(ValueError, match=told):
+            import_state_dict(tmp_path / "net.pth", "ACM")
+        chosen = torch.load(tmp_path / "net.pth", weights_only=True)["train"]["ema"]
+        assert import_state_dict(chosen, "ACM").unexpected == ()
+
     def test_one_tensor_under_two_names(self):
         weights = published_weights("ACM")
         twice = weights | {f"module.{name}": torch.zeros_like(t) for name, t in weights.items()}

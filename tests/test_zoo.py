@@ -334,9 +334,11 @@ class TestPretrained:
         image, _ = scene(100)
         assert fest.predict(image).mask.shape == image.shape
 
-    def test_one_size_where_only_one_is_there(self, shelf):
-        (shelf / f"{SMALL}.safetensors").unlink()
-        assert list(FEST.from_pretrained("ACM", "hand").backbones) == [48]
+    @pytest.mark.parametrize("gone", [SMALL, LARGE])
+    def test_it_is_whole_or_refused(self, shelf, gone):
+        (shelf / f"{gone}.safetensors").unlink()
+        with pytest.raises(FileNotFoundError, match=f"{gone} has no weights.*zoo train {gone}"):
+            FEST.from_pretrained("ACM", "hand")
 
     def test_the_thresholds_are_the_cards(self, shelf):
         path = shelf / f"{SMALL}.safetensors"

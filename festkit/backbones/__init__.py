@@ -8,6 +8,7 @@ imported when the first is built.
 
 import inspect
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,10 @@ __all__ = [
     "check_options",
     "create_backbone",
     "fill_backbone",
+    "in_catalogue",
     "list_backbones",
     "read_tensors",
+    "said_number",
 ]
 
 
@@ -125,10 +128,13 @@ def backbone_name(backbone: "str | nn.Module") -> str:
     """
     if isinstance(backbone, str):
         return find_name("backbone", backbone, CATALOGUE)
+    return _catalogue_name(backbone) or type(backbone).__name__
+
+
+def _catalogue_name(backbone: "nn.Module") -> str | None:
     kind = type(backbone)
     network = f"{kind.__module__}:{kind.__qualname__}"
-    known = (card.name for card in CATALOGUE.values() if card.network == network)
-    return next(known, kind.__name__)
+    return next((card.name for card in CATALOGUE.values() if card.network == network), None)
 
 
 def read_tensors(path: str | Path) -> "dict[str, Tensor]":
@@ -152,9 +158,43 @@ def read_tensors(path: str | Path) -> "dict[str, Tensor]":
     return tensors
 
 
+def in_catalogue(backbone: "nn.Module") -> bool:
+    """Whether a network is of the catalogue, whatever it was built with.
+
+    Example:
+        >>> from torch import nn
+        >>> in_catalogue(create_backbone("ACM")), in_catalogue(nn.Conv2d(3, 1, 1))
+        (True, False)
+    """
+    return _catalogue_name(backbone) is not None
+
+
+def said_number(backbone: "nn.Module | BackboneCard", attribute: str, usual: int) -> int:
+    """A whole number from 1 on that a network says of itself in an attribute, or the usual one.
+
+    Raises:
+        ValueError: if the attribute is anything else.
+
+    Example:
+        >>> said_number(create_backbone("ACM", in_channels=1), "in_channels", 3)
+        1
+    """
+    value = getattr(backbone, attribute, usual)
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise InputError(
+            f"{type(backbone).__name__} has an attribute {attribute} that is {value!r}; festkit "
+            f"expects a whole number from 1 on there, or no such attribute, which means {usual}. "
+            "Set it, or rename what means something else"
+        )
+    return int(value)
+
+
 def backbone_options(backbone: "nn.Module") -> dict[str, Any]:
-    """The options that :func:`create_backbone` was given, with which a network is built again."""
-    return dict(getattr(backbone, "options", {}))
+    """The options that :func:`create_backbone` was given, with which a network is built again.
+
+    Another network has none, whatever its attribute ``options`` means.
+    """
+    return dict(getattr(backbone, "options", {})) if in_catalogue(backbone) else {}
 
 
 def fill_backbone(

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from .._cards import saved_origin
 from .._catalogue import dataset_name
 from .._entries import ENTRIES, FAMILIES, scales_of
 from .._errors import InputError
@@ -13,7 +14,7 @@ from .._files import read_json
 from .._names import plain
 from .._run import Run
 from .._shelf import required_file, trained
-from ..fest import FEST, SCALES_FILE, saved_origin
+from ..fest import FEST, SCALES_FILE
 from ..weights import read_card
 
 
@@ -47,9 +48,9 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
         raise InputError(
             f"{whole[0]} holds a whole FEST, which takes no further scales; pass it alone"
         )
-    fest = FEST.load(files[0]) if whole else FEST.from_weights(files)
+    fest = FEST.load(files[0], device=device) if whole else FEST.from_weights(files, device=device)
     _warn_of_tuned(sources, fest)
-    return fest.to(device)
+    return fest
 
 
 def trained_on(*sources: str | Path) -> dict[str, str | None]:

@@ -3,13 +3,15 @@
 import math
 import warnings
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .._errors import InputError
 from ..fest import FEST
-from ..fusion import check_gray
+from ..fusion import gray_image
 
 OVERLAP = 0.25
 """Least share of a square that its neighbour sees, too: wider than any target is long."""
@@ -19,7 +21,7 @@ FEW = 9
 """So many squares cost little, whatever their size."""
 
 
-def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[np.float32]]:
+def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDArray[np.float32]]:
     """Every network's probability map of a large image, put together from overlapping squares.
 
     A network sees an image resized to its input size. A frame far larger than that is shrunk, and
@@ -31,7 +33,7 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
 
     Args:
         fest: networks and thresholds.
-        image: (H, W) uint8 gray.
+        image: (H, W) gray, as :meth:`FEST.scale_maps` takes it.
         tile: side of the squares [px], at least 16; the size of the training images, or whatever
             shows targets as large as they were there. Where the image is smaller, it is not cut.
 
@@ -49,7 +51,7 @@ def tiled_maps(fest: FEST, image: NDArray[np.uint8], tile: int) -> list[NDArray[
     if tile < 16 or tile != int(tile):
         raise InputError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
     tile = int(tile)
-    check_gray(image)
+    image = gray_image(image)
     height, width = image.shape
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)

@@ -20,6 +20,7 @@ import torch
 
 from .. import __version__
 from .._catalogue import dataset_folder
+from .._contract import input_channels
 from .._devices import (
     cpu_threads,
     resolve_device,
@@ -32,8 +33,8 @@ from .._files import read_json, write_json
 from .._run import Run, TrainConfig
 from ..backbones import backbone_options
 from ..data import Dataset, load_dataset
-from ..fusion import MASK_RULE, input_channels
-from ..weights import save_weights
+from ..fusion import MASK_RULE
+from ..weights import read_card, save_weights
 from .claiming import claimed
 from .images import TrainingImages
 from .judging import best_thresholds, calibrate, figures, map_images, split_holdout
@@ -157,7 +158,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
             record[name] = figures(maps, masks)
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, masks)
-    write_json(run.folder / "record.json", card | record)
+    write_json(run.folder / "record.json", read_card(run.weights) | record)
     run.checkpoint.unlink(missing_ok=True)  # who is given the finished run removes it, too
 
 

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Generator, nn
 from torch.optim.swa_utils import update_bn
 
+from .._contract import input_channels
 from .._errors import InputError
 from .._progress import progress
 from .._run import TrainConfig
 from ..components import above
 from ..data import Dataset, Sample
-from ..fusion import input_channels, probability_map
+from ..fusion import probability_map
 from ..metrics import FA_LIMIT, Counts, count, evaluate_images, record_of
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface

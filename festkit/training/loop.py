@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._devices import resolve_precision
+from .._contract import check_network, input_channels, logits_of
+from .._devices import is_out_of_memory, resolve_precision
 from .._errors import MemoryLimitError, NumericalError
 from .._run import Run, TrainConfig
 from ..backbones import backbone_name
 from ..data import Dataset
-from ..fusion import input_channels
 from ..losses import create_loss
 from .images import Batch, Batches, TrainingImages, seed_of
 from .judging import calibrate, first_choice, judge
@@ -59,6 +59,8 @@ class Loop:
         self.batches = Batches(images, config, processes.rank, processes.count)
         updates = -(-len(self.batches.starts) // config.accumulate) * config.epochs
         self.state = TrainState.start(config, self.device, updates)
+        with self._enough_memory():
+            check_network(self.state.model.eval(), config.size)
         self.loss_of = create_loss(config.loss, **config.loss_options)
 
     def train(self, stop: Stop, *, resume: bool) -> bool:
@@ -118,8 +120,7 @@ class Loop:
         self.model.train()
         with nullcontext() if update else self._apart():
             with torch.autocast(self.device.type, self.type, self.type != torch.float32):
-                outputs = self.model(batch.image)
-            outputs = outputs if isinstance(outputs, list) else [outputs]  # main first
+                outputs = logits_of(self.model, batch.image)  # main first
             loss = torch.stack([self.loss_of(logits, batch.mask) for logits in outputs]).mean()
             # Gradients are averaged over processes, whose parts of a batch may differ by an image.
             share = len(batch.mask) * self.processes.count / batch.total
@@ -141,10 +142,8 @@ class Loop:
         """Say which option is too large when the memory is too small."""
         try:
             yield
-        except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU it is plain
-            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(
-                error
-            ):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
             batch, device = self.config.batch_size, self.device
             side, name = (

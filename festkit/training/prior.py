@@ -51,7 +51,7 @@ def start_at_prior(backbone: nn.Module) -> None:
 
 def _output_layers(backbone: nn.Module) -> list[nn.Conv2d]:
     named: Any = getattr(backbone, "output_layers", None)
-    if named is not None:
+    if callable(named) and not isinstance(named, nn.Module):  # a submodule may bear that name
         return list(named())
     single = [m for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.out_channels == 1]
     return single[-1:]

@@ -1,6 +1,5 @@
 """Everything that changes during training, and how it is kept."""
 
-import copy
 import math
 import time
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from .._contract import own_copy
 from .._cpus import available_cpus
 from .._devices import resolve_precision
 from .._errors import InputError
@@ -80,7 +80,7 @@ class TrainState:
         if isinstance(config.backbone, str):
             model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
         else:
-            model = copy.deepcopy(config.backbone)
+            model = own_copy(config.backbone)
         if config.initial_weights is None:
             start_at_prior(model)
         else:

@@ -150,9 +150,8 @@ def _rounded(run: Run, testset: Dataset, device: str) -> tuple[dict[str, Tensor]
     """The tensors to store, and their figures: in 16 bit where they hold."""
     exact = read_tensors(run.weights)
     half = {n: t.half() if t.is_floating_point() else t for n, t in exact.items()}
-    fest = FEST.from_weights([run.weights])
+    fest = FEST.from_weights([run.weights], device=device)
     (network,) = fest.backbones.values()
-    network.to(resolve_device(device))
     before = measure(fest, testset)
     if not all(tensor.isfinite().all() for tensor in half.values()):
         return exact, before
