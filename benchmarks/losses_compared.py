@@ -4,12 +4,15 @@
 they are (Original, th1 = 0.5) and with adjustable sensitivity (LW-FEST, 0.5 / 0.1).
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from festkit._files import write_text
 from festkit._names import find_name
@@ -17,6 +20,8 @@ from festkit._run import Run, TrainConfig
 from festkit.components import above
 from festkit.data import Dataset, load_dataset
 from festkit.metrics import Counts, confidence_intervals, evaluate_images
+from festkit.results.readable import NONE, with_spread
+from festkit.results.seeds import pool_seeds
 from festkit.sensitivity import adjust_sensitivity
 
 METRICS = {"iou": ("IoU", 100), "pd": ("Pd", 100), "fa": ("Fa e-6", 1e6), "score": ("Score", 100)}
@@ -66,8 +71,9 @@ def compare(runs: list[Run], baseline: str, data_root: str | None = None) -> str
         raise ValueError(f"the test images of {testset.name} here are not those of the runs")
     lines = [
         ", ".join(f"{name} {records[0].get(name)}" for name in SHOWN) + ".",
-        f"{len(testset)} test images. In brackets: 95 % intervals by the bootstrap over images, "
-        "seeds summed; Score also with its lowest and highest seed. Differences are paired by "
+        f"{len(testset)} test images. Mean ± standard deviation over the seeds; in brackets 95 % "
+        "intervals over images, of the counts of all seeds; Score also with its lowest and highest "
+        "seed. Differences are paired by seed and by "
         "image.",
     ]
     for title, th2 in (("Original, th1 = 0.5", None), ("LW-FEST, th1 = 0.5, th2 = 0.1", 0.1)):
@@ -120,43 +126,44 @@ def _table(counted: dict[str, dict[int, list[Counts]]], baseline: str) -> list[s
         "| loss | seeds | " + " | ".join(heads) + f" | Score by seed | Score − {baseline} |",
         "|---|--:|" + "--:|" * (len(heads) + 2),
     ]
-    summed = {loss: _over_seeds(seeds) for loss, seeds in counted.items()}
+    pooled = {loss: pool_seeds([*seeds.values()]) for loss, seeds in counted.items()}
+    values = {loss: _values(seeds) for loss, seeds in counted.items()}
     for loss, seeds in counted.items():
-        total = sum(summed[loss], Counts())
-        intervals = confidence_intervals(summed[loss])
-        values = {name: getattr(total, name) for name in METRICS} | {"score": _score(total)}
-        cells = [_cell(values[name], intervals[name], by) for name, (_, by) in METRICS.items()]
-        scores = [_score(sum(images, Counts())) for images in seeds.values()]
-        known = [100 * score for score in scores if score is not None]
-        cells.append(f"{min(known):.2f} to {max(known):.2f}" if len(known) == len(scores) else "–")
-        cells.append("" if loss == baseline else _difference(summed[loss], summed[baseline]))
+        intervals = confidence_intervals(pooled[loss])
+        cells = [
+            _cell(values[loss][name], intervals[name], by) for name, (_, by) in METRICS.items()
+        ]
+        scores = 100 * values[loss]["score"]
+        known = not np.isnan(scores).any()
+        cells.append(f"{scores.min():.2f} to {scores.max():.2f}" if known else NONE)
+        if loss == baseline:
+            cells.append("")
+        else:
+            gains = values[loss]["score"] - values[baseline]["score"]
+            ends = confidence_intervals(pooled[loss], baseline=pooled[baseline])["score"]
+            cells.append(_cell(gains, ends, 100, sign="+"))
         lines.append(f"| {loss} | {len(seeds)} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _score(counts: Counts) -> float | None:
-    """None where it is void: too many false alarms, or nothing to find."""
-    return counts.score if counts.valid else None
-
-
-def _over_seeds(seeds: dict[int, list[Counts]]) -> list[Counts]:
-    """Counts of every image, summed over seeds."""
-    return [sum(same, Counts()) for same in zip(*seeds.values(), strict=True)]
-
-
-def _difference(ours: list[Counts], theirs: list[Counts]) -> str:
-    first, second = _score(sum(ours, Counts())), _score(sum(theirs, Counts()))
-    total = None if first is None or second is None else first - second
-    return _cell(total, confidence_intervals(ours, baseline=theirs)["score"], 100, sign="+")
+def _values(seeds: Mapping[int, Sequence[Counts]]) -> dict[str, NDArray[np.float64]]:
+    """By metric the ratio of every seed; NaN for a Score that is void."""
+    totals = [sum(images, Counts()) for images in seeds.values()]
+    found = {name: np.array([getattr(total, name) for total in totals]) for name in METRICS}
+    found["score"][[not total.valid for total in totals]] = math.nan
+    return found
 
 
 def _cell(
-    value: float | None, interval: tuple[float, float] | None, by: float, sign: str = ""
+    values: NDArray[np.float64], interval: tuple[float, float], by: float, sign: str = ""
 ) -> str:
-    if value is None or interval is None:
-        return "–"
-    low, high = interval
-    return f"{by * value:{sign}.2f} [{by * low:{sign}.2f}, {by * high:{sign}.2f}]"
+    """Mean, standard deviation over the seeds and interval; nothing where a seed has no value."""
+    mean = by * values.mean()
+    if math.isnan(mean):
+        return NONE
+    sd = by * values.std(ddof=1) if len(values) > 1 else math.nan
+    low, high = (by * end for end in interval)
+    return f"{with_spread(mean, sd, sign)} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
 if __name__ == "__main__":

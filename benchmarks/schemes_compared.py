@@ -1,9 +1,10 @@
 """Do AS, EEDM and fusion help? A family of the zoo against itself, paired by test image.
 
 ``python -m benchmarks.schemes_compared`` prints a Markdown table of differences in points, with
-95 % intervals by the bootstrap over the test images of the family's dataset.
+95 % intervals over the test images of the family's dataset.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -90,7 +91,7 @@ def _row(label: str, ours: Sequence[Counts], theirs: Sequence[Counts]) -> str:
     for name, (_, by) in METRICS.items():
         values, ends = [getattr(total, name) for total in totals], intervals[name]
         void = name == "score" and not all(total.valid for total in totals)
-        if void or None in values or ends is None:
+        if void or math.isnan(ends[0]):
             cells.append("–")
         else:
             gain = by * (values[0] - values[1])

@@ -553,7 +553,7 @@ def draw_matching() -> Figure:
     return figure
 
 
-def draw_bootstrap() -> Figure:
+def draw_intervals() -> Figure:
     """Two methods on four images, one row each."""
     pairs = [*METHOD_A, *METHOD_B]
     titles = [f"{method}, image {number}" for method in "AB" for number in range(4)]
@@ -601,7 +601,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "eedm": draw_eedm,
     "iou": draw_iou,
     "matching": draw_matching,
-    "bootstrap": draw_bootstrap,
+    "intervals": draw_intervals,
     "original_size": draw_original_size,
     "published": draw_published,
 }

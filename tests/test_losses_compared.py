@@ -1,5 +1,7 @@
 """Losses beside each other, on runs by hand."""
 
+import statistics
+
 import numpy as np
 import pytest
 from handmade import make_set
@@ -42,21 +44,23 @@ def row_of(text, loss):
     return [cell.strip() for cell in row.split("|")[1:-1]]
 
 
-def test_figures_are_summed_over_seeds_and_images(tmp_path, images):
+def test_mean_and_spread_over_seeds(tmp_path, images):
     runs = [put_run(tmp_path, images, "BCE", 0), put_run(tmp_path, images, "BCE", 1, missed=1)]
     runs += [put_run(tmp_path, images, "DM", seed, missed=1) for seed in (0, 1, 2)]
     text = compare(runs, "BCE")
     for loss, seeds in (("BCE", (0, 1)), ("DM", (0, 1))):
-        total = Counts()
+        totals = []
         for run in runs:
             if run.record["loss"] == loss and run.record["seed"] in seeds:
-                for sample in load_dataset(images, "test"):
-                    total += count(run.test_maps()[sample.name] > 0.5, sample.mask)
+                maps = run.test_maps()
+                counts = [count(maps[s.name] > 0.5, s.mask) for s in load_dataset(images, "test")]
+                totals.append(sum(counts, Counts()))
         row = row_of(text, loss)
         assert row[:2] == [loss, "2"]
-        assert [float(cell.split()[0]) for cell in row[2:6]] == [
-            round(value, 2)
-            for value in (100 * total.iou, 100 * total.pd, 1e6 * total.fa, 100 * total.score)
+        scaled = [(100 * t.iou, 100 * t.pd, 1e6 * t.fa, 100 * t.score) for t in totals]
+        assert [cell.partition(" [")[0] for cell in row[2:6]] == [
+            f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+            for values in zip(*scaled, strict=True)
         ]
     assert row_of(text, "BCE")[-1] == ""
     assert float(row_of(text, "DM")[-1].split()[0]) < 0

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import asdict, astuple, replace
 from functools import reduce
 
@@ -10,9 +11,11 @@ from goldens import bits, each_case
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy import stats
 from skimage.measure import label
 
 from festkit.metrics import (
+    INTERVAL_METHOD,
     SIZES,
     Counts,
     TargetCounts,
@@ -22,6 +25,7 @@ from festkit.metrics import (
     evaluate,
     evaluate_images,
     match_targets,
+    record_of,
 )
 
 pixels = st.sampled_from([False, False, True])
@@ -129,10 +133,12 @@ class TestStoredFigures:
         pred, truth, figures = bits(case["pred"]), bits(case["gt"]), case["dataset"]
         for result in (count(pred, truth), evaluate(pred, truth)):
             assert result.pixels == figures["pixels"]
-            assert (result.pd, result.fa) == (figures["Pd"], figures["Fa"])
-            assert result.iou == figures["IoU"]
+            exact = {"Pd": result.pd, "Fa": result.fa, "IoU": result.iou}
+            exact["score_value"] = result.score
+            for name, value in exact.items():  # null in JSON is NaN here
+                told = figures.get(name)
+                np.testing.assert_equal(value, np.nan if told is None else told)
             assert result.niou == pytest.approx(figures["nIoU"], abs=1e-6)
-            assert result.score == figures.get("score_value")
             assert result.valid is figures.get("score_valid", False)
 
 
@@ -193,15 +199,18 @@ class TestCount:
     def test_nothing_true_and_nothing_predicted(self):
         empty = np.zeros((8, 8), bool)
         result = count(empty, empty)
-        assert (result.iou, result.pd, result.score, result.valid) == (None, None, None, False)
-        assert (result.niou, result.niou_nonempty, result.fa) == (0.0, None, 0.0)
-        assert (result.precision, result.recall, result.f1) == (None, None, None)
+        undefined = ("iou", "pd", "score", "niou_nonempty", "precision", "recall", "f1")
+        assert np.isnan([getattr(result, name) for name in undefined]).all()
+        assert (result.niou, result.fa, result.valid) == (0.0, 0.0, False)
+        record = json.loads(json.dumps(result.record(), allow_nan=False))
+        assert [record[name] for name in undefined] == [None] * 7
         full = ~empty
         half = count(np.stack([empty, full]), np.stack([empty, full]))
         assert (half.niou, half.niou_nonempty) == (0.5, 1.0)
         nothing = count(empty[None][:0], empty[None][:0])
         assert nothing == Counts()
-        assert (nothing.niou, nothing.fa, nothing.valid) == (None, None, False)
+        assert np.isnan([nothing.niou, nothing.fa]).all()
+        assert nothing.valid is False
 
 
 class TestCountTargets:
@@ -242,7 +251,7 @@ class TestCountTargets:
     def test_agrees_with_count(self, pair):
         ours, theirs = count_targets(*pair), count(*pair)
         for name in ("pixels", "targets", "detected", "false_pixels", "pd", "fa"):
-            assert getattr(ours, name) == getattr(theirs, name)
+            np.testing.assert_equal(getattr(ours, name), getattr(theirs, name))
 
     @pytest.mark.parametrize(
         ("height", "width", "size"),
@@ -276,7 +285,8 @@ class TestCountTargets:
         empty = np.zeros((8, 8), bool)
         result = count_targets(empty, empty)
         assert result == TargetCounts(pixels=64)
-        assert [getattr(result, name) for name in result.ratios] == [None, 0, *[None] * 4]
+        ratios = [getattr(result, name) for name in result.ratios]
+        np.testing.assert_equal(ratios, [np.nan, 0, *[np.nan] * 4])
 
 
 class TestTargetCounts:
@@ -290,8 +300,8 @@ class TestTargetCounts:
 
     def test_nothing_detected(self):
         result = TargetCounts(pixels=9, targets=2)
-        assert (result.pd, result.precision, result.f1) == (0, None, 0)
-        assert (result.target_iou, result.hiou) == (None, 0)
+        assert (result.pd, result.f1, result.hiou) == (0, 0, 0)
+        assert np.isnan([result.precision, result.target_iou]).all()
 
     def test_record_is_plain_json(self):
         record = count_targets(TestCountTargets.PRED, TestCountTargets.TRUTH).record()
@@ -311,81 +321,134 @@ class TestConfidenceIntervals:
         targets = list(map(count_targets, ours, truths))
         return evaluate_images(ours, truths), evaluate_images(others, truths), targets
 
-    @staticmethod
-    def plain(counts, baseline=None, level=0.95, samples=200, seed=0):
-        """The same draws, with lists of counts added one by one."""
-        rng = np.random.default_rng(seed)
-        drawn = {name: [] for name in counts[0].ratios}
-        for _ in range(samples):
-            picks = rng.integers(len(counts), size=len(counts))
-            ours = reduce(type(counts[0]).__add__, [counts[k] for k in picks])
-            theirs = baseline and reduce(type(counts[0]).__add__, [baseline[k] for k in picks])
-            for name, values in drawn.items():
-                value, minus = getattr(ours, name), getattr(theirs, name) if theirs else 0
-                if value is not None and minus is not None:
-                    values.append(value - minus)
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        return {k: tuple(np.quantile(v, tails)) if v else None for k, v in drawn.items()}
+    HIT, MISS = (
+        Counts(
+            images=1, pixels=10**4, intersection=4 * k, predicted=4 * k, true=4, iou_sum=k,
+            targets=1, detected=k,
+        )
+        for k in (1, 0)
+    )  # fmt: skip
 
-    @staticmethod
-    def assert_close(ours, theirs):
-        assert list(ours) == list(theirs)
-        for name, interval in ours.items():
-            assert interval == (theirs[name] and pytest.approx(theirs[name], abs=1e-12))
+    def test_one_target_per_image_has_wilsons_interval(self):
+        images = [self.HIT] * 90 + [self.MISS] * 10
+        z = stats.t.ppf(0.975, 99)
+        for end in confidence_intervals(images)["pd"]:
+            # 99 trials, since the variance is estimated from 100 images
+            assert abs(0.9 - end) == pytest.approx(z * math.sqrt(end * (1 - end) / 99), rel=1e-3)
 
-    @pytest.mark.parametrize(("level", "seed"), [(0.95, 0), (0.5, 7)])
-    def test_agrees_with_adding_the_drawn_counts(self, images, level, seed):
-        ours, others, targets = images
-        for counts, baseline in ((ours, None), (ours, others), (targets, None)):
-            found = confidence_intervals(
-                counts, baseline=baseline, level=level, samples=200, seed=seed
-            )
-            self.assert_close(found, self.plain(counts, baseline, level, 200, seed))
+    def test_targets_of_one_image_that_hang_together_are_one_trial(self):
+        four = [
+            Counts(images=1, pixels=10**4, targets=4 * c.targets, detected=4 * c.detected)
+            for c in [self.HIT] * 30 + [self.MISS] * 10
+        ]
+        one = confidence_intervals([self.HIT] * 30 + [self.MISS] * 10)["pd"]
+        assert confidence_intervals(four)["pd"] == pytest.approx(one)
 
-    @given(st.lists(mask_pairs(), min_size=2, max_size=5))
-    def test_agrees_where_ratios_are_undefined(self, pairs):
-        counts = [count(*pair) for pair in pairs]
-        self.assert_close(confidence_intervals(counts, samples=9), self.plain(counts, samples=9))
+    @pytest.mark.parametrize("images", [5, 20, 200])
+    def test_no_zero_width_at_the_bounds(self, images):
+        z = stats.norm.ppf(0.975)
+        z += (z**3 + z) / (4 * (images - 1))
+        reach = z * z / (images + z * z)  # Wilson's, of as many trials as images
+        found = confidence_intervals([self.HIT] * images)
+        for name in set(Counts.ratios) - {"fa"}:
+            assert found[name] == pytest.approx((1 - reach, 1))
+            assert found[name][1] == 1
+        found = confidence_intervals([self.MISS] * images)
+        for name in ("iou", "niou", "recall", "pd", "score"):
+            assert found[name] == pytest.approx((0, reach))
+            assert found[name][0] == 0
+        # No false alarm in all of them: a Poisson count of false alarms of 81 px.
+        low, high = found["fa"]
+        poisson = stats.chi2.ppf(stats.norm.cdf(z), 2) / 2
+        assert low == 0
+        assert high == pytest.approx(poisson * 81 / (images * 10**4), rel=0.03)
 
-    def test_a_share_has_the_interval_of_a_binomial(self):
-        hit, miss = (Counts(images=1, targets=1, detected=k) for k in (1, 0))
-        low, high = confidence_intervals([hit] * 300 + [miss] * 100)["pd"]
-        half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
-        assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.006)
+    def test_equal_images_between_the_bounds_have_a_width(self):
+        half = Counts(images=1, pixels=100, targets=2, detected=1, iou_sum=1 / 3, intersection=1,
+                      predicted=1, true=3)  # fmt: skip
+        for low, high in (confidence_intervals([half] * 20)[name] for name in ("iou", "pd")):
+            assert low < 1 / 3 < 0.5 < high
 
-    def test_the_seed_decides(self, images):
-        ours = images[0]
-        assert confidence_intervals(ours, seed=1) == confidence_intervals(tuple(ours), seed=1)
-        assert confidence_intervals(ours, seed=1) != confidence_intervals(ours, seed=2)
+    def test_false_alarms_of_one_size_have_a_poisson_interval(self):
+        """Garwood's, of their number."""
+        images = [Counts(pixels=10**4, false_pixels=100 * (k < 12)) for k in range(200)]
+        z = stats.t.ppf(0.975, 199)
+        tails = stats.norm.cdf([-z, z])
+        low, high = (stats.chi2.ppf(q, 2 * n) / 2 for q, n in zip(tails, (12, 13), strict=True))
+        unit = 100 / (200 * 10**4)
+        assert confidence_intervals(images)["fa"] == pytest.approx(
+            (low * unit, high * unit), rel=5e-3
+        )
+
+    @given(st.lists(mask_pairs(), min_size=2, max_size=6))
+    def test_every_interval_holds_its_ratio(self, pairs):
+        for counting, kind in ((count, Counts), (count_targets, TargetCounts)):
+            counts = [counting(*pair) for pair in pairs]
+            total, found = sum(counts, kind()), confidence_intervals(counts)
+            assert tuple(found) == kind.ratios
+            for name, (low, high) in found.items():
+                value = getattr(total, name)
+                assert {type(low), type(high)} == {float}
+                if math.isnan(value):
+                    assert math.isnan(low)
+                    assert math.isnan(high)
+                else:
+                    assert 0 <= low <= value <= high <= 1
+                    assert low < high
+
+    @given(st.lists(mask_pairs(), min_size=2, max_size=6))
+    def test_every_difference_holds_its_value_and_turns_its_sign(self, pairs):
+        ours = [count(*pair) for pair in pairs]
+        theirs = [count(~pred, mask) for pred, mask in pairs]
+        total, other = sum(ours, Counts()), sum(theirs, Counts())
+        found = confidence_intervals(ours, baseline=theirs)
+        back = confidence_intervals(theirs, baseline=ours)
+        for name, (low, high) in found.items():
+            value = getattr(total, name) - getattr(other, name)
+            np.testing.assert_allclose([-high, -low], back[name])
+            assert math.isnan(value) or low <= value <= high
 
     def test_a_higher_level_is_wider(self, images):
         narrow, wide = (confidence_intervals(images[0], level=level) for level in (0.5, 0.99))
         for name, (low, high) in narrow.items():
             assert wide[name][0] < low < high < wide[name][1]
 
-    def test_identical_methods_differ_by_exactly_nothing(self, images):
+    def test_the_order_of_images_does_not_matter(self, images):
         ours = images[0]
-        difference = confidence_intervals(ours, baseline=list(ours))
-        assert difference == dict.fromkeys(Counts.ratios, (0.0, 0.0))
+        found, again = confidence_intervals(ours), confidence_intervals(ours[::-1])
+        for name, ends in found.items():
+            assert again[name] == pytest.approx(ends)
 
-    def test_a_constant_gain_has_no_spread_when_paired(self):
+    def test_equal_methods_may_differ_by_one_hit_more(self, images):
+        ours = images[0]
+        for low, high in confidence_intervals(ours, baseline=list(ours)).values():
+            assert low == -high < 0
+        z = stats.t.ppf(0.975, 199)
+        found = confidence_intervals([self.HIT] * 200, baseline=[self.HIT] * 200)["pd"]
+        assert found == pytest.approx((-z / 200, z / 200), rel=1e-3)
+
+    def test_pairing_narrows_a_constant_gain(self):
         theirs = [Counts(images=1, targets=4, detected=k % 3) for k in range(50)]
         ours = [replace(counts, detected=counts.detected + 1) for counts in theirs]
         low, high = confidence_intervals(ours)["pd"]
         assert high - low > 0.05
-        assert confidence_intervals(ours, baseline=theirs)["pd"] == pytest.approx((0.25, 0.25))
+        low, high = confidence_intervals(ours, baseline=theirs)["pd"]
+        assert low < 0.25 < high
+        assert high - low < 0.03
 
-    def test_draws_without_a_target_are_left_out(self):
-        counts = [Counts(pixels=9), Counts(pixels=9, targets=1, detected=1)]
-        found = confidence_intervals(counts)
-        assert (found["pd"], found["fa"], found["iou"]) == ((1, 1), (0, 0), None)
+    def test_a_ratio_undefined_in_one_method_has_no_difference(self):
+        nothing = [Counts(images=1, pixels=9, true=4)] * 3
+        something = [Counts(images=1, pixels=9, true=4, predicted=4, intersection=4)] * 3
+        found = confidence_intervals(something, baseline=nothing)
+        assert np.isnan([*found["precision"], *found["pd"], *found["score"]]).all()
+        assert found["iou"][1] == 1
 
-    def test_every_ratio_and_plain_floats(self, images):
-        for counts in (images[0], images[2]):
-            found = confidence_intervals(counts, samples=1)
-            assert tuple(found) == type(counts[0]).ratios
-            assert {type(end) for interval in found.values() for end in interval} == {float}
-            assert set(found) < set(counts[0].record())
+    def test_records_name_the_method_and_hold_no_nan(self):
+        record = record_of([Counts(images=1, pixels=9)] * 3)
+        assert record["intervals"]["method"] == INTERVAL_METHOD
+        assert record["intervals"]["pd"] is None
+        json.dumps(record, allow_nan=False)
+        assert record_of([self.HIT])["intervals"] == {}
 
     @pytest.mark.parametrize("images", [0, 1])
     def test_refuses_too_few_images(self, images):
@@ -422,11 +485,6 @@ class TestConfidenceIntervals:
     def test_refuses_a_level_outside_its_range(self, level):
         with pytest.raises(ValueError, match=rf"level is {level}, expected a share in \(0, 1\)"):
             confidence_intervals([Counts()] * 2, level=level)
-
-    @pytest.mark.parametrize("samples", [0, -1])
-    def test_refuses_to_draw_nothing(self, samples):
-        with pytest.raises(ValueError, match=f"samples is {samples}, expected at least 1 draw"):
-            confidence_intervals([Counts()] * 2, samples=samples)
 
 
 class TestMatchTargets:
@@ -481,7 +539,8 @@ class TestCounts:
     def test_one_side_empty(self, side, none):
         result = Counts(images=1, pixels=9, **{side: 4})
         ratios = {name: getattr(result, name) for name in ("iou", "precision", "recall", "f1")}
-        assert ratios == {"iou": 0, "precision": 0, "recall": 0, "f1": 0} | {none: None}
+        expected = {"iou": 0, "precision": 0, "recall": 0, "f1": 0} | {none: np.nan}
+        np.testing.assert_equal(ratios, expected)
 
     @pytest.mark.parametrize(("false_pixels", "valid"), [(99, True), (100, False), (101, False)])
     def test_score_is_valid_only_below_the_false_alarm_limit(self, false_pixels, valid):
@@ -490,6 +549,24 @@ class TestCounts:
             targets=1, detected=1, false_pixels=false_pixels,
         )  # fmt: skip
         assert (result.score, result.valid) == (1.0, valid)
+
+    def test_equal_counts_are_equal_and_hash_alike(self):
+        ours, theirs = (Counts(images=1, pixels=9, targets=kind(2)) for kind in (int, np.int64))
+        assert ours == theirs != replace(ours, targets=3)
+        assert len({ours, theirs, TargetCounts(pixels=9, targets=2)}) == 2
+        assert eval(repr(ours)) == ours
+        assert len(repr(ours)) < 200
+
+    def test_jupyter_shows_the_ratios(self):
+        shown = Counts(images=1, pixels=10**6, targets=2, detected=1, false_pixels=120, true=4)
+        html = shown._repr_html_()
+        assert len(html) < 500
+        cells = dict(
+            zip(*(re.findall(f"<{t}>(.*?)</{t}>", html) for t in ("th", "td")), strict=True)
+        )
+        assert (cells["pd %"], cells["fa ×10⁻⁶"], cells["iou %"]) == ("50.00", "120.00", "0.00")
+        assert (cells["precision %"], cells["score %"]) == ("–", "–")  # undefined; void at this Fa
+        assert "<td>–</td>" in TargetCounts()._repr_html_()
 
     @given(st.lists(mask_pairs(), min_size=3, max_size=3))
     def test_adding_is_associative_and_equals_evaluating_the_whole(self, pairs):

@@ -5,6 +5,7 @@ import pytest
 
 from festkit.metrics import Counts
 from festkit.results import read_results, save_results, summary_table
+from festkit.results.figures import counts_of_images
 
 GOOD = Counts(
     images=2, pixels=1_000_000, intersection=300, predicted=350, true=350, iou_sum=1.5,
@@ -84,7 +85,16 @@ class TestSaving:
         low, high = schemes["FEST"]["intervals"]["pd"]
         assert low < total["pd"] < high
         assert "intervals" not in schemes["x"]
+        assert counts_of_images(read_results(path), "FEST") == images
+        assert counts_of_images(read_results(path), "x") is None
         assert read_results(tmp_path) == read_results(path)
+
+    def test_damaged_counts_of_images_are_named(self, tmp_path):
+        run = read_results(save_results(tmp_path, {"FEST": [GOOD, GOOD]}))
+        for damage in ("1", "1 x", None):
+            run["per_image"]["FEST"]["targets"] = damage
+            with pytest.raises(ValueError, match="counts of the images of FEST are damaged"):
+                counts_of_images(run, "FEST")
 
     def test_no_image_at_all(self, tmp_path):
         with pytest.raises(ValueError, match="FEST was measured on no image"):

@@ -1,6 +1,7 @@
 """Ours beside the paper's, and what is printed of it."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -50,13 +51,36 @@ class TestComparison:
         assert (row.pd_low, row.pd_high) == pytest.approx((100 * low, 100 * high))
         assert row.seeds == 1
 
-    def test_seeds_are_averaged_and_counted(self):
-        seeds = [record(iou=0.6, intervals={"iou": (0.5, 0.7)})]
-        seeds.append(record(iou=0.7, intervals={"iou": [0.6, 0.9], "pd": None}))
+    def test_mean_and_spread_over_seeds_and_the_interval_of_the_pooled_counts(self):
+        one, other = [HIT, MISS, HIT], [HIT, HIT, HIT]
+        seeds = [record_of(counts) | {"per_image": counts} for counts in (one, other)]
         row = compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky").loc["th1 0.3"]
-        assert row[["iou", "iou_low", "iou_high"]].tolist() == pytest.approx([65, 55, 80])
+        assert row[["pd", "iou"]].tolist() == pytest.approx([100 * 5 / 6, 100 * (0.5 + 0.75) / 2])
+        assert row.pd_sd == pytest.approx(100 * (1 / 3) / 2**0.5)
         assert row.seeds == 2
-        assert np.isnan(row.pd_low)
+        pooled = confidence_intervals([HIT + HIT, MISS + HIT, HIT + HIT])
+        for name, scale in (("iou", 100), ("pd", 100), ("fa", 1e6), ("score", 100)):
+            column = "fa_e6" if name == "fa" else name
+            low, high = (scale * end for end in pooled[name])
+            assert (row[f"{column}_low"], row[f"{column}_high"]) == pytest.approx((low, high))
+
+    def test_seeds_whose_images_are_not_known_have_no_interval(self):
+        seeds = [record(iou=iou, intervals={"iou": (0.5, 0.7)}) for iou in (0.6, 0.7)]
+        row = compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky").loc["th1 0.3"]
+        assert (row.iou, row.iou_sd) == pytest.approx((65, 100 * 0.1 / 2**0.5))
+        assert np.isnan([row.iou_low, row.iou_high]).all()
+
+    def test_one_seed_has_no_spread_and_its_own_interval(self):
+        one = record(intervals={"iou": [0.5, 0.7], "pd": None})
+        row = compare_with_paper({"th1 0.3": [one]}, TH1, measured="sky").loc["th1 0.3"]
+        assert (row.iou_low, row.iou_high) == pytest.approx((50, 70))
+        assert np.isnan([row.iou_sd, row.pd_low]).all()
+
+    def test_seeds_of_different_images_are_not_pooled(self):
+        larger = replace(HIT, pixels=2 * HIT.pixels)
+        seeds = [record_of(c) | {"per_image": c} for c in ([HIT, HIT], [HIT, larger])]
+        with pytest.raises(ValueError, match="seeds of one row were measured on different images"):
+            compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky")
 
     def test_what_has_not_been_run(self):
         table = compare_with_paper({}, TH1, measured="nothing")
@@ -78,7 +102,7 @@ class TestComparison:
         row = compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky").loc["th1 0.3"]
         assert row.fa_e6 == pytest.approx(70)
         assert row[["score", "score_low", "score_high", "score_difference"]].isna().all()
-        assert row[["iou", "iou_low"]].tolist() == pytest.approx([60, 50])
+        assert (row.iou, row.iou_sd) == pytest.approx((60, 0))
         unknown = compare_with_paper({"th1 0.3": [record(fa=None)]}, TH1, measured="sky")
         assert np.isnan(unknown.loc["th1 0.3"].score)
 
@@ -117,7 +141,8 @@ class TestFiles:
         first = save_results(tmp_path / "a", {"th1 0.3": [HIT, MISS]}, measured="sky")
         save_results(tmp_path / "b", {"th1 0.3": [HIT, HIT], "other": HIT}, measured="sky")
         table = compare_files([first, tmp_path / "b"], TH1)
-        both = {"th1 0.3": [record_of([HIT, MISS]), record_of([HIT, HIT])]}
+        seeds = [[HIT, MISS], [HIT, HIT]]
+        both = {"th1 0.3": [record_of(counts) | {"per_image": counts} for counts in seeds]}
         pd.testing.assert_frame_equal(table, compare_with_paper(both, TH1, measured="sky"))
         assert table.attrs["caption"].endswith("Ours: sky")
 
@@ -242,20 +267,33 @@ class TestReadable:
         assert strings.iloc[-1].tolist() == ["0.3", "0.05", "59.44", "91.05", "33.05", "75.25"]
 
     def test_ours_with_intervals_and_what_has_not_been_run(self):
+        def ours(name):
+            value, low, high = COMPARED.loc["th1 0.3", [name, f"{name}_low", f"{name}_high"]]
+            assert low < value < high
+            return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
         strings = readable_table(COMPARED)
         assert strings["IoU [%]"].loc["th1 0.3"].tolist() == [
-            "75.00 [75.00, 75.00]",
+            ours("iou"),
             "64.22",
             "+10.78",
         ]
         assert strings["Fa [10⁻⁶]"].loc["th1 0.3"].tolist() == [
-            "10.00 [10.00, 10.00]",
+            ours("fa_e6"),
             "20.57",
             "−10.57",
         ]
         assert strings["Score [%]"].loc["th1 0.05"].tolist() == ["–", "–", "–"]
         assert strings["IoU [%]"].loc["th1 0.5"].tolist() == ["not run", "64.49", "–"]
         assert strings["", "seeds"].tolist() == [*"––––", "1", *"––––", "1"]
+
+    def test_seeds_are_shown_with_their_spread(self):
+        seeds = [record_of(c) | {"per_image": c} for c in ([HIT, MISS], [HIT, HIT])]
+        table = compare_with_paper({"th1 0.3": seeds}, TH1, measured="two seeds")
+        low, high = table.loc["th1 0.3", ["pd_low", "pd_high"]]
+        cell = readable_table(table)["Pd [%]", "ours"].loc["th1 0.3"]
+        assert cell == f"75.00 ± 35.36 [{low:.2f}, {high:.2f}]"
+        assert r"75.00 $\pm$ 35.36" in render_table(table, "latex")
 
     def test_a_difference_too_small_to_print_has_one_sign(self):
         near = TH1.loc["th1 0.3", "iou"] / 100
@@ -271,9 +309,10 @@ class TestReadable:
         heads = [head for head, below in strings.columns if below == "ours"]
         assert heads == ["IoU [%]", "Pd [%]", "Fa [10⁻⁶]", "Score [%]"]
         assert strings.columns.size == 2 + 4 + 1
-        assert strings["IoU [%]", "ours"].loc["keep_ratio 0.5"] == "75.00 [75.00, 75.00]"
+        cell = strings["IoU [%]", "ours"].loc["keep_ratio 0.5"]
+        assert cell.startswith("75.00 [")
         for style in ("text", "markdown", "latex", "html"):
-            assert "75.00 [75.00, 75.00]" in render_table(table, style)
+            assert cell in render_table(table, style)
 
     def test_a_column_in_front(self):
         both = COMPARED.copy()

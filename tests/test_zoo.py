@@ -19,7 +19,7 @@ from festkit._files import read_json, write_json
 from festkit._run import Run, TrainConfig
 from festkit.data import load_dataset
 from festkit.fest import FEST
-from festkit.metrics import Counts, count
+from festkit.metrics import INTERVAL_METHOD, Counts, count
 from festkit.weights import load_weights, read_card, save_weights
 from festkit.zoo import making, measuring, storing
 from festkit.zoo.listing import listing
@@ -190,6 +190,7 @@ class TestStoring:
             assert {name: row[name] for name in total.record()} == total.record()
             assert (row["th1"], row["th2"]) == (0.5, th2)
             assert row["intervals"].keys() >= {"iou", "pd", "fa", "score"}
+            assert row["intervals"]["method"] == INTERVAL_METHOD
 
     def test_the_record_is_the_card_and_the_checksum(self, made):
         path = made / "weights" / f"{SMALL}.safetensors"
@@ -487,6 +488,9 @@ class TestMeasuring:
         assert moved(intervals=row["intervals"] | {"pd": [0.5, 0.93]}) == pytest.approx(3)
         assert moved(intervals=row["intervals"] | {"pd": None}) == float("inf")
         assert moved(pd=None) == moved(pd=float("nan")) == float("inf")
+        other = {name: [0.1, 0.2] for name in ratios} | {"method": "another"}
+        assert moved(intervals=other) == 0
+        assert moved(intervals=other, iou=0.71) == pytest.approx(1)
 
 
 def verdicts(**options):
@@ -587,6 +591,23 @@ class TestVerifying:
 
         fault = fault_with(shelf, flatter)
         assert fault == "a figure differs from the card by 0.200 points"
+
+    def test_intervals_of_an_older_method_are_not_compared(self, shelf):
+        def older(card):
+            for row in card["test"]:
+                row["intervals"].pop("method", None)
+                row["intervals"]["iou"] = [0.1, 0.2]
+
+        assert not fault_with(shelf, older)
+
+        def flatter(card):
+            older(card)
+            row = card["test"][1]
+            row["predicted"] -= 1
+            own = {field.name: row[field.name] for field in fields(Counts)}
+            row.update(Counts(**own).record())
+
+        assert re.match(r"a figure differs from the card by \d", fault_with(shelf, flatter))
 
     def test_more_images_than_there_are(self, shelf):
         def flatter(card):

@@ -87,8 +87,8 @@ def evaluate(
 ) -> None:
     """Measure anything trained on a split of any dataset, without and with adjustable sensitivity.
 
-    IoU, nIoU, Pd and Score in percent, Fa in 1e-6, with 95 % intervals by the bootstrap over
-    images. Images that the model may have been trained on bring a warning.
+    IoU, nIoU, Pd and Score in percent, Fa in 1e-6, with 95 % intervals over images.
+    Images that the model may have been trained on bring a warning.
 
     Args:
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;

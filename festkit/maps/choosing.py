@@ -1,5 +1,6 @@
 """What stored maps choose: the order in which scales are fused, and images worth a look."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,10 +52,16 @@ def greedy_fusion(maps: RunMaps, th1: float = 0.5) -> list[FusionStep]:
     while rest:
         fused = steps[-1].scales if steps else ()
         tried = _fuse_each(maps, fused, rest, th1)
-        best = max(tried, key=lambda step: sum(step.counts, Counts()).score or 0.0)
+        best = max(tried, key=_score)
         steps.append(best)
         rest.remove(best.scales[-1])
     return steps
+
+
+def _score(step: FusionStep) -> float:
+    """What a step is chosen by; an undefined Score comes last."""
+    score = sum(step.counts, Counts()).score
+    return -1.0 if math.isnan(score) else score
 
 
 def _fuse_each(

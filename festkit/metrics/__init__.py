@@ -2,13 +2,14 @@
 
 An image, a worker or a whole test set returns :class:`Counts` (pixels and targets) or
 :class:`TargetCounts` (targets, on request of one size), which add; ratios are taken once, at the
-end, over everything that was added. A ratio with nothing in its denominator is None.
+end, over everything that was added. A ratio with nothing in its denominator is NaN, null in JSON
+and "–" in print.
 
 Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`.
 """
 
 from .counts import FA_LIMIT, Counts, TargetCounts
-from .intervals import confidence_intervals, record_of
+from .intervals import INTERVAL_METHOD, confidence_intervals, record_of
 from .matching import (
     MATCH_DISTANCE,
     SIZES,
@@ -22,6 +23,7 @@ from .matching import (
 
 __all__ = [
     "FA_LIMIT",
+    "INTERVAL_METHOD",
     "MATCH_DISTANCE",
     "SIZES",
     "Counts",

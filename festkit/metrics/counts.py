@@ -1,7 +1,8 @@
 """What is counted, and the ratios taken of it (paper section 4.2, equations 9 to 12)."""
 
+import math
 from dataclasses import asdict, dataclass, fields
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 FA_LIMIT = 1e-4
 """A Score counts only while Fa is below this (paper section 4.2)."""
@@ -23,25 +24,50 @@ class Sums:
             return NotImplemented
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    @property
-    def pd(self) -> float | None:
-        """Detection rate: matched targets / targets, in [0, 1] (equation 10)."""
-        return _ratio(self.detected, self.targets)
-
-    @property
-    def fa(self) -> float | None:
-        """False-alarm rate: false pixels / all pixels, a plain fraction (equation 11)."""
-        return _ratio(self.false_pixels, self.pixels)
-
-    def record(self) -> dict[str, int | float | bool | None]:
-        """Counts and ratios by name, ready for JSON.
+    def parts(self) -> dict[str, tuple[Any, Any]]:
+        """Numerator and denominator of every ratio that is one fraction, by its name.
 
         Example:
-            >>> Counts(images=1, pixels=4, intersection=1, predicted=1, true=2).record()["iou"]
-            0.5
+            >>> Counts(targets=4, detected=3).parts()["pd"]
+            (3, 4)
+        """
+        return {"pd": (self.detected, self.targets), "fa": (self.false_pixels, self.pixels)}
+
+    @property
+    def pd(self) -> float:
+        """Detection rate: matched targets / targets, in [0, 1] (equation 10)."""
+        return self._ratio("pd")
+
+    @property
+    def fa(self) -> float:
+        """False-alarm rate: false pixels / all pixels, a plain fraction (equation 11)."""
+        return self._ratio("fa")
+
+    def record(self) -> dict[str, int | float | bool | None]:
+        """Counts and ratios by name, ready for JSON: None for an undefined ratio.
+
+        Example:
+            >>> record = Counts(images=1, pixels=4, intersection=1, predicted=1, true=2).record()
+            >>> record["iou"], record["pd"]
+            (0.5, None)
         """
         counts: dict[str, int | float | bool | None] = asdict(self)
-        return counts | {name: getattr(self, name) for name in self.ratios}
+        return counts | {name: null_if_nan(getattr(self, name)) for name in self.ratios}
+
+    def _ratio(self, name: str) -> float:
+        part, whole = self.parts()[name]
+        return part / whole if whole else math.nan
+
+    def _repr_html_(self) -> str:
+        """The ratios as a table of one row, for Jupyter; "–" for none and for a void Score."""
+        record = self.record()
+        heads, cells = "", ""
+        for name in self.ratios:
+            value = None if name == "score" and not record["valid"] else record[name]
+            unit, scale = ("×10⁻⁶", 1e6) if name == "fa" else ("%", 100)
+            heads += f"<th>{name} {unit}</th>"
+            cells += f"<td>{'–' if value is None else f'{scale * value:.2f}'}</td>"
+        return f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 
 @dataclass(frozen=True)
@@ -84,50 +110,64 @@ class Counts(Sums):
         """Pixels predicted or true."""
         return self.predicted + self.true - self.intersection
 
-    @property
-    def iou(self) -> float | None:
-        """Foreground intersection over union of the whole set, in [0, 1] (equation 9)."""
-        return _ratio(self.intersection, self.union)
+    def parts(self) -> dict[str, tuple[Any, Any]]:
+        """Numerator and denominator of every ratio but Score, by its name.
+
+        Example:
+            >>> Counts(images=1, intersection=1, predicted=1, true=2).parts()["iou"]
+            (1, 2)
+        """
+        return super().parts() | {
+            "iou": (self.intersection, self.union),
+            "niou": (self.iou_sum, self.images),
+            "niou_nonempty": (self.iou_sum, self.images - self.empty),
+            "precision": (self.intersection, self.predicted),
+            "recall": (self.intersection, self.true),
+            "f1": (2 * self.intersection, self.predicted + self.true),
+        }
 
     @property
-    def niou(self) -> float | None:
+    def iou(self) -> float:
+        """Foreground intersection over union of the whole set, in [0, 1] (equation 9)."""
+        return self._ratio("iou")
+
+    @property
+    def niou(self) -> float:
         """Mean over images of intersection over union, in [0, 1].
 
         An empty image predicted empty, 0/0, counts as 0, as in the published evaluation.
         """
-        return _ratio(self.iou_sum, self.images)
+        return self._ratio("niou")
 
     @property
-    def niou_nonempty(self) -> float | None:
+    def niou_nonempty(self) -> float:
         """The same mean without the empty images predicted empty, in [0, 1]."""
-        return _ratio(self.iou_sum, self.images - self.empty)
+        return self._ratio("niou_nonempty")
 
     @property
-    def precision(self) -> float | None:
+    def precision(self) -> float:
         """Predicted pixels that are true, in [0, 1]."""
-        return _ratio(self.intersection, self.predicted)
+        return self._ratio("precision")
 
     @property
-    def recall(self) -> float | None:
+    def recall(self) -> float:
         """True pixels that are predicted, in [0, 1]."""
-        return _ratio(self.intersection, self.true)
+        return self._ratio("recall")
 
     @property
-    def f1(self) -> float | None:
+    def f1(self) -> float:
         """Harmonic mean of precision and recall (Dice), in [0, 1]; 0 if one side is empty."""
-        return _ratio(2 * self.intersection, self.predicted + self.true)
+        return self._ratio("f1")
 
     @property
-    def score(self) -> float | None:
+    def score(self) -> float:
         """0.5 IoU + 0.5 Pd, in [0, 1] (equation 12); counts only where :attr:`valid`."""
-        if self.iou is None or self.pd is None:
-            return None
         return 0.5 * self.iou + 0.5 * self.pd
 
     @property
     def valid(self) -> bool:
         """Whether Score is defined and Fa is below 1e-4, as the paper demands."""
-        return self.score is not None and self.fa is not None and self.fa < FA_LIMIT
+        return not math.isnan(self.score) and self.fa < FA_LIMIT
 
     def record(self) -> dict[str, int | float | bool | None]:
         """Counts, union, ratios and validity by name, ready for JSON.
@@ -163,30 +203,50 @@ class TargetCounts(Sums):
     false_targets: int = 0
     iou_sum: float = 0.0
 
+    def parts(self) -> dict[str, tuple[Any, Any]]:
+        """Numerator and denominator of every ratio, by its name.
+
+        Example:
+            >>> TargetCounts(targets=3, detected=2, iou_sum=1.5).parts()["target_iou"]
+            (1.5, 2)
+        """
+        return super().parts() | {
+            "precision": (self.detected, self.detected + self.false_targets),
+            "f1": (2 * self.detected, self.targets + self.detected + self.false_targets),
+            "target_iou": (self.iou_sum, self.detected),
+            "hiou": (self.iou_sum, self.targets + self.false_targets),
+        }
+
     @property
-    def precision(self) -> float | None:
+    def precision(self) -> float:
         """Predicted targets that are matched, in [0, 1]."""
-        return _ratio(self.detected, self.detected + self.false_targets)
+        return self._ratio("precision")
 
     @property
-    def f1(self) -> float | None:
+    def f1(self) -> float:
         """Harmonic mean of precision and Pd, in [0, 1]; 0 if one side is empty."""
-        return _ratio(2 * self.detected, self.targets + self.detected + self.false_targets)
+        return self._ratio("f1")
 
     @property
-    def target_iou(self) -> float | None:
+    def target_iou(self) -> float:
         """Mean pixel IoU of the matched pairs, in [0, 1]: how well found targets are segmented."""
-        return _ratio(self.iou_sum, self.detected)
+        return self._ratio("target_iou")
 
     @property
-    def hiou(self) -> float | None:
+    def hiou(self) -> float:
         """Hierarchical IoU, in [0, 1]: IoU of localisation times :attr:`target_iou`.
 
         Localisation is detected / (targets + false targets), so that detected cancels out, and a
         set where nothing is detected has 0.
         """
-        return _ratio(self.iou_sum, self.targets + self.false_targets)
+        return self._ratio("hiou")
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def null_if_nan(value: float) -> float | None:
+    """A number as JSON can hold it: None for NaN.
+
+    Example:
+        >>> null_if_nan(0.5), null_if_nan(math.nan)
+        (0.5, None)
+    """
+    return None if math.isnan(value) else value

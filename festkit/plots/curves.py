@@ -138,7 +138,7 @@ def plot_surface(
         usable &= surface.th2[None, :] <= surface.th1[:, None]
     if usable.any():
         th1, th2, counts = surface.best(max_fa, ordered=ordered)
-        label = f"best Score {100 * (counts.score or 0):.2f} at {th1:.3g} / {th2:.3g}"
+        label = f"best Score {100 * counts.score:.2f} at {th1:.3g} / {th2:.3g}"
         axes.plot(th1, th2, "P", color=WEAK, markersize=11, markeredgecolor="black", label=label)
     if at is not None:
         label = f"now, {at[0]:g} / {at[1]:g}"

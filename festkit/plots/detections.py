@@ -154,7 +154,7 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
     if mask is None:
         return f"{_number(len(detection.targets()), 'target')} ({thresholds})"
     counts = count(detection.mask, mask)
-    iou = "–" if counts.iou is None else f"{100 * counts.iou:.1f} %"
+    iou = "–" if np.isnan(counts.iou) else f"{100 * counts.iou:.1f} %"
     return (
         f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"

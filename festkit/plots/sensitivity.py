@@ -91,7 +91,7 @@ def _draw(
     for k, (name, label) in enumerate(LABELS.items()):
         values = _percent(name, counts, max_fa)
         upper.plot(thresholds, values, color=LINES[k], linestyle=DASHES[k], label=label)
-    fa = [np.nan if c.fa is None else 1e6 * c.fa for c in counts]
+    fa = [1e6 * c.fa for c in counts]
     lower.plot(thresholds, fa, color=LINES[3], label="Fa")
     label = f"limit, {1e6 * max_fa:.4g}e-6"
     lower.axhline(1e6 * max_fa, color=MISSED, linestyle="--", linewidth=1, label=label)
@@ -104,12 +104,9 @@ def _draw(
 
 def _percent(name: str, counts: Sequence[Counts], max_fa: float) -> list[float]:
     """A ratio in percent; NaN where it is undefined, or a Score is void."""
-    void = [name == "score" and (c.fa is None or c.fa >= max_fa) for c in counts]
+    void = [name == "score" and not c.fa < max_fa for c in counts]
     ratios = [getattr(c, name) for c in counts]
-    return [
-        np.nan if gone or ratio is None else 100 * ratio
-        for gone, ratio in zip(void, ratios, strict=True)
-    ]
+    return [np.nan if gone else 100 * ratio for gone, ratio in zip(void, ratios, strict=True)]
 
 
 def _best(thresholds: NDArray[np.float64], counts: Sequence[Counts], max_fa: float) -> str:

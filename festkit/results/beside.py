@@ -9,11 +9,11 @@ import pandas as pd
 
 from .._errors import InputError
 from .._names import find_name
-from ..metrics import FA_LIMIT, Counts, record_of
-from .figures import read_results, said_of_row
+from ..metrics import FA_LIMIT, Counts, confidence_intervals, record_of
+from .figures import counts_of_images, read_results, said_of_row
 from .paper import METRICS, key_columns
 from .readable import NONE
-from .seeds import check_seeds
+from .seeds import check_seeds, pool_seeds
 
 UNITS = {
     "iou": ("iou", 100.0),
@@ -37,24 +37,28 @@ def compare_with_paper(
 ) -> pd.DataFrame:
     """Ours, the paper's and the difference, in the paper's rows and units.
 
-    Several seeds are averaged, and so are the ends of their intervals: an interval says how far one
-    seed's figure would move with other test images. A Score whose Fa is not below 1e-4 is void,
-    and so is the mean with one.
+    Of several seeds: the mean of the ratio, its standard deviation over the seeds, and the interval
+    of the pooled counts (of every image, summed over the seeds), which says how far the figure
+    would move with other test images. A Score whose Fa is not below 1e-4 is void, and so is the
+    mean with one.
 
     Args:
         ours: by the name of the row (the table's index) the counts of every image of one seed, or
-            the records of one or more seeds, as :func:`save_results` writes them.
+            the records of one or more seeds, as :func:`save_results` writes them. Records of
+            several seeds need ``per_image``, the counts of every image, to have an interval.
         table: as :func:`paper_table` returns it, or some of its rows.
         measured: what ours were measured on; it goes into the caption.
 
     Returns:
         The table's own columns that say what a row is, and for every figure ``iou``, ``pd``,
-        ``fa_e6`` and ``score``: ours under its name, its 95 % interval as ``iou_low`` and
-        ``iou_high``, ``iou_paper`` and ``iou_difference``; then ``seeds``, 0 for a row that has not
-        been run.
+        ``fa_e6`` and ``score``: ours under its name, its standard deviation over the seeds as
+        ``iou_sd`` (NaN for one seed), its 95 % interval as ``iou_low`` and ``iou_high`` (NaN where
+        it is not known), ``iou_paper`` and ``iou_difference``; then ``seeds``, 0 for a row that has
+        not been run.
 
     Raises:
-        ValueError: for a row that the table does not have, or one without figures.
+        ValueError: for a row that the table does not have, one without figures, or one whose
+            seeds are of different images.
 
     Example:
         >>> from festkit.results import paper_table
@@ -107,7 +111,7 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
     check_seeds(paths, runs, table)
     of_row = {row: [run for run in runs if row in run["schemes"]] for row in table.index}
     found = compare_with_paper(
-        {row: [run["schemes"][row] for run in own] for row, own in of_row.items() if own},
+        {row: [_record(run, row) for run in own] for row, own in of_row.items() if own},
         table,
         measured="; ".join(dict.fromkeys(map(_measured, paths, runs, [table] * len(runs)))),
     )
@@ -175,6 +179,12 @@ def _measured(path: str | Path, run: Mapping[str, Any], table: pd.DataFrame) -> 
     return text if words in text else f"{text}; {words}"
 
 
+def _record(run: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """The record of a row, and the counts of every image where the run holds them."""
+    images = counts_of_images(run, row)
+    return run["schemes"][row] | ({} if images is None else {"per_image": images})
+
+
 def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
     """One record per seed."""
     if not len(figures):
@@ -191,25 +201,32 @@ def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
 
 def _row(records: Sequence[Mapping[str, Any]], paper: pd.Series) -> dict[str, float]:
     row: dict[str, float] = {}
+    intervals = _intervals(records)
     for column in METRICS:
         ratio, scale = UNITS[column]
-        mean, low, high = (scale * value for value in _mean(records, ratio))
-        row |= {column: mean, f"{column}_low": low, f"{column}_high": high}
+        values = scale * np.array([_value(record, ratio) for record in records], float)
+        mean = float(values.mean()) if len(values) else np.nan
+        sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+        ends = None if np.isnan(mean) else intervals.get(ratio)
+        low, high = ends or (np.nan, np.nan)
+        row |= {column: mean, f"{column}_sd": sd}
+        row |= {f"{column}_low": scale * low, f"{column}_high": scale * high}
         row |= {f"{column}_paper": paper[column], f"{column}_difference": mean - paper[column]}
     return row | {"seeds": len(records)}
 
 
-def _mean(records: Sequence[Mapping[str, Any]], ratio: str) -> tuple[float, float, float]:
-    """Mean over the seeds of a ratio and of its interval's ends; NaN for what one does not have."""
-    parts = [_with_interval(record, ratio) for record in records]
-    mean, low, high = np.mean(np.array(parts, float), axis=0) if parts else (np.nan,) * 3
-    return float(mean), float(low), float(high)
+def _intervals(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of one seed its own; of several those of the pooled counts, where all are known."""
+    if len(records) == 1:
+        return records[0].get("intervals") or {}
+    seeds = [record["per_image"] for record in records if "per_image" in record]
+    if not records or len(seeds) < len(records) or len(seeds[0]) < 2:
+        return {}
+    return confidence_intervals(pool_seeds(seeds))
 
 
-def _with_interval(record: Mapping[str, Any], ratio: str) -> tuple[Any, Any, Any]:
-    """A seed's ratio and the ends of its interval; nothing of a Score that is void."""
+def _value(record: Mapping[str, Any], ratio: str) -> Any:
+    """A seed's ratio; None for what it does not have, and for a Score that is void."""
     fa = record.get("fa")
-    if ratio == "score" and (fa is None or not fa < FA_LIMIT):
-        return np.nan, np.nan, np.nan
-    low, high = (record.get("intervals") or {}).get(ratio) or (np.nan, np.nan)
-    return record.get(ratio), low, high
+    void = ratio == "score" and (fa is None or not fa < FA_LIMIT)
+    return None if void else record.get(ratio)

@@ -1,6 +1,8 @@
 """Figures of one's own: as a table, and as the record that a run leaves."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
             _format(counts.niou, 100),
             _format(counts.pd, 100),
             _format(counts.fa, 1e6),
-            _format(counts.score if counts.valid else None, 100),
+            _format(counts.score if counts.valid else math.nan, 100),
         )
         for name, counts in rows.items()
     }
@@ -49,7 +51,8 @@ def save_results(
 
     Args:
         out: folder; the file appears in it whole.
-        rows: counts by scheme, of the whole set or image by image, which adds 95 % intervals.
+        rows: counts by scheme, of the whole set or image by image, which adds 95 % intervals and
+            keeps the counts of every image, so that seeds can be pooled.
         run: what was measured, as plain values: dataset, split, sizes, seed and the like.
 
     Returns:
@@ -73,8 +76,11 @@ def save_results(
         name: counts.record() if isinstance(counts, Counts) else record_of(counts)
         for name, counts in rows.items()
     }
+    per_image = {
+        name: _by_field(counts) for name, counts in rows.items() if not isinstance(counts, Counts)
+    }
     path = Path(out) / "metrics.json"
-    write_json(path, {**run, "schemes": schemes})
+    write_json(path, {**run, "schemes": schemes, **({"per_image": per_image} if per_image else {})})
     write_text(path.with_name("table.txt"), summary_table(totals).to_string() + "\n")
     return path
 
@@ -114,6 +120,45 @@ def has_figures(values: Any) -> bool:
     return isinstance(schemes, dict) and all(isinstance(each, dict) for each in schemes.values())
 
 
+def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
+    """Counts of every image of one row; None where the run does not hold them.
+
+    Args:
+        run: as :func:`read_results` returns it.
+        row: a scheme of the run.
+
+    Raises:
+        ValueError: if they are damaged.
+
+    Example:
+        >>> import tempfile
+        >>> counts = Counts(images=1, pixels=4, intersection=1, predicted=1, true=2)
+        >>> run = read_results(save_results(tempfile.mkdtemp(), {"FEST": [counts, counts]}))
+        >>> counts_of_images(run, "FEST") == [counts, counts]
+        True
+    """
+    if row not in run.get("per_image", {}):
+        return None
+    try:
+        texts = run["per_image"][row]
+        columns = [map(_number_of(f), texts[f.name].split()) for f in fields(Counts)]
+        return [Counts(*numbers) for numbers in zip(*columns, strict=True)]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"the counts of the images of {row} are damaged ({error!r})") from error
+
+
+def _by_field(counts: Sequence[Counts]) -> dict[str, str]:
+    """By field the numbers of all images, as text: one line of the file."""
+    return {
+        f.name: " ".join(str(_number_of(f)(getattr(c, f.name))) for c in counts)
+        for f in fields(Counts)
+    }
+
+
+def _number_of(field: Field[Any]) -> Callable[[Any], float]:
+    return float if field.type is float else int
+
+
 def said_of_row(run: Mapping[str, Any], name: str, row: str) -> Any:
     """What a run says of one of its rows: its own value of a dict by row, else the value of all.
 
@@ -140,5 +185,5 @@ def _total(counts: Counts | Sequence[Counts]) -> Counts:
     return counts if isinstance(counts, Counts) else sum(counts, Counts())
 
 
-def _format(ratio: float | None, scale: float) -> str:
-    return "–" if ratio is None else f"{ratio * scale:.2f}"
+def _format(ratio: float, scale: float) -> str:
+    return "–" if math.isnan(ratio) else f"{ratio * scale:.2f}"

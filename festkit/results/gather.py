@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from .._files import read_json, whole_file
 from ..experiments.tables import COMPARED
+from ..metrics import Counts
 from .beside import compare_files
 from .figures import has_figures, said_of_row
 from .paper import list_paper_tables, paper_table
@@ -33,8 +35,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         Columns ``job`` and ``row``, what the run says of the row (table, dataset, split, profile,
         protocol, epochs, seed, backbone, sizes, loss, loss_options, rule, th1, th2, fingerprint),
         then counts and ratios as in ``Counts.record``, and the ends of 95 % intervals as
-        ``iou_low`` and ``iou_high``. Ratios are fractions. Empty if nothing is done; files that
-        hold no figures by scheme are passed over, and so is a job that was made anew since.
+        ``iou_low`` and ``iou_high``. Ratios are fractions, NaN where undefined. Empty if
+        nothing is done; files that hold no figures by scheme are passed over, and so is a job
+        that was made anew since.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -194,8 +197,10 @@ def _cell(value: Any) -> Any:
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in record.items() if name != "intervals"}
-    for name, ends in (record.get("intervals") or {}).items():
-        low, high = ends or (None, None)
+    values |= {name: math.nan for name in Counts.ratios if name in values and values[name] is None}
+    intervals = record.get("intervals") or {}
+    for name in [name for name in Counts.ratios if name in intervals]:
+        low, high = intervals[name] or (math.nan, math.nan)
         values |= {f"{name}_low": low, f"{name}_high": high}
     return values
 

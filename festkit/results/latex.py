@@ -9,8 +9,8 @@ from .readable import groups_of, heads_of
 SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
-    "−": "$-$", "×": r"$\times$", "⁻⁶": "$^{-6}$", "≥": r"$\geq$", "<": "$<$", ">": "$>$",
-    ">=": r"$\geq$",
+    "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "⁻⁶": "$^{-6}$", "≥": r"$\geq$", "<": "$<$",
+    ">": "$>$", ">=": r"$\geq$",
 }  # fmt: skip
 ANY_SIGN = re.compile("|".join(map(re.escape, sorted(SIGNS, key=len, reverse=True))))
 """The longest first, so that ">=" is one sign."""

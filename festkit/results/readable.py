@@ -27,11 +27,21 @@ def with_interval(row: Mapping[str, Any], name: str, scale: float) -> str:
         >>> with_interval({"pd": 0.5, "intervals": {"pd": (0.25, 1.0)}}, "pd", 100)
         '50.00 [25.00, 100.00]'
     """
-    if row[name] is None or (name == "score" and not row["valid"]):
+    if pd.isna(row[name]) or (name == "score" and not row["valid"]):
         return NONE
     ends = row.get("intervals", {}).get(name)
     known = f" [{scale * ends[0]:.2f}, {scale * ends[1]:.2f}]" if ends else ""
     return f"{scale * row[name]:.2f}{known}"
+
+
+def with_spread(mean: float, sd: float, sign: str = "") -> str:
+    """A mean and its standard deviation over seeds; "–" for none, alone where there is one seed.
+
+    Example:
+        >>> with_spread(64.25, 1.5), with_spread(64.25, float("nan"))
+        ('64.25 ± 1.50', '64.25')
+    """
+    return NONE if pd.isna(mean) else f"{mean:{sign}.2f}" + ("" if pd.isna(sd) else f" ± {sd:.2f}")
 
 
 def readable_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +53,7 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Strings; where ours stand beside the paper's, columns in two levels, of ours alone where the
-        paper has no figure at all.
+        paper has no figure at all. Of several seeds ours is mean ± standard deviation.
 
     Example:
         >>> from festkit.results import paper_table
@@ -125,4 +135,5 @@ def _ours(row: pd.Series, name: str) -> str:
     if not row["seeds"]:
         return NOT_RUN
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return _number(row[name]) + ("" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]")
+    interval = "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
+    return with_spread(row[name], row[f"{name}_sd"]) + interval

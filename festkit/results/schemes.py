@@ -4,7 +4,7 @@ import pandas as pd
 
 from .._errors import InputError
 from .paper import METRICS
-from .readable import HEADS, NONE, NOT_RUN
+from .readable import HEADS, NOT_RUN, with_spread
 
 
 def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -49,9 +49,10 @@ def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def _grid(table: pd.DataFrame, column: str, known: pd.Series) -> pd.DataFrame:
     """A column as text, networks by schemes, in the table's order."""
+    spread = table.get(f"{column}_sd", pd.Series(float("nan"), table.index))
     texts = [
-        NOT_RUN if not run else NONE if pd.isna(value) else f"{value:.2f}"
-        for value, run in zip(table[column], known, strict=True)
+        with_spread(value, sd) if run else NOT_RUN
+        for value, sd, run in zip(table[column], spread, known, strict=True)
     ]
     grid = table.assign(text=texts).pivot(index="backbone", columns="scheme", values="text")
     return grid.loc[table.backbone.unique(), table.scheme.unique()]

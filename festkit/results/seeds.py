@@ -1,4 +1,4 @@
-"""What runs must have in common to be seeds of one table, and so to be averaged."""
+"""What runs must have in common to be seeds of one table, and how their counts are pooled."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from .._errors import InputError
+from ..metrics import Counts
 from .figures import said_of_row
 
 SAME = ("fingerprint", "split", "profile", "backbone", "rule", "sizes", "epochs", "protocol")
@@ -62,6 +63,28 @@ def check_seeds(
                 f"{path} and {other} are both {again} and have the row {common[0]!r} in common; "
                 "pass one of them, since every seed counts once"
             )
+
+
+def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
+    """Counts of every image, summed over seeds; the images stay the units of intervals.
+
+    Args:
+        seeds: by seed the counts of every image, in the same order.
+
+    Raises:
+        ValueError: if the seeds are of different images.
+
+    Example:
+        >>> one = [Counts(images=1, targets=2, detected=1)]
+        >>> pool_seeds([one, one])[0].pd
+        0.5
+    """
+    images = [[(c.pixels, c.targets) for c in counts] for counts in seeds]
+    if any(each != images[0] for each in images):
+        raise InputError(
+            "seeds of one row were measured on different images; evaluate all of them on the same"
+        )
+    return [sum(same, Counts()) for same in zip(*seeds, strict=True)]
 
 
 def _check_value(

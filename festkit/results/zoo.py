@@ -7,11 +7,21 @@ from .._catalogue import images_of
 from .._entries import ENTRIES, FAMILIES, Family
 from .._errors import InputError
 from .._shelf import fused_record, outdated, read_named, read_record, shelf
+from ..metrics import INTERVAL_METHOD
 from .beside import compare_with_paper
 from .paper import paper_table
 from .printing import render_table
 from .reached import distance_lines, gain_lines, highest_lines
 from .readable import with_interval
+
+OLD_METHOD = "bootstrap"
+"""What made the intervals of records that name no method."""
+
+METHODS = {
+    OLD_METHOD: "by the percentile bootstrap, [too narrow](intervals.md) for Pd, Fa and Score",
+    INTERVAL_METHOD: "[linearised](definitions.md#13-intervals-and-differences)",
+}
+"""What to say of a method."""
 
 Row = Mapping[str, Any]
 Record = Mapping[str, Any]
@@ -21,7 +31,7 @@ HEAD = ("IoU", "nIoU", "Pd", "Fa [10⁻⁶]", "Score")
 INTRODUCTION = """\
 # Results: our figures beside the paper's
 
-Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals by the bootstrap over test images. What has not been trained says "not run".
+Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals over test images{methods}. What has not been trained says "not run".
 
 *Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses the sizes that are listed, with weak targets per scale. Epochs and some sizes are not the paper's, nor is the training ([what differs](../weights/AGENDA.md#what-differs-from-the-paper)): the paper trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed; the test images chose no epoch, no threshold and no weights (what counts is the running average of the weights after the last epoch), though some entries are in the list after a look at test figures.
 """  # noqa: E501 - a paragraph is one line
@@ -39,7 +49,18 @@ def results_page() -> str:
     """
     datasets = paper_table("backbones")["dataset"].unique()
     beside = map(_beside_the_paper, datasets)
-    return "\n".join([INTRODUCTION, *beside, _every_entry(), _crossed()])
+    return "\n".join([_introduction(), *beside, _every_entry(), _crossed()])
+
+
+def _introduction() -> str:
+    """What the page shows, and by which methods its intervals were made."""
+    named = [*ENTRIES, *(family.name for family in FAMILIES.values())]
+    records = [read_record(name) for name in named]
+    records += [read_named(path) for path in sorted(shelf().glob("*/*.on-*.json"))]
+    rows = [row for record in records if record for row in record["test"]]
+    used = sorted({row["intervals"].get("method", OLD_METHOD) for row in rows if row["intervals"]})
+    told = ", ".join(METHODS.get(method, method) for method in used)
+    return INTRODUCTION.replace("{methods}", f" ({told})" if told else "")
 
 
 def entry_lines(record: Record) -> list[list[str]]:

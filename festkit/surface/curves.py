@@ -39,7 +39,7 @@ class ROC:
         """Area under tpr over fpr, straight between the thresholds, from (0, 0) to (1, 1)."""
         fpr = np.concatenate([[0.0], self.fpr[::-1], [1.0]])
         tpr = np.concatenate([[0.0], self.tpr[::-1], [1.0]])
-        return float(np.trapezoid(tpr, fpr))
+        return float((np.diff(fpr) * (tpr[1:] + tpr[:-1])).sum() / 2)
 
     def pd_auc(self, max_fa: float = FA_LIMIT) -> float:
         """Mean Pd over the false-alarm rates from 0 to ``max_fa``, in [0, 1]: see :meth:`pd_steps`.

@@ -212,13 +212,13 @@ class Loop:
         network = state.average.module
         calibrate(network, self.config, self.images)
         counts = judge(network, self.config, self.images, self.judges)
-        value = counts.valid + (counts.score or 0.0)  # any valid Score before all others
+        score = 0.0 if math.isnan(counts.score) else counts.score
+        value = counts.valid + score  # any valid Score before all others
         late = first is not None and state.epoch > first
         if late and (state.best is None or value > state.best.value):
             weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
             state.best = Best(state.epoch, value, weights)
-        ratios = {"iou": counts.iou, "pd": counts.pd, "fa": counts.fa}
-        return {name: math.nan if value is None else value for name, value in ratios.items()}
+        return {"iou": counts.iou, "pd": counts.pd, "fa": counts.fa}
 
     def _pause(self, stop: Stop) -> bool:
         """Write a checkpoint if it is time; whether to stop."""

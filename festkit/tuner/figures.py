@@ -8,7 +8,7 @@ from typing import Any
 from .._errors import InputError
 from ..components import find_components
 from ..fest import Rule
-from ..metrics import Counts, confidence_intervals, count
+from ..metrics import Counts, confidence_intervals, count, record_of
 from ..surface import ThresholdSurface, threshold_surface
 from .frames import Frame, Source, detect, is_ordered
 from .messages import GRID, fingerprint
@@ -51,13 +51,13 @@ class SetFigures:
         """Counts of the whole set."""
         return sum(self.counts, Counts())
 
-    def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """Bootstrap intervals of every ratio; none for fewer than two images."""
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of every ratio; none for fewer than two images."""
         return confidence_intervals(self.counts) if len(self.counts) > 1 else {}
 
     def record(self) -> dict[str, Any]:
         """Counts, ratios and intervals of the set by name, ready for JSON; empty without truth."""
-        return {**self.total.record(), "intervals": self.intervals()} if self.counts else {}
+        return record_of(self.counts) if self.counts else {}
 
 
 def measure(

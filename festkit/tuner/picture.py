@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,10 @@ def _headline(source: Source, found: SetFigures) -> str:
 
 
 def _span(ends: tuple[float, float] | None, row: str) -> str:
+    if ends is None or isnan(ends[0]):
+        return "–"
     scale = 1e6 if row.startswith("Fa") else 100
-    return "–" if ends is None else " to ".join(f"{scale * end:.2f}" for end in ends)
+    return " to ".join(f"{scale * end:.2f}" for end in ends)
 
 
 def _image(figure: Any) -> Image.Image:

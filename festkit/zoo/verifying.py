@@ -67,8 +67,9 @@ def verify(
     file must have its checksum, hold it as card, and load into its network. Where the test images
     of the card are at hand, its figures are computed again; no ratio and no end of its interval may
     differ by more than 0.05 points, percent and for Fa 1e-6 (less than one pixel of NUAA-SIRST, so
-    that false pixels must be equal there). The same program on the same kind of processor gives the
-    same figures; another processor sums in another order, which may move a pixel across a
+    that false pixels must be equal there). Intervals that a record has by another method than
+    today's are not compared. The same program on the same kind of processor gives the same
+    figures; another processor sums in another order, which may move a pixel across a
     threshold: the note says how far the figures are apart.
 
     Args:
