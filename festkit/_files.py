@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ._errors import ExistingFileError, InputError
+from ._errors import ExistingFileError, InputError, MissingFileError
 
 NUMBER = int | float
 
@@ -89,6 +89,7 @@ def read_json(path: str | Path, form: Any = None) -> Any:
             of such. None takes anything.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if it is no JSON, or of another form; the message names the place.
 
     Example:
@@ -98,6 +99,8 @@ def read_json(path: str | Path, form: Any = None) -> Any:
         Traceback (most recent call last):
         festkit._errors.InputError: ...run.json is damaged: test, 0, iou is 'high', expected ...
     """
+    if not Path(path).is_file():
+        raise MissingFileError(f"there is no file {path}; restore it, or check its name")
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

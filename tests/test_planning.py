@@ -169,3 +169,17 @@ def test_the_time_of_a_training_goes_with_its_epochs_and_pixels(tmp_path):
     assert found["larger"] == pytest.approx(16)
     assert found["table"] == pytest.approx(2)
     assert {found[name] for name in ("other network", "other images", "unknown")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ([], "the whole is"),
+        ({"started": 3}, "started is 3, expected str"),
+        ({"started": "noon", "ended": "x", "notebook": "a", "parameters": {}}, "Invalid isoformat"),
+    ],
+)
+def test_a_damaged_record_of_a_job_is_named(tmp_path, record, told):
+    write_json(tmp_path / "done" / "a" / "environment.json", record)
+    with pytest.raises(ValueError, match=rf"environment\.json is damaged.*{told}"):
+        estimate_minutes([Job("table4_th1")], tmp_path)

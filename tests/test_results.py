@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from festkit._files import read_json, write_json
 from festkit.metrics import Counts
 from festkit.results import read_results, save_results, summary_table
 from festkit.results.figures import counts_of_images
@@ -88,6 +89,15 @@ class TestSaving:
         assert counts_of_images(read_results(path), "FEST") == images
         assert counts_of_images(read_results(path), "x") is None
         assert read_results(tmp_path) == read_results(path)
+
+    @pytest.mark.parametrize("damage", [{"iou": "high"}, {"pd": [1]}, {"intervals": 3}])
+    def test_damaged_figures_are_named(self, tmp_path, damage):
+        path = save_results(tmp_path, {"FEST": [GOOD, GOOD]})
+        values = read_json(path)
+        values["schemes"]["FEST"] |= damage
+        write_json(path, values)
+        with pytest.raises(ValueError, match=r"metrics\.json holds no figures by scheme"):
+            read_results(path)
 
     def test_damaged_counts_of_images_are_named(self, tmp_path):
         run = read_results(save_results(tmp_path, {"FEST": [GOOD, GOOD]}))

@@ -6,8 +6,18 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from .._files import read_json
+from .._errors import InputError
+from .._files import NUMBER, read_json
 from .job import Job
+
+RECORDED = {
+    "started": str,
+    "ended": str,
+    "minutes_before?": NUMBER,
+    "notebook": str,
+    "parameters": dict,
+}
+"""What a job that is done says of its time."""
 
 
 def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float | None]:
@@ -39,8 +49,13 @@ def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float
 
 
 def _recorded(path: Path) -> tuple[str, dict[str, Any], float]:
-    record = read_json(path)
-    started, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
+    record = read_json(path, RECORDED)
+    try:
+        started, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); restore it, or run the job again"
+        ) from error
     minutes = (ended - started).total_seconds() / 60 + record.get("minutes_before", 0.0)
     return Path(record["notebook"]).stem, record["parameters"], minutes
 

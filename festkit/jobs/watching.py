@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from .. import __version__
 from .._errors import ProcessError
-from .._files import read_json, write_json, write_text
+from .._files import NUMBER, read_json, write_json, write_text
 
 Status = Literal["running", "done", "failed", "timed out", "interrupted", "killed"]
 
@@ -114,11 +114,11 @@ def write_status(out: Path, status: Status, **details: Any) -> None:
 def _minutes_spent(out: Path) -> float:
     """By earlier attempts at the same run; one that was killed ended when it last wrote a file."""
     try:
-        record = read_json(out / "environment.json")
+        record = read_json(out / "environment.json", {"started": str, "minutes_before?": NUMBER})
         started = datetime.fromisoformat(record["started"]).timestamp()
         files = [path for path in out.rglob("*") if path.is_file()]  # clearing changes folders
         last = max(path.stat().st_mtime for path in files)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError):
         return 0.0
     return float(record.get("minutes_before", 0.0)) + max(last - started, 0.0) / 60
 

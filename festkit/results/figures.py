@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from .._errors import InputError
-from .._files import read_json, write_json, write_text
+from .._files import NUMBER, read_json, write_json, write_text
 from ..metrics import Counts, record_of
+
+_RATIOS = ("iou", "niou", "pd", "fa", "score")
 
 COLUMNS = ("IoU", "nIoU", "Pd", "Fa ×10⁻⁶", "Score")
 
@@ -117,7 +119,15 @@ def has_figures(values: Any) -> bool:
         (True, False)
     """
     schemes = values.get("schemes") if isinstance(values, dict) else None
-    return isinstance(schemes, dict) and all(isinstance(each, dict) for each in schemes.values())
+    return isinstance(schemes, dict) and all(map(_is_record, schemes.values()))
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("intervals"), dict | None)
+        and all(isinstance(value.get(ratio), NUMBER | None) for ratio in _RATIOS)
+    )
 
 
 def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
