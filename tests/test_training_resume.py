@@ -325,7 +325,6 @@ class TestOnDisk:
             stopped.checkpoint.write_bytes(whole[:cut] + rng.randbytes(cut % 3 * 100))
             with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):
                 state.resume(stopped)
-        training.AcceleratorState._reset_state(reset_partial_state=True)
 
 
 class TestAfresh:
