@@ -78,15 +78,15 @@ class TestWhatMakesStale:
 
     def test_code_that_its_notebook_uses(self, tmp_path, book, house):
         old = made(Job(book), tmp_path)
-        append(house / "fusion.py", "\n# changed\n")
-        append(house / "sensitivity.py", "\n# changed\n")
-        append(house / "plots" / "__init__.py", "\n# no figure depends on it\n")
+        append(house / "fusion.py", "\nchanged = 1\n")
+        append(house / "sensitivity.py", "\nchanged = 1\n")
+        append(house / "plots" / "__init__.py", "\nchanged = 1\n")
         self.check(Job(book), tmp_path, old, "the code of fusion has changed")
 
     def test_code_that_the_code_it_uses_uses(self, tmp_path, house):
         book = notebook(tmp_path, "from festkit import (\n    train,\n)", parameters=PARAMETERS)
         old = made(Job(book), tmp_path)
-        append(house / "losses.py", "\n# changed\n")
+        append(house / "losses.py", "\nchanged = 1\n")
         self.check(Job(book), tmp_path, old, "the code of losses has changed")
 
     def test_its_notebook(self, tmp_path, book):
@@ -130,7 +130,7 @@ class TestWhatMakesStale:
         other = notebook(tmp_path, "run", parameters=PARAMETERS, name="other")
         last = Job(other, {"run": Output(first, "run")})
         old = [made(job, tmp_path) for job in (first, last)]
-        append(house / "fusion.py", "\n# changed\n")
+        append(house / "fusion.py", "\nchanged = 1\n")
         (again,), stale = check_done([last], tmp_path)
         assert stale == {
             old[0]: "the code of fusion has changed",
@@ -138,10 +138,37 @@ class TestWhatMakesStale:
         }
         assert again.needs[0].key not in old
 
-    def test_a_job_that_was_made_before_records_said_so_is_not_taken(self, tmp_path, book):
-        write_json(tmp_path / "done" / "book-0123456789ab" / "environment.json", {"ended": None})
-        (again,), stale = check_done([Job(book)], tmp_path)
-        assert (again.key, stale) == (Job(book).key, {})
+    def test_comments_docstrings_and_what_only_prints_change_no_figure(self, tmp_path, house):
+        book = notebook(tmp_path, "from festkit import train, save_results", parameters=PARAMETERS)
+        old = made(Job(book), tmp_path)
+        append(house / "losses.py", '\n# a comment\nKNOWN = 1\n"""What is said of it."""\n')
+        again = self.check(Job(book), tmp_path, old, "the code of losses has changed")
+        made(again, tmp_path, "2026-01-02")
+        append(house / "losses.py", '\n# another comment\n"""Said better."""\n')
+        for name in ("_errors", "_report", "results/latex", "results/readable"):
+            append(house / f"{name}.py", "\nchanged = 1\n")
+        (last,), stale = check_done([Job(book)], tmp_path)
+        assert (last.key, stale) == (again.key, {})
+
+    def test_jobs_that_were_made_before_records_said_from_what(self, tmp_path, book):
+        def made_then(key, record):
+            write_json(tmp_path / "done" / key / "environment.json", record)
+
+        given = {"out": str(tmp_path / "work" / "book-0"), "seed": 3, "data_root": "/elsewhere"}
+        made_then("book-0", {"notebook": book.name, "parameters": given, "ended": "2025-01-01"})
+        given = {"run": str(tmp_path / "done" / "book-0" / "run"), "seed": 4}
+        made_then("book-1", {"notebook": book.name, "parameters": given, "ended": "2025-01-02"})
+        given = {"gone": 3, "seed": 3}
+        made_then("book-2", {"notebook": book.name, "parameters": given, "ended": "2025-01-03"})
+        made_then("book-3", {"ended": None})
+        first = Job(book, {"seed": 3})
+        last = Job(book, {"run": Output(first, "run"), "seed": 4})
+        told = dict.fromkeys(["book-0", "book-1"], "its record does not say what it was made from")
+        (again,), stale = check_done([last], tmp_path)
+        assert (again.key, stale) == (last.key, told)
+        (kept,), stale = check_done([last], tmp_path, keep_stale=True)
+        assert (kept.key, kept.needs[0].key, stale) == ("book-1", "book-0", told)
+        assert check_done([Job(book)], tmp_path)[1] == {}
 
 
 class TestKept:

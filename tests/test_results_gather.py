@@ -177,9 +177,10 @@ def test_another_set_in_the_rows_of_one_of_the_papers_is_not_averaged_with_it(tm
 
 
 class TestMadeAnew:
-    def made(self, folder, key, ended, hit):
+    def made(self, folder, key, ended, hit, images=None):
         path = job(folder, key, {"th1 0.5": hits(4, hit)}, table="th1", profile="smoke", seed=0)
-        record = {"job": {"key": key, "name": "th1-name"}, "ended": ended}
+        made_of = {"key": key, "name": "th1-name", "origin": {"images": images}}
+        record = {"job": made_of, "ended": ended}
         write_json(path / "environment.json", record)
         return path
 
@@ -188,6 +189,18 @@ class TestMadeAnew:
         self.made(tmp_path, "th1-a", "2026-01-02", 3)
         found = load_results(tmp_path)
         assert found[["job", "pd"]].values.tolist() == [["th1-a", 0.75]]
+
+    def test_the_one_that_the_plan_takes_stands_for_one_that_ended_later(self, tmp_path):
+        self.made(tmp_path, "th1-b", "2026-01-01", 1)
+        self.made(tmp_path, "th1-a", "2026-01-02", 3)
+        assert load_results(tmp_path, ["th1-b"]).job.tolist() == ["th1-b"]
+        csv, _ = save_gathered(tmp_path, taken=["th1-b"])
+        assert pd.read_csv(csv).job.tolist() == ["th1-b"]
+
+    def test_jobs_of_other_images_are_kept(self, tmp_path):
+        self.made(tmp_path, "th1-b", "2026-01-01", 1, images="of one root")
+        self.made(tmp_path, "th1-a", "2026-01-02", 3, images="of another")
+        assert load_results(tmp_path, ["th1-a"]).job.tolist() == ["th1-a", "th1-b"]
 
     def test_stale_ones_are_marked(self, tmp_path):
         old = self.made(tmp_path, "th1-a", "2026-01-01", 3)

@@ -131,7 +131,7 @@ def tables_run(
     outcomes = run_jobs(
         jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
     )
-    save_gathered(plan.folder, stale)
+    save_gathered(plan.folder, stale, [job.key for job in jobs])
     done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
     for table in save_paper_tables(done, plan.folder / "tables", stale).values():
         print(render_table(table, "text"))

@@ -104,17 +104,9 @@ class Job:
 
     def _look(self) -> dict[str, Any]:
         source = find_notebook(self.notebook)
-        known = read_parameters(source)
-        given = check_parameters(source, self.filled(lambda o: f"{o.job.record['name']}/{o.path}"))
-        texts = {name: _text(value, known[name]) for name, value in given.items()}
-        differing = {
-            name: text
-            for name, text in texts.items()
-            if name not in PLACES and text != _text(known[name].default, known[name])
-        }
-        name = f"{source.stem}-{_hash(differing)}"
-        root = self.parameters.get("data_root")
-        origin = origin_of(source, self._dataset(known), root, [need.key for need in self.needs])
+        name = name_of(source, self.filled(lambda o: f"{o.job.record['name']}/{o.path}"))
+        dataset, root = self._dataset(read_parameters(source)), self.parameters.get("data_root")
+        origin = origin_of(source, dataset, root, [need.key for need in self.needs])
         return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
 
     def _dataset(self, known: Mapping[str, Parameter]) -> str | None:
@@ -147,7 +139,7 @@ class Job:
 
     def filled(self, fill: Callable[[Output], Any]) -> dict[str, Any]:
         """The parameters with something in place of every output."""
-        return {name: _filled(value, fill) for name, value in self.parameters.items()}
+        return {name: filled(value, fill) for name, value in self.parameters.items()}
 
     def plain(self) -> dict[str, Any]:
         """The job as JSON values, for another process, which may stand in another folder."""
@@ -160,6 +152,29 @@ class Job:
     def from_plain(cls, plain: Mapping[str, Any]) -> "Job":
         """The job that :meth:`plain` was of."""
         return cls(plain["notebook"], _restored(plain["parameters"]), plain["recorded"])
+
+
+def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
+    """The name of a notebook's job with these parameters, whatever the origin of its figures.
+
+    Raises:
+        ValueError: for a parameter that the notebook does not have, or of another type.
+
+    Example:
+        >>> book = find_notebook("00_quickstart")
+        >>> name_of(book, {"seed": 0, "device": "cpu"}) == name_of(book, {}) == (
+        ...     Job(book).record["name"])
+        True
+    """
+    known = read_parameters(notebook)
+    values = check_parameters(notebook, given)
+    texts = {name: _text(value, known[name]) for name, value in values.items()}
+    differing = {
+        name: text
+        for name, text in texts.items()
+        if name not in PLACES and text != _text(known[name].default, known[name])
+    }
+    return f"{notebook.stem}-{_hash(differing)}"
 
 
 OUTPUT = "output of a job"
@@ -181,13 +196,19 @@ def ordered(jobs: Iterable[Job]) -> dict[str, Job]:
     return found
 
 
-def _filled(value: Any, fill: Callable[[Output], Any]) -> Any:
-    if isinstance(value, Output):
+def filled(value: Any, fill: Callable[[Any], Any], kind: type = Output) -> Any:
+    """A value with something in place of whatever is of a kind in it.
+
+    Example:
+        >>> filled({"runs": ["a", 1]}, str.upper, str)
+        {'runs': ['A', 1]}
+    """
+    if isinstance(value, kind):
         return fill(value)
     if isinstance(value, Mapping):
-        return {name: _filled(entry, fill) for name, entry in value.items()}
+        return {name: filled(entry, fill, kind) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_filled(entry, fill) for entry in value]
+        return [filled(entry, fill, kind) for entry in value]
     return value
 
 

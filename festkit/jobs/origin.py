@@ -15,8 +15,14 @@ from .parameters import code_cells
 
 HOUSE = Path(__file__).resolve().parents[1]
 
-NO_FIGURES = ("_progress", "plots", "tuner")
-"""Rooms that draw or report; no figure depends on them."""
+NO_FIGURES = (
+    "_check", "_errors", "_progress", "_report", "plots", "results/latex", "results/page",
+    "results/printing", "results/readable", "tuner",
+)  # fmt: skip
+"""Rooms, and files of rooms, that draw, report or print; no figure depends on them."""
+
+UNKNOWN = "its record does not say what it was made from"
+"""What is said of jobs of early versions."""
 
 SAID = {
     "festkit": "festkit was {old}, now is {new}",
@@ -63,13 +69,15 @@ def origin_of(
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """How what figures came from differs from what they would come from now, in words.
 
-    Images that are not there now are not compared.
+    Images that are not there now are not compared. Records of early versions hold nothing.
 
     Example:
         >>> old = {"festkit": "0.1.0", "images": "a1", "rooms": {"fusion": "b2", "losses": "c3"}}
         >>> differences(old, {"festkit": "0.2.0", "images": None, "rooms": {"fusion": "b4"}})
         ['festkit was 0.1.0, now is 0.2.0', 'the code of fusion, losses has changed']
     """
+    if not old:
+        return [UNKNOWN]
     parts = [name for name in SAID if old.get(name) != new.get(name)]
     rooms = [dict(each.get("rooms", {}).items()) for each in (old, new)]
     names = sorted({name for name, _ in rooms[0].items() ^ rooms[1].items()})
@@ -122,20 +130,40 @@ def _rooms_behind(code: str) -> set[str]:
 
 def _files(room: str) -> list[Path]:
     alone = HOUSE / f"{room}.py"
-    return [alone] if alone.is_file() else sorted((HOUSE / room).rglob("*.py"))
+    paths = [alone] if alone.is_file() else sorted((HOUSE / room).rglob("*.py"))
+    return [
+        path
+        for path in paths
+        if path.relative_to(HOUSE).with_suffix("").as_posix() not in NO_FIGURES
+    ]
 
 
 @cache
 def _room(name: str) -> tuple[str, frozenset[str]]:
-    """A hash of a room's code, and the rooms that it imports."""
-    texts = {path: path.read_text(encoding="utf-8") for path in _files(name)}
-    used = {room for path, text in texts.items() for room in _imported(path, text)}
-    return _hash(*texts.values()), frozenset(used - {name})
+    """A hash of a room's code without comments and docstrings, and the rooms that it imports."""
+    read = [
+        _code(path.read_text(encoding="utf-8"), len(path.relative_to(HOUSE).parts))
+        for path in _files(name)
+    ]
+    used = {room for _, rooms in read for room in rooms}
+    return _hash(*(code for code, _ in read)), frozenset(used - {name})
 
 
-def _imported(path: Path, text: str) -> Iterator[str]:
-    depth = len(path.relative_to(HOUSE).parts)
-    for node in ast.walk(ast.parse(text)):
+@cache
+def _code(text: str, depth: int) -> tuple[str, frozenset[str]]:
+    """A file's code without comments and docstrings, and the rooms that it imports."""
+    tree = ast.parse(text)
+    return ast.unparse(_Undocumented().visit(tree)), frozenset(_imported(tree, depth))
+
+
+class _Undocumented(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else node
+
+
+def _imported(tree: ast.Module, depth: int) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
             names = [node.module] if node.module else [alias.name for alias in node.names]
             yield from (name.partition(".")[0] for name in names)

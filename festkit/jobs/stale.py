@@ -1,12 +1,16 @@
 """Which of the jobs that are done were made from something else than what is here now."""
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .._errors import InputError
 from .._files import read_json
-from .job import Job, Output, ordered
+from .job import Job, Output, filled, name_of, ordered
+from .notebooks import find_notebook
 from .origin import differences, look_again
 
 
@@ -16,8 +20,10 @@ def check_done(
     """Compare jobs that are done with the kit, notebooks and images that are here now.
 
     A job is stale if its record tells of another version of the kit, other code of a part that its
-    notebook uses, other code of the notebook or other images, or if what it needs has changed.
-    It is run again under a new key; the folder of the old one stays.
+    notebook uses, other code of the notebook or other images, or if what it needs has changed; so
+    is one of an early version, whose record does not say what it was made from. Comments and
+    docstrings of the kit do not count. A stale job is run again under a new key; the folder of the
+    old one stays.
 
     Args:
         jobs: what is to be run.
@@ -53,11 +59,17 @@ class _Done:
         self._folder, self._keep_stale = folder / "done", keep_stale
         self._taken: dict[str, Job] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
+        self._old: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._names: dict[str, str] = {}
         self.stale: dict[str, str] = {}
-        files = [read_json(path) for path in self._folder.glob("*/environment.json")]
-        for record in sorted(files, key=lambda each: each.get("ended") or "", reverse=True):
-            if "job" in record:  # older ones do not say what they come from
+        files = [
+            (path.parent.name, read_json(path)) for path in self._folder.glob("*/environment.json")
+        ]
+        for key, record in sorted(files, key=lambda each: each[1].get("ended") or "", reverse=True):
+            if "job" in record:
                 self._records.setdefault(record["job"]["name"], []).append(record["job"])
+            elif "notebook" in record:
+                self._old.setdefault(record["notebook"], []).insert(0, (key, record))
 
     def taken(self, job: Job) -> Job:
         """A job as it is to be run: under the key of an earlier one where that may stand for it."""
@@ -70,6 +82,7 @@ class _Done:
             return job
         needs = job.filled(lambda output: Output(self.taken(output.job), output.path))
         job = replace(job, parameters=needs)
+        self._name_old(find_notebook(job.notebook))
         earlier = self._records.get(job.record["name"], [])
         if (self._folder / job.key).is_dir() or not earlier:
             return job
@@ -80,3 +93,19 @@ class _Done:
         why = differences(newest["origin"], job.record["origin"])
         self.stale[newest["key"]] = "; ".join(why)
         return replace(job, recorded=newest) if self._keep_stale else job
+
+    def _name_old(self, notebook: Path) -> None:
+        """Name the jobs of a notebook whose records hold no name; needs are named before."""
+        for key, record in self._old.pop(notebook.name, []):  # the first that ended comes first
+            given = filled(record.get("parameters", {}), self._by_name, str)
+            given.pop("out", None)
+            with suppress(InputError):  # a parameter that the notebook no longer has
+                name = self._names[key] = name_of(notebook, given)
+                self._records.setdefault(name, []).append({"key": key, "name": name, "origin": {}})
+
+    def _by_name(self, text: str) -> str:
+        """A path in the folder of a job that is done, as it stands in names of jobs."""
+        found = re.fullmatch(r".*[/\\]done[/\\]([^/\\]+)[/\\](.+)", text)
+        if not found or found[1] not in self._names:
+            return text
+        return f"{self._names[found[1]]}/{found[2]}".replace("\\", "/")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ RUN = (
 """What a row says of its run, where the run says it."""
 
 
-def load_results(folder: str | Path) -> pd.DataFrame:
+def load_results(folder: str | Path, taken: Collection[str] = ()) -> pd.DataFrame:
     """The figures of all jobs that are done, one row for each scheme of each.
 
     Args:
         folder: of the jobs, as given to ``run_jobs``.
+        taken: keys of jobs that stand for others of the same notebook, parameters and images,
+            whichever ended last.
 
     Returns:
         Columns ``job`` and ``row``, what the run says of the row (table, dataset, split, profile,
@@ -37,7 +39,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         then counts and ratios as in ``Counts.record``, and the ends of 95 % intervals as
         ``iou_low`` and ``iou_high``. Ratios are fractions, NaN where undefined. Empty if
         nothing is done; files that hold no figures by scheme are passed over, and so is a job
-        that was made anew since.
+        that was made anew since, of the same images.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -53,7 +55,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
           job     row  seed  iou
         a-job th1 0.5     3  1.0
     """
-    rows = [row for path in _files(folder) for row in _rows(path)]
+    rows = [row for path in _files(folder, taken) for row in _rows(path)]
     table = pd.DataFrame(rows, columns=None if rows else ["job", "row", *RUN])
     for name in table.columns.intersection(list(RUN)):
         kinds = {type(value) for value in table[name].dropna()}
@@ -62,20 +64,23 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     return table
 
 
-def save_gathered(folder: str | Path, stale: Mapping[str, str] | None = None) -> list[Path]:
+def save_gathered(
+    folder: str | Path, stale: Mapping[str, str] | None = None, taken: Collection[str] = ()
+) -> list[Path]:
     """Write :func:`load_results` as ``results.csv`` and ``results.parquet`` into the jobs' folder.
 
     Args:
         folder: of the jobs.
         stale: by key, why a job is stale, as :func:`festkit.jobs.check_done` tells it; given any,
             a column ``stale`` says so.
+        taken: as for :func:`load_results`.
 
     Example:
         >>> import tempfile
         >>> [path.name for path in save_gathered(tempfile.mkdtemp())]
         ['results.csv', 'results.parquet']
     """
-    table = load_results(folder)
+    table = load_results(folder, taken)
     if stale:
         table["stale"] = table["job"].map(stale)
     paths = [Path(folder) / f"results.{kind}" for kind in ("csv", "parquet")]
@@ -167,15 +172,17 @@ def _file_name(runs: list[dict[str, Any]]) -> str:
     return "-".join(str(part) for part in parts if part).lower()
 
 
-def _files(folder: str | Path) -> list[Path]:
-    """The figures of every job; of one that was made anew, the last ones alone."""
-    last: dict[str, tuple[str, Path]] = {}
+def _files(folder: str | Path, taken: Collection[str]) -> list[Path]:
+    """The figures of every job; of one that was made anew of the same images, one alone."""
+    best: dict[tuple[str, str | None], tuple[bool, str, Path]] = {}
     for path in Path(folder).glob("done/*/metrics.json"):
         environment = path.with_name("environment.json")
         record = read_json(environment) if environment.is_file() else {}
-        name = record.get("job", {}).get("name", path.parent.name)
-        last[name] = max(last.get(name, ("", path)), (record.get("ended") or "", path))
-    return sorted(path for _, path in last.values())
+        job, key = record.get("job", {}), path.parent.name
+        made = job.get("name", key), job.get("origin", {}).get("images")
+        found = key in taken, record.get("ended") or "", path
+        best[made] = max(best.get(made, found), found)
+    return sorted(path for *_, path in best.values())
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
