@@ -68,6 +68,7 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
             for look in looks
             if look.share > MOST_SHARE
         ),
+        lost_images=tuple(look.lost_gray for look in looks if look.lost_gray),
         in_both_splits=_names(set(folder.splits["train"]) & test),
         in_val_and_test=_names(set(folder.splits.get("val", ())) & test),
         leaked_images=leaked,
@@ -98,6 +99,7 @@ class _Look:
     mask_shape: tuple[int, ...]
     gray_mean: float
     gray_std: float
+    lost_gray: str
     digest: str
     mask_is_binary: bool
     areas: tuple[int, ...] | None
@@ -140,6 +142,7 @@ def _look(pair: Pair) -> _Look:
         mask_shape=mask.levels.shape,
         gray_mean=float(gray.mean()) / 255,
         gray_std=float(gray.std()) / 255,
+        lost_gray=files.lost_gray(pair.image, image, gray),
         digest=hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest(),
         mask_is_binary=mask.is_binary,
         areas=_target_areas(resize_mask(mask.mask, gray.shape)) if fits else None,

@@ -269,7 +269,7 @@ def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
-        return _opencv_pixels(path).astype(page.dtype)  # has the codecs
+        return _opencv_pixels(_unturned_tiff(path)[0]).astype(page.dtype)  # has the codecs
     return np.moveaxis(stored, 0, -1) if page.axes == "SYX" else stored
 
 
@@ -291,13 +291,14 @@ def _read_other(path: Path) -> tuple[Raster, int]:
     orientation = orientation or image.getexif().get(_ORIENTATION, 1)
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
     if _is_deep_png(path):
-        return Raster(_luma(path, _opencv_pixels(path)), image.mode, 16), orientation
+        levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
+        return Raster(levels, image.mode, 16), orientation
     bits = 1 if image.mode == "1" else 8
     return Raster(np.asarray(image.convert("L")), image.mode, bits), orientation
 
 
 def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
-    """A TIFF without its orientation, and that: Pillow mixes up pixels where it turns by 90°."""
+    """A TIFF without its orientation, and that: OpenCV turns it, Pillow mixes up its pixels."""
     data = bytearray(path.read_bytes())
     with _tifffile().TiffFile(io.BytesIO(data)) as tiff:
         tag = tiff.pages.first.tags.get(_ORIENTATION)
@@ -307,11 +308,11 @@ def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
     return io.BytesIO(data), tag.value
 
 
-def _opencv_pixels(path: Path) -> NDArray[Any]:
+def _opencv_pixels(file: io.BytesIO) -> NDArray[Any]:
     """(H, W) or (H, W, channels) as stored, not turned, in the order red, green, blue, alpha."""
     import cv2  # noqa: PLC0415 - most datasets have 8 bit
 
-    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    stored = cv2.imdecode(np.frombuffer(file.getbuffer(), np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError("it is damaged, or compressed in an unknown way")
     return np.asarray(stored if stored.ndim == 2 else stored[..., [2, 1, 0, 3][: stored.shape[2]]])

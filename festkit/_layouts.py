@@ -388,7 +388,14 @@ def _find_list(folder: Path, pattern: str, split: str) -> Path | None:
 def _read_list(path: Path, found: _Found, layout: Layout) -> list[str]:
     """The names in a list file, as the images bear them; what means none stays as it is."""
     lines = [line.strip() for line in _decode(path, found, layout).splitlines()]
-    return [name for line in lines if line for name in _names_of(line, found, layout, path)]
+    by_line = {line: _names_of(line, found, layout, path) for line in lines if line}
+    for line, names in by_line.items():
+        if len(names) > 1 and len(by_line) > 1:
+            raise InputError(
+                f"{path}: entry {line!r} names the images {', '.join(names)}, though the list has"
+                " further lines, so a column may be a label; write one image name per line"
+            )
+    return [name for line in lines if line for name in by_line[line]]
 
 
 def _decode(path: Path, found: _Found, layout: Layout) -> str:

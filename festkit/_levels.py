@@ -26,6 +26,9 @@ PERCENTILES = 0.1, 99.99
 MOST_FILES, MOST_PIXELS = 100, 2**18
 """So many files, and pixels of each, decide."""
 
+FEWEST = 16
+"""Gray levels that an image keeps, if its file holds so many."""
+
 
 def check_levels(levels: Sequence[float]) -> Levels:
     """The levels, if they are two numbers, the smaller one first; whole ones as int.
@@ -59,6 +62,32 @@ def stretch(levels: NDArray[Any], black_white: Levels) -> Gray:
     black, white = black_white
     share = (levels.astype(np.float64) - black) / (white - black)
     return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+
+
+def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> str:
+    """What a file lost between black and white, for a message; empty where enough gray is left.
+
+    Example:
+        >>> ramp = Raster(np.arange(256, dtype=np.uint8)[None], "L", 8)
+        >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 255)), (0, 255))
+        ''
+        >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 16383)), (0, 16383))
+        'a.png has 8 bit and levels from 0 to 255; between black 0 and white 16383 it has 5 gray \
+levels left'
+    """
+    black, white = black_white
+    told = (
+        f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to"
+        f" {raster.levels.max():g}"
+    )
+    if not ((raster.levels >= black) & (raster.levels <= white)).any():
+        return (
+            f"{told}, none of them between black {black:g} and white {white:g}: it has no gray left"
+        )
+    left = np.count_nonzero(np.bincount(gray.ravel()))
+    if left >= FEWEST or left >= len(np.unique(raster.levels)):
+        return ""
+    return f"{told}; between black {black:g} and white {white:g} it has {left} gray levels left"
 
 
 def auto_levels(files: Iterable[Path]) -> Levels | None:
@@ -123,9 +152,16 @@ class FileSet:
 
     def gray(self, raster: Raster) -> Gray:
         """An image of the set as 8-bit gray levels."""
+        return stretch(raster.levels, self._levels_of(raster)) if raster.is_deep else raster.gray
+
+    def lost_gray(self, path: Path, raster: Raster, gray: Gray) -> str:
+        """As of :func:`lost_gray`, for an image of the set."""
         if not raster.is_deep:
-            return raster.gray
-        return stretch(raster.levels, self.levels or percentiles([raster]))
+            return ""
+        return lost_gray(path, raster, gray, self._levels_of(raster))
+
+    def _levels_of(self, raster: Raster) -> Levels:
+        return self.levels or percentiles([raster])
 
     def mask(self, path: Path) -> Raster:
         """A mask of the set; where its own levels leave it open, the others say what is a target.

@@ -15,6 +15,8 @@ _FAULTS = {
     "mismatched_pairs": "masks of another size and aspect than their image",
     "implausible_masks": "masks that mark most of their image as target, as if inverted (targets"
     " are white on black)",
+    "lost_images": "images that the levels of the dataset leave (almost) no gray, as if of another"
+    " sensor (make a dataset of each)",
     "in_both_splits": "images in the train list and in the test list",
     "in_val_and_test": "images in the val list and in the test list",
     "leaked_images": "train images that are identical to a test image",
@@ -110,6 +112,7 @@ class DatasetReport:
         unreadable: for every pair that cannot be read, which file and why.
         mismatched_pairs: pairs whose mask has another size and aspect than the image.
         implausible_masks: masks that mark more than half of their image, with the share.
+        lost_images: for every image of more than 8 bit that keeps few gray levels, or none, how.
         in_both_splits: images in the train list and in the test list.
         in_val_and_test: images in the val list and in the test list.
         leaked_images: groups of identical images under two names, in train and in test.
@@ -138,6 +141,7 @@ class DatasetReport:
     unreadable: tuple[str, ...]
     mismatched_pairs: tuple[str, ...]
     implausible_masks: tuple[str, ...]
+    lost_images: tuple[str, ...]
     in_both_splits: tuple[str, ...]
     in_val_and_test: tuple[str, ...]
     leaked_images: tuple[str, ...]

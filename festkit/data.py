@@ -350,8 +350,10 @@ def _require_files(pair: Pair) -> None:
 
 
 def _read_sample(pair: Pair) -> Sample:
-    files = pair.files
-    image, mask = files.gray(read_raster(pair.image)), files.mask(pair.mask).mask
+    files, raster = pair.files, read_raster(pair.image)
+    image, mask = files.gray(raster), files.mask(pair.mask).mask
+    if lost := files.lost_gray(pair.image, raster, image):
+        warnings.warn(f"{lost}. Make a dataset of the images of each sensor", stacklevel=3)
     if mask.shape != image.shape:
         sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
         if not same_aspect(mask.shape, image.shape):

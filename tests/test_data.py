@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 from torch.utils.data import DataLoader
 
 from festkit._images import read_raster, resize_mask, same_aspect
@@ -247,6 +247,21 @@ class TestDeepFiles:
         tifffile.imwrite(folder / "images" / "c.tif", (rows + 999).astype(dtype))
         assert load_dataset(folder, "train").fingerprint != before
 
+    def test_a_dataset_of_two_sensors_is_told(self, tmp_path):
+        folder = make_set(tmp_path / "sky", extension=".tif")
+        noise = np.random.default_rng(0).normal(size=(60, 60))
+        frames = (8000 + 200 * noise).astype("u2"), (290 + 2 * noise).astype("f4")
+        for name, frame in zip("ab", frames, strict=True):
+            tifffile.imwrite(folder / "images" / f"{name}.tif", frame)
+            save(folder / "masks" / f"{name}.tif", np.zeros((60, 60), np.uint8))
+        train = load_dataset(folder, "train")
+        with warnings.catch_warnings(action="error"):
+            assert len(np.unique(train[0].image)) > 16
+        with pytest.warns(UserWarning, match=r"b\.tif has 32 bit .* gray (levels )?left"):
+            train[1]
+        (fault,) = check_dataset(folder).faults
+        assert re.search(r"as if of another sensor .*: 1 \(b\.tif has 32 bit and levels", fault)
+
 
 class TestOrientation:
     @pytest.mark.parametrize("orientation", range(1, 9))
@@ -284,6 +299,22 @@ class TestOrientation:
         if name == "x.jpg":
             shown = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             np.testing.assert_array_equal(gray, shown)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("photometric", [0, 1])
+    @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+    def test_a_compressed_tiff_is_turned_once(
+        self, tmp_path, compression, photometric, orientation
+    ):
+        path, stored = tmp_path / "x.tif", np.arange(600, 660, dtype=np.uint16).reshape(5, 12)
+        Image.fromarray(stored).save(path, compression=compression, tiffinfo={274: orientation})
+        with tifffile.TiffFile(path, mode="r+b") as tiff:
+            tiff.pages[0].tags["PhotometricInterpretation"].overwrite(photometric)
+        shown = Image.fromarray(stored.astype(np.int32))
+        shown.getexif()[274] = orientation
+        shown = np.asarray(ImageOps.exif_transpose(shown))
+        expected = shown if photometric else 65535 - shown
+        np.testing.assert_array_equal(read_raster(path).levels, expected)
 
     def test_a_mask_drawn_on_the_picture_that_is_shown(self, tmp_path):
         folder = make_set(tmp_path / "phone", layout="FEST", train=("a",), test=())
@@ -730,6 +761,14 @@ class TestListsAsTheyCome:
         write(folder / "img_idx" / "train_NUAA.txt", text)
         assert load_dataset(folder, "train").names == ("a", "b")
         assert check_dataset(folder).faults == ()
+
+    def test_a_column_of_labels_adds_no_image(self, tmp_path):
+        folder = make_set(tmp_path / "sky", train=("0", "1", "2"), test=("3",))
+        write(folder / "img_idx" / "train_NUAA.txt", "0 1\n2 1\n")
+        with pytest.raises(
+            ValueError, match=r"train_NUAA\.txt: entry '0 1' names the images 0, 1, .*one image"
+        ):
+            load_dataset(folder, "train")
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk"])
     def test_other_encodings(self, folder, encoding):

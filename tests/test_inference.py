@@ -154,7 +154,7 @@ class TestTiles:
 
 
 class TestReadImage:
-    @pytest.mark.filterwarnings("ignore:.*has no gray left")
+    @pytest.mark.filterwarnings("ignore:.*gray (levels )?left")
     @given(st.integers(0, 2**16 - 2), st.integers(0, 2**16 - 1))
     def test_levels_are_black_white_and_evenly_between(self, black, span):
         white = min(black + 1 + span, 2**16 - 1)
@@ -245,6 +245,24 @@ class TestReadImage:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             predict_images(bright(64), tmp_path / "c.tif", tmp_path / "alone")
+
+    def test_two_sensors_in_a_folder_that_chooses_its_levels(self, tmp_path):
+        noise = np.random.default_rng(0).normal(size=(64, 64))
+        Image.fromarray((8000 + 200 * noise).astype(np.uint16)).save(tmp_path / "a.png")
+        tifffile.imwrite(tmp_path / "b.tif", (290 + 2 * noise).astype(np.float32))
+        told = r"b\.tif has 32 bit and levels from .* gray (levels )?left\. Take levels of its own"
+        with pytest.warns(UserWarning, match=told) as caught:
+            predict_images(bright(64), tmp_path, tmp_path / "out")
+        assert len(caught) == 1
+
+    @pytest.mark.parametrize(
+        ("dtype", "high", "levels"), [("u1", 255, (0, 16383)), ("u2", 1200, (0, 60000))]
+    )
+    def test_levels_that_leave_few_grays_are_told(self, dtype, high, levels, tmp_path):
+        frame = np.linspace(0, high, 40 * 40).astype(dtype).reshape(40, 40)
+        Image.fromarray(frame).save(tmp_path / "a.png")
+        with pytest.warns(UserWarning, match=r"a\.png has .* it has [56] gray levels left"):
+            read_image(tmp_path / "a.png", levels=levels)
 
     def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
         with pytest.warns(UserWarning, match="it has no gray left") as caught:

@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._images import Raster, read_raster
-from .._levels import Levels, check_levels, percentiles, stretch
+from .._levels import Levels, check_levels, lost_gray, percentiles, stretch
 
 AskedLevels = Levels | Literal["auto"] | None
 """Black and white; or their choice by the files; or the full range of the files."""
 
 DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
 """Of the full range: brightest level, and spread of the pixels, that leave 8 bit too little."""
+
+_OWN_LEVELS = (
+    "Take levels of its own range, or 'auto' (--levels auto), with a folder for each sensor"
+)
 
 
 def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:
@@ -68,10 +72,10 @@ def read_levels(
     if isinstance(levels, str):
         if not raster.is_deep:
             return raster.gray, ""
-        gray = stretch(raster.levels, levels := chosen or percentiles([raster]))
-        is_lost = gray.min() == gray.max() and raster.levels.min() < raster.levels.max()
-        return gray, _nothing_left(Path(path), raster, levels) if is_lost else ""
-    return stretch(raster.levels, levels), _nothing_left(Path(path), raster, levels)
+        levels = chosen or percentiles([raster])
+    gray = stretch(raster.levels, levels)
+    lost = lost_gray(Path(path), raster, gray, levels)
+    return gray, lost and f"{lost}. {_OWN_LEVELS}"
 
 
 def check_asked(levels: AskedLevels) -> AskedLevels:
@@ -87,18 +91,6 @@ def check_asked(levels: AskedLevels) -> AskedLevels:
     if levels is None or (isinstance(levels, str) and levels == "auto"):
         return levels
     return check_levels(levels)
-
-
-def _nothing_left(path: Path, raster: Raster, levels: Levels) -> str:
-    black, white = levels
-    if ((raster.levels > black) & (raster.levels < white)).any():
-        return ""
-    return (
-        f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to "
-        f"{raster.levels.max():g}, none of them between black {black:g} and white {white:g}: it "
-        "has no gray left. Take levels of its own range, or 'auto' (--levels auto), with a "
-        "folder for each sensor"
-    )
 
 
 def _few_levels(path: Path, raster: Raster) -> str:
