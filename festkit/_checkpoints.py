@@ -14,6 +14,9 @@ from .backbones import read_tensors
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params")
+"""Names of the network to take where a checkpoint holds several, the surest first."""
+
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, unwrapped and without the prefixes of wrappers.
@@ -74,9 +77,15 @@ def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
 def _networks(checkpoint: Mapping[Any, Any], place: str = "") -> dict[str, Mapping[Any, Any]]:
     """The state dicts within a checkpoint, by where they are in it, whatever it calls them.
 
-    Where there are several, those without a weight of two dimensions are none, such as scores.
+    Where there are several, a known name decides, and those without a weight of two dimensions are
+    none, such as scores.
     """
     found: dict[str, Mapping[Any, Any]] = {}
+    for name in _WRAPPERS:
+        if isinstance(checkpoint.get(name), Mapping):
+            named = _networks(checkpoint[name], f"{place}[{name!r}]")
+            if any(map(_is_deep, named.values())):
+                return named
     for name, value in checkpoint.items():
         kept = isinstance(name, str) and not name.lower().startswith("optim")
         if kept and isinstance(value, Mapping):

@@ -1,6 +1,7 @@
 """What the kit asks of a network, and the check of one that is not of the catalogue."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from textwrap import shorten
 from typing import Any
@@ -64,11 +65,25 @@ def device_of(backbone: nn.Module) -> torch.device:
     return next(backbone.parameters(), torch.empty(0)).device
 
 
-def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
-    """What a network gives for images (N, C, H, W): logits (N, 1, H, W), the main ones first.
+def main_logits(backbone: nn.Module, image: Tensor) -> Tensor:
+    """What a network gives for images (N, C, H, W), without its further outputs: (N, 1, H, W).
 
     Raises:
         ValueError: if its output is none of the accepted forms, see :data:`EXPECTED`.
+
+    Example:
+        >>> main_logits(nn.Conv2d(1, 1, 1), torch.zeros(2, 1, 4, 6)).shape
+        torch.Size([2, 1, 4, 6])
+    """
+    return _main(backbone, image, backbone(image))
+
+
+def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
+    """All outputs to train, for images (N, C, H, W): logits (N, 1, H, W), the main ones first.
+
+    Raises:
+        ValueError: if its output is none of the accepted forms, see :data:`EXPECTED`, or one of
+            its further outputs is no logits (N, 1, H, W).
 
     Example:
         >>> class Net(nn.Conv2d):
@@ -78,13 +93,16 @@ def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
         [(2, 1, 4, 6), (2, 1, 4, 6)]
     """
     output = backbone(image)
-    found = _tensors(output)
-    wanted = (len(image), 1, *image.shape[2:])
-    if not found or any(logits.shape != wanted for logits in found):
-        raise InputError(
-            f"{backbone_name(backbone)} gives {_told(output)} for images {tuple(image.shape)}, "
-            f"expected {wanted}. {EXPECTED}"
-        )
+    wanted = _main(backbone, image, output).shape
+    found = []
+    for place, logits in _outputs(output):
+        if not isinstance(logits, Tensor) or logits.shape != wanted:
+            raise InputError(
+                f"{backbone_name(backbone)} gives {_told(output)} for images {tuple(image.shape)}: "
+                f"{place} is {_told(logits)}, expected {tuple(wanted)}. Training takes the mean "
+                "loss of all outputs; return logits of that size, or leave it out"
+            )
+        found.append(logits)
     return found
 
 
@@ -98,7 +116,8 @@ def check_network(backbone: nn.Module, size: int) -> None:
 
     Raises:
         ValueError: if the network fails, gives no logits (N, 1, size, size), or ends in a sigmoid,
-            which applied twice would make every pixel a target.
+            which applied twice would make every pixel a target. Where it only seems to, a warning
+            says so.
 
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
@@ -113,7 +132,7 @@ def check_network(backbone: nn.Module, size: int) -> None:
     ends = _Ends()
     try:
         with ends:
-            main, *_ = logits_of(backbone, probe)
+            main = main_logits(backbone, probe)
     except InputError:
         raise
     except Exception as error:  # the network is not ours
@@ -125,13 +144,17 @@ def check_network(backbone: nn.Module, size: int) -> None:
             "in_channels"
         ) from error
     low, high = main.aminmax()
-    if 0 <= low < high <= 1 and id(main) in ends.squashed:
-        raise InputError(
-            f"{name} ends in a sigmoid, or the like: its output lies in [0, 1], from {low:.3g} to "
-            f"{high:.3g}. The kit expects logits and applies the sigmoid itself; with two of them "
-            "every pixel would be a target. Return what comes before that sigmoid, or "
-            "torch.logit(probability, 1e-6)"
-        )
+    if not 0 <= low < high <= 1:
+        return
+    told = (
+        f"ends in a sigmoid, or the like: its output lies in [0, 1], from {low:.3g} to "
+        f"{high:.3g}. The kit expects logits and applies the sigmoid itself; with two of them "
+        "every pixel would be a target. Return what comes before that sigmoid, or "
+        "torch.logit(probability, 1e-6)"
+    )
+    if id(main) in ends.squashed:
+        raise InputError(f"{name} {told}")
+    warnings.warn(f"{name} possibly {told}", stacklevel=3)
 
 
 class _Ends(TorchDispatchMode):
@@ -157,16 +180,29 @@ class _Ends(TorchDispatchMode):
         return result
 
 
-def _tensors(output: object) -> list[Tensor]:
-    """All tensors of an output of an accepted form; none where it is of another."""
-    if isinstance(output, Tensor):
-        return [output]
+def _main(backbone: nn.Module, image: Tensor, output: object) -> Tensor:
+    """The main logits of an output of an accepted form."""
+    logits = output.get("out") if isinstance(output, Mapping) else output
+    if isinstance(logits, list | tuple) and logits:
+        logits = logits[0]
+    wanted = (len(image), 1, *image.shape[2:])
+    if not isinstance(logits, Tensor) or logits.shape != wanted:
+        raise InputError(
+            f"{backbone_name(backbone)} gives {_told(output)} for images {tuple(image.shape)}, "
+            f"expected {wanted}. {EXPECTED}"
+        )
+    return logits
+
+
+def _outputs(output: object, place: str = "output") -> Iterator[tuple[str, object]]:
+    """All outputs by their place within lists, tuples and dicts."""
     if isinstance(output, Mapping):
-        return _tensors(output.get("out"))
-    if not isinstance(output, list | tuple) or not output or isinstance(output[0], list | tuple):
-        return []
-    parts = [_tensors(part) for part in output]
-    return [tensor for part in parts for tensor in part] if all(parts) else []
+        yield from _outputs(output.get("out"), f"{place}['out']")
+    elif isinstance(output, list | tuple):
+        for index, part in enumerate(output):
+            yield from _outputs(part, f"{place}[{index}]")
+    else:
+        yield place, output
 
 
 def _told(output: object) -> str:

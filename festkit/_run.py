@@ -8,6 +8,7 @@ import hashlib
 import io
 import math
 import shlex
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -512,7 +513,8 @@ def open_run(
 ) -> Run:
     """The run folder of a configuration: a new one, or the one that already holds this run.
 
-    What a killed run left half-written is removed: nobody else may be training it.
+    What a killed run left half-written is removed: nobody else may be training it. A finished run
+    of an older version, whose training masks may be others, is returned with a warning.
 
     Args:
         config: what is to be trained.
@@ -521,8 +523,8 @@ def open_run(
         dataset_folder: where the images lie, for :attr:`Run.dataset_folder`; it may change.
 
     Raises:
-        FileExistsError: if the folder holds a run of another configuration or on other images, or
-            other files.
+        FileExistsError: if the folder holds a run of another configuration or on other images,
+            other files, or a checkpoint of training masks that are not known.
 
     Example:
         >>> import tempfile
@@ -530,9 +532,12 @@ def open_run(
         >>> open_run(config, train_split="0123456789ab", test_split="ba9876543210").finished
         False
     """
+    from .fusion import MASK_RULE
+
     run = Run(config.folder)
     written = run.folder / "config.json"
     now = config.plain() | {"train_split": train_split, "test_split": test_split}
+    now["training_masks"] = MASK_RULE
     if config.initial_weights is not None:  # the same file may be rewritten, or lie elsewhere
         now["initial_weights"] = f"sha256 {_digest(config.initial_weights)}"
     found = {path.name for path in run.folder.iterdir()} if run.folder.is_dir() else set()
@@ -542,13 +547,15 @@ def open_run(
     before = read_json(written, {"dataset?": str}) if there else {}
     if "dataset" in before:  # older ones hold what was typed
         before["dataset"] = dataset_name(before["dataset"])
-    old = DEFAULTS | before  # older ones lack what came later
+    old = DEFAULTS | {"training_masks": MASK_RULE} | before  # older ones lack what came later
     changed = [f"{k} {old.get(k)!r} -> {now[k]!r}" for k in now if old.get(k) != now[k]]
     if changed and len(there) > 1:
         raise ExistingFileError(
             f"{run.folder} already holds another run ({'; '.join(changed)}); "
             "choose another run folder (out) or remove this one"
         )
+    if there and "training_masks" not in before:
+        _check_masks(run)
     if not run.finished:  # whoever has just finished it may still write beside the record
         for name in found - there:
             if name.endswith(".part"):
@@ -556,3 +563,18 @@ def open_run(
         place = {} if dataset_folder is None else {"dataset_folder": dataset_folder}
         write_json(written, now | place)
     return run
+
+
+def _check_masks(run: Run) -> None:
+    """Refuse to continue a run whose configuration does not say how its masks were resized."""
+    if run.finished and "training_masks" not in run.record:
+        warnings.warn(
+            f"{run.folder} is a finished run of an older version, whose training masks may lack "
+            "targets; to train it again, choose another run folder (out)",
+            stacklevel=3,
+        )
+    elif not run.finished and run.checkpoint.is_file():
+        raise ExistingFileError(
+            f"{run.folder} was begun by an older version, on other training masks; remove its "
+            f"checkpoint {run.checkpoint.name}, or choose another run folder (out)"
+        )

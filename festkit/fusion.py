@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._contract import device_of, input_channels, logits_of
+from ._contract import device_of, input_channels, main_logits
 from ._errors import InputError
 from .components import find_components
 
@@ -137,6 +137,9 @@ def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], 
         if not share.any():  # the target lies between the pixels that a linear resize reads
             area = target.astype(np.float32)
             share = np.asarray(cv2.resize(area, (size, size), interpolation=cv2.INTER_AREA))
+        if not share.any():  # where a side grows, OpenCV's area is linear, too: take the centre
+            centre = (np.argwhere(target).mean(0) + 0.5) * size / mask.shape
+            share[tuple(centre.astype(int))] = 1
         if not (resized & (share > 0)).any():
             resized.flat[share.argmax()] = True
             vanishing += 1
@@ -258,7 +261,7 @@ def probability_map(
     gray = pixels[None, None].float() / 255
     batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))
     batch = batch.contiguous(memory_format=torch.channels_last)
-    logits, *_ = logits_of(backbone, batch)
+    logits = main_logits(backbone, batch)
     prob = logits.float().sigmoid()[0, 0].cpu().numpy()
     return resize_map(prob, (levels.shape[0], levels.shape[1]))
 

@@ -94,7 +94,7 @@ def test_training_takes_the_mean_loss_of_all_outputs(folder, tmp_path):
         (lambda y: y[:, 0], r"\(1, 32, 32\)"),
         (lambda y: functional.avg_pool2d(y, 2), r"\(1, 1, 16, 16\)"),
         (lambda y: ([y[..., ::2]], y), r"\[\[\(1, 1, 32, 16\)\], \(1, 1, 32, 32\)\]"),
-        (lambda y: [y, None], r"\[\(1, 1, 32, 32\), NoneType\]"),
+        (lambda y: [None, y], r"\[NoneType, \(1, 1, 32, 32\)\]"),
         (lambda y: {"logits": y}, r"a dict of 'logits': \(1, 1, 32, 32\)"),
         (lambda y: y.detach().numpy(), "ndarray"),
         (lambda y: [], r"\[\]"),
@@ -104,6 +104,43 @@ def test_another_output_is_refused(wrap, told):
     expected = rf"Wrapped gives {told} for images \(1, 1, 32, 32\), expected \(1, 1, 32, 32\)"
     with pytest.raises(ValueError, match=rf"{expected}\. A network takes .*begins with the main"):
         FEST({32: Wrapped(wrap)}, **GRAY)
+
+
+FURTHER = [
+    (lambda y: [y, functional.avg_pool2d(y, 2)], r"output\[1\] is \(4, 1, 16, 16\)"),
+    (lambda y: (y, torch.cat([y] * 8, 1)), r"output\[1\] is \(4, 8, 32, 32\)"),
+    (lambda y: {"out": (y, y, [None])}, r"output\['out'\]\[2\]\[0\] is NoneType"),
+]
+
+
+@pytest.mark.parametrize(("wrap", "told"), FURTHER)
+class TestFurtherOutputs:
+    def test_they_play_no_part_in_predicting(self, wrap, told):
+        torch.manual_seed(0)
+        plain, image = TinyNet(), scene(0)[0]
+        other = Wrapped(wrap)
+        other.load_state_dict(plain.state_dict())
+        found = FEST({32: other}, **GRAY).probability(image)
+        np.testing.assert_array_equal(found, FEST({32: plain}, **GRAY).probability(image))
+
+    def test_training_names_the_one_that_does_not_fit(self, wrap, told, folder, tmp_path):
+        out = str(tmp_path / "run")
+        config = TrainConfig(str(folder), 32, Wrapped(wrap), out=out, batch_size=4)
+        with pytest.raises(ValueError, match=rf"{told}, expected \(4, 1, 32, 32\)\. Training"):
+            train(config)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda y: functional.conv2d(y.sigmoid(), torch.full((1, 1, 3, 3), 1 / 9), padding=1),
+        lambda y: 0.5 * (1 + torch.erf(y)),
+        lambda y: (y > y.mean()).float(),
+    ],
+)
+def test_an_output_that_seems_to_be_a_probability_is_told_of(end):
+    with pytest.warns(UserWarning, match=r"Wrapped possibly ends in a sigmoid.*lies in \[0, 1\]"):
+        FEST({32: Wrapped(end)}, **GRAY)
 
 
 def by_hand(y):

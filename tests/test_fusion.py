@@ -231,6 +231,14 @@ class TestTrainingMasks:
         resized, vanishing = resize_mask(mask, 128)
         assert (np.argwhere(resized).tolist(), vanishing) == ([[64, 96]], 1)
 
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_one_pixel_stays_at_its_place_where_a_side_grows(self, turned):
+        mask = np.zeros((100, 4096), bool)
+        mask[53, 2051] = True
+        resized, vanishing = resize_mask(mask.T if turned else mask, 256)
+        place = [int(53.5 * 2.56), 2051 // 16]
+        assert (np.argwhere(resized).tolist(), vanishing) == ([place[:: -1 if turned else 1]], 1)
+
     @given(arrays(bool, (20, 24), elements=st.sampled_from([False] * 7 + [True])))
     def test_every_target_keeps_a_pixel_at_its_place(self, mask):
         resized, vanishing = resize_mask(mask, 9)

@@ -244,11 +244,20 @@ class TestFiles:
         torch.save(content, tmp_path / "net.pth")
         assert read_checkpoint(tmp_path / "net.pth").keys() == weights.keys()
 
+    @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "params"])
+    @pytest.mark.parametrize("other", ["ema", "sgd"])
+    def test_a_known_name_decides(self, tmp_path, key, other):
+        weights = published_weights("ACM")
+        others = {name: torch.full((2, 2), 9.0) for name in weights}
+        torch.save({other: others, key: weights}, tmp_path / "net.pth")
+        found = read_checkpoint(tmp_path / "net.pth")
+        assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+
     def test_several_networks_in_one_file(self, tmp_path):
         weights = published_weights("ACM")
-        content = {"model": weights, "train": {"ema": weights}, "epoch": 3}
+        content = {"teacher": weights, "train": {"ema": weights}, "epoch": 3}
         torch.save(content, tmp_path / "net.pth")
-        told = r"net\.pth holds several networks, \['model'\], \['train'\]\['ema'\]; read it with"
+        told = r"net\.pth holds several networks, \['teacher'\], \['train'\]\['ema'\]; read it with"
         with pytest.raises(ValueError, match=told):
             import_state_dict(tmp_path / "net.pth", "ACM")
         chosen = torch.load(tmp_path / "net.pth", weights_only=True)["train"]["ema"]

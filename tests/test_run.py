@@ -17,6 +17,7 @@ from festkit.__main__ import main
 from festkit._errors import InputError
 from festkit._files import write_json
 from festkit._run import Run, StoredMaps, TrainConfig, check_size, open_run
+from festkit.fusion import MASK_RULE
 
 DATA = "0123456789ab"
 
@@ -195,11 +196,24 @@ def with_checkpoint(config):
     return run
 
 
+def without_mask_rule(run):
+    """Make it a run of an older version; its configuration."""
+    written = run.folder / "config.json"
+    before = json.loads(written.read_text())
+    del before["training_masks"]
+    written.write_text(json.dumps(before))
+    return written
+
+
 class TestOpenRun:
     def test_a_new_folder_holds_its_configuration(self, config):
         run = opened(config)
         written = json.loads((run.folder / "config.json").read_text())
-        assert written == config.plain() | {"train_split": DATA, "test_split": DATA}
+        assert written == config.plain() | {
+            "train_split": DATA,
+            "test_split": DATA,
+            "training_masks": MASK_RULE,
+        }
         assert not run.finished
 
     def test_the_same_configuration_opens_it_again(self, config):
@@ -221,6 +235,27 @@ class TestOpenRun:
         other = dataclasses.replace(config, loss="BCE")
         run = opened(other)
         assert json.loads((run.folder / "config.json").read_text())["loss"] == "BCE"
+
+    def test_a_checkpoint_on_older_masks_is_not_continued(self, config):
+        run = with_checkpoint(config)
+        written = without_mask_rule(run)
+        with pytest.raises(FileExistsError, match=r"an older version.*remove its checkpoint .*out"):
+            opened(config)
+        assert "training_masks" not in json.loads(written.read_text())
+        run.checkpoint.unlink()
+        opened(config)
+        assert json.loads(written.read_text())["training_masks"] == MASK_RULE
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_a_finished_run_on_older_masks_is_told_of(self, config, recorded):
+        run = opened(config)
+        without_mask_rule(run)
+        record = {"training_masks": MASK_RULE} if recorded else {}
+        (run.folder / "record.json").write_text(json.dumps(record | {"test": []}))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert opened(config).finished
+        assert ["an older version" in str(one.message) for one in told] == [True] * (not recorded)
 
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_other_images_are_another_run(self, config, split):
