@@ -173,10 +173,11 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
             white; or float in [0, 1], whose 1 is white.
 
     Returns:
-        The same shape, uint8. A warning says so where 16 bit leave all but nothing of an image.
+        The same shape, uint8. A warning says so where 16 bit leave all but nothing of an image, and
+        where a tensor (3, H, W) may be one colour image.
 
     Raises:
-        ValueError: for anything else, and for colour (H, W, 3).
+        ValueError: for anything else, and for channels last: (H, W, 1) to (H, W, 4).
 
     Example:
         >>> gray_levels(np.array([[0.0, 0.5, 1.0]]))
@@ -186,13 +187,19 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
         festkit._errors.InputError: expected a gray image (H, W) of uint8, ..., got str...
     """
     if isinstance(image, Tensor):
+        if image.ndim == 3 and len(image) == 3:
+            warnings.warn(
+                f"a tensor {tuple(image.shape)} is taken for three gray images; of one colour "
+                "image pass a channel, image[0]",
+                stacklevel=2,
+            )
         plain = image.detach().cpu()
         image = (plain.float() if plain.is_floating_point() else plain).numpy()
     if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
         raise InputError(f"{GRAY}, got {type(image).__name__}; festkit.read_image reads a file")
     came = f"{image.shape} {image.dtype}"
-    if image.ndim == 3 and image.shape[2] in (3, 4):
-        raise InputError(f"{GRAY}, got {came}, which seems to be colour; take one channel")
+    if image.ndim == 3 and image.shape[2] <= 4:
+        raise InputError(f"{GRAY}, got {came}, channels last; take one, as by image[..., 0]")
     if image.ndim not in (2, 3) or not image.size:
         raise InputError(f"{GRAY}, got {came}")
     if image.dtype == np.uint8:

@@ -166,7 +166,9 @@ class TestImages:
     @pytest.mark.parametrize(
         ("image", "message"),
         [
-            (np.zeros((8, 9, 3), np.uint8), r"got \(8, 9, 3\) uint8, which seems to be colour"),
+            (np.zeros((8, 9, 3), np.uint8), r"got \(8, 9, 3\) uint8, channels last; take one, as"),
+            (np.zeros((8, 9, 1), np.uint8), r"got \(8, 9, 1\) uint8, channels last; take one, as"),
+            (torch.zeros(8, 9, 2), r"got \(8, 9, 2\) float32, channels last; take one, as"),
             (np.full((8, 8), 1.5), r"got \(8, 8\) float64 from 1.5 to 1.5; divide by the level"),
             (np.full((8, 8), np.nan), "got .* from nan to nan; divide"),
             (np.full((8, 8), -0.1, np.float32), "got .* from -0.1 to -0.1; divide"),

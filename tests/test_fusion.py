@@ -15,6 +15,7 @@ from festkit import fuse, resize_map
 from festkit.components import find_components
 from festkit.data import load_dataset
 from festkit.fusion import (
+    gray_levels,
     input_channels,
     network_input,
     probability_map,
@@ -300,3 +301,8 @@ class TestProbabilityMap:
             ValueError, match=r"expected a gray image \(H, W\) of uint8, .*, got \(8, 8"
         ):
             probability_map(Brightness(), image, 8, mean=0.4, std=0.2)
+
+
+def test_a_tensor_that_may_be_one_colour_image_is_told_of():
+    with pytest.warns(UserWarning, match=r"\(3, 8, 9\) is taken for three gray images.*image\[0\]"):
+        assert gray_levels(torch.zeros(3, 8, 9)).shape == (3, 8, 9)
