@@ -344,10 +344,17 @@ class TestConfidenceIntervals:
         one = confidence_intervals([self.HIT] * 30 + [self.MISS] * 10)["pd"]
         assert confidence_intervals(four)["pd"] == pytest.approx(one)
 
+    @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+    @pytest.mark.parametrize("images", [*range(2, 11), 100, 101, 5000])
+    def test_few_images_have_students_quantile(self, images, level):
+        """Wilson's interval of hits alone ends z² / (images + z²) below 1."""
+        low, _ = confidence_intervals([self.HIT] * images, level=level)["pd"]
+        z = math.sqrt(images * (1 - low) / low)
+        assert z == pytest.approx(stats.t.ppf((1 + level) / 2, images - 1), rel=1e-6)
+
     @pytest.mark.parametrize("images", [5, 20, 200])
     def test_no_zero_width_at_the_bounds(self, images):
-        z = stats.norm.ppf(0.975)
-        z += (z**3 + z) / (4 * (images - 1))
+        z = stats.t.ppf(0.975, images - 1)
         reach = z * z / (images + z * z)  # Wilson's, of as many trials as images
         found = confidence_intervals([self.HIT] * images)
         for name in set(Counts.ratios) - {"fa"}:
@@ -426,6 +433,33 @@ class TestConfidenceIntervals:
         z = stats.t.ppf(0.975, 199)
         found = confidence_intervals([self.HIT] * 200, baseline=[self.HIT] * 200)["pd"]
         assert found == pytest.approx((-z / 200, z / 200), rel=1e-3)
+
+    def test_equal_methods_may_differ_by_one_image_in_any_share_of_pixels(self):
+        z = stats.t.ppf(0.975, 199)
+        found = confidence_intervals([self.HIT] * 200, baseline=[self.HIT] * 200)
+        for name in ("iou", "niou", "niou_nonempty", "precision", "recall", "f1"):
+            assert found[name] == pytest.approx((-z / 200, z / 200))
+
+    @pytest.mark.parametrize(("false", "size"), [(0, 81), (20, 81), (300, 300)])
+    def test_equal_methods_may_differ_by_one_false_alarm(self, false, size):
+        """Of the size that is usual, that of a small target at least."""
+        z = stats.t.ppf(0.975, 49)
+        one = [replace(self.HIT, false_pixels=false * (k == 7)) for k in range(50)]
+        found = confidence_intervals(one, baseline=one)["fa"]
+        assert found == pytest.approx((-z * size / (50 * 10**4), z * size / (50 * 10**4)))
+
+    def test_a_difference_in_fa_holds_the_truth_where_false_alarms_are_few(self):
+        """Of 20 px each, in 1.2 and 0.4 of 200 images on average: one sample in four has none."""
+        rng = np.random.default_rng(5)
+        truth, held, repeats = 20 * (0.006 - 0.002) / 10**4, 0, 300
+        for _ in range(repeats):
+            ours, theirs = (
+                [replace(self.HIT, false_pixels=20 * int(k)) for k in rng.random(200) < rate]
+                for rate in (0.006, 0.002)
+            )
+            low, high = confidence_intervals(ours, baseline=theirs)["fa"]
+            held += low <= truth <= high
+        assert held >= 0.95 * repeats
 
     def test_pairing_narrows_a_constant_gain(self):
         theirs = [Counts(images=1, targets=4, detected=k % 3) for k in range(50)]

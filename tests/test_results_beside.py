@@ -20,6 +20,8 @@ from festkit.results import (
     save_table,
     scheme_table,
 )
+from festkit.results.readable import with_interval
+from festkit.results.seeds import pool_seeds
 
 HIT = Counts(
     images=1, pixels=10**6, intersection=3, predicted=3, true=4, targets=1, detected=1,
@@ -58,11 +60,26 @@ class TestComparison:
         assert row[["pd", "iou"]].tolist() == pytest.approx([100 * 5 / 6, 100 * (0.5 + 0.75) / 2])
         assert row.pd_sd == pytest.approx(100 * (1 / 3) / 2**0.5)
         assert row.seeds == 2
-        pooled = confidence_intervals([HIT + HIT, MISS + HIT, HIT + HIT])
+        mean = Counts(
+            images=1, pixels=10**6, intersection=1.5, predicted=2.5, true=3, targets=1,
+            detected=0.5, false_pixels=6, iou_sum=0.375,
+        )  # fmt: skip
+        pooled = confidence_intervals([HIT, mean, HIT])
         for name, scale in (("iou", 100), ("pd", 100), ("fa", 1e6), ("score", 100)):
             column = "fa_e6" if name == "fa" else name
             low, high = (scale * end for end in pooled[name])
             assert (row[f"{column}_low"], row[f"{column}_high"]) == pytest.approx((low, high))
+
+    @pytest.mark.parametrize("images", [[HIT, HIT, MISS], [replace(HIT, false_pixels=0)] * 50])
+    def test_the_same_seed_again_is_no_new_image(self, images):
+        one = confidence_intervals(images)
+        for seeds in (3, 10):
+            again = confidence_intervals(pool_seeds([images] * seeds))
+            for name, ends in one.items():
+                assert again[name] == pytest.approx(ends)
+            gain = confidence_intervals(pool_seeds([images] * seeds), baseline=images)
+            for name, ends in confidence_intervals(images, baseline=images).items():
+                assert gain[name] == pytest.approx(ends)
 
     def test_seeds_whose_images_are_not_known_have_no_interval(self):
         seeds = [record(iou=iou, intervals={"iou": (0.5, 0.7)}) for iou in (0.6, 0.7)]
@@ -75,6 +92,9 @@ class TestComparison:
         row = compare_with_paper({"th1 0.3": [one]}, TH1, measured="sky").loc["th1 0.3"]
         assert (row.iou_low, row.iou_high) == pytest.approx((50, 70))
         assert np.isnan([row.iou_sd, row.pd_low]).all()
+
+    def test_a_record_without_intervals_shows_its_ratio_alone(self):
+        assert with_interval({"pd": 0.5, "intervals": None}, "pd", 100) == "50.00"
 
     def test_seeds_of_different_images_are_not_pooled(self):
         larger = replace(HIT, pixels=2 * HIT.pixels)

@@ -490,6 +490,7 @@ class TestMeasuring:
         assert moved(pd=None) == moved(pd=float("nan")) == float("inf")
         other = {name: [0.1, 0.2] for name in ratios} | {"method": "another"}
         assert moved(intervals=other) == 0
+        assert moved(intervals=None) == float("inf")
         assert moved(intervals=other, iou=0.71) == pytest.approx(1)
 
 

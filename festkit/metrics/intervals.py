@@ -9,15 +9,16 @@ of these influences (Taylor linearisation, the delta method for a ratio of sums)
 - for differences of two methods: Student's interval of the paired difference.
 
 Few images decide a ratio of pixels, or a difference, so the sample may lack them. The variance
-of these holds one image more, of the largest influence seen; that of Fa one more false alarm.
+of these holds one image more, of the largest influence seen; that of Fa, and of its difference, one
+more false alarm of a size that is usual.
 How often the intervals hold the true value is measured in docs/intervals.md.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class _Ratio:
     trials: int
     """Images that have something in the denominator."""
     step: float
-    """How far one hit more would move the value; 0 where hits are no whole numbers."""
+    """How far one target or one false alarm more would move the value; 0 for other ratios."""
 
 
 def confidence_intervals(
@@ -90,15 +91,16 @@ def confidence_intervals(
     if not 0 < level < 1:
         raise InputError(f"level is {level}, expected a share in (0, 1), such as 0.95")
     _check_images(counts, baseline)
-    z = _quantile((1 + level) / 2, len(counts))
+    z = _quantile(level, len(counts))
     ours = _of_columns(counts)
     ratios = _ratios(ours)
     if baseline is not None:
         theirs = _ratios(_of_columns(baseline))
         return {name: _difference(ratios[name], theirs[name], z) for name in ours.ratios}
     guarded = OF_PIXELS if isinstance(ours, Counts) else set()
-    shares = {name: _share(ratio, z, guard=name in guarded) for name, ratio in ratios.items()}
-    return {name: _rate(ours, z) if name == "fa" else shares[name] for name in ours.ratios}
+    found = {name: _share(ratio, z, guard=name in guarded) for name, ratio in ratios.items()}
+    found["fa"] = _rate(ours, ratios["fa"], z)
+    return {name: found[name] for name in ours.ratios}
 
 
 def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
@@ -149,10 +151,26 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
             )
 
 
-def _quantile(share: float, images: int) -> float:
-    """Student's quantile for images - 1 degrees of freedom, to the first order in their inverse."""
-    z = NormalDist().inv_cdf(share)
-    return z + (z**3 + z) / (4 * (images - 1))
+@lru_cache
+def _quantile(level: float, images: int) -> float:
+    """Half the width that holds ``level`` of Student's distribution, images - 1 degrees of freedom.
+
+    By bisection of the angle whose tangent it is, times the root of the degrees of freedom.
+    """
+    low, high = 0.0, math.pi / 2
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _within(middle, images - 1) < level else (low, middle)
+    return math.sqrt(images - 1) * math.tan(low)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """Share of Student's distribution within an angle (Abramowitz, Stegun: 26.7.3, 26.7.4)."""
+    odd = freedom % 2
+    sine, cosine = math.sin(angle), math.cos(angle)
+    powers = np.arange(odd, freedom - 3, 2)
+    terms = np.cumprod((powers + 1) / (powers + 2) * cosine**2)
+    series = (freedom > 1) * sine * cosine**odd * (1 + float(terms.sum()))
+    return 2 / math.pi * (angle + series) if odd else series
 
 
 def _of_columns(counts: Sequence[Sums]) -> Any:
@@ -164,7 +182,7 @@ def _of_columns(counts: Sequence[Sums]) -> Any:
 
 def _ratios(columns: Any) -> dict[str, _Ratio]:
     found = {
-        name: _ratio(part, whole, whole_hits=part is not columns.iou_sum)
+        name: _ratio(part, whole, _one_more(columns, part))
         for name, (part, whole) in columns.parts().items()
     }
     if "score" in columns.ratios:
@@ -172,13 +190,26 @@ def _ratios(columns: Any) -> dict[str, _Ratio]:
     return found
 
 
-def _ratio(part: Floats, whole: Floats, *, whole_hits: bool) -> _Ratio:
+def _one_more(columns: Any, part: Floats) -> float:
+    """What one target or one false alarm more would add to a ratio's numerator; 0 for others.
+
+    The usual size of a false alarm weighs every false pixel alike and is that of a small target at
+    least.
+    """
+    if part is columns.false_pixels:
+        total = float(part.sum())
+        return max(float((part**2).sum()) / total if total else 0.0, SPOT_AREA)
+    of_targets = isinstance(columns, TargetCounts) and part is not columns.iou_sum
+    return float(of_targets or part is columns.detected)
+
+
+def _ratio(part: Floats, whole: Floats, one_more: float) -> _Ratio:
     total, images = float(whole.sum()), len(whole)
     if not total:
         return _Ratio(math.nan, np.full(images, math.nan), 0, math.nan)
     value = float(part.sum() / total)
     influence = (part - value * whole) / total * math.sqrt(images / (images - 1))
-    return _Ratio(value, influence, int(np.count_nonzero(whole)), whole_hits / total)
+    return _Ratio(value, influence, int(np.count_nonzero(whole)), one_more / total)
 
 
 def _sum_of(one: _Ratio, weight: float, other: _Ratio, factor: float) -> _Ratio:
@@ -204,16 +235,12 @@ def _share(ratio: _Ratio, z: float, *, guard: bool) -> Interval:
     return max(0.0, min(low, p)), min(1.0, max(high, p))
 
 
-def _rate(counts: Any, z: float) -> Interval:
-    """The gamma interval of Fa: one false alarm more, of the size that is usual, sets its end.
-
-    The usual size weighs every false pixel alike and is that of a small target at least.
-    """
+def _rate(counts: Any, ratio: _Ratio, z: float) -> Interval:
+    """The gamma interval of Fa: one false alarm more, of the size that is usual, sets its end."""
     pixels, false = float(counts.pixels.sum()), counts.false_pixels
     if not pixels:
         return math.nan, math.nan
-    total, squares = float(false.sum()), float((false**2).sum())
-    size = max(squares / total if total else 0.0, SPOT_AREA)
+    total, squares, size = float(false.sum()), float((false**2).sum()), ratio.step * pixels
     low = _gamma_quantile(total, squares, -z) if total else 0.0
     high = _gamma_quantile(total + size, squares + size**2, z)
     return min(low, total) / pixels, min(high / pixels, 1.0)

@@ -38,7 +38,7 @@ def compare_with_paper(
     """Ours, the paper's and the difference, in the paper's rows and units.
 
     Of several seeds: the mean of the ratio, its standard deviation over the seeds, and the interval
-    of the pooled counts (of every image, summed over the seeds), which says how far the figure
+    of the pooled counts (of every image, averaged over the seeds), which says how far the figure
     would move with other test images. A Score whose Fa is not below 1e-4 is void, and so is the
     mean with one.
 

@@ -29,7 +29,7 @@ def with_interval(row: Mapping[str, Any], name: str, scale: float) -> str:
     """
     if pd.isna(row[name]) or (name == "score" and not row["valid"]):
         return NONE
-    ends = row.get("intervals", {}).get(name)
+    ends = (row.get("intervals") or {}).get(name)
     known = f" [{scale * ends[0]:.2f}, {scale * ends[1]:.2f}]" if ends else ""
     return f"{scale * row[name]:.2f}{known}"
 

@@ -66,7 +66,9 @@ def check_seeds(
 
 
 def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
-    """Counts of every image, summed over seeds; the images stay the units of intervals.
+    """Counts of every image, averaged over seeds; the images stay the units of intervals.
+
+    A sum would count every pixel and target once per seed, as if seeds were new images.
 
     Args:
         seeds: by seed the counts of every image, in the same order.
@@ -84,7 +86,8 @@ def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
         raise InputError(
             "seeds of one row were measured on different images; evaluate all of them on the same"
         )
-    return [sum(same, Counts()) for same in zip(*seeds, strict=True)]
+    totals = [sum(same, Counts()) for same in zip(*seeds, strict=True)]
+    return [Counts(**{k: n / len(seeds) for k, n in vars(total).items()}) for total in totals]
 
 
 def _check_value(

@@ -116,8 +116,9 @@ def _moves(
 ) -> Iterator[float]:
     nothing = (None, None)
     pairs = [(row[name], other[name])]
-    if row["intervals"].get("method") == other["intervals"].get("method"):
-        ends = row["intervals"][name] or nothing, other["intervals"][name] or nothing
+    mine, theirs = (each.get("intervals") or {} for each in (row, other))
+    if mine.get("method") == theirs.get("method"):
+        ends = mine.get(name) or nothing, theirs.get(name) or nothing
         pairs += zip(*ends, strict=True)
     for a, b in pairs:
         if a is None or b is None:
