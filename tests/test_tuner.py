@@ -459,6 +459,18 @@ class TestFolder:
         with pytest.raises(InputError, match=r"a\.png is a picture in colours.*save the maps as g"):
             ThresholdTuner.from_folder(folder / "probs")
 
+    def test_maps_in_the_alpha_channel_are_refused(self, folder):
+        levels = np.zeros((*blobs()[0].shape, 4), np.uint8)
+        levels[..., 3] = np.rint(blobs()[0] * 255)
+        Image.fromarray(levels).save(folder / "probs" / "a.png")
+        with pytest.raises(InputError, match=r"a\.png has one colour and differs in its alpha"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    def test_inverted_truths_are_told_of(self, folder):
+        Image.fromarray(~blobs()[1].astype(bool)).save(folder / "masks" / "a.png")
+        with pytest.warns(UserWarning, match=r"a\.png marks 9.* % of the image as target, as if"):
+            ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
+
     def test_with_images_and_truth(self, folder):
         tuner = ThresholdTuner.from_folder(folder / "probs", folder / "images", folder / "masks")
         assert (tuner._source.read(1).mask == blobs()[1]).all()

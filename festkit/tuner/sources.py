@@ -10,9 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .._areas import MOST_SHARE
 from .._errors import InputError, MissingFileError
 from .._files import write_json
-from .._images import EXTENSIONS, Raster, read_raster
+from .._images import EXTENSIONS, Mask, Raster, _differs_in_alpha, read_raster
 from .._layouts import files_by_name
 from .._levels import FileSet
 from .._lock import hold
@@ -184,7 +185,7 @@ def of_folder(
             name,
             raster.levels.astype(np.float32) if are_masks else raster.probability,
             image=alike.gray(read_raster(grays[name])) if grays else None,
-            mask=alike.mask(truths[name]).mask if truths else None,
+            mask=_as_targets(truths[name], alike.mask(truths[name]).mask) if truths else None,
         )
 
     title = f"{_number(len(names), 'mask' if are_masks else 'probability map')} in "
@@ -300,6 +301,11 @@ def _files(folder: str | Path) -> dict[str, Path]:
 def _read_map(path: Path) -> Raster:
     """A map's file, unless it is a picture in colours."""
     raster = read_raster(path)
+    if raster.levels.min() == raster.levels.max() and _differs_in_alpha(path):
+        raise InputError(
+            f"{path} has one colour and differs in its alpha channel only, which maps do not use; "
+            "save probabilities as gray levels, without alpha"
+        )
     if raster.mode.startswith(COLOURED):
         kind = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         channels = cv2.imdecode(np.fromfile(path, np.uint8), kind)
@@ -310,6 +316,17 @@ def _read_map(path: Path) -> Raster:
                 "or pass arrays to ThresholdTuner"
             )
     return raster
+
+
+def _as_targets(path: Path, mask: Mask) -> Mask:
+    """The mask, with a warning where it seems to be inverted."""
+    if mask.mean() > MOST_SHARE:
+        warnings.warn(
+            f"{path} marks {100 * mask.mean():.1f} % of the image as target, as if it were "
+            "inverted; targets are white on black",
+            stacklevel=3,
+        )
+    return mask
 
 
 def _is_dark(raster: Raster) -> bool:
