@@ -1,6 +1,9 @@
 """The CPUs of a process, and their load."""
 
+import math
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -11,6 +14,10 @@ SAMPLE_SECONDS = 0.1
 
 TOLERATED = 0.25
 """Share of a CPU that other processes may take of those that count as idle."""
+
+
+QUOTAS = Path("/sys/fs/cgroup")
+"""Where Linux tells how much CPU time a container may take."""
 
 
 def available_cpus() -> tuple[int, ...]:
@@ -27,13 +34,26 @@ def available_cpus() -> tuple[int, ...]:
 def idle_cpus() -> int:
     """How many of them other processes leave idle, measured for a tenth of a second.
 
+    No more than the quota of the process's container.
+
     Example:
         >>> idle_cpus() <= len(available_cpus())
         True
     """
     load = psutil.cpu_percent(SAMPLE_SECONDS, percpu=True)
     known = [load[cpu] for cpu in available_cpus() if cpu < len(load)]
-    return int(sum(1 - percent / 100 for percent in known) + TOLERATED)
+    return int(min(sum(1 - percent / 100 for percent in known), _quota()) + TOLERATED)
+
+
+def _quota() -> float:
+    """The CPUs whose time the process's container may take; infinite without a limit."""
+    version_1 = [QUOTAS / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
+    for files in ([QUOTAS / "cpu.max"], version_1):
+        with suppress(OSError, ValueError):  # not there, or "max"
+            words = " ".join(path.read_text(encoding="ascii") for path in files).split()
+            quota, period = map(int, words)
+            return quota / period if quota > 0 else math.inf  # version 1: -1 for no limit
+    return math.inf
 
 
 def check_threads(threads: int | None) -> None:

@@ -132,15 +132,23 @@ def whole_float32() -> Iterator[None]:
         ...     torch.backends.cudnn.allow_tf32
         False
     """
-    switches: Any = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = [switch.allow_tf32 for switch in switches]
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    switches: list[Any] = [cudnn, matmul]
+    name: str = "allow_tf32"
+    whole: Any = False
+    try:
+        before = [getattr(switch, name) for switch in switches]
+    except RuntimeError:  # torch does not tell it where fp32_precision was set
+        switches = [cudnn, cudnn.conv, cudnn.rnn, matmul]
+        name, whole = "fp32_precision", "ieee"
+        before = [getattr(switch, name) for switch in switches]
     try:
         for switch in switches:
-            switch.allow_tf32 = False
+            setattr(switch, name, whole)
         yield
     finally:
-        for switch, allowed in zip(switches, before, strict=True):
-            switch.allow_tf32 = allowed
+        for switch, own in zip(switches, before, strict=True):
+            setattr(switch, name, own)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,6 +114,7 @@ def four_cpus(monkeypatch):
     def loaded(*percents):
         monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
         monkeypatch.setattr(_cpus, "available_cpus", lambda: (1, 2, 3, 4))
+        monkeypatch.setattr(_cpus, "QUOTAS", Path("/nowhere"))
         load = [100.0, *map(float, percents), 100.0]
         monkeypatch.setattr(_cpus.psutil, "cpu_percent", lambda seconds, percpu: load)
 
@@ -127,6 +131,43 @@ def four_cpus(monkeypatch):
 def test_one_thread_for_each_idle_cpu_of_the_process(four_cpus, load, threads):
     four_cpus(*load)
     assert resolve_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("files", "threads"),
+    [
+        ({"cpu.max": "200000 100000\n"}, 2), ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, 4), ({}, 4),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+    ],
+)  # fmt: skip
+def test_no_more_threads_than_the_quota_of_a_container(
+    four_cpus, monkeypatch, tmp_path, files, threads
+):
+    four_cpus(0, 0, 0, 0)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(_cpus, "QUOTAS", tmp_path)
+    assert resolve_threads() == threads
+
+
+@pytest.mark.parametrize("asked", ["ieee", "tf32"])
+def test_whole_float32_where_the_user_chose_a_precision_by_torchs_newer_name(asked):
+    if not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("this torch knows allow_tf32 alone")
+    code = (
+        "import torch; from festkit._devices import whole_float32 as whole\n"
+        f"torch.backends.fp32_precision = {asked!r}\n"
+        "cudnn = torch.backends.cudnn\n"
+        "all = cudnn, cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul\n"
+        "told = lambda: [each.fp32_precision for each in all]\n"
+        "before = told()\n"
+        "with whole(): assert told() == ['ieee'] * 4, told()\n"
+        "assert told() == before, told()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # torch keeps the choice
 
 
 def test_processes_of_one_training_share_the_idle_cpus(four_cpus, monkeypatch):
