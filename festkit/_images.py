@@ -146,16 +146,17 @@ def read_raster(path: str | Path) -> Raster:
     return replace(raster, levels=np.array(levels, order="C"), turned=turned)  # writable, too
 
 
-def read_mask(path: str | Path, least_top: int = 1) -> Raster:
+def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
     """Read a mask file; one that marks something, but nothing above 127 of 255, is refused.
 
     Args:
         path: as of :func:`read_raster`.
         least_top: the level that means "target" in the masks beside it, where that is known.
+        others: what the masks beside it reach, for the message.
 
     Raises:
         ValueError: as :func:`read_raster`; for class numbers instead of black and white; or if the
-            file differs in its alpha channel only.
+            file has colours, or differs in its alpha channel only.
 
     Example:
         >>> import tempfile
@@ -177,10 +178,14 @@ def read_mask(path: str | Path, least_top: int = 1) -> Raster:
             " use; save targets as white (255) on black, without alpha"
         )
     if peak and not raster.mask.any():
-        others = "" if least_top == 1 else f" (other masks of its folder reach {least_top})"
         raise InputError(
             f"mask {path} has levels up to {peak} but none above 127 of 255{others}, so it would be"
             f" empty; save targets as 255{' (or 1)' * (not others)} and background as 0"
+        )
+    if raster.mode in ("RGB", "RGBA", "P", "PA") and _has_colours(Path(path)):
+        raise InputError(
+            f"mask {path} is a picture in colours, whose gray levels depend on the hue; save"
+            " targets as white (255) on black"
         )
     return raster
 
@@ -202,6 +207,26 @@ def is_deep(path: Path) -> bool:
             return _is_deep_page(tiff.pages.first)
     except Exception:  # damaged in any way: reading it says so
         return False
+
+
+def orientation(path: Path) -> int:
+    """The EXIF orientation of a file, by which it is turned; 1 leaves it as it is stored.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
+        >>> orientation(path)
+        1
+    """
+    try:
+        if not _is_tiff(path):
+            with Image.open(path) as image:
+                return int(image.getexif().get(_ORIENTATION, 1))
+        with _tifffile().TiffFile(path) as tiff:
+            return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))
+    except Exception:  # damaged in any way: reading it says so
+        return 1
 
 
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -293,6 +318,8 @@ def _read_other(path: Path) -> tuple[Raster, int]:
     if _is_deep_png(path):
         levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
         return Raster(levels, image.mode, 16), orientation
+    if image.mode[0] in "IF":
+        raise InputError(f"{path} is a {image.format} of more than 8 bit; save it as PNG or TIFF")
     bits = 1 if image.mode == "1" else 8
     return Raster(np.asarray(image.convert("L")), image.mode, bits), orientation
 
@@ -338,6 +365,12 @@ def _differs_in_alpha(path: Path) -> bool:
             return False
         low, high = image.convert("RGBA").getchannel("A").getextrema()
     return low != high
+
+
+def _has_colours(path: Path) -> bool:
+    """Whether channels differ by more than a quarter, beyond what JPEG leaves of gray."""
+    with Image.open(path) as image:
+        return bool((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).any())
 
 
 def _is_tiff(path: Path) -> bool:

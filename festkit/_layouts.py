@@ -305,7 +305,9 @@ def _places(folder: Path, kind: str) -> list[tuple[str, Path]]:
 
 def _by_lists(folder: Path, layout: Layout) -> DatasetFolder | None:
     """The folder if it has the layout's two folders and a list for at least one split."""
-    lists = {split: _find_list(folder, layout.lists, split) for split in _WORDS}
+    lists = {split: _find_list(folder, layout.lists, _WORDS[split], split) for split in _WORDS}
+    if lists["val"] and (apart := _find_list(folder, layout.lists, ("train",), "train")):
+        lists["train"] = apart  # trainval holds val
     if not any(lists.values()) or (found := _look(folder, layout)) is None:
         return None
     return _listed(folder, layout, found, lists)
@@ -371,8 +373,8 @@ def _by_folders(folder: Path, layout: Layout) -> DatasetFolder | None:
     )
 
 
-def _find_list(folder: Path, pattern: str, split: str) -> Path | None:
-    for word in _WORDS[split]:
+def _find_list(folder: Path, pattern: str, words: Iterable[str], split: str) -> Path | None:
+    for word in words:
         found = sorted(folder.glob(pattern.format(split=word)))
         if len(found) > 1:
             names = ", ".join(path.relative_to(folder).as_posix() for path in found)

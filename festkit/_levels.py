@@ -150,6 +150,13 @@ class FileSet:
         """The highest level that means "target" in one of the masks."""
         return max((raster.top for path in self.masks if (raster := _readable(path))), default=1)
 
+    @cached_property
+    def _highest(self) -> str:
+        """The highest level of the masks, and whose it is."""
+        read = [(raster.levels.max(), p.name) for p in self.masks if (raster := _readable(p))]
+        level, name = max(read)
+        return f" (other masks of its folder reach {level}: {name})"
+
     def gray(self, raster: Raster) -> Gray:
         """An image of the set as 8-bit gray levels."""
         return stretch(raster.levels, self._levels_of(raster)) if raster.is_deep else raster.gray
@@ -171,7 +178,9 @@ class FileSet:
         """
         raster = read_mask(path)
         full = raster.levels.dtype == np.uint8 and raster.top == 255
-        return raster if full or not raster.levels.any() else read_mask(path, self.top)
+        if full or not raster.levels.any():
+            return raster
+        return read_mask(path, self.top, "" if self.top == 1 else self._highest)
 
 
 def _plain(level: float) -> float:

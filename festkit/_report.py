@@ -243,6 +243,10 @@ class DatasetReport:
 
 def _some(names: Sequence[str], most: int = 5) -> str:
     more = f", and {len(names) - most} more" if len(names) > most else ""
+    parts = [name.partition("; ") for name in names]
+    heads, cures = [part[0] for part in parts], [part[2] for part in parts]
+    if len(names) > 1 and cures[0] and len(set(cures)) == 1:  # said once
+        return f"{', '.join(heads[:most])}{more}; {cures[0]}"
     return ", ".join(names[:most]) + more
 
 

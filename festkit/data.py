@@ -32,7 +32,16 @@ from ._catalogue import (
 from ._check import check_dataset
 from ._errors import ExistingFileError, InputError, MissingFileError
 from ._files import write_text
-from ._images import Gray, Mask, format_size, is_deep, read_raster, resize_mask, same_aspect
+from ._images import (
+    Gray,
+    Mask,
+    format_size,
+    is_deep,
+    orientation,
+    read_raster,
+    resize_mask,
+    same_aspect,
+)
 from ._layouts import DatasetFolder, Pair, open_folder, what_is_there
 from ._names import find_name
 from ._report import DatasetReport, SplitFigures, how_to_list, how_to_mend
@@ -169,12 +178,16 @@ class Dataset(Sequence[Sample]):
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change with the name, the sample names, or any file.
 
-        Where files have more than 8 bit, they also change with the levels of black and white.
+        Where files have more than 8 bit, they also change with the levels of black and white; where
+        files have an EXIF orientation, they differ from those of before it was applied.
         """
         digest = hashlib.sha256(self.name.encode())
         for pair in self.pairs:
             for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
                 digest.update(hashlib.sha256(part).digest())
+            for path in (pair.image, pair.mask):
+                if (turn := orientation(path)) != 1:
+                    digest.update(f"orientation {turn}".encode())
             if is_deep(pair.image):
                 digest.update(repr(pair.files.levels).encode())
         return digest.hexdigest()[:12]

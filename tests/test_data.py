@@ -1,3 +1,4 @@
+import hashlib
 import os
 import pickle
 import re
@@ -210,6 +211,12 @@ class TestDeepFiles:
         tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate")
         assert read_raster(tmp_path / "x.tif").levels == pytest.approx(2.99 + 11.74 + 4.56)
 
+    def test_other_formats_of_16_bit_are_refused_instead_of_clipped(self, tmp_path):
+        cv2.imwrite(str(tmp_path / "x.pgm"), np.array([[0, 300, 9000]], np.uint16))
+        (tmp_path / "x.pgm").rename(tmp_path / "x.png")
+        with pytest.raises(ValueError, match=r"x\.png is a PPM of more than 8 bit; save it as"):
+            read_raster(tmp_path / "x.png")
+
     def test_what_is_no_gray_image_is_refused(self, tmp_path):
         path = tmp_path / "x.tif"
         for stored, message in (
@@ -316,6 +323,18 @@ class TestOrientation:
         expected = shown if photometric else 65535 - shown
         np.testing.assert_array_equal(read_raster(path).levels, expected)
 
+    def test_the_fingerprint_tells_turned_files_from_those_read_as_stored(self, folder):
+        image = Image.fromarray(GRAY)
+        image.getexif()[274] = 3
+        image.save(folder / "images" / "b.png", exif=image.getexif())
+        dataset = load_dataset(folder, "train")
+        digest = hashlib.sha256(b"sky")
+        for pair in dataset.pairs:
+            for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
+                digest.update(hashlib.sha256(part).digest())
+        assert dataset.fingerprint != digest.hexdigest()[:12]
+        assert dataset[:1].fingerprint == load_dataset(folder, "train")[:1].fingerprint
+
     def test_a_mask_drawn_on_the_picture_that_is_shown(self, tmp_path):
         folder = make_set(tmp_path / "phone", layout="FEST", train=("a",), test=())
         stored = np.full((64, 64), 60, np.uint8)
@@ -399,6 +418,28 @@ class TestImplausibleMasks:
         ):
             load_dataset(folder, "train")[1]
         assert "differs in its alpha channel only" in check_dataset(folder).faults[0]
+
+    def test_the_cure_of_several_files_is_said_once(self, folder):
+        alpha = MASK.astype(np.uint8) * 255
+        for name in "abc":
+            image = np.dstack([np.full_like(alpha, 255)] * 3 + [alpha])
+            save(folder / "masks" / f"{name}.png", image)
+        (fault,) = check_dataset(folder).faults
+        assert (fault.count("alpha channel only"), fault.count("save targets as")) == (3, 1)
+
+    def test_colours(self, folder):
+        colour = np.zeros((3, 4, 3), np.uint8)
+        colour[0, 0], colour[2, 2] = (255, 0, 0), (0, 255, 0)
+        save(folder / "masks" / "b.png", colour)
+        with pytest.raises(ValueError, match=r"mask .*b\.png is a picture in colours.*white"):
+            load_dataset(folder, "train")[1]
+
+    def test_the_mask_that_reaches_higher_is_named(self, tmp_path):
+        folder = make_set(tmp_path / "sky")
+        for name, top in (("a", 1), ("b", 1), ("c", 2)):
+            save(folder / "masks" / f"{name}.png", MASK.astype(np.uint8) * np.uint8(top))
+        with pytest.raises(ValueError, match=r"other masks of its folder reach 2: c\.png"):
+            load_dataset(folder, "train")[0]
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
     def test_the_other_masks_say_what_a_target_is(self, tmp_path, dtype):
@@ -867,6 +908,13 @@ class TestValidation:
         assert check_dataset(folder).faults == (
             "images in the val list and in the test list: 1 (c)",
         )
+
+    def test_trainval_beside_train_and_val(self, tmp_path):
+        folder = make_set(tmp_path / "sky", layout="lists beside the folders")  # trainval: a, b
+        write(folder / "train.txt", "a")
+        write(folder / "val.txt", "b")
+        assert load_dataset(folder, "train").names == ("a",)
+        assert load_dataset(folder, "val").names == ("b",)
 
     def test_where_there_is_none(self, folder):
         with pytest.raises(ValueError, match=r"the val split of sky is empty.*are: train, test"):
