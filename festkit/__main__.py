@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from . import __version__
-from ._errors import FestkitError, InputError
+from ._errors import FestkitError, InputError, MemoryLimitError
 from ._names import find_name
 from .commands import own, tables, zoo
 
@@ -387,6 +387,14 @@ def _write_utf8() -> None:
 
 def _tell(name: str, error: Exception, *, debug: bool) -> None:
     """One line for an error that a user or the system can mend, else the traceback of a bug."""
+    if isinstance(error, RuntimeError):
+        from ._devices import is_out_of_memory
+
+        if is_out_of_memory(error):
+            line, _, _ = str(error).partition("\n")
+            error = MemoryLimitError(
+                f"{line}; use --tile or a smaller size, or --device cpu"
+            ).with_traceback(error.__traceback__)
     of_system = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno)
     if isinstance(error, FestkitError) or of_system:
         if debug:

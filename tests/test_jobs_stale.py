@@ -125,6 +125,19 @@ class TestWhatMakesStale:
         (again,), stale = check_done([job], tmp_path)
         assert (again.key, stale) == (old, {})
 
+    def test_images_that_only_a_worker_sees(self, tmp_path, book):
+        job = Job(book, {"dataset": "sky", "data_root": str(tmp_path)})
+        old = made(job, tmp_path)
+        plain = job.plain()
+        make_set(tmp_path / "sky", train=2)
+        (again,), stale = check_done([job], tmp_path)
+        assert (again.key, stale) == (old, {})
+        look_again()
+        seen = Job.from_plain(plain).seen()
+        assert seen["key"] == old
+        assert seen["origin"]["images"] == Job(book, job.parameters).record["origin"]["images"]
+        assert plain["recorded"]["origin"]["images"] is None
+
     def test_what_it_needs(self, tmp_path, book, house):
         first = Job(book, {"seed": 1})
         other = notebook(tmp_path, "run", parameters=PARAMETERS, name="other")

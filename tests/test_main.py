@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import torch
 from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
 
@@ -740,6 +741,22 @@ class TestErrors:
         told = capsys.readouterr().err
         assert "Traceback (most recent call last)" in told
         assert "InputError: unknown device 'gpu'" in told.splitlines()[-1]
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes\nat place"),
+        ],
+    )
+    def test_too_little_memory_is_no_bug(self, error, monkeypatch, capsys):
+        def full():
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "predict", ("", lambda: full))
+        assert main(["predict"]) == 1
+        told = capsys.readouterr().err
+        assert_one_line(told, "festkit predict: .*allocate .*; use --tile or a smaller size")
 
     @pytest.mark.parametrize(
         "error",

@@ -129,7 +129,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
     metrics.unlink(missing_ok=True)
     done = work.parent.parent.resolve() / "done"
     given = job.filled(lambda output: str(done / output.name))
-    run_recorded(source, given, work, {"job": job.record}, max_minutes)
+    run_recorded(source, given, work, {"job": job.seen()}, max_minutes)
     try:
         check_metrics(metrics)
     except (OSError, ValueError) as error:

@@ -102,6 +102,12 @@ class Job:
             object.__setattr__(self, "_record", (look, record))
         return record
 
+    def seen(self) -> dict[str, Any]:
+        """Its record, with the images that are here if none were where it was planned."""
+        record, found = self.record, self._look()["origin"]["images"]
+        origin = record["origin"]
+        return record | {"origin": origin | {"images": origin.get("images") or found}}
+
     def _look(self) -> dict[str, Any]:
         source = find_notebook(self.notebook)
         name = name_of(source, self.filled(lambda o: f"{o.job.record['name']}/{o.path}"))

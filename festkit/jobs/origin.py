@@ -69,7 +69,8 @@ def origin_of(
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """How what figures came from differs from what they would come from now, in words.
 
-    Images that are not there now are not compared. Records of early versions hold nothing.
+    Images that are not there now, or were not then, are not compared. Records of early
+    versions hold nothing.
 
     Example:
         >>> old = {"festkit": "0.1.0", "images": "a1", "rooms": {"fusion": "b2", "losses": "c3"}}
@@ -84,7 +85,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         SAID[name].format(old=old.get(name), new=new.get(name), names=", ".join(names))
         for name in parts
-        if name != "images" or new.get(name) is not None
+        if name != "images" or None not in (old.get(name), new.get(name))
     ]
 
 
