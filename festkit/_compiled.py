@@ -27,6 +27,7 @@ _DECORATING = Lock()
 
 SOURCES = (
     "components/compiled.py",
+    "fusion.py",
     "metrics/matching.py",
     "selection.py",
     "sensitivity.py",

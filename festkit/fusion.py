@@ -7,7 +7,10 @@ network output becomes a probability in :func:`probability_map`.
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from numbers import Integral
+from operator import index
+from reprlib import repr as short
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -15,8 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ._arguments import as_numbers
+from ._compiled import HAS_NUMBA, compiled
 from ._contract import device_of, input_channels, main_logits
-from ._errors import InputError
+from ._errors import InputError, InputTypeError
 from .components import find_components
 
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
@@ -33,6 +38,7 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
     The same definition as OpenCV's linear resize and PyTorch's bilinear with
     ``align_corners=False``. Positions are computed in float64 and values in float32, which agrees
     with float64 to 2e-7; the libraries' float32 positions are up to 6e-5 away at odd ratios.
+    NaN and infinite values reach the pixels whose interpolation they have a weight in, no others.
 
     Args:
         prob: (..., H, W) array or tensor.
@@ -44,16 +50,25 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
     Raises:
         ValueError: if the map has fewer than 2 dimensions, or a side of it or of ``size`` is below
             one pixel.
+        TypeError: if the map is no array or tensor, or the size no whole numbers.
 
     Example:
         >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4))
         array([[0.  , 0.25, 0.75, 1.  ]], dtype=float32)
     """
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
+    _check_kind("the map", prob)
+    height, width = _sides(size)
     if prob.ndim < 2 or min(height, width, *prob.shape[-2:]) < 1:
         raise InputError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
-    resized: Map = _lerp_columns(_lerp_rows(prob, height), width)
-    return resized
+    rows, columns = _taps(prob.shape[-2], height), _taps(prob.shape[-1], width)
+    resized: Any
+    if isinstance(prob, Tensor) and (prob.device.type != "cpu" or prob.requires_grad):
+        resized = _resize_tensor(prob.float(), rows, columns)
+    elif isinstance(prob, Tensor):
+        resized = torch.from_numpy(_resize_array(prob.float().numpy(), rows, columns))
+    else:
+        resized = _resize_array(prob.astype(np.float32, copy=False), rows, columns)
+    return cast(Map, resized)
 
 
 def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
@@ -68,15 +83,24 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
 
     Raises:
         ValueError: if ``maps`` is empty, or not all of its maps are of the same images.
+        TypeError: if they are not all arrays, or all tensors on one device.
 
     Example:
         >>> fuse([np.zeros((2, 2), np.float32), np.ones((4, 4), np.float32)], 2)
         array([[0.5, 0.5],
                [0.5, 0.5]], dtype=float32)
     """
+    if not isinstance(maps, Sequence | np.ndarray | Tensor) or isinstance(maps, str):
+        raise InputTypeError(f"maps is {short(maps)}, expected a list of one map per scale")
     if len(maps) == 0:
         raise InputError("fuse needs at least one probability map, got none")
     for prob in maps:
+        _check_kind("a map", prob)
+        if _place(prob) != _place(maps[0]):
+            raise InputTypeError(
+                f"maps came as {_place(maps[0])} and {_place(prob)}; pass arrays alone, or tensors "
+                "on one device (torch.from_numpy, .cpu().numpy())"
+            )
         if prob.shape[:-2] != maps[0].shape[:-2]:
             raise InputError(
                 f"maps of shape {tuple(maps[0].shape)} and {tuple(prob.shape)} cannot be fused; "
@@ -273,27 +297,87 @@ def probability_map(
     return resize_map(prob, (levels.shape[0], levels.shape[1]))
 
 
-def _taps(source: int, target: int) -> tuple[Any, Any]:
-    """For every target pixel the source pixel before it and the weight of the one after."""
+def _check_kind(name: str, prob: object) -> None:
+    if not isinstance(prob, np.ndarray | Tensor):
+        raise InputTypeError(
+            f"{name} is {short(prob)}, expected an array or tensor (..., H, W); pass numpy.asarray"
+        )
+    as_numbers(name, prob)
+
+
+def _place(prob: NDArray[Any] | Tensor) -> str:
+    return f"a tensor on {prob.device}" if isinstance(prob, Tensor) else "an array"
+
+
+def _sides(size: Any) -> tuple[int, int]:
+    """Height and width of a size."""
+    sides = (size, size) if isinstance(size, Integral) else size
+    try:
+        height, width = (index(side) for side in sides)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(
+            f"size is {short(size)}, expected a whole number of pixels, or (height, width)"
+        ) from error
+    return height, width
+
+
+def _taps(source: int, target: int) -> tuple[Any, Any, Any]:
+    """For every target pixel the source pixels before and after it, and the weight of the latter.
+
+    A pixel of weight 0 is not looked at: both are then the same.
+    """
     position = (np.arange(target) + 0.5) * (source / target) - 0.5
     position = np.clip(position, 0, source - 1)
     before = position.astype(np.int64)
-    return before, (position - before).astype(np.float32)
+    weight = (position - before).astype(np.float32)
+    return before, before + (weight > 0), weight
 
 
-def _lerp_rows(prob: Any, height: int) -> Any:
-    before, weight = _taps(prob.shape[-2], height)
-    after: Any = np.minimum(before + 1, prob.shape[-2] - 1)
-    if isinstance(prob, Tensor):
-        before, after, weight = (
-            torch.from_numpy(taps).to(prob.device) for taps in (before, after, weight)
-        )
-        prob = prob.float()
-    else:
-        prob = prob.astype(np.float32)
-    top = prob[..., before, :]
-    return top + (prob[..., after, :] - top) * weight[:, None]
+def _resize_array(maps: NDArray[np.float32], rows: Any, columns: Any) -> NDArray[np.float32]:
+    if not HAS_NUMBA:
+        return np.asarray(_resize_tensor(torch.from_numpy(maps.copy()), rows, columns))
+    shape = *maps.shape[:-2], len(rows[2]), len(columns[2])
+    resized = np.empty(shape, np.float32)
+    flat = maps.reshape(-1, *maps.shape[-2:])
+    _resize(
+        np.require(flat, requirements=["C", "A", "W"]),
+        rows,
+        columns,
+        resized.reshape(-1, *shape[-2:]),
+    )
+    return resized
 
 
-def _lerp_columns(prob: Any, width: int) -> Any:
-    return _lerp_rows(prob.swapaxes(-1, -2), width).swapaxes(-1, -2)
+@compiled
+def _resize(maps: Any, rows: Any, columns: Any, out: Any) -> None:
+    """Resize maps (N, H, W) to ``out`` (N, height, width), row by row."""
+    (above, below, down), (left, right, across) = rows, columns
+    line = np.empty(maps.shape[2], np.float32)
+    for n in range(len(maps)):
+        for i in range(len(down)):
+            top, bottom = maps[n, above[i]], maps[n, below[i]]
+            for x in range(len(line)):
+                line[x] = _lerp(top[x], bottom[x], down[i])
+            for j in range(len(across)):
+                out[n, i, j] = _lerp(line[left[j]], line[right[j]], across[j])
+
+
+@compiled
+def _lerp(a: Any, b: Any, weight: Any) -> Any:
+    """Between two values; an infinite one stays infinite."""
+    value = a + (b - a) * weight
+    if value == value:  # noqa: PLR0124 - not NaN
+        return value
+    return a if a == b else a * (np.float32(1) - weight) + b * weight
+
+
+def _resize_tensor(maps: Tensor, rows: Any, columns: Any) -> Tensor:
+    """The same by tensor operations, on the maps' device and differentiable."""
+    for axis, taps in ((-2, rows), (-1, columns)):
+        before, after, weight = (torch.from_numpy(tap).to(maps.device) for tap in taps)
+        a, b = maps.index_select(axis, before), maps.index_select(axis, after)
+        weight = weight[:, None] if axis == -2 else weight
+        value = a + (b - a) * weight
+        infinite = torch.where(a == b, a, a * (1 - weight) + b * weight)
+        maps = torch.where(value.isnan(), infinite, value)
+    return maps

@@ -11,12 +11,14 @@ paper describes it.
 
 import inspect
 import math
+from reprlib import repr as short
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._errors import InputError
+from ._arguments import check_number
+from ._errors import InputError, InputTypeError
 from ._names import LOSS_NAMES, find_name
 from .selection import can_fuse, fused_eedm, kth_smallest, least_kept
 
@@ -44,6 +46,7 @@ def edge_map(mask: Tensor) -> Tensor:
                 [1, 1, 1, 0],
                 [0, 1, 0, 0]], dtype=torch.int32)
     """
+    _check_tensor("mask", mask)
     if mask.dtype != torch.bool:
         raise InputError(
             f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
@@ -316,6 +319,8 @@ def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _check_pair(logits: Tensor, mask: Tensor) -> None:
+    _check_tensor("logits", logits)
+    _check_tensor("mask", mask)
     if logits.ndim != 4 or logits.shape[1] != 1 or logits.shape != mask.shape:
         raise InputError(
             f"logits {tuple(logits.shape)} and mask {tuple(mask.shape)} must both be (N, 1, H, W)"
@@ -326,6 +331,11 @@ def _check_pair(logits: Tensor, mask: Tensor) -> None:
         )
 
 
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise InputTypeError(f"{name} is {short(value)}, expected a tensor (torch.from_numpy)")
+
+
 def _rank(loss: Tensor, keep_ratio: float) -> int:
     """Rank of the smallest loss that is kept, among all losses sorted upwards."""
     kept_at_least = math.ceil(round(keep_ratio * loss.numel(), 6))
@@ -333,10 +343,12 @@ def _rank(loss: Tensor, keep_ratio: float) -> int:
 
 
 def _check_edge_weight(edge_weight: float) -> None:
+    check_number("edge_weight", edge_weight)
     if not (edge_weight > 0 and math.isfinite(edge_weight)):
         raise InputError(f"edge_weight is {edge_weight}, expected a finite number above 0")
 
 
 def _check_keep_ratio(keep_ratio: float) -> None:
+    check_number("keep_ratio", keep_ratio)
     if not 0 < keep_ratio <= 1:
         raise InputError(f"keep_ratio is {keep_ratio}, expected a share in (0, 1]")

@@ -10,8 +10,10 @@ a strong pixel: AS keeps the strong mask as it is, and drops the low-threshold r
 
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,12 +21,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ._arguments import as_numbers, check_number
 from ._compiled import HAS_NUMBA, compiled
 from ._errors import InputError
-from .components import Components, above, columns, find_components
+from ._values import ArrayValues, html_table
+from .components import Components, above, columns, compact, find_components
+from .components.compiled import find
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
 
+
+MERGE_DISTANCE = 3.0
+"""A weak target closer than this to a target listed before it is the same object [px]."""
+
+BLOCK = 512
+"""Pixels looked at together."""
 
 BITS_OF_ONE = np.float32(1).view(np.uint32)
 """Read as unsigned integers, floats ascend from 0 to infinity; NaN and negative ones come after."""
@@ -56,9 +67,12 @@ class Target:
     box: tuple[int, int, int, int]
     image: int
 
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.kind} target", asdict(self))
 
-@dataclass(frozen=True)
-class Detection:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Detection(ArrayValues):
     """What adjustable sensitivity finds, as arrays or tensors of the kind of its input.
 
     Attributes:
@@ -69,11 +83,17 @@ class Detection:
         th1: threshold of strong targets.
         th2: threshold of weak targets, None if there was none.
 
+    ``mask`` and ``weak`` follow the paper, and so does what is counted of them: several scales may
+    each leave a mark on one object. :meth:`targets` lists one object once.
+
     Example:
         >>> prob = np.array([[0.8, 0.0, 0.3], [0.0, 0.0, 0.0]], np.float32)
-        >>> adjust_sensitivity(prob).mask
+        >>> found = adjust_sensitivity(prob)
+        >>> found.mask
         array([[ True, False,  True],
                [False, False, False]])
+        >>> found
+        Detection(shape=(2, 3), strong_pixels=1, weak=1, th1=0.5, th2=0.1)
     """
 
     mask: Any
@@ -95,20 +115,49 @@ class Detection:
             self, mask=_numpy(self.mask), strong=_numpy(self.strong), weak=_numpy(self.weak)
         )
 
+    def _facts(self) -> dict[str, Any]:
+        """Shape, strong pixels, number of weak centroids and thresholds, by name."""
+        return {
+            "shape": tuple(self.mask.shape),
+            "strong_pixels": int(self.strong.sum()),
+            "weak": len(self.weak),
+            "th1": self.th1,
+            "th2": self.th2,
+        }
+
     def targets(self) -> list[Target]:
         """Every target: the strong ones in raster order, then the weak ones as they were found.
 
-        They are measured now, on the map that was passed: do not write to it in between. Two scales
-        may each list a weak target of their own for one object, with centroids a pixel apart.
+        A weak target whose centroid is closer than 3 px to that of a target already listed is taken
+        for the same object and left out, such as the mark of a second scale half a pixel beside
+        that of the first. Counts and tables keep the paper's rule, which counts every mark of
+        :attr:`mask`.
+
+        They are measured now, on the map that was passed: do not write to it in between.
 
         Example:
             >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
             >>> [(t.kind, t.centroid, t.area) for t in adjust_sensitivity(prob).targets()]
             [('strong', (2.0, 2.0), 1), ('weak', (6.0, 6.0), 3)]
         """
-        strong = find_components(self._prob, self.th1)
-        weak = [_targets("weak", part.found, part.chosen) for part in self._weak_parts]
-        return sum(weak, _targets("strong", strong, slice(None)))
+        strong = _targets("strong", find_components(self._prob, self.th1), slice(None))
+        weak = (_targets("weak", part.found, part.chosen) for part in self._weak_parts)
+        return _one_per_object(strong, list(chain.from_iterable(weak)))
+
+
+def _one_per_object(strong: list[Target], weak: list[Target]) -> list[Target]:
+    """The strong targets, and the weak ones that are not too close to one listed before."""
+    listed: dict[tuple[int, int, int], list[Target]] = defaultdict(list)
+    targets = []
+    for target in [*strong, *weak]:
+        row, column = (int(position // MERGE_DISTANCE) for position in target.centroid)
+        around = [(target.image, row + v, column + u) for v in (-1, 0, 1) for u in (-1, 0, 1)]
+        others = [other for cell in around for other in listed.get(cell, ())]
+        distances = [math.dist(target.centroid, other.centroid) for other in others]
+        if target.kind == "strong" or min(distances, default=math.inf) >= MERGE_DISTANCE:
+            listed[target.image, row, column].append(target)
+            targets.append(target)
+    return targets
 
 
 def adjust_sensitivity(
@@ -140,6 +189,7 @@ def adjust_sensitivity(
     Raises:
         ValueError: if a threshold or a probability lies outside [0, 1], if maps are not
             floating-point, if shapes do not fit, or if ``scale_maps`` is empty.
+        TypeError: if a threshold is not one number, or a map is a masked array or no numbers.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -147,12 +197,12 @@ def adjust_sensitivity(
         array([[6, 6]])
     """
     _check_thresholds(th1, th2, one_map=scale_maps is None)
-    prob = prob if isinstance(prob, Tensor) else np.asarray(prob)
-    fused, strong = _threshold("prob", prob, th1)
+    prob = as_numbers("prob", prob)
+    fused, strong, mask = _threshold("prob", prob, th1)
     maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
         raise InputError("scale_maps is empty; pass every scale's map, or None to use prob itself")
-    for scale in maps:
+    for scale in maps if scale_maps is not None else ():
         if getattr(scale, "device", "cpu") != getattr(fused, "device", "cpu"):
             raise InputError("the scale maps and the fused map lie on different devices; move them")
         if scale.shape != fused.shape:
@@ -160,11 +210,11 @@ def adjust_sensitivity(
                 f"a scale map has shape {tuple(scale.shape)}, the fused map {tuple(fused.shape)}; "
                 "resize every scale map to the image first (resize_map)"
             )
-    mask = strong.clone() if isinstance(strong, Tensor) else strong.copy()
     nowhere = math.inf  # no component is above it
     weak = [_inject_weak(mask, scale, nowhere if th2 is None else th2) for scale in maps]
     centres = [part.centres for part in weak]
-    all_centres = torch.cat(centres) if isinstance(strong, Tensor) else np.concatenate(centres)
+    joined = torch.cat if isinstance(strong, Tensor) else np.concatenate
+    all_centres = centres[0] if len(centres) == 1 else joined(centres)
     return Detection(
         mask=_like(prob, mask.reshape(prob.shape)),
         strong=_like(prob, strong.reshape(prob.shape)),
@@ -186,6 +236,9 @@ class _Weak(NamedTuple):
 
 def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     """Add the centroid pixels of the components that do not meet the mask."""
+    if HAS_NUMBA and isinstance(mask, np.ndarray):
+        fields, chosen, centres = _inject(mask, compact(prob), np.float32(th2))
+        return _Weak(Components(*fields), chosen, centres)
     found = find_components(prob, th2)
     lone = ~found.touch(mask)
     chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
@@ -194,15 +247,35 @@ def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     return _Weak(found, chosen, centres)
 
 
+@compiled
+def _inject(mask: Any, prob: Any, th2: Any) -> Any:
+    """The same on arrays, in one call: fields of :class:`Components`, numbers and centres."""
+    fields = find(prob, th2)
+    image, _, area, sum_y, sum_x, _, _, pixels, label = fields
+    inside, lone = mask.reshape(-1), np.ones(len(area), np.bool_)
+    for k in range(len(pixels)):
+        lone[label[k]] &= not inside[pixels[k]]
+    chosen = np.flatnonzero(lone)
+    centres = np.empty((len(chosen), 3), np.int64)
+    for row in range(len(chosen)):
+        k = chosen[row]
+        n, y, x = image[k], sum_y[k] // area[k], sum_x[k] // area[k]
+        centres[row] = n, y, x
+        mask[n, y, x] = True
+    return fields, chosen, centres
+
+
 def check_threshold(name: str, value: float) -> None:
     """Refuse a threshold outside [0, 1].
 
     Raises:
         ValueError: with the name, the value and what is allowed.
+        TypeError: if it is not one number.
 
     Example:
         >>> check_threshold("th1", 0.5)
     """
+    check_number(name, value)
     if not 0 <= value <= 1:
         raise InputError(f"{name} is {value}, expected a probability in [0, 1]")
 
@@ -235,30 +308,42 @@ def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
     return _in_unit_range(name, maps)
 
 
-def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any]:
-    """Checked maps as of :func:`as_maps`, and what is above a threshold; compiled, in one pass."""
+def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any, Any]:
+    """Checked maps as of :func:`as_maps`, and twice what is above a threshold.
+
+    Fresh memory costs more than a comparison, so compiled code reads the maps once and writes only
+    where something is above: pages of zeros that nobody writes are never made.
+    """
     maps = _as_floats(name, prob)
     if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.carray:
-        strong = np.empty(maps.shape, bool)
-        highest = _mark_above(maps.reshape(-1), np.float32(threshold), strong.reshape(-1))
-        if highest <= BITS_OF_ONE:
-            return maps, strong
+        strong, mask = np.zeros((2, *maps.shape), bool)
+        level = np.float32(abs(threshold))  # of -0, too
+        if _mark_above(maps, level, strong, mask) <= BITS_OF_ONE:
+            return maps, strong, mask
     maps = _in_unit_range(name, maps)
-    return maps, above(maps, threshold)
+    strong = above(maps, threshold)
+    return maps, strong, strong.clone() if isinstance(strong, Tensor) else strong.copy()
 
 
 @compiled
-def _mark_above(values: Any, threshold: Any, marks: Any) -> Any:
-    """Mark what is above a threshold; the highest value, its bits read as an integer."""
-    bits, highest = values.view(np.uint32), np.uint32(0)
-    for i in range(len(values)):
-        marks[i] = values[i] > threshold
-        highest = max(highest, bits[i])
+def _mark_above(maps: Any, threshold: Any, strong: Any, mask: Any) -> Any:
+    """Mark what is above a threshold in two arrays of zeros; the bits of the highest value."""
+    bits, level = maps.reshape(-1).view(np.uint32), np.float32(threshold).view(np.uint32)
+    first, second, highest = strong.reshape(-1), mask.reshape(-1), np.uint32(0)
+    for start in range(0, len(bits), BLOCK):
+        block, top = bits[start : start + BLOCK], np.uint32(0)
+        for i in range(len(block)):
+            top = max(top, block[i])
+        highest = max(highest, top)
+        if top > level:
+            here, there = first[start : start + BLOCK], second[start : start + BLOCK]
+            for i in range(len(block)):
+                here[i] = there[i] = block[i] > level
     return highest
 
 
 def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
-    prob = prob if isinstance(prob, Tensor) else np.asarray(prob)
+    prob = as_numbers(name, prob)
     floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
     if not floating:
         raise InputError(

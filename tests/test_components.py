@@ -311,6 +311,14 @@ def test_nan_is_background(find):
     assert len(find(np.full((2, 2), np.nan, np.float32))) == 0
 
 
+@pytest.mark.parametrize("byte", [2, 254, 255])
+def test_true_bytes_other_than_1(find, byte):
+    mask, expected = MAPS["rings"], find(MAPS["rings"])
+    other = (mask.astype(np.uint8) * np.uint8(byte)).view(bool)
+    assert_same(find(other), expected)
+    np.testing.assert_array_equal(expected.touch(other), expected.touch(mask))
+
+
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (0, 4, 5), (2, 0, 5), (2, 5, 0), (0, 0)])
 @pytest.mark.parametrize("dtype", [np.float32, bool])
 def test_nothing_found(find, shape, dtype):

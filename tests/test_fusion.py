@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
-from festkit import fuse, resize_map
+from festkit import fuse, fusion, resize_map
+from festkit._errors import InputTypeError
 from festkit.components import find_components
 from festkit.data import load_dataset
 from festkit.fusion import (
@@ -132,8 +133,95 @@ class TestResizeMap:
         with pytest.raises(ValueError, match=r"cannot resize a map of \(.*\) to -?\d+ x -?\d+ px"):
             resize_map(torch.zeros(shape), size)
 
+    @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_what_is_not_finite_stays_where_it_has_a_weight(self, kind, bad):
+        prob = kind(np.array([[0.5, bad, 0.5, 0.25]], np.float32))
+        np.testing.assert_array_equal(resize_map(prob, (1, 4)), prob)
+        np.testing.assert_array_equal(resize_map(prob, (3, 4)), np.repeat(prob, 3, axis=0))
+        expected = [[0.5, bad, bad, bad, bad, 0.4375, 0.3125, 0.25]]
+        np.testing.assert_array_equal(resize_map(prob, (1, 8)), np.float32(expected))
+        np.testing.assert_array_equal(resize_map(prob, (1, 2)), np.float32([[bad, 0.375]]))
+        np.testing.assert_array_equal(
+            resize_map(kind(np.full((2, 2), bad)), 5), np.full((5, 5), bad)
+        )
+
+    @given(st.data(), shapes, shapes)
+    def test_one_nan_reaches_as_far_as_its_weight(self, data, shape, size):
+        prob = random_map(shape)
+        place = tuple(data.draw(st.integers(0, side - 1)) for side in shape)
+        weight = np.zeros(shape)
+        weight[place] = 1
+        prob[place] = np.nan
+        reached = plain_resize(weight, *size) > 0
+        for ours in (resize_map(prob, size), resize_map(torch.from_numpy(prob), size).numpy()):
+            np.testing.assert_array_equal(np.isnan(ours), reached)
+
+    @given(shapes, shapes)
+    def test_with_and_without_gradient_or_numba_equal_to_the_bit(self, shape, size):
+        prob = torch.from_numpy(random_map((3, *shape)))
+        expected = resize_map(prob, size)
+        assert torch.equal(resize_map(prob.clone().requires_grad_(), size).detach(), expected)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fusion, "HAS_NUMBA", False)
+            np.testing.assert_array_equal(resize_map(prob.numpy(), size), expected)
+
+    def test_gradients_flow_through(self):
+        prob = torch.rand(2, 5, 6, dtype=torch.float64, requires_grad=True)
+        resize_map(prob, (7, 4)).sum().backward()
+        assert prob.grad.sum().item() == pytest.approx(2 * 7 * 4)
+
+    @pytest.mark.parametrize("prob", [[[0.5, 0.5]], None, 0.5, "map.npy", ((0.5,),)])
+    def test_refuses_what_is_no_array(self, prob):
+        with pytest.raises(InputTypeError, match=r"the map is .*, expected an array or tensor"):
+            resize_map(prob, 4)
+
+    @pytest.mark.parametrize(
+        "prob", [np.array([["0.5"]]), np.array([[None]]), np.ones((1, 1), complex)]
+    )
+    def test_refuses_arrays_of_no_numbers(self, prob):
+        with pytest.raises(InputTypeError, match="expected an array or tensor of numbers"):
+            resize_map(prob, 4)
+
+    def test_refuses_masked_arrays(self):
+        with pytest.raises(InputTypeError, match="masked array, whose mask would be lost; fill it"):
+            resize_map(np.ma.masked_less(random_map((4, 4)), 0.5), 4)
+
+    @pytest.mark.parametrize(
+        "size", [2.5, None, "4", "44", (4,), (4, 4, 4), (4, 2.5), (None, 4), {}]
+    )
+    def test_refuses_sizes_that_are_not_whole_numbers(self, size):
+        with pytest.raises(
+            InputTypeError, match=r"size is .*, expected a whole number of pixels, o"
+        ):
+            resize_map(random_map((4, 4)), size)
+
+    @pytest.mark.parametrize("size", [(4, 6), [4, 6], np.array([4, 6]), torch.Size([4, 6])])
+    def test_takes_pairs_of_every_kind(self, size):
+        assert resize_map(random_map((3, 3)), size).shape == (4, 6)
+
 
 class TestFuse:
+    def test_a_nan_stays_in_its_pixel(self):
+        fused = fuse([np.array([[0.9, np.nan, 0.9]], np.float32)], (1, 3))
+        np.testing.assert_array_equal(fused, np.float32([[0.9, np.nan, 0.9]]))
+
+    def test_refuses_arrays_among_tensors(self):
+        expected = "maps came as an array and a tensor on cpu; pass arrays alone, or tensors"
+        with pytest.raises(InputTypeError, match=expected):
+            fuse([random_map((4, 4)), torch.rand(4, 4)], 4)
+
+    @pytest.mark.parametrize("maps", [None, "maps", 3, {"a": 1}])
+    def test_refuses_what_is_no_list(self, maps):
+        with pytest.raises(
+            InputTypeError, match=r"maps is .*, expected a list of one map per scale"
+        ):
+            fuse(maps, 4)
+
+    def test_refuses_lists_of_lists(self):
+        with pytest.raises(InputTypeError, match="a map is"):
+            fuse([[[0.5]], [[0.5]]], 4)
+
     def test_mean_of_the_resized_maps(self):
         maps = [random_map((6, 7), 1), random_map((9, 5), 2), random_map((4, 4), 3)]
         expected = sum(plain_resize(prob.astype(np.float64), 8, 6) for prob in maps) / 3

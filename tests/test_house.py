@@ -24,6 +24,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 # A room imports only rooms above it. A folder is one room.
 ROOMS = [
     "_errors",
+    "_arguments",
+    "_values",
     "_names",
     "_paper",
     "_parameters",

@@ -24,6 +24,7 @@ from festkit import (
     hard_mining,
     selection,
 )
+from festkit._errors import InputTypeError
 from festkit.losses import LOSSES, dice_loss, pixel_bce, soft_iou_loss
 from festkit.selection import can_fuse, kth_smallest
 
@@ -574,3 +575,37 @@ class TestCreateLoss:
             create_loss("EE", edge_weight=0)
         with pytest.raises(ValueError, match="keep_ratio is 2"):
             create_loss("DM", keep_ratio=2)
+
+
+@pytest.mark.parametrize("value", [None, "4", [4.0], np.array([4.0]), True])
+def test_refuses_options_that_are_no_number(value):
+    for name, create in (("edge_weight", EELoss), ("keep_ratio", DMLoss)):
+        with pytest.raises(InputTypeError, match=f"{name} is .*, expected one number"):
+            create(value)
+
+
+@pytest.mark.parametrize("loss", [pixel_bce, eedm_loss, soft_iou_loss, dice_loss])
+def test_refuses_arrays(loss):
+    logits, mask = np.zeros((1, 1, 4, 4), np.float32), np.zeros((1, 1, 4, 4), bool)
+    with pytest.raises(InputTypeError, match=r"logits is .*, expected a tensor"):
+        loss(logits, torch.from_numpy(mask))
+    with pytest.raises(InputTypeError, match=r"mask is .*, expected a tensor"):
+        loss(torch.from_numpy(logits), mask)
+
+
+@pytest.mark.parametrize("loss", [pixel_bce, eedm_loss, soft_iou_loss, dice_loss])
+def test_true_bytes_other_than_1(loss):
+    mask = np.zeros((1, 1, 9, 9), bool)
+    mask[0, 0, 2:5, 3:6] = True
+    other = torch.from_numpy((mask.astype(np.uint8) * np.uint8(255)).view(bool))
+    logits = torch.linspace(-3, 3, 81).reshape(1, 1, 9, 9).requires_grad_()
+    expected = loss(logits, torch.from_numpy(mask))
+    found = loss(logits, other)
+    assert torch.equal(found, expected)
+    for each, same in zip(
+        torch.autograd.grad(found.sum(), logits),
+        torch.autograd.grad(expected.sum(), logits),
+        strict=True,
+    ):
+        assert torch.equal(each, same)
+    assert torch.equal(edge_map(other), edge_map(torch.from_numpy(mask)))

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import torch
 from goldens import bits, each_case
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 from skimage.measure import label
 
+from festkit._errors import InputTypeError
 from festkit.metrics import (
     INTERVAL_METHOD,
     SIZES,
     Counts,
     TargetCounts,
+    as_mask,
     confidence_intervals,
     count,
     count_targets,
@@ -211,6 +213,30 @@ class TestCount:
         assert nothing == Counts()
         assert np.isnan([nothing.niou, nothing.fa]).all()
         assert nothing.valid is False
+
+    @pytest.mark.parametrize("byte", [2, 128, 255])
+    @pytest.mark.parametrize("counting", [count, count_targets])
+    def test_true_bytes_other_than_1(self, counting, byte):
+        truth, pred = draw_mask((9, 9), (2, 2, 3, 3)), draw_mask((9, 9), (3, 3, 3, 3), (0, 8, 1, 1))
+        others = [(mask.astype(np.uint8) * np.uint8(byte)).view(bool) for mask in (pred, truth)]
+        expected = counting(pred, truth)
+        assert counting(*others) == expected
+        assert counting(*(torch.from_numpy(mask) for mask in others)) == expected
+        assert np.unique(as_mask("mask", others[0]).view(np.uint8)).tolist() == [0, 1]
+
+    @pytest.mark.parametrize("distance", [None, "3", [3.0], np.array([3.0, 4.0]), True])
+    def test_refuses_distances_that_are_no_number(self, distance):
+        mask = draw_mask((9, 9), (2, 2, 3, 3))
+        with pytest.raises(InputTypeError, match=r"max_distance is .*, expected one number"):
+            count(mask, mask, max_distance=distance)
+
+    def test_refuses_masks_of_no_numbers(self):
+        mask = draw_mask((9, 9), (2, 2, 3, 3))
+        for other in (None, "mask.png", mask.astype(str), mask.astype(object)):
+            with pytest.raises(InputTypeError, match=r"pred is .*, expected an array or tensor of"):
+                count(other, mask)
+        with pytest.raises(InputTypeError, match="mask is a masked array"):
+            count(mask, np.ma.masked_array(mask, mask))
 
 
 class TestCountTargets:
@@ -542,6 +568,46 @@ class TestMatchTargets:
             taken.append(near[0] if near else -1)
         np.testing.assert_array_equal(match_targets(preds, truths, max_distance), taken)
         np.testing.assert_array_equal(preds, given)
+
+    @staticmethod
+    def literal(preds, truths, max_distance):
+        """Every remaining prediction is looked at, in order, for every truth, in order."""
+        left, taken = list(range(len(preds))), []
+        for y, x in truths.tolist():
+            dy, dx = preds[left, 0] - y, preds[left, 1] - x
+            near = np.flatnonzero(np.sqrt(dy * dy + dx * dx) < max_distance)
+            taken.append(left.pop(near[0]) if len(near) else -1)
+        return taken
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        seed=st.integers(0, 2**32 - 1),
+        many=st.integers(0, 700),
+        side=st.sampled_from([1, 8, 30, 90, 400, 4096]),
+        parts=st.sampled_from([1, 2, 3, 5, 7]),
+        max_distance=st.sampled_from([1e-3, 0.5, 1.5, 3.0, 4.2, 50.0, math.inf]),
+    )
+    def test_agrees_with_looking_at_all_sparse_and_dense(
+        self, seed, many, side, parts, max_distance
+    ):
+        """Fractions of 3, 5 and 7 px make distances that only rounding tells from the limit."""
+        rng = np.random.default_rng(seed)
+        preds, truths = (
+            rng.integers(0, side * parts, (rng.integers(many + 1), 2)) / parts for _ in range(2)
+        )
+        expected = self.literal(preds, truths, max_distance)
+        np.testing.assert_array_equal(match_targets(preds, truths, max_distance), expected)
+
+    @pytest.mark.parametrize("step", [0, 1e-9, 0.01, 3 - 1e-12, 3, 3 + 1e-12])
+    def test_agrees_where_all_lie_in_one_place_or_on_the_limit(self, step):
+        line = np.arange(300.0)[:, None] * [0.6 * step, 0.8 * step] + 7.3
+        for preds, truths in (
+            (line, line[::-1]),
+            (line[::-1], line),
+            (line, line + 1.8),
+        ):
+            expected = self.literal(preds, truths, 3.0)
+            np.testing.assert_array_equal(match_targets(preds, truths, 3.0), expected)
 
     @pytest.mark.parametrize(("preds", "truths"), [(0, 2), (2, 0), (0, 0)])
     def test_nothing_on_one_side(self, preds, truths):

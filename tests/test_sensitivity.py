@@ -1,4 +1,6 @@
 import warnings
+from dataclasses import replace
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from festkit import Detection, adjust_sensitivity, components, count, fuse, sensitivity
+from festkit._errors import InputTypeError
 from festkit.components import plain
 from festkit.sensitivity import check_threshold
 
@@ -214,7 +217,9 @@ class TestProperties:
                 found.mask.reshape(batch.shape), np.stack([one.mask for one in single])
             )
             np.testing.assert_array_equal(found.weak, np.array(weak, int).reshape(-1, 3))
-            assert [t.image for t in found.targets() if t.kind == "weak"] == [k for k, *_ in weak]
+            own = [replace(t, image=k) for k, one in enumerate(single) for t in one.targets()]
+            listed = sorted(found.targets(), key=lambda target: target.image)
+            assert listed == own
 
     @given(prob_batches)
     def test_a_batch_equals_its_maps_scale_by_scale(self, batch):
@@ -397,7 +402,86 @@ class TestTargets:
         prob[3, 3] = 0.3
         found = adjust_sensitivity(prob)
         assert (found.weak.tolist(), found.mask.sum()) == ([[3, 3], [3, 3]], 1)
-        assert [target.area for target in found.targets()] == [16, 1]
+        assert [target.area for target in found.targets()] == [16]  # and are one object
+
+    @staticmethod
+    def spots(*places, side=24, value=0.3):
+        prob = np.zeros((side, side), np.float32)
+        for y, x, height, width in places:
+            prob[y : y + height, x : x + width] = value
+        return prob
+
+    @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+    def test_marks_of_two_scales_on_one_object_are_one_target(self, kind):
+        """Centroids (5, 5) and (4, 6) do not meet; the paper's rule counts both marks."""
+        scales = [kind(self.spots((5, 5, 1, 1))), kind(self.spots((4, 6, 1, 1)))]
+        found = adjust_sensitivity(fuse(scales, 24), scale_maps=scales)
+        assert found.weak.tolist() == [[5, 5], [4, 6]]
+        assert [target.centroid for target in found.targets()] == [(5.0, 5.0)]
+        apart = [scales[0], kind(self.spots((5, 9, 1, 1)))]
+        assert len(adjust_sensitivity(fuse(apart, 24), scale_maps=apart).targets()) == 2
+
+    def test_the_paper_counts_both_marks(self):
+        scales = [self.spots((5, 5, 1, 1)), self.spots((5, 7, 1, 1))]
+        found = adjust_sensitivity(fuse(scales, 24), scale_maps=scales)
+        result = count(found.mask, scales[0] > 0)
+        assert (len(found.targets()), result.detected, result.false_pixels) == (1, 1, 1)
+
+    @pytest.mark.parametrize(("distance", "targets"), [(2, 1), (3, 2)])
+    def test_closer_than_3_px_is_one_object(self, distance, targets):
+        prob = self.spots((5, 5, 1, 1), (5, 5 + distance, 1, 1))
+        assert len(adjust_sensitivity(prob).targets()) == targets
+        prob[5, 5] = 0.9  # a strong target takes a weak mark, too
+        assert adjust_sensitivity(prob).targets()[0].kind == "strong"
+        assert len(adjust_sensitivity(prob).targets()) == targets
+        prob[5, 5 + distance] = 0.9  # but strong targets stay apart
+        assert len(adjust_sensitivity(prob).targets()) == 2
+
+    def test_only_targets_that_are_listed_take_others(self):
+        prob = self.spots((5, 2, 1, 1), (5, 4, 1, 1), (5, 6, 1, 1), (5, 8, 1, 1))
+        assert [t.centroid[1] for t in adjust_sensitivity(prob).targets()] == [2, 6]
+
+    def test_images_of_a_batch_keep_their_targets(self):
+        batch = np.stack([self.spots((5, 5, 1, 1))] * 2)
+        assert [t.image for t in adjust_sensitivity(batch).targets()] == [0, 1]
+
+    @given(prob_maps)
+    def test_agrees_with_comparing_all(self, prob):
+        scales = [prob, prob[::-1], np.roll(prob, 1)]
+        found = refine(fuse(scales, prob.shape), scale_maps=scales)
+        parts = [part.found.centroid[part.chosen].tolist() for part in found._weak_parts]
+        listed = [list(t.centroid) for t in found.targets() if t.kind == "strong"]
+        for centroid in chain.from_iterable(parts):
+            if all(np.hypot(*np.subtract(centroid, other)) >= 3 for other in listed):
+                listed.append(centroid)
+        assert [list(t.centroid) for t in found.targets()] == listed
+
+
+class TestValues:
+    def test_detections_compare_by_value_and_print_short(self):
+        one, same, other = (refine(noise(seed)) for seed in (1, 1, 2))
+        assert one == same != other
+        assert hash(one) == hash(same)
+        assert one != "detection"
+        assert len({one, same}) == 1
+        assert one == refine(torch.from_numpy(noise(1)))
+        assert one != refine(noise(1), 0.4)
+        assert len(repr(one)) < 100
+        assert "shape=(48, 64)" in repr(one)
+        assert len(one._repr_html_()) < 500
+
+    def test_targets_compare_hash_and_print(self):
+        one, same = (refine(noise(1)).targets()[0] for _ in range(2))
+        assert one == same
+        assert len({one, same}) == 1
+        assert len(repr(one)) < 200
+        assert "strong target" in one._repr_html_()
+
+    def test_components_compare_by_value_and_print_short(self):
+        one, same, other = (components.find_components(noise(seed)) for seed in (1, 1, 2))
+        assert one == same != other
+        assert hash(one) == hash(same)
+        assert len(repr(one)) < 60
 
 
 class TestBadInput:
@@ -461,6 +545,38 @@ class TestBadInput:
             adjust_sensitivity(prob, th2=value)
         with pytest.raises(ValueError, match="th is"):
             check_threshold("th", value)
+
+    @pytest.mark.parametrize("value", [np.array([0.5, 0.6]), [0.5], "0.5", True, torch.rand(3)])
+    def test_refuses_thresholds_that_are_no_number(self, value):
+        prob = np.zeros((4, 4))
+        for name in ("th1", "th2"):
+            with pytest.raises(InputTypeError, match=rf"{name} is .*, expected one number"):
+                adjust_sensitivity(prob, **{name: value})
+        with pytest.raises(InputTypeError, match="th1 is None, expected one number"):
+            adjust_sensitivity(prob, None)
+        with pytest.raises(InputTypeError, match=r"threshold is .*, expected one number"):
+            components.find_components(prob, value)
+
+    @pytest.mark.parametrize("prob", [None, "map", [["0.5"]], [[0.5], [0.5, 0.5]], {}])
+    def test_refuses_maps_of_no_numbers(self, prob):
+        with pytest.raises(
+            InputTypeError, match=r"prob is .*, expected an array or tensor of numb"
+        ):
+            adjust_sensitivity(prob)
+        with pytest.raises(
+            InputTypeError, match=r"values is .*, expected an array or tensor of nu"
+        ):
+            components.find_components(prob)
+
+    def test_refuses_masked_arrays(self):
+        prob = np.ma.masked_array(np.full((4, 4), 0.9), np.eye(4))
+        for name, call in (("prob", adjust_sensitivity), ("values", components.find_components)):
+            with pytest.raises(
+                InputTypeError, match=rf"{name} is a masked.*\({name}\.filled\(0\)\)"
+            ):
+                call(prob)
+        with pytest.raises(InputTypeError, match="scale map is a masked array"):
+            adjust_sensitivity(prob.filled(0), scale_maps=[prob])
 
     @pytest.mark.parametrize("th2", [0.3, 0.5])
     def test_th2_above_th1_warns_on_one_map_only(self, th2):

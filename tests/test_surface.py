@@ -19,6 +19,7 @@ from skimage.measure import label, regionprops
 from test_components import blobs, checkerboard, comb, rings, spiral
 
 from festkit import Counts
+from festkit._errors import InputTypeError
 from festkit.surface import EIGHT_BIT, ROC, ThresholdSurface, roc, threshold_surface
 from festkit.surface.image import _add_windows
 
@@ -258,6 +259,38 @@ class TestRandomMaps:
         prob, scale = np.zeros((5, 5)), 0.9 * spot((5, 5), (2, 2))
         surface = assert_every_cell([prob], [scale > 0], [0.3], [0.5], [[scale]])
         assert surface.pd == 1
+
+
+class TestGroups:
+    """Components far apart are counted in groups; none may see another's pixels or targets."""
+
+    @pytest.mark.parametrize("scales", [None, 2])
+    def test_many_blobs(self, scales):
+        for count, side in ((60, 96), (150, 128)):
+            prob, *own = (blobs(side, count, seed=count + k) for k in range(1 + (scales or 0)))
+            mask = np.roll(prob, 1, axis=0) > 0.4
+            assert_every_cell([prob], [mask], GRID, GRID, [own] if scales else None)
+
+    @settings(max_examples=60, deadline=None)
+    @given(seeds, st.integers(1, 5), st.integers(1, 5))
+    def test_spots_on_a_lattice_of_every_gap(self, seed, gap, size):
+        """Weak and strong squares with 1 to 5 empty rows between them, truths moved a little."""
+        rng, pitch = np.random.default_rng(seed), gap + size
+        prob, mask = np.zeros((40, 40), np.float32), np.zeros((40, 40), bool)
+        for y in range(0, 40, pitch):
+            for x in range(0, 40, pitch):
+                prob[y : y + size, x : x + size] = rng.choice([0.0, 0.15, 0.3, 0.9])
+                top, left = np.maximum(rng.integers([y - 2, x - 2], [y + 3, x + 3]), 0)
+                mask[top : top + size, left : left + size] |= rng.random() < 0.5
+        assert_every_cell([prob], [mask], [0.2, 0.5], [0.1, 0.25])
+
+    def test_a_group_within_the_box_of_another(self):
+        prob = np.zeros((40, 40))
+        prob[2, 2:38] = prob[2:38, 2] = 0.3
+        prob[20, 20], prob[30, 30] = 0.9, 0.2
+        mask = spot((40, 40), (20, 21), (12, 12), (31, 31))
+        assert_every_cell([prob], [mask], GRID, GRID)
+        assert_every_cell([prob], [mask], GRID, GRID, [[prob, prob.T[::-1]]])
 
 
 class TestStoredSweep:
@@ -524,6 +557,43 @@ class TestSets:
         for same, truth in others:
             assert_same_surface(threshold_surface([same], [truth], GRID, GRID), expected)
         assert list(getattr(_add_windows, "signatures", [])) == compiled_for
+
+    @pytest.mark.parametrize("byte", [2, 255])
+    def test_true_bytes_other_than_1(self, byte):
+        prob, mask = MAPS["blobs"], self.MASKS[0]
+        expected = threshold_surface([prob], [mask], GRID, GRID)
+        other = (mask.astype(np.uint8) * np.uint8(byte)).view(bool)
+        for same in (other, torch.from_numpy(other)):
+            assert_same_surface(threshold_surface([prob], [same], GRID, GRID), expected)
+
+    @pytest.mark.parametrize("grid", [["0.1", "0.5"], "0.5", None, [None], [[0.1], [0.2, 0.3]]])
+    def test_refuses_grids_of_no_numbers(self, grid):
+        prob = np.zeros((4, 4))
+        for name, grids in (("th1", (grid, [0.1])), ("th2", ([0.5], grid))):
+            with pytest.raises(InputTypeError, match=f"{name} is .*, expected an array or tensor"):
+                threshold_surface([prob], [prob > 1], *grids)
+
+    def test_refuses_masked_arrays(self):
+        prob = np.ma.masked_array(np.zeros((4, 4)), np.eye(4))
+        with pytest.raises(InputTypeError, match=r"prob is a masked array.*; fill it first"):
+            threshold_surface([prob], [np.eye(4, dtype=bool)], [0.5], [0.1])
+
+    def test_surfaces_compare_by_value_and_print_short(self):
+        prob, mask = MAPS["blobs"], self.MASKS[0]
+        one, same = (threshold_surface([prob], [mask], GRID, GRID) for _ in range(2))
+        other = threshold_surface([prob], [~mask], GRID, GRID)
+        assert one == same
+        assert hash(one) == hash(same)
+        assert one != other
+        assert one != 3
+        assert len({one, same, other}) == 2
+        assert len(repr(one)) < 150
+        assert repr(one).startswith("ThresholdSurface(th1=0..0.8 (6), th2=0..0.8 (6), images=1, ta")
+        assert len(one._repr_html_()) < 600
+        curve = one.roc(0.1)
+        assert curve == same.roc(0.1) != other.roc(0.1)
+        assert hash(curve) == hash(same.roc(0.1))
+        assert len(repr(curve)) < 80
 
     def test_maps_are_taken_only_some_way_ahead(self):
         taken = []

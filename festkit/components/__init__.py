@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._arguments import as_numbers, check_number
 from .._compiled import HAS_NUMBA
 from .._errors import InputError
+from .._values import ArrayValues
 from . import compiled, plain, tensors
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
@@ -24,8 +26,8 @@ Array = TypeVar("Array", NDArray[Any], Tensor)
 _find_in_array = compiled.find if HAS_NUMBA else plain.find
 
 
-@dataclass(frozen=True)
-class Components:
+@dataclass(frozen=True, eq=False, repr=False)
+class Components(ArrayValues):
     """K components with P pixels in all, of a map (H, W) or a batch (N, H, W).
 
     Arrays or tensors, as the map was; integers are int64.
@@ -54,6 +56,10 @@ class Components:
 
     def __len__(self) -> int:
         return len(self.area)
+
+    def _facts(self) -> dict[str, Any]:
+        """Number of components and of their pixels, by name."""
+        return {"components": len(self), "pixels": len(self.pixels)}
 
     @property
     def centroid(self) -> Any:
@@ -117,8 +123,8 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     """The 8-connected components of ``values > threshold``.
 
     Args:
-        values: (H, W) or (N, H, W), floating-point or bool; compared as float32. Images of a batch
-            never share a component.
+        values: (H, W) or (N, H, W), numbers or bool; compared as float32. Images of a batch never
+            share a component.
         threshold: strict lower bound.
 
     Returns:
@@ -126,13 +132,16 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
 
     Raises:
         ValueError: if ``values`` has another number of dimensions.
+        TypeError: if ``values`` is a masked array or no array of numbers, or ``threshold`` is not
+            one number.
 
     Example:
         >>> mask = np.array([[1, 0, 0, 0], [0, 1, 0, 1]], bool)
         >>> find_components(mask).area
         array([2, 1])
     """
-    values = values if isinstance(values, Tensor) else np.asarray(values)
+    values = as_numbers("values", values)
+    check_number("threshold", threshold)
     if values.ndim not in (2, 3):
         raise InputError(
             f"components need a map (H, W) or a batch (N, H, W), got {tuple(values.shape)}"
@@ -141,11 +150,16 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     if isinstance(batch, Tensor):
         return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
     if batch.dtype == bool and 0 <= threshold < 1:
-        return Components(*_find_in_array(_compact(batch).view(np.uint8), np.uint8(0)))
-    floats = _compact(batch.astype(np.float32, copy=False))
+        return Components(*_find_in_array(compact(batch).view(np.uint8), np.uint8(0)))
+    floats = compact(batch.astype(np.float32, copy=False))
     return Components(*_find_in_array(floats, np.float32(threshold)))
 
 
-def _compact(array: NDArray[Any]) -> NDArray[Any]:
-    """The one layout that is compiled for: C order, aligned, writeable."""
+def compact(array: NDArray[Any]) -> NDArray[Any]:
+    """An array in the one layout that is compiled for: C order, aligned, writeable.
+
+    Example:
+        >>> compact(np.zeros((2, 3)).T).flags.c_contiguous
+        True
+    """
     return array if array.flags.carray else np.require(array, requirements=["C", "A", "W"])

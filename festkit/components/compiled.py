@@ -51,6 +51,7 @@ def _edges(values: Any, threshold: Any) -> Any:
     edges = np.empty(4 * BLOCK, np.int64)
     count = np.uint64(0)  # unsigned, lest every index is checked for being negative
     above, changes = np.zeros(BLOCK + 1, np.uint8), np.empty(BLOCK, np.uint8)
+    eights = changes.view(np.uint64)
     whole = len(values) // BLOCK * BLOCK
     for start in range(0, whole, BLOCK):
         block = values[start : start + BLOCK]
@@ -63,9 +64,11 @@ def _edges(values: Any, threshold: Any) -> Any:
             changes[i] = above[i] != above[i + 1]
         if count + 2 * BLOCK > len(edges):
             edges = np.concatenate((edges, np.empty_like(edges)))
-        for i in range(BLOCK):
-            edges[count] = start + i  # overwritten by the next unless something changes here
-            count += np.uint64(changes[i])
+        for eight in range(BLOCK // 8):
+            if eights[eight]:
+                for i in range(8 * eight, 8 * eight + 8):
+                    edges[count] = start + i  # overwritten by the next unless it changes here
+                    count += np.uint64(changes[i])
     inside = above[BLOCK]
     for x in range(whole, len(values)):
         edges[count] = x
@@ -77,9 +80,9 @@ def _edges(values: Any, threshold: Any) -> Any:
 
 @compiled
 def _is_background(block: Any, threshold: Any) -> bool:
-    hits = 0
+    hits = np.uint32(0)  # as wide as a value, so that a vector holds as many
     for i in range(BLOCK):
-        hits += block[i] > threshold
+        hits |= np.uint32(block[i] > threshold)
     return hits == 0
 
 

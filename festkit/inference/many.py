@@ -73,7 +73,8 @@ def predict_images(
     its name, as in ``masks/1/0001.png``. What is there already, made by the same FEST of
     the same image, is not made again; files of an image that is no longer named stay, and are not
     in the table. With several scales a weak target's peak is that of the scale that saw it, which
-    may be above th1 where the fused map is not.
+    may be above th1 where the fused map is not. The table, the JSON files and the pictures list an
+    object once (see :meth:`Detection.targets`); the masks hold every mark, as they are counted.
 
     Args:
         fest: networks and thresholds.

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._areas import POINT_AREA, SPOT_AREA
+from .._arguments import as_numbers, check_number
+from .._compiled import compiled
 from .._errors import InputError
 from .._names import find_name
 from ..components import Components, find_components
@@ -24,6 +26,12 @@ SIZES = {
     "extended": (SPOT_AREA + 1, math.inf),
 }
 """Least and largest area of the targets of each size class [px]."""
+
+FARTHEST = 1e9
+"""A distance farther than any two pixels are apart [px]."""
+
+FEW = 8
+"""Up to so many predicted targets every one is looked at."""
 
 Mask = NDArray[np.bool_]
 Size = Literal["point", "spot", "extended"]
@@ -47,6 +55,8 @@ def count(
     Raises:
         ValueError: if the shapes differ, values other than 0 and 1 occur, or ``max_distance`` is
             not above 0.
+        TypeError: if a mask is a masked array or no array of numbers, or ``max_distance`` is not
+            one number.
 
     Example:
         >>> truth = np.zeros((8, 8), bool); truth[2:4, 2:4] = True
@@ -154,18 +164,71 @@ def match_targets(
         >>> match_targets(np.array([[5.0, 5.0]]), np.array([[5.0, 7.0], [5.0, 5.0]]), 3.0)
         array([ 0, -1])
     """
-    match = np.full(len(true_centroids), -1, np.int64)
-    if not len(pred_centroids):
-        return match
-    y, x = pred_centroids.T.copy()
-    for index, (true_y, true_x) in enumerate(true_centroids.tolist()):
-        dy, dx = y - true_y, x - true_x
-        near = np.sqrt(dy * dy + dx * dx) < max_distance
-        first = near.argmax()
-        if near[first]:
-            match[index] = first
-            y[first] = np.inf  # taken: from now on it is near nobody
+    pred, true = (np.ascontiguousarray(of, np.float64) for of in (pred_centroids, true_centroids))
+    return take_first(pred, np.arange(len(pred)), true, min(float(max_distance), FARTHEST))
+
+
+@compiled
+def take_first(pred: Any, turn: Any, true: Any, max_distance: float) -> Any:
+    """For every true target, one after the other, the near one left whose turn comes first.
+
+    The predicted ones lie in buckets by their place, so that each true target looks at few.
+
+    Args:
+        pred: (P, 2) centroids [px].
+        turn: (P,) integers, all different.
+        true: (T, 2) centroids [px].
+        max_distance: strict upper bound on the distance, at most :data:`FARTHEST` [px].
+
+    Returns:
+        (T,) index of the predicted target, or -1.
+    """
+    side = max(2 * max_distance, 1.0) if len(pred) > FEW else 4 * FARTHEST
+    reach = max_distance * (1 + 1e-9)  # rounding shall hide none
+    first, following = _buckets(pred, side)
+    match, left = np.full(len(true), -1), np.ones(len(pred), np.bool_)
+    for index in range(len(true)):
+        y, x = true[index]
+        taken = -1
+        for v in range(_cell(y - reach, side), _cell(y + reach, side) + 1):
+            for u in range(_cell(x - reach, side), _cell(x + reach, side) + 1):
+                k = first[_bucket(v, u, len(first))]
+                while k >= 0:
+                    if left[k] and (taken < 0 or turn[k] < turn[taken]):
+                        dy, dx = pred[k, 0] - y, pred[k, 1] - x
+                        if np.sqrt(dy * dy + dx * dx) < max_distance:
+                            taken = k
+                    k = following[k]
+        if taken >= 0:
+            match[index] = taken
+            left[taken] = False
     return match
+
+
+@compiled
+def _buckets(points: Any, side: float) -> Any:
+    """The first point of every bucket, and the one after each point in its bucket; -1 for none."""
+    size = 1
+    while size < len(points) and len(points) > FEW:
+        size *= 2
+    first, following = np.full(size, -1), np.empty(len(points), np.int64)
+    for k in range(len(points)):
+        bucket = _bucket(_cell(points[k, 0], side), _cell(points[k, 1], side), size)
+        following[k] = first[bucket]
+        first[bucket] = k
+    return first, following
+
+
+@compiled
+def _cell(position: float, side: float) -> int:
+    """Which square of a grid a row or column lies in."""
+    return int(np.floor(position / side + 0.5))
+
+
+@compiled
+def _bucket(row: int, column: int, size: int) -> int:
+    """A bucket of a square of the grid; ``size`` is a power of 2."""
+    return (row * 73_856_093 ^ column * 19_349_663) & (size - 1)
 
 
 def _count_image(pred: Mask, mask: Mask, max_distance: float) -> Counts:
@@ -223,6 +286,7 @@ def _image_pairs(
     pred: Mask | Tensor, mask: Mask | Tensor, max_distance: float
 ) -> Iterator[tuple[Mask, Mask]]:
     """Prediction and truth of every image, checked."""
+    check_number("max_distance", max_distance)
     if not max_distance > 0:
         raise InputError(f"max_distance is {max_distance}, expected a distance above 0 px")
     pred, mask = as_mask("pred", pred), as_mask("mask", mask)
@@ -236,22 +300,23 @@ def _image_pairs(
 
 
 def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
-    """A checked mask as a bool array, of the shape it came in.
+    """A checked mask as a bool array of bytes 0 and 1, of the shape it came in.
 
     Raises:
         ValueError: for another shape than (H, W), (N, H, W) or (N, 1, H, W), or values other than
             0 and 1.
+        TypeError: for a masked array, or no array of numbers.
 
     Example:
         >>> as_mask("mask", np.array([[0, 1]]))
         array([[False,  True]])
     """
-    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    array = as_numbers(name, value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
     if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
         raise InputError(
             f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
-    mask = array.astype(bool, copy=False)
+    mask: Mask = array.astype(bool, copy=False)
     if mask is not array and (mask != array).any():
         raise InputError(
             f"{name} is {array.dtype} with values other than 0 and 1; "

@@ -25,7 +25,9 @@ def paint(
     cross: float,
     box: Box | None = None,
 ) -> None:
-    """Draw an image, its strong regions, crosses for weak targets, and the truth's outline.
+    """Draw an image, its strong regions, a cross for every weak target, and the truth's outline.
+
+    Weak targets are those of :meth:`Detection.targets`: one cross for one object.
 
     Strong regions are filled in the whole image. In a part, where one sees inside, they are
     outlined: in dashes where the truth is, which may run along the same edges.
@@ -56,8 +58,10 @@ def paint(
     y0, x0, y1, x1 = part = box or (0, 0, *image.shape)
     show_part(axes, part)
     if detection is not None:
-        inside = ((detection.weak >= (y0, x0)) & (detection.weak < (y1, x1))).all(axis=1)
-        _draw_crosses(axes, detection.weak[inside], cross)
+        centres = [each.centroid for each in detection.targets() if each.kind == "weak"]
+        weak = np.array(centres, np.int64).reshape(-1, 2)
+        inside = ((weak >= (y0, x0)) & (weak < (y1, x1))).all(axis=1)
+        _draw_crosses(axes, weak[inside], cross)
 
 
 def draw_gray(axes: Axes, image: NDArray[np.uint8]) -> None:

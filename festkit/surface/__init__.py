@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._arguments import as_numbers
 from .._cpus import available_cpus
 from .._errors import InputError
 from .._progress import progress
@@ -74,6 +75,7 @@ def threshold_surface(
     Raises:
         ValueError: if thresholds are empty, too many, not ascending or outside [0, 1], numbers of
             images or shapes differ, or maps are not probabilities.
+        TypeError: if thresholds are no list of numbers, or a map is a masked array or no numbers.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -163,7 +165,8 @@ def _length(items: Iterable[Any]) -> int | None:
 
 
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
-    grid = np.array(thresholds, np.float64)
+    grid: Floats = as_numbers(name, thresholds)
+    grid = np.array(grid.cpu() if isinstance(grid, Tensor) else grid, np.float64)
     if grid.ndim != 1 or not len(grid):
         raise InputError(f"{name} has shape {grid.shape}, expected a list of thresholds")
     for value in grid[[0, -1]]:

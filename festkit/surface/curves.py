@@ -1,18 +1,20 @@
 """ROC of pixels and Pd–Fa curve of targets, over the strong threshold."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import InputError
+from .._values import ArrayValues
 from ..metrics import FA_LIMIT
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class ROC:
+@dataclass(frozen=True, eq=False, repr=False)
+class ROC(ArrayValues):
     """What one threshold trades, for T ascending thresholds.
 
     Attributes:
@@ -33,6 +35,11 @@ class ROC:
     fpr: Floats
     pd: Floats
     fa: Floats
+
+    def _facts(self) -> dict[str, Any]:
+        """Number of thresholds and the two areas, by name."""
+        areas = {"auc": f"{self.auc:.4f}", "pd_auc": f"{self.pd_auc():.4f}"}
+        return {"thresholds": len(self.thresholds), **areas}
 
     @property
     def auc(self) -> float:

@@ -51,13 +51,13 @@ class Flood(NamedTuple):
 
 
 @compiled
-def ranks(values: Any, levels: Any) -> Any:
-    """(H, W) number of levels below every value, of ascending levels."""
+def ranks(values: Any, levels: Any, inside: Any) -> Any:
+    """(H, W) number of levels below every value, of ascending levels; 0 where not ``inside``."""
     height, width = values.shape
     result = np.zeros((height, width), np.int64)
     for y in range(height):
         for x in range(width):
-            low, high = 0, len(levels)
+            low, high = 0, len(levels) if inside[y, x] and values[y, x] > levels[0] else 0
             while low < high:
                 middle = (low + high) // 2
                 if levels[middle] < values[y, x]:

@@ -1,8 +1,8 @@
 """Exact counts of one image under every pair of thresholds.
 
 What happens in one place of a frame does not depend on what happens far away: predicted targets
-merge only where they touch and match only within reach. So the frame falls into windows that are
-counted one by one; the pixels between them are below every threshold.
+merge only where they touch and match only within reach. So the components of a frame fall into
+groups that are counted one by one, each in a window of its own, in which the others are background.
 """
 
 import math
@@ -12,12 +12,13 @@ import numpy as np
 
 from .._compiled import compiled
 from ..components.compiled import find
-from ..metrics import MATCH_DISTANCE
+from ..metrics.matching import MATCH_DISTANCE
 from .floods import Window, ranks
 from .window import TABLES, add_window
 
-GAP = math.ceil(MATCH_DISTANCE) + 1
-"""Pixels between windows: centroids farther apart neither match nor touch [px]."""
+APART = math.ceil(MATCH_DISTANCE) - 1
+"""Components with so many empty rows or columns between them do not touch, and their centroids are
+too far apart for one to match where the other does [px]."""
 
 
 def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
@@ -35,43 +36,67 @@ def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
     fused, scales, true = image
     _, _, area, sum_y, sum_x, *_ = find(true, np.uint8(0))
     centres = np.stack((sum_y / area, sum_x / area), axis=1)
-    pixels = np.stack((sum_y // area, sum_x // area), axis=1)
-    boxes = [np.hstack((pixels, pixels + 1)), find(fused, th1[0])[6]]
+    spots = np.stack((sum_y // area, sum_x // area), axis=1)
+    ends = np.ceil(centres).astype(np.int64) + 1
+    boxes = [np.hstack((spots, ends)), find(fused, th1[0])[6]]
     boxes += [find(scale[None], th2[0])[6] for scale in scales]
+    windows, owner = _windows(np.concatenate(boxes), true.shape)
     deltas = np.zeros((TABLES, len(th1) + 1, len(th2) + 1), np.int64)
-    _add_windows(deltas, image, (th1, th2), centres, _windows(np.concatenate(boxes)))
+    holder = owner[tuple(spots.T)]
+    order = np.argsort(holder, kind="stable")
+    begins = np.searchsorted(holder[order], np.arange(len(windows) + 1))
+    _add_windows(deltas, image, (th1, th2), (centres[order], begins), (windows, owner))
     _add_sums(tables, deltas, int(np.count_nonzero(true)))
     return len(area)
 
 
-def _windows(boxes: Any) -> Any:
-    """Boxes [y0, x0, y1, x1) at least :data:`GAP` pixels apart that cover the given ones."""
-    before = -1
-    while len(boxes) != before:
-        before = len(boxes)
-        boxes = _merge_downwards(boxes[np.argsort(boxes[:, 0], kind="stable")])
-    return boxes
+def _windows(boxes: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    """Groups of boxes [y0, x0, y1, x1) less than :data:`APART` from each other.
+
+    Returns:
+        Box of every group, in which other groups may lie, too; and (H, W) the group that a pixel in
+        a box belongs to.
+    """
+    covered = np.zeros(shape, np.uint8)
+    _cover(covered[0], boxes)
+    *_, windows, pixels, label = find(covered, np.uint8(0))
+    owner = np.zeros(shape[1:], np.int32)
+    owner.reshape(-1)[pixels] = label
+    return windows, owner
 
 
 @compiled
-def _add_windows(deltas: Any, image: Any, levels: Any, centres: Any, windows: Any) -> None:
-    """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts."""
+def _cover(covered: Any, boxes: Any) -> None:
+    """Set the pixels of boxes to 1, enlarged so that boxes less than :data:`APART` touch."""
+    for y0, x0, y1, x1 in boxes:
+        covered[y0 : y1 + APART - 1, x0 : x1 + APART - 1] = 1
+
+
+@compiled
+def _add_windows(deltas: Any, image: Any, levels: Any, targets: Any, windows: Any) -> None:
+    """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts.
+
+    Args:
+        deltas: the tables.
+        image: as in :func:`add_image`.
+        levels: the thresholds.
+        targets: (T, 2) true centroids, window by window, and where those of each window begin.
+        windows: as of :func:`_windows`.
+    """
     fused, scales, true = image
     th1, th2 = levels
-    inside = np.empty_like(centres)
-    for box in windows:
-        top, left, bottom, right = box
-        count = 0
-        for centre in centres:
-            if top <= centre[0] < bottom and left <= centre[1] < right:
-                inside[count] = centre
-                count += 1
-        strong = ranks(fused[0, top:bottom, left:right], th1)
+    centres, begins = targets
+    boxes, owner = windows
+    for group in range(len(boxes)):
+        top, left, bottom, right = boxes[group]
+        inside = owner[top:bottom, left:right] == group
+        strong = ranks(fused[0, top:bottom, left:right], th1, inside)
         weak = np.empty((len(scales), *strong.shape), np.int64)
         for k in range(len(scales)):
-            weak[k] = ranks(scales[k, top:bottom, left:right], th2)
+            weak[k] = ranks(scales[k, top:bottom, left:right], th2, inside)
         here = true[0, top:bottom, left:right]
-        add_window(deltas, Window(strong, weak, here, inside[:count], box[:2]))
+        own = centres[begins[group] : begins[group + 1]]
+        add_window(deltas, Window(strong, weak, here, own, boxes[group, :2]))
 
 
 @compiled
@@ -95,45 +120,3 @@ def _add_sums(tables: Any, deltas: Any, true_pixels: int) -> None:
                 iou_sum[i, j] += intersection / union
             else:
                 empty[i, j] += 1
-
-
-@compiled
-def _merge_downwards(boxes: Any) -> Any:
-    """Join boxes, sorted by first row, with those near them; a joined one may be near others yet.
-
-    Boxes that ended well above the current one are set aside, so that few are compared.
-    """
-    joined, done = np.empty_like(boxes), 0
-    live, count = np.empty_like(boxes), 0
-    for given in boxes:
-        box, k = given.copy(), 0
-        while k < count:
-            near = _near(live[k], box)
-            if near:
-                _cover(box, live[k])
-            elif live[k, 2] + GAP <= given[0]:
-                joined[done] = live[k]
-                done += 1
-            else:
-                k += 1
-                continue
-            count -= 1
-            live[k] = live[count]
-            k = 0 if near else k
-        live[count] = box
-        count += 1
-    joined[done : done + count] = live[:count]
-    return joined[: done + count]
-
-
-@compiled
-def _near(a: Any, b: Any) -> bool:
-    rows = a[0] < b[2] + GAP and b[0] < a[2] + GAP
-    return rows and a[1] < b[3] + GAP and b[1] < a[3] + GAP
-
-
-@compiled
-def _cover(box: Any, other: Any) -> None:
-    """Grow a box so that it covers another."""
-    box[0], box[1] = min(box[0], other[0]), min(box[1], other[1])
-    box[2], box[3] = max(box[2], other[2]), max(box[3], other[3])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._errors import InputError
 from .._files import read_json, whole_file, write_json
+from .._values import ArrayValues
 from ..metrics import FA_LIMIT, Counts
 from .curves import ROC
 
@@ -46,8 +47,8 @@ class OperatingPoint(NamedTuple):
     counts: Counts
 
 
-@dataclass(frozen=True, eq=False)
-class ThresholdSurface:
+@dataclass(frozen=True, eq=False, repr=False)
+class ThresholdSurface(ArrayValues):
     """Exact counts for every pair of thresholds; tables (A, B) are indexed [th1, th2].
 
     Ratios are arrays (A, B), NaN where nothing is in the denominator. Surfaces over the same grids
@@ -75,6 +76,8 @@ class ThresholdSurface:
         1.0
         >>> surface.best(max_fa=1e-4)[:2]
         (0.2, 0.1)
+        >>> surface
+        ThresholdSurface(th1=0.2..0.5 (2), th2=0.1..0.4 (2), images=1, targets=2, best=...)
     """
 
     th1: Floats
@@ -102,6 +105,18 @@ class ThresholdSurface:
         values: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in _TABLES}
         values |= dict.fromkeys(_SUMS, 0)
         return cls(th1, th2, iou_sum=np.zeros(shape), **values)
+
+    def _facts(self) -> dict[str, Any]:
+        """Grids, images, targets and the best point, by name."""
+        valid = (self.fa < FA_LIMIT) & ~np.isnan(self.score)
+        best = self.best() if valid.any() else None
+        return {
+            "th1": _span(self.th1),
+            "th2": _span(self.th2),
+            "images": self.images,
+            "targets": self.targets,
+            "best": best and f"{best.counts.score:.4f} at {best.th1:g}, {best.th2:g}",
+        }
 
     def __add__(self, other: "ThresholdSurface") -> "ThresholdSurface":
         if not isinstance(other, ThresholdSurface):
@@ -265,6 +280,10 @@ def _from_values(values: dict[str, Any]) -> ThresholdSurface:
         if getattr(surface, name).shape != shape:
             raise InputError(f"table {name} is not of the grids' shape {shape}")
     return surface
+
+
+def _span(grid: Floats) -> str:
+    return f"{grid[0]:g}..{grid[-1]:g} ({len(grid)})"
 
 
 def _format(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._compiled import compiled
-from ..metrics import MATCH_DISTANCE
+from ..metrics.matching import FEW, MATCH_DISTANCE, take_first
 from .floods import (
     AREA,
     FIRST,
@@ -29,6 +29,8 @@ from .floods import (
 
 TABLES = 4
 """Intersection, predicted, detected and matched pixels."""
+
+NOTHING = (0, 0, 0, 0)
 
 
 class Level(NamedTuple):
@@ -59,15 +61,15 @@ def add_window(deltas: Any, window: Window) -> None:
         row = Level(segment, rows[segment])
         present = strong.parts[strong.offsets[segment] : strong.offsets[segment + 1]]
         base = _score(present, window.centres)
-        _add_block(deltas, base, (row.start, bottom), (0, last_column))
+        _add_block(deltas, base, NOTHING, (row.start, bottom), (0, last_column))
         right = last_column
         for k in range(len(columns)):
             if lowest[k] <= row.start:
                 pixels = _weak_pixels(weak, window, row, Level(k, columns[k]), marks[0])
                 parts = _with_pixels(present, pixels, window)
                 _connect(parts, len(present), _Strong(window, row, strong), marks[1:])
-                change = _score(parts, window.centres) - base
-                _add_block(deltas, change, (row.start, bottom), (columns[k], right))
+                counts = _score(parts, window.centres)
+                _add_block(deltas, counts, base, (row.start, bottom), (columns[k], right))
             right = columns[k]
         bottom = row.start
 
@@ -97,27 +99,28 @@ def _weak_pixels(weak: Any, window: Window, row: Level, column: Level, held: Any
 
     ``held`` marks components that hold a centroid of an earlier scale; it is -1 before and after.
     """
-    width = window.true.shape[1]
-    pixels = [0 for _ in range(0)]
+    width, count, most = window.true.shape[1], 0, 0
+    for flooded in weak:
+        most += flooded.offsets[column.segment + 1] - flooded.offsets[column.segment]
+    pixels, roots = np.empty(most, np.int64), np.empty(most, np.int64)
     for scale in range(len(weak)):
-        flooded, ranks = weak[scale], window.scales[scale].reshape(-1)
-        holders = [
-            root_in(column.segment, pixel, flooded)
-            for pixel in pixels
-            if ranks[pixel] > column.start
-        ]
-        for root in holders:
-            held[root] = scale
+        flooded, ranks, holders = weak[scale], window.scales[scale].reshape(-1), 0
+        for pixel in pixels[:count]:
+            if ranks[pixel] > column.start:
+                roots[holders] = root_in(column.segment, pixel, flooded)
+                held[roots[holders]] = scale
+                holders += 1
         begin, end = flooded.offsets[column.segment], flooded.offsets[column.segment + 1]
         for k in range(begin, end):
             part = flooded.parts[k]
             if part[TOP] <= row.start and held[part[ROOT]] < 0:
                 y = part[SUM_Y] // part[AREA] - window.corner[0]
                 x = part[SUM_X] // part[AREA] - window.corner[1]
-                pixels.append(y * width + x)
-        for root in holders:
+                pixels[count] = y * width + x
+                count += 1
+        for root in roots[:holders]:
             held[root] = -1
-    return pixels
+    return pixels[:count]
 
 
 @compiled
@@ -184,33 +187,60 @@ def _link(link: Any, a: int, b: int) -> None:
 @compiled
 def _score(parts: Any, centres: Any) -> Any:
     """Counts of the parts that have an area, matched as in :func:`festkit.metrics.count`."""
-    counts = np.zeros(TABLES, np.int64)
-    free = parts[:, AREA] > 0
+    intersection, predicted, live = 0, 0, 0
     for k in range(len(parts)):
-        if free[k]:
-            counts[0] += parts[k, TRUE]
-            counts[1] += parts[k, AREA]
+        if parts[k, AREA] > 0:
+            intersection += parts[k, TRUE]
+            predicted += parts[k, AREA]
+            live += 1
+    detected, matched = 0, 0
+    if live > FEW and len(centres) > FEW:
+        detected, matched = _match_many(parts[parts[:, AREA] > 0], centres)
+    elif live and len(centres):
+        detected, matched = _match_few(parts, centres)
+    return intersection, predicted, detected, matched
+
+
+@compiled
+def _match_few(parts: Any, centres: Any) -> Any:
+    """Detected targets and pixels of matched parts; every part is compared with every target."""
+    detected, matched = 0, 0
+    left = parts[:, AREA] > 0
     for centre in centres:
         taken = -1
         for k in range(len(parts)):
-            if not free[k] or (taken >= 0 and parts[k, FIRST] > parts[taken, FIRST]):
+            if not left[k] or (taken >= 0 and parts[k, FIRST] > parts[taken, FIRST]):
                 continue
             dy = parts[k, SUM_Y] / parts[k, AREA] - centre[0]
             dx = parts[k, SUM_X] / parts[k, AREA] - centre[1]
             if np.sqrt(dy * dy + dx * dx) < MATCH_DISTANCE:
                 taken = k
         if taken >= 0:
-            free[taken] = False
-            counts[2] += 1
-            counts[3] += parts[taken, AREA]
-    return counts
+            left[taken] = False
+            detected += 1
+            matched += parts[taken, AREA]
+    return detected, matched
 
 
 @compiled
-def _add_block(deltas: Any, counts: Any, rows: Any, columns: Any) -> None:
-    """Add counts in the rows and columns [first, end) of the tables."""
+def _match_many(parts: Any, centres: Any) -> Any:
+    """The same of parts that all have an area, by buckets."""
+    detected, matched = 0, 0
+    places = np.empty((len(parts), 2))
+    for k in range(len(parts)):
+        places[k] = parts[k, SUM_Y] / parts[k, AREA], parts[k, SUM_X] / parts[k, AREA]
+    for index in take_first(places, parts[:, FIRST], centres, MATCH_DISTANCE):
+        if index >= 0:
+            detected += 1
+            matched += parts[index, AREA]
+    return detected, matched
+
+
+@compiled
+def _add_block(deltas: Any, counts: Any, base: Any, rows: Any, columns: Any) -> None:
+    """Add counts beyond ``base`` in the rows and columns [first, end) of the tables."""
     for table in range(TABLES):
-        value = counts[table]
+        value = counts[table] - base[table]
         if value != 0:
             deltas[table, rows[0], columns[0]] += value
             deltas[table, rows[1], columns[0]] -= value
