@@ -9,6 +9,9 @@ import psutil
 
 from ._errors import InputError
 
+MOST_THREADS = 1024
+"""With far more torch ends the process by a segmentation fault."""
+
 SAMPLE_SECONDS = 0.1
 """For so long the load of the CPUs is measured."""
 
@@ -57,13 +60,15 @@ def _quota() -> float:
 
 
 def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is none.
+    """Refuse a number of threads that is none, or that no machine can start.
 
     Raises:
-        ValueError: for a number below 1, or what is no whole number.
+        ValueError: for what is no whole number from 1 to MOST_THREADS.
 
     Example:
         >>> check_threads(2)
     """
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise InputError(f"threads is {threads!r}, expected a whole number from 1 on, or None")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise InputError(
+            f"threads is {threads!r}, expected a whole number from 1 to {MOST_THREADS}, or None"
+        )

@@ -163,16 +163,7 @@ class TrainConfig:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}, expected at least {low}")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate is {self.learning_rate}, expected a number above 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
-        if not 0 <= self.average_decay < 1:
-            raise InputError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
-        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
-            raise InputError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
-        if not 0 < self.holdout < 1:
-            raise InputError(f"holdout is {self.holdout}, expected a share in (0, 1)")
+        self._check_ranges()
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
@@ -190,6 +181,20 @@ class TrainConfig:
                 raise InputError(f"crop is {self.crop}, expected at most the size, {self.size}")
         self._check_crop_epochs()
         check_options(self.backbone, self.backbone_options)
+
+    def _check_ranges(self) -> None:
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
+        if not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
+        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
+            raise InputError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
+        if not -(2**63) <= self.seed < 2**63:
+            raise InputError(f"seed is {self.seed}, expected a whole number of 64 bit")
+        if not 0 < self.holdout < 1:
+            raise InputError(f"holdout is {self.holdout}, expected a share in (0, 1)")
 
     def _check_crop_epochs(self) -> None:
         late = self.natural_epochs + self.whole_epochs

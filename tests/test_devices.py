@@ -191,7 +191,9 @@ def test_a_stated_number_of_threads_is_kept(four_cpus):
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
 def test_a_number_of_threads_that_is_none(threads):
-    with pytest.raises(ValueError, match=r"threads is .*, expected a whole number from 1 on, or N"):
+    with pytest.raises(
+        ValueError, match=r"threads is .*, expected a whole number from 1 to 1024, or N"
+    ):
         resolve_threads(threads)
 
 

@@ -323,7 +323,7 @@ class TestThreads:
         assert fest.threads is None
 
     def test_no_number(self):
-        with pytest.raises(ValueError, match="threads is 0, expected a whole number from 1 on"):
+        with pytest.raises(ValueError, match="threads is 0, expected a whole number from 1 to"):
             bright(32, threads=0)
 
 

@@ -181,9 +181,16 @@ def test_what_a_cluster_loses_is_told_from_what_fails():
 
 
 def test_a_scheduler_that_is_not_there(tmp_path, book):
+    pytest.importorskip("distributed")  # imported below, it would lose its own settings
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(OSError, match=r"127\.0\.0\.1:1"),
+        pytest.raises(RuntimeError, match=r"the scheduler tcp://127\.0\.0\.1:1 does not answer"),
     ):
         run_jobs([Job(book)], Path(tmp_path), scheduler="tcp://127.0.0.1:1")
+
+
+def test_an_address_that_is_none(tmp_path, book):
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="the scheduler is 'x', expected its address, such as tcp"):
+        run_jobs([Job(book)], Path(tmp_path), scheduler="x")

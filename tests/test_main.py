@@ -826,7 +826,7 @@ class TestErrors:
             (["--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
             (["--preset", "medium"], "unknown preset 'medium'; known are easy, nuaa, hard"),
             (["--epochs", "1"], "epochs is 1, expected at least 2"),
-            (["--threads", "0"], "threads is 0, expected a whole number from 1 on, or None"),
+            (["--threads", "0"], "threads is 0, expected a whole number from 1 to 1024, or None"),
         ],
     )
     def test_demo_refuses_before_anything_is_written(

@@ -66,6 +66,9 @@ class TestErrors:
             port = other.getsockname()[1]
             with pytest.raises(OSError, match=rf"port {port} cannot be had \(.*; choose another"):
                 serve(["run"], port=port)
+        for port in (-1, 65536):
+            with pytest.raises(ValueError, match=f"port is {port}, expected 1 to 65535, or 0 or"):
+                serve(["run"], port=port)
 
 
 @pytest.mark.parametrize(("installed", "app"), [(True, "voila"), (None, "lab")])

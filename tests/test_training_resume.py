@@ -1,4 +1,5 @@
 import json
+import math
 import random
 import signal
 import time
@@ -302,6 +303,18 @@ class TestOnDisk:
         train(tiny(folder, tmp_path / "run", epochs=10))
         assert len(saves) <= 2 + (time.monotonic() - began) / (0.2 / training.loop.CHECKPOINT_SHARE)
 
+    def test_a_full_disk_is_told_by_the_system(self, folder, tmp_path):
+        resource = pytest.importorskip("resource")
+        state = training.state.TrainState.start(tiny(folder, tmp_path), torch.device("cpu"), 3)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                state.save(Run(tmp_path))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.parametrize("damage", ["text", "empty", "cut", "other"])
     def test_a_damaged_checkpoint_is_named(self, folder, tmp_path, damage):
         cfg = tiny(folder, tmp_path / "run")
@@ -365,6 +378,9 @@ class TestAfresh:
     def test_an_unknown_way_to_resume(self, folder, tmp_path):
         with pytest.raises(ValueError, match="resume is 'always', expected 'auto' or 'never'"):
             train(tiny(folder, tmp_path / "run"), resume="always")
+        for minutes in (-1, math.nan):
+            with pytest.raises(ValueError, match=f"max_minutes is {minutes}, expected a number"):
+                train(tiny(folder, tmp_path / "run"), max_minutes=minutes)
 
 
 class TestAnotherRun:

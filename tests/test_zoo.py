@@ -113,6 +113,11 @@ class TestTraining:
         with pytest.raises(FileNotFoundError, match=rf"{SMALL} has no weights.*zoo train {SMALL}"):
             train_entry(LARGE, out=tmp_path / "run")
 
+    @pytest.mark.parametrize("minutes", [-1, float("nan")])
+    def test_minutes_that_are_none(self, made, shelf, minutes):
+        with pytest.raises(ValueError, match=f"minutes is {minutes}, expected a number from 0 on"):
+            store(SMALL, Run(made / "acm-32-eedm"), minutes=minutes)
+
     def test_minutes_are_told_only_if_every_call_was_counted(self, made, shelf, tmp_path):
         folder = Path(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
         options = {"out": folder, "data_root": made / "data", "device": "cpu"}

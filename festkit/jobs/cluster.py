@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._errors import MissingPackageError
+from .._errors import InputError, MissingPackageError, ProcessError
 from .done import Outcome
 from .job import Job
 from .pool import run_in_child
@@ -23,7 +23,8 @@ def on_cluster(
 
     Raises:
         ImportError: if Dask is not installed.
-        OSError: if the scheduler does not answer.
+        RuntimeError: if the scheduler does not answer.
+        ValueError: if its address is none.
     """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
@@ -32,7 +33,17 @@ def on_cluster(
             'a scheduler needs Dask, which is not installed: pip install "festkit[cluster]"'
         ) from error
     own = not isinstance(scheduler, Client)
-    client = Client(scheduler) if own else scheduler
+    try:
+        client = Client(scheduler) if own else scheduler
+    except ValueError as error:
+        raise InputError(
+            f"the scheduler is {scheduler!r}, expected its address, such as tcp://host:8786 "
+            f"({error})"
+        ) from error
+    except OSError as error:
+        raise ProcessError(
+            f"the scheduler {scheduler} does not answer ({error}); start it, or check its address"
+        ) from error
     executor = client.get_executor(pure=False)
     try:
         yield lambda job: executor.submit(run_in_child, job, folder.resolve(), max_minutes)

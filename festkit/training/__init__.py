@@ -88,6 +88,8 @@ def train(
     """
     if resume not in ("auto", "never"):
         raise InputError(f"resume is {resume!r}, expected 'auto' or 'never'")
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"max_minutes is {max_minutes}, expected a number from 0 on, or None")
     device = resolve_device(config.device)
     resolve_precision(config.precision, device)
     listed = load_dataset(config.dataset, "train", root=config.data_root)

@@ -110,8 +110,11 @@ class TrainState:
             name: getattr(self, name) for name in ("sums", "epoch", "step", "history", "threads")
         }
         best = None if self.best is None else vars(self.best)
-        with whole_file(run.checkpoint) as part:
-            torch.save(parts | plain | {"best": best}, part)
+        with whole_file(run.checkpoint) as part, part.open("wb") as file:
+            try:
+                torch.save(parts | plain | {"best": best}, file)
+            except RuntimeError as error:  # it hides the system's own, such as a full disk
+                raise (error.__context__ or error) from None
         if self.history:
             run.write_history(self.history)
         now = time.monotonic()

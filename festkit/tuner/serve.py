@@ -20,7 +20,7 @@ from typing import Any, Literal
 from jupyter_core.paths import jupyter_config_dir
 
 from .._catalogue import dataset_folder
-from .._errors import BusyError, ProcessError
+from .._errors import BusyError, InputError, ProcessError
 from .._files import write_json, write_text
 from .._run import Run
 from ..jobs import write_parametrised
@@ -132,7 +132,9 @@ def _choose(app: App) -> App:
 
 
 def _check_port(port: int | None) -> None:
-    """Refuse a port that is taken, before a server starts."""
+    """Refuse a port that is none, or is taken, before a server starts."""
+    if port is not None and not 0 <= port <= 65535:
+        raise InputError(f"port is {port}, expected 1 to 65535, or 0 or None for a free one")
     try:
         socket.create_server(("127.0.0.1", port or 0)).close()
     except OSError as error:

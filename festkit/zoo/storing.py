@@ -1,5 +1,6 @@
 """A finished training run becomes an entry: weights with their card, and the record beside them."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,8 @@ def store(
             images.
     """
     entry, record = find_entry(name), run.record
+    if minutes is not None and not 0 <= minutes < math.inf:
+        raise InputError(f"minutes is {minutes}, expected a number from 0 on, or None")
     _check_run(entry, run, record)
     with open_images(entry.config.dataset, data_root) as testset:
         _check_images(testset, run, record["test_split"])
