@@ -1,0 +1,1 @@
+"""Experiments whose result is a page of docs, each one command."""
