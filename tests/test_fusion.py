@@ -138,7 +138,9 @@ class TestResizeMap:
     def test_what_is_not_finite_stays_where_it_has_a_weight(self, kind, bad):
         prob = kind(np.array([[0.5, bad, 0.5, 0.25]], np.float32))
         np.testing.assert_array_equal(resize_map(prob, (1, 4)), prob)
-        np.testing.assert_array_equal(resize_map(prob, (3, 4)), np.repeat(prob, 3, axis=0))
+        np.testing.assert_array_equal(
+            resize_map(prob, (3, 4)), np.repeat(np.asarray(prob), 3, axis=0)
+        )
         expected = [[0.5, bad, bad, bad, bad, 0.4375, 0.3125, 0.25]]
         np.testing.assert_array_equal(resize_map(prob, (1, 8)), np.float32(expected))
         np.testing.assert_array_equal(resize_map(prob, (1, 2)), np.float32([[bad, 0.375]]))

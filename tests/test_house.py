@@ -238,7 +238,7 @@ def test_every_file_with_compiled_code_counts_for_the_cache():
     marked = {
         name for path, name in zip(FILES, FILE_IDS, strict=True) if "@compiled" in path.read_text()
     }
-    assert marked < set(SOURCES)
+    assert marked <= set(SOURCES)
     assert all((HOUSE / name).is_file() for name in SOURCES)
 
 
