@@ -132,8 +132,9 @@ def whole_float32() -> Iterator[None]:
         ...     torch.backends.cudnn.allow_tf32
         False
     """
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    switches: list[Any] = [cudnn, matmul]
+    cudnn: Any = torch.backends.cudnn  # torch's types lack its parts
+    matmul: Any = torch.backends.cuda.matmul
+    switches = [cudnn, matmul]
     name: str = "allow_tf32"
     whole: Any = False
     try:
