@@ -169,7 +169,8 @@ def kill_while_writing(place, after):
         calls.append(1)
         if len(calls) == wanted and not after:
             if place == "torch.save":
-                arguments[1].write_bytes(b"half")
+                arguments[1].write(b"half")
+                arguments[1].flush()
             os.kill(os.getpid(), signal.SIGKILL)
         kept(*arguments)
         if len(calls) == wanted:

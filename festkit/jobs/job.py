@@ -168,7 +168,7 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
 
     Example:
         >>> book = find_notebook("00_quickstart")
-        >>> name_of(book, {"seed": 0, "device": "cpu"}) == name_of(book, {}) == (
+        >>> name_of(book, {"seed": 0, "threads": 1}) == name_of(book, {}) == (
         ...     Job(book).record["name"])
         True
     """
