@@ -209,9 +209,9 @@ def take_first(pred: Any, turn: Any, true: Any, max_distance: float) -> Any:
 def _buckets(points: Any, side: float) -> Any:
     """The first point of every bucket, and the one after each point in its bucket; -1 for none."""
     size = 1
-    while size < len(points) and len(points) > FEW:
+    while size < 2 * len(points) and len(points) > FEW:
         size *= 2
-    first, following = np.full(size, -1), np.empty(len(points), np.int64)
+    first, following = np.full(size, -1, np.int32), np.empty(len(points), np.int32)
     for k in range(len(points)):
         bucket = _bucket(_cell(points[k, 0], side), _cell(points[k, 1], side), size)
         following[k] = first[bucket]
