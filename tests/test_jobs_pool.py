@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -135,6 +136,31 @@ def test_a_job_whose_pool_is_stopped_is_interrupted(tmp_path, book, monkeypatch)
         wait_for(lambda: runs(tmp_path, 0))
         pool.stop()
         assert future.result(timeout=60).status == "interrupted"
+
+
+class DyingWorker:
+    """Its process has closed its pipe and is not yet known to be dead; the second one answers."""
+
+    started = 0
+
+    def __init__(self, threads):
+        DyingWorker.started += 1
+        self.dies = DyingWorker.started == 1
+        self.process = SimpleNamespace(
+            poll=lambda: None, wait=lambda **_: -signal.SIGKILL, terminate=lambda: None
+        )
+
+    def run(self, job, folder, max_minutes):
+        return None if self.dies else pool.Outcome(job.key, "done", folder)
+
+    def close(self):
+        """Nothing to let go of."""
+
+
+def test_a_dying_worker_gets_no_second_job(tmp_path, book, monkeypatch):
+    monkeypatch.setattr(pool, "_Worker", DyingWorker)
+    with _Workers() as workers:
+        assert workers.run(Job(book), tmp_path, None).status == "done"
 
 
 def test_nothing_to_do(tmp_path):

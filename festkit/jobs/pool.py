@@ -64,11 +64,10 @@ class _Workers:
             worker = self._idle.pop() if self._idle else _Worker(self._threads)
             self._all = [*(other for other in self._all if other is not worker), worker]
         outcome = worker.run(job, folder, max_minutes)
-        with self._lock:
-            if worker.process.poll() is None:
-                self._idle.append(worker)
         if outcome is None:  # on Windows, the status of a process that was ended tells nothing
             return _lost(job, folder, worker.process.wait(), stopped=self._stopped)
+        with self._lock:
+            self._idle.append(worker)
         return outcome
 
     def stop(self) -> None:
