@@ -8,6 +8,8 @@ import cv2
 import torch
 import tyro
 
+from festkit._files import write_utf8
+
 from .case import Case
 from .cases import cases
 from .engine import run_case
@@ -64,4 +66,5 @@ def chosen_cases(place: torch.device, run: str | None, only: str) -> Iterator[Ca
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -13,7 +13,7 @@ import pandas as pd
 import tyro
 from numpy.typing import NDArray
 
-from festkit._files import whole_file, write_text
+from festkit._files import whole_file, write_text, write_utf8
 from festkit.data import load_dataset
 from festkit.inference import open_fest
 from festkit.metrics import Counts, confidence_intervals
@@ -267,4 +267,5 @@ def _detail(populations: Mapping[str, Held]) -> list[str]:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from festkit._files import write_text
+from festkit._files import write_text, write_utf8
 from festkit._names import find_name
 from festkit._run import Run, TrainConfig
 from festkit.components import above
@@ -167,4 +167,5 @@ def _cell(
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import torch
 import tyro
 
+from festkit._files import write_utf8
 from festkit.backbones import create_backbone
 from festkit.losses import create_loss
 from festkit.training.memory import kept_memory
@@ -87,4 +88,5 @@ def time_steps(name: str, size: int, keep: bool) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

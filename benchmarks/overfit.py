@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import tyro
 
+from festkit._files import write_utf8
 from festkit.backbones import create_backbone, list_backbones
 from festkit.fusion import network_input
 from festkit.losses import eedm_loss
@@ -58,4 +59,5 @@ def _fits(name: str, image: torch.Tensor, mask: torch.Tensor) -> bool:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

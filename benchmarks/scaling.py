@@ -12,6 +12,7 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from festkit._files import write_utf8
 from festkit.metrics import count
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import threshold_surface
@@ -119,4 +120,5 @@ def _row(name: str, seconds: float, ratio: float, most: float) -> tuple[str, boo
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

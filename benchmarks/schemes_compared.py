@@ -11,6 +11,7 @@ from itertools import combinations
 import tyro
 
 from festkit._entries import ENTRIES, FAMILIES
+from festkit._files import write_utf8
 from festkit._names import find_name
 from festkit._shelf import trained
 from festkit.data import load_dataset
@@ -100,4 +101,5 @@ def _row(label: str, ours: Sequence[Counts], theirs: Sequence[Counts]) -> str:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

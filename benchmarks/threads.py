@@ -14,6 +14,7 @@ import tyro
 
 from festkit._cpus import available_cpus, idle_cpus
 from festkit._devices import cpu_threads, resolve_threads
+from festkit._files import write_utf8
 from festkit.backbones import create_backbone
 from festkit.fusion import probability_map
 from festkit.losses import create_loss
@@ -91,4 +92,5 @@ def _busy(processes: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import tyro
 
+from festkit._files import write_utf8
 from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone
 from festkit.data import load_dataset
@@ -150,4 +151,5 @@ def _wait(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

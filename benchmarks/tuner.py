@@ -14,6 +14,7 @@ import torch
 import tyro
 from playwright.sync_api import sync_playwright
 
+from festkit._files import write_utf8
 from tests.browser.conftest import CHROMIUM, FLAGS, opening
 from tests.browser.pages import LabPage
 from tests.browser.servers import lab_server
@@ -168,4 +169,5 @@ def _row(
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

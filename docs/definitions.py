@@ -21,6 +21,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from festkit._areas import POINT_AREA, SPOT_AREA
+from festkit._files import write_utf8
 from festkit.components import above, find_components
 from festkit.fusion import fuse, resize_map
 from festkit.losses import edge_map, pixel_bce
@@ -623,6 +624,7 @@ def draw_pictures(out: Path) -> None:
 
 
 if __name__ == "__main__":
+    write_utf8()
     result = check_page()
     print(f"{result.attempted - result.failed} of {result.attempted} examples are true")
     draw_pictures(PAGE.with_suffix(""))

@@ -1,6 +1,5 @@
 """The command line: ``python -m festkit COMMAND``, installed as ``festkit``."""
 
-import io
 import os
 import platform
 import select
@@ -17,6 +16,7 @@ import tyro
 
 from . import __version__
 from ._errors import FestkitError, InputError, MemoryLimitError
+from ._files import write_utf8
 from ._names import find_name
 from .commands import own, tables, zoo
 
@@ -341,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 after an error, 2 for an unknown command, 130 after Ctrl-C, 141 when who
         reads the output, such as ``head``, has seen enough.
     """
-    _write_utf8()
+    write_utf8()
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word != "--debug"]
     if words == ["--version"]:
@@ -373,16 +373,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         warnings.formatwarning = before
     return 0
-
-
-def _write_utf8() -> None:
-    """Let standard output and error take every character.
-
-    Redirected or piped, Windows gives them the encoding of its region, which knows no "⁻⁶".
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _tell(name: str, error: Exception, *, debug: bool) -> None:

@@ -1,10 +1,12 @@
 """Files appear whole or not at all: written beside their final name, flushed, then renamed."""
 
+import io
 import json
 import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -151,3 +153,16 @@ def _flush(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def write_utf8() -> None:
+    """Let standard output and error take every character.
+
+    Redirected or piped, Windows gives them the encoding of its region, which knows no "⁻⁶".
+
+    Example:
+        >>> write_utf8()
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")

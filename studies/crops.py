@@ -15,7 +15,7 @@ import tyro
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from festkit._files import read_json, write_json, write_text
+from festkit._files import read_json, write_json, write_text, write_utf8
 from festkit._run import Run, TrainConfig
 from festkit.augment import crop_images
 from festkit.components import above
@@ -171,4 +171,5 @@ def _page(dataset: str, rows: list[list[str]], images: int) -> str:
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -249,6 +250,25 @@ raise SystemExit(m.main(["backbones"]))
         assert f"warning: look at {ODD}" in said
         assert f"{ODD}: " in said
         assert f"festkit backbones: no {ODD}, and ? of a file's name" in said
+
+
+STUDIES = [
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    for folder in ("benchmarks", "studies")
+    for path in sorted((REPOSITORY / folder).glob("*.py"))
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_studies_write_to_a_pipe_of_few_characters(name, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp936")
+    monkeypatch.setattr("tyro.cli", lambda _: print(ODD))
+    with redirect_stdout(out), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
+        runpy.run_module(name, run_name="__main__")
+    out.flush()
+    assert out.buffer.getvalue().decode("utf-8").strip() == ODD
 
 
 def assert_one_line(text, pattern):
