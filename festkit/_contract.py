@@ -27,6 +27,9 @@ SQUASHING = {"sigmoid", "hardsigmoid", "_softmax", "tanh", "hardtanh", "clamp", 
 LAYERS = {"convolution", "addmm", "mm", "bmm", "native_batch_norm", "_native_batch_norm_legit"}
 """Operations after which an earlier sigmoid counts no more: it was a gate inside the network."""
 
+DRAWS = 8
+"""Networks of other parameters whose outputs are looked at where the first lies in [0, 1]."""
+
 
 def input_channels(backbone: nn.Module) -> int:
     """Channels a network takes: its attribute ``in_channels``, else the field's usual 3.
@@ -116,8 +119,8 @@ def check_network(backbone: nn.Module, size: int) -> None:
 
     Raises:
         ValueError: if the network fails, gives no logits (N, 1, size, size), or ends in a sigmoid,
-            which applied twice would make every pixel a target. Where it only seems to, a warning
-            says so.
+            which applied twice would make every pixel a target. Where only its operations or
+            only its values seem so, a warning says so.
 
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
@@ -146,15 +149,35 @@ def check_network(backbone: nn.Module, size: int) -> None:
     low, high = main.aminmax()
     if not 0 <= low < high <= 1:
         return
+    evidence = (id(main) in ends.squashed) + _stays_within(backbone, probe)
+    if not evidence:
+        return
     told = (
         f"ends in a sigmoid, or the like: its output lies in [0, 1], from {low:.3g} to "
         f"{high:.3g}. The kit expects logits and applies the sigmoid itself; with two of them "
         "every pixel would be a target. Return what comes before that sigmoid, or "
         "torch.logit(probability, 1e-6)"
     )
-    if id(main) in ends.squashed:
+    if evidence == 2:
         raise InputError(f"{name} {told}")
     warnings.warn(f"{name} possibly {told}", stacklevel=3)
+
+
+def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
+    """Whether the output lies in [0, 1] whatever the parameters are, as that of a sigmoid does.
+
+    Logits of a new network may lie there by chance. In each of several copies every parameter is
+    multiplied by a normal random number, until the output of one lies elsewhere.
+    """
+    random = Generator().manual_seed(0)
+    for _ in range(DRAWS):
+        drawn = own_copy(backbone)
+        for parameter in drawn.parameters():
+            parameter.mul_(torch.randn(parameter.shape, generator=random).to(parameter))
+        low, high = main_logits(drawn, probe).aminmax()
+        if not 0 <= low <= high <= 1:
+            return False
+    return True
 
 
 class _Ends(TorchDispatchMode):

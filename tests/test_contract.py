@@ -180,6 +180,16 @@ class TestSigmoid:
         assert not Run(tmp_path / "run").finished
 
 
+@pytest.mark.parametrize("name", ["ACM", "ALCNet", "MLCL-Net"])
+def test_gated_networks_that_end_in_a_sigmoid_are_refused(name):
+    for seed in range(20):
+        torch.manual_seed(seed)
+        network = nn.Sequential(create_backbone(name), nn.Sigmoid())
+        with pytest.raises(ValueError, match="Sequential ends in a sigmoid"):
+            check_network(network.eval(), 32)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
 class TestNoSigmoid:
     @pytest.mark.parametrize("seed", range(20))
     def test_new_networks_pass(self, seed):
@@ -192,6 +202,29 @@ class TestNoSigmoid:
                 nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 1, 3, padding=1)
             ),
         ):
+            check_network(network.eval(), 32)
+
+    @pytest.mark.parametrize("name", ["ACM", "ALCNet", "MLCL-Net"])
+    def test_new_gated_networks_pass(self, name, monkeypatch):
+        monkeypatch.setattr("festkit._contract.in_catalogue", lambda _: False)
+        for seed in range(20):
+            torch.manual_seed(seed)
+            check_network(create_backbone(name).eval(), 32)
+
+    def test_bounded_logits_pass(self):
+        """Whatever the image, such networks stay within bounds, which may lie in [0, 1]."""
+        for seed in range(100):
+            torch.manual_seed(seed)
+            gate = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 1, 1))
+            check_network(gate.eval(), 32)
+
+    def test_a_mean_of_logits_is_not_refused(self):
+        """A division ends a sigmoid written by hand, too: by its operations alone it seems one."""
+        torch.manual_seed(0)
+        network = nn.Conv2d(3, 1, 1)
+        network.weight.data, network.bias.data = 1e-4 * network.weight, torch.tensor([0.5])
+        network.register_forward_hook(lambda *given: (given[-1] + given[-1]) / 2)
+        with pytest.warns(UserWarning, match="possibly ends in a sigmoid"):
             check_network(network.eval(), 32)
 
     def test_a_logit_of_the_probability_is_the_way_out(self):
