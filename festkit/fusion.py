@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ._arguments import as_numbers
 from ._compiled import HAS_NUMBA, compiled
 from ._contract import device_of, input_channels, main_logits
+from ._devices import whole_float32
 from ._errors import InputError, InputTypeError
 from .components import find_components
 
@@ -264,6 +265,7 @@ def _warn_of_darkness(brightest: int) -> None:
 
 
 @torch.inference_mode()
+@whole_float32()
 def probability_map(
     backbone: nn.Module, image: NDArray[Any] | Tensor, size: int, *, mean: float, std: float
 ) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from festkit import fuse, fusion, resize_map
 from festkit._errors import InputTypeError
 from festkit.components import find_components
 from festkit.data import load_dataset
+from festkit.fest import FEST
 from festkit.fusion import (
     gray_levels,
     input_channels,
@@ -391,6 +392,21 @@ class TestProbabilityMap:
             ValueError, match=r"expected a gray image \(H, W\) of uint8, .*, got \(8, 8"
         ):
             probability_map(Brightness(), image, 8, mean=0.4, std=0.2)
+
+    def test_float32_is_not_tf32(self, monkeypatch):
+        seen = []
+
+        class Looking(Brightness):
+            def forward(self, image):
+                seen.append(torch.backends.cudnn.allow_tf32)
+                return super().forward(image)
+
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+        fest = FEST({8: Looking()}, mean=0.4, std=0.2, device="cpu")
+        seen.clear()
+        fest.predict(np.zeros((8, 8), np.uint8))
+        assert seen == [False]
+        assert torch.backends.cudnn.allow_tf32
 
 
 def test_a_tensor_that_may_be_one_colour_image_is_told_of():
