@@ -17,6 +17,7 @@ from festkit.__main__ import main
 from festkit._entries import ENTRIES, FAMILIES, Entry, Family
 from festkit._files import read_json, write_json
 from festkit._run import Run, TrainConfig
+from festkit.backbones.acm import ACM
 from festkit.data import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import INTERVAL_METHOD, Counts, count
@@ -792,6 +793,25 @@ class TestCommands:
         assert stopped.value.code == 1
         assert "hand/acm-32-bce: FAULT: sha256" in capsys.readouterr().out
 
+    def test_they_compute_with_the_threads_asked_for(self, made, shelf, tmp_path, monkeypatch):
+        used, forward = [], ACM.forward
+
+        def looking(self, image):
+            used.append(torch.get_num_threads())
+            return forward(self, image)
+
+        monkeypatch.setattr(ACM, "forward", looking)
+        monkeypatch.setenv("FESTKIT_DATA", str(made / "data"))
+        for words in (
+            ["train", "hand/acm-32-bce", "--out", str(tmp_path / "run"), "--device", "cpu"],
+            ["store", SMALL, str(made / "acm-32-eedm")],
+            ["evaluate", SMALL],
+            ["verify", SMALL],
+        ):
+            used.clear()
+            assert main(["zoo", *words, "--threads", "2"]) == 0
+            assert set(used) == {2}
+
     def test_store_and_list(self, made, shelf, capsys):
         words = ["zoo", "store", SMALL, str(made / "acm-32-eedm"), "--minutes", "9"]
         assert main(words) == 0
@@ -808,6 +828,10 @@ class TestCommands:
             (["evaluate", "hand/acn"], "unknown entry 'hand/acn'; .*Did you mean 'hand/acm'"),
             (["train", "hand/acn-32-bce"], "unknown entry .*Did you mean 'hand/acm-32-bce'"),
             (["verify", "hand/acn"], "unknown entry 'hand/acn'"),
+            (["train", "hand/acm-32-bce", "--threads", "0"], "threads is 0, expected a whole"),
+            (["store", SMALL, "run", "--threads", "0"], "threads is 0, expected a whole number"),
+            (["evaluate", SMALL, "--threads", "0"], "threads is 0, expected a whole number"),
+            (["verify", SMALL, "--threads", "0"], "threads is 0, expected a whole number"),
         ],
     )
     def test_an_error_is_one_line(self, shelf, words, message, capsys):

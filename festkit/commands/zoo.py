@@ -24,6 +24,7 @@ def zoo_train(
     out: Path | None = None,
     data_root: str | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> None:
     """Train an entry of the zoo and, when it has finished, store its weights and card.
 
@@ -36,6 +37,7 @@ def zoo_train(
         out: run folder; default runs/zoo/ENTRY.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     from .._entries import find_entry
     from .._shelf import read_record
@@ -48,7 +50,7 @@ def zoo_train(
     except InputError:  # a damaged record is replaced like any other
         before = None
     stored = train_entry(
-        entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device
+        entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device, threads=threads
     )
     if stored is None:
         print(f"stopped after {max_minutes:g} minutes, the same command continues")
@@ -69,6 +71,7 @@ def zoo_store(
     minutes: float | None = None,
     data_root: str | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> None:
     """Store a finished run of festkit train as the entry that it is, measured anew.
 
@@ -78,11 +81,14 @@ def zoo_store(
         minutes: how long the training took by the clock, if known.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: on which it is measured: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     from .._run import Run
     from ..zoo.storing import store
 
-    print(store(entry, Run(run), minutes=minutes, data_root=data_root, device=device))
+    print(
+        store(entry, Run(run), minutes=minutes, data_root=data_root, device=device, threads=threads)
+    )
 
 
 def zoo_evaluate(
@@ -91,6 +97,7 @@ def zoo_evaluate(
     write: bool = False,
     data_root: str | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> None:
     """Measure an entry, or the FEST of several, on the test images of any dataset.
 
@@ -100,12 +107,15 @@ def zoo_evaluate(
         write: keep the figures beside the weights, for zoo results; of known datasets only.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     from .._shelf import record_file
     from ..results import HEAD, entry_lines, markdown_table
     from ..zoo.measuring import evaluate
 
-    record = evaluate(entry, dataset, write=write, data_root=data_root, device=device)
+    record = evaluate(
+        entry, dataset, write=write, data_root=data_root, device=device, threads=threads
+    )
     print(f"{record['entry']} on the test images of {record['dataset']}\n")
     print(markdown_table(["thresholds", *HEAD], entry_lines(record), keys=1), end="")
     if write:
@@ -116,6 +126,7 @@ def zoo_verify(
     entries: tyro.conf.Positional[tuple[str, ...]] = (),
     data_root: str | None = None,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> None:
     """Check the shipped files: checksum, card, network, and figures where the images are at hand.
 
@@ -127,11 +138,12 @@ def zoo_verify(
         entries: as zoo list names them; default all that have files.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: on which figures are computed again: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
     """
     from ..zoo.verifying import verify
 
     faults = 0
-    for verdict in verify(entries, data_root=data_root, device=device):
+    for verdict in verify(entries, data_root=data_root, device=device, threads=threads):
         faults += bool(verdict.fault)
         said = f"FAULT: {verdict.fault}" if verdict.fault else verdict.note
         print(f"{verdict.name}: {said}", flush=True)

@@ -22,6 +22,7 @@ def train_entry(
     max_minutes: float | None = None,
     data_root: str | Path | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> Path | None:
     """Train an entry, or continue; when the run has finished, store its weights and its card.
 
@@ -31,6 +32,7 @@ def train_entry(
         max_minutes: after so many minutes the run ends with a checkpoint, to be continued.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is trained and measured.
+        threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
         The stored weights file; None if the time was up before the end.
@@ -48,6 +50,7 @@ def train_entry(
         initial_weights=None if entry.start is None else str(required_file(entry.start)),
         data_root=None if data_root is None else str(data_root),
         device=device,
+        threads=threads,
         out=str(folder),
     )
     with _clock(Run(folder)):
@@ -55,7 +58,7 @@ def train_entry(
     if not run.finished:
         return None
     minutes = _minutes_so_far(run)
-    return store(name, run, minutes=minutes, data_root=data_root, device=device)
+    return store(name, run, minutes=minutes, data_root=data_root, device=device, threads=threads)
 
 
 def _images(entry: Entry, folder: Path) -> str:

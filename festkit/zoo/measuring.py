@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._catalogue import images_of
+from .._cpus import check_threads
 from .._devices import resolve_device
 from .._entries import ENTRIES, FAMILIES, scales_of
 from .._errors import InputError
@@ -127,7 +128,9 @@ def _moves(
             yield math.inf if math.isnan(a - b) else points * abs(a - b)
 
 
-def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, str]]:
+def open_entry(
+    name: str, device: str = "auto", threads: int | None = None
+) -> tuple[str, FEST, dict[str, str]]:
     """An entry as a LW-FEST, or a family as the FEST of all its scales.
 
     Returns:
@@ -135,10 +138,12 @@ def open_entry(name: str, device: str = "auto") -> tuple[str, FEST, dict[str, st
 
     Raises:
         FileNotFoundError: if a scale has no weights.
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a wrong number of threads.
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
+    check_threads(threads)
     fest = open_fest(name, device=device)
+    fest.threads = threads
     return name, fest, {scale: sha256(weights_file(scale)) for scale in scales_of(name)}
 
 
@@ -149,6 +154,7 @@ def evaluate(
     write: bool = False,
     data_root: str | Path | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Measure an entry, or the FEST of a family, on a dataset's test images.
 
@@ -158,6 +164,7 @@ def evaluate(
         write: keep the record beside the weights, for the page of results.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
         The record: what was measured, on what, and the rows of :func:`measure` under ``test``.
@@ -167,7 +174,7 @@ def evaluate(
         ValueError: for an unknown name; or to keep a record of a folder that only this machine has,
             of other test images than the card's, or of an entry on its own, which its card holds.
     """
-    name, fest, scales = open_entry(name, device)
+    name, fest, scales = open_entry(name, device, threads)
     given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
     if write and not is_known(given):
         raise InputError(

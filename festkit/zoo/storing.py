@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .._cpus import check_threads
 from .._devices import resolve_device
 from .._entries import Entry, find_entry
 from .._errors import InputError
@@ -36,6 +37,7 @@ def store(
     minutes: float | None = None,
     data_root: str | Path | None = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> Path:
     """Put a finished run's weights on the shelf, with figures measured anew on what is stored.
 
@@ -52,15 +54,17 @@ def store(
         minutes: how long the training took by the clock, if known.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is measured.
+        threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
         The weights file; the record lies beside it, ``.json``.
 
     Raises:
         FileNotFoundError: if the run has not finished, or the dataset is not there.
-        ValueError: for an unknown entry, a run of something else or from another start, or other
-            images.
+        ValueError: for an unknown entry, a run of something else or from another start, other
+            images, or a wrong number of threads.
     """
+    check_threads(threads)
     entry, record = find_entry(name), run.record
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(f"minutes is {minutes}, expected a number from 0 on, or None")
@@ -70,7 +74,7 @@ def store(
         if entry.scenes is None:
             trainset = load_dataset(entry.config.dataset, "train", root=data_root)
             _check_images(trainset, run, record["train_split"])
-        tensors, rows = _rounded(run, testset, device)
+        tensors, rows = _rounded(run, testset, device, threads)
     card = record | {
         "entry": entry.name,
         "initial_weights": entry.start,
@@ -149,11 +153,14 @@ def _without_places(command: str) -> str:
     return shlex.join(words)
 
 
-def _rounded(run: Run, testset: Dataset, device: str) -> tuple[dict[str, Tensor], Rows]:
+def _rounded(
+    run: Run, testset: Dataset, device: str, threads: int | None
+) -> tuple[dict[str, Tensor], Rows]:
     """The tensors to store, and their figures: in 16 bit where they hold."""
     exact = read_tensors(run.weights)
     half = {n: t.half() if t.is_floating_point() else t for n, t in exact.items()}
     fest = FEST.from_weights([run.weights], device=device)
+    fest.threads = threads
     (network,) = fest.backbones.values()
     before = measure(fest, testset)
     if not all(tensor.isfinite().all() for tensor in half.values()):

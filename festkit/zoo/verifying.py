@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .._cpus import check_threads
 from .._entries import ENTRIES, FAMILIES
 from .._errors import FestkitError, InputError, MissingFileError
 from .._names import find_name
@@ -47,6 +48,7 @@ class Place:
         number: which of all checks it is, as its progress bar tells.
         data_root: folder of the datasets.
         device: on which figures are computed.
+        threads: CPU threads to compute with; None takes one per idle CPU.
 
     Example:
         >>> Place("1/2", None, "cpu").number
@@ -56,10 +58,15 @@ class Place:
     number: str
     data_root: str | Path | None
     device: str
+    threads: int | None = None
 
 
 def verify(
-    names: Sequence[str] = (), *, data_root: str | Path | None = None, device: str = "cpu"
+    names: Sequence[str] = (),
+    *,
+    data_root: str | Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
 ) -> Iterator[Verdict]:
     """Check every shipped file, or those of some entries, one verdict after the other.
 
@@ -76,11 +83,13 @@ def verify(
         names: entries or families; none means all that have files.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which figures are computed again.
+        threads: CPU threads to compute with; None takes one per idle CPU.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a wrong number of threads.
         FileNotFoundError: if there is nothing to verify.
     """
+    check_threads(threads)
     known = [*ENTRIES, *FAMILIES]
     asked = [find_name("entry", name, known) for name in names] or known
     entries = [name for name in asked if name in trained() or record_file(name).is_file()]
@@ -95,7 +104,7 @@ def verify(
         label = path.relative_to(shelf()).with_suffix("").as_posix()
         checks[label] = partial(_check_measurement, path)
     for number, (label, check) in enumerate(checks.items(), 1):
-        place = Place(f"{number}/{len(checks)}", data_root, device)
+        place = Place(f"{number}/{len(checks)}", data_root, device, threads)
         yield _verdict(label, partial(check, place))
     for path in strangers:
         label = path.relative_to(shelf()).as_posix()
@@ -172,7 +181,7 @@ def _check_counts(rows: Rows) -> None:
 
 def _check_figures(name: str, record: dict[str, Any], place: Place) -> str:
     """Load the networks and, where the images are here, measure again."""
-    _, fest, _ = open_entry(name, place.device)
+    _, fest, _ = open_entry(name, place.device, place.threads)
     if not are_here(record["dataset"], place.data_root):
         return "loads; figures not checked: no dataset"
     with open_images(record["dataset"], place.data_root) as testset:
