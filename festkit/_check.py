@@ -70,6 +70,7 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
         ),
         lost_images=tuple(look.lost_gray for look in looks if look.lost_gray),
         in_both_splits=_names(set(folder.splits["train"]) & test),
+        in_train_and_val=_names(folder.trained_val),
         in_val_and_test=_names(set(folder.splits.get("val", ())) & test),
         leaked_images=leaked,
         identical_images=identical,

@@ -125,6 +125,12 @@ class DatasetFolder:
         )
 
     @property
+    def trained_val(self) -> tuple[Pair, ...]:
+        """The pairs of the val split that the train split holds, too."""
+        train = set(self.splits["train"])
+        return tuple(pair for pair in dict.fromkeys(self.splits.get("val", ())) if pair in train)
+
+    @property
     def pairs(self) -> tuple[Pair, ...]:
         """All pairs, listed or not."""
         return (*self.listed, *self.unlisted)

@@ -18,6 +18,8 @@ _FAULTS = {
     "lost_images": "images that the levels of the dataset leave (almost) no gray, as if of another"
     " sensor (make a dataset of each)",
     "in_both_splits": "images in the train list and in the test list",
+    "in_train_and_val": "images in the train list and in the val list (list each in one of them;"
+    " trainval is the train list where there is no other)",
     "in_val_and_test": "images in the val list and in the test list",
     "leaked_images": "train images that are identical to a test image",
 }
@@ -114,6 +116,7 @@ class DatasetReport:
         implausible_masks: masks that mark more than half of their image, with the share.
         lost_images: for every image of more than 8 bit that keeps few gray levels, or none, how.
         in_both_splits: images in the train list and in the test list.
+        in_train_and_val: images in the train list and in the val list.
         in_val_and_test: images in the val list and in the test list.
         leaked_images: groups of identical images under two names, in train and in test.
         identical_images: groups of identical images under two names, within one split.
@@ -143,6 +146,7 @@ class DatasetReport:
     implausible_masks: tuple[str, ...]
     lost_images: tuple[str, ...]
     in_both_splits: tuple[str, ...]
+    in_train_and_val: tuple[str, ...]
     in_val_and_test: tuple[str, ...]
     leaked_images: tuple[str, ...]
     identical_images: tuple[str, ...]

@@ -262,7 +262,21 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
         )
     for pair in pairs:
         _require_files(pair)
+    if split in {"train", "val"} and folder.trained_val:
+        _warn_of_trained_val(name, folder)
     return Dataset(name, split, pairs)
+
+
+def _warn_of_trained_val(name: str, folder: DatasetFolder) -> None:
+    train, val = folder.lists[:2]
+    both = folder.trained_val
+    warnings.warn(
+        f"{train.name}, the train list of {name}, holds {len(both)} of"
+        f" {len(set(folder.splits['val']))} images of {val.name} ({both[0].name}); they are"
+        f" expected apart: write {train.name.replace('trainval', 'train')} without them, or move"
+        f" {val.name} away",
+        stacklevel=4,
+    )
 
 
 def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:

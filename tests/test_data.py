@@ -906,6 +906,8 @@ class TestValidation:
         write(folder / "img_idx" / "val_NUAA.txt", "b\nc")
         assert load_dataset(folder, "val").names == ("b", "c")
         assert check_dataset(folder).faults == (
+            "images in the train list and in the val list (list each in one of them; trainval is"
+            " the train list where there is no other): 1 (b)",
             "images in the val list and in the test list: 1 (c)",
         )
 
@@ -915,6 +917,23 @@ class TestValidation:
         write(folder / "val.txt", "b")
         assert load_dataset(folder, "train").names == ("a",)
         assert load_dataset(folder, "val").names == ("b",)
+        assert check_dataset(folder).faults == ()
+
+    def test_trainval_and_val_without_train(self, tmp_path):
+        folder = make_set(tmp_path / "sky", layout="lists beside the folders")  # trainval: a, b
+        write(folder / "val.txt", "b")
+        (fault,) = check_dataset(folder).faults
+        assert fault.startswith("images in the train list and in the val list")
+        assert fault.endswith(": 1 (b)")
+        for split, names in (("train", ("a", "b")), ("val", ("b",))):
+            with pytest.warns(
+                UserWarning,
+                match=r"trainval\.txt, the train list of sky, holds 1 of 1 images of val\.txt \(b\)"
+                r"; .*expected apart: write train\.txt without them, or move val\.txt away",
+            ):
+                assert load_dataset(folder, split).names == names
+        with warnings.catch_warnings(action="error"):
+            load_dataset(folder, "test")
 
     def test_where_there_is_none(self, folder):
         with pytest.raises(ValueError, match=r"the val split of sky is empty.*are: train, test"):
