@@ -270,6 +270,16 @@ class TestServer:
         for process in (served.server, psutil.Process(served.process.pid)):
             assert served.token not in " ".join(process.cmdline())
 
+    def test_what_kills_it_ends_the_server_with_its_kernels_and_leaves_nothing(self, served, root):
+        with served_tuner(root, served.app, "run") as other:
+            ask(other.url, "/api/kernels", method="POST", token=other.token)
+            kernels = other.server.children()
+            other.process.kill()
+            assert not psutil.wait_procs([other.server, *kernels], timeout=serving.STOP_SECONDS)[1]
+            with pytest.raises(ConnectionRefusedError):
+                ask(other.url, "/api")
+            assert not other.home.exists()
+
     def test_sigterm_ends_it_with_its_kernels_and_leaves_nothing(self, served):
         if served.app == "lab":
             assert ask(served.url, "/api/kernels", method="POST", token=served.token)[0] == 201

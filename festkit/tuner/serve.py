@@ -56,6 +56,18 @@ NO_MATHS = """window.MathJax = {
 """
 """What Voila gets in the place of MathJax, which it asks of the net for every text."""
 
+ENDS_WITH_US = """import atexit, os, pathlib, shutil, signal, threading
+
+def end():
+    os.read(0, 1)
+    atexit.register(shutil.rmtree, pathlib.Path(__file__).parents[1], ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=end, daemon=True).start()
+"""
+"""Settings of the server by which it ends, and takes its folder along, once its standard input does:
+the system closes that when this process ends, however it ends."""
+
 PROOF = "proof.txt"
 """A file with a secret that the server hands out: what can read it is our server, no other one."""
 
@@ -180,7 +192,7 @@ def _server(app: App, book: Path, port: int) -> Iterator[tuple["subprocess.Popen
             [sys.executable, "-m", module],
             cwd=book.parent,
             env=_environment(home),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
@@ -213,6 +225,7 @@ def _configure(home: Path, port: int, token: str) -> str:
     lab = {"@jupyterlab/apputils-extension:notification": news}
     voila = {"VoilaConfiguration": {"template": "offline", "show_tracebacks": True}}
     write_json(home / "config" / "jupyter_server_config.json", server)
+    write_text(home / "config" / "jupyter_server_config.py", ENDS_WITH_US)
     write_json(home / "config" / "labconfig" / "default_setting_overrides.json", lab)
     write_json(home / "config" / "voila.json", voila)
     template = home / "data" / "voila" / "templates" / "offline"
@@ -268,12 +281,12 @@ def _last_words(server: "subprocess.Popen[bytes]", home: Path) -> str:
 
 def _end(server: "subprocess.Popen[bytes]") -> None:
     """End the server, which ends its kernels."""
-    server.terminate()
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+    with server:
+        server.terminate()
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 @contextmanager
