@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 import psutil
 import pytest
+import tifffile
 from goldens import GOLDENS, dense
 from hypothesis import given
 from hypothesis import strategies as st
@@ -430,8 +431,81 @@ class TestFolder:
     def test_a_dark_file_keeps_its_scale(self, tmp_path):
         Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / "dark.png")
         Image.fromarray(np.full((4, 4), 2, np.uint8)).save(tmp_path / "other.png")
-        prob = ThresholdTuner.from_folder(tmp_path)._source.read(0).prob
+        with pytest.warns(UserWarning, match=r"dark\.png \(1 of 2 maps\): no levels but 0 to 1"):
+            prob = ThresholdTuner.from_folder(tmp_path)._source.read(0).prob
         assert prob.max() == pytest.approx(1 / 255)
+
+    @staticmethod
+    def save(folder, **maps):
+        for name, levels in maps.items():
+            Image.fromarray(levels).save(folder / "probs" / f"{name}.png")
+
+    def test_good_maps_bring_no_warning(self, folder):
+        prob, _ = blobs()
+        self.save(folder, none=np.rint(prob * 20).astype(np.uint8))  # no target found
+        self.save(folder, empty=np.zeros(prob.shape, np.uint8))
+        with warnings.catch_warnings(action="error"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+    def test_inverted_maps(self, folder, kind):
+        top = np.iinfo(kind).max
+        levels = np.rint((1 - blobs()[0]) * top).astype(kind)
+        self.save(folder, a=levels)
+        with pytest.warns(
+            UserWarning, match=r"a\.png \(1 of 2 maps\): 9.* % .*as if it were inverted.* 1 - prob"
+        ):
+            ThresholdTuner.from_folder(folder / "probs")
+        for b in (levels, top * (levels > top / 2).astype(kind)):
+            self.save(folder, b=b)
+            with pytest.raises(InputError, match=r"a\.png \(2 of 2 maps\): .*if it were inverted"):
+                ThresholdTuner.from_folder(folder / "probs")
+
+    def test_inverted_masks_of_zeros_and_ones(self, folder):
+        inverted = 1 - blobs()[1].astype(np.uint8)
+        self.save(folder, a=inverted, b=inverted)
+        with pytest.raises(InputError, match=r"a\.png \(2 of 2 maps\): .*as if it were inverted"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    def test_a_mask_of_zeros_and_ones_among_brighter_files(self, folder):
+        truth = blobs()[1].astype(np.uint8)
+        self.save(folder, b=truth)
+        with pytest.warns(
+            UserWarning, match=r"b\.png \(1 of 2 maps\): no levels .*a\.png beside .* as 255"
+        ):
+            ThresholdTuner.from_folder(folder / "probs")
+        self.save(folder, a=255 * truth)
+        with pytest.raises(InputError, match=r"b\.png \(1 of 2 maps\): .*; save targets as 255"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+    def test_labels_of_objects(self, folder, kind):
+        labels = np.zeros((32, 40), kind)
+        for k in range(1, 5):
+            labels[6 * k : 6 * k + 3, 8 * k : 8 * k + 3] = k
+        self.save(folder, a=labels)
+        with pytest.warns(UserWarning, match=r"a\.png \(1 of 2 maps\): no levels but 0 to 4, as"):
+            ThresholdTuner.from_folder(folder / "probs")
+        self.save(folder, b=np.minimum(labels, 1))
+        with pytest.raises(
+            InputError, match=r"a\.png numbers its objects .* up to 4.*labels do.*labels > 0"
+        ):
+            ThresholdTuner.from_folder(folder / "probs")
+        self.save(folder, a=np.where(labels == 2, 0, labels))  # one was taken away
+        with pytest.raises(InputError, match=r"a\.png numbers its objects"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    @pytest.mark.parametrize(("kind", "top"), [(np.uint8, 25), (np.uint16, 4095)])
+    def test_maps_that_are_dim_everywhere(self, folder, kind, top):
+        levels = np.rint(blobs()[0] / blobs()[0].max() * top).astype(kind)
+        self.save(folder, a=levels // 2, b=levels)
+        with pytest.warns(UserWarning, match=r"b\.png reaches 0\.\d+ of the full .*save the maps"):
+            ThresholdTuner.from_folder(folder / "probs")
+
+    def test_floats_that_are_no_probabilities_are_named(self, folder):
+        tifffile.imwrite(folder / "probs" / "c.tif", 7 * blobs()[0].astype(np.float32))
+        with pytest.raises(InputError, match=r"c\.tif: levels of float32 .*are no probabilities"):
+            ThresholdTuner.from_folder(folder / "probs")
 
     @pytest.mark.parametrize("kind", [np.uint8, np.uint16, bool])
     def test_a_set_of_zeros_and_ones_is_one_of_masks(self, folder, kind):

@@ -4,9 +4,10 @@ Everything that moves with the sliders happens in the page, without the kernel: 
 components, weak centroids, matching, painting. The page gets every image once, as numbers that
 compare exactly as :func:`festkit.adjust_sensitivity` does, so what it shows is what Python finds.
 
-Reading order: `frames` (what is tuned), `sources` (where it comes from), `figures` (of the whole
-set), `messages` (what goes to the page), `widget` (who answers the page), `picture` (where there is
-no page), `serve` (in a browser, from the command line); then ``page/``.
+Reading order: `frames` (what is tuned), `mapfiles` (maps of other programs), `sources` (where it
+comes from), `figures` (of the whole set), `messages` (what goes to the page), `widget` (who answers
+the page), `picture` (where there is no page), `serve` (in a browser, from the command line); then
+``page/``.
 """
 
 import os
@@ -150,7 +151,9 @@ class ThresholdTuner:
         """Probability maps as gray image files of 8 or 16 bit, from any program.
 
         White is probability 1. Where no file of the folder has a level above 1, they are masks of 0
-        and 1, and 1 is probability 1.
+        and 1, and 1 is probability 1. Every file is read at once: a warning names maps that are
+        high on most of the image, as if inverted, 0/1 files among brighter ones, and a set that is
+        nowhere above 25 of 255.
 
         Args:
             probs: folder of the maps.
@@ -164,7 +167,9 @@ class ThresholdTuner:
         Raises:
             FileNotFoundError: if a folder is missing, or a file that another folder has.
             ValueError: if there are no image files, one is unreadable or a picture in colours, two
-                are of one name, or thresholds are out of order or outside [0, 1].
+                are of one name, all maps are inverted, levels are labels 1, 2, ... of objects, one
+                file is a 0/1 mask among those of 0 and 255, or thresholds are out of order or
+                outside [0, 1].
         """
         source = sources.of_folder(probs, images, masks, allow_missing=allow_missing)
         return cls._of(source, th1, th2)

@@ -65,8 +65,8 @@ def end():
 
 threading.Thread(target=end, daemon=True).start()
 """
-"""Settings of the server by which it ends, and takes its folder along, once its standard input does:
-the system closes that when this process ends, however it ends."""
+"""Settings of the server by which it ends, and takes its folder along, once its standard input
+does: the system closes that when this process ends, however it ends."""
 
 PROOF = "proof.txt"
 """A file with a secret that the server hands out: what can read it is our server, no other one."""

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from .._areas import MOST_SHARE
 from .._errors import InputError, MissingFileError
 from .._files import write_json
-from .._images import EXTENSIONS, Mask, Raster, _differs_in_alpha, read_raster
+from .._images import EXTENSIONS, Mask, read_raster
 from .._layouts import files_by_name
 from .._levels import FileSet
 from .._lock import hold
@@ -25,14 +24,12 @@ from ..fusion import fuse
 from ..maps import open_maps
 from ..training.claiming import LOCK
 from .frames import DETECT, Frame, Source, Tuned, checked, remembered
+from .mapfiles import check_maps, read_map
 
 Images = Sequence[Any] | Mapping[str, Any]
 
 FEST_FILE = "fest-tuned-{}.safetensors"
 """Name of the FEST that saved thresholds of runs go into, as :func:`fest_path` fills it in."""
-
-COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
-"""How Pillow's modes begin of files that may hold colours."""
 
 LONGEST = 150
 """Bytes of what is filled in; a file's whole name may have 255, and needs some while written."""
@@ -165,8 +162,8 @@ def of_folder(
 
     Raises:
         FileNotFoundError: if a folder is missing, or a file that another folder has.
-        ValueError: if the folder holds no image files, two files of one name, an unreadable one, or
-            pictures in colours.
+        ValueError: if the folder holds no image files, two files of one name, an unreadable one,
+            or what is no probability map, as of :func:`check_maps`.
     """
     folders = [folder for folder in (probs, images, masks) if folder is not None]
     files = {folder: _files(folder) for folder in folders}
@@ -174,13 +171,13 @@ def of_folder(
     if not maps:
         raise InputError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
     names, left_out = _names_of_all(files, allow_missing=allow_missing)
-    are_masks = all(_is_dark(_read_map(maps[name])) for name in names)  # ends at the first brighter
+    are_masks = check_maps([maps[name] for name in names])
     grays, truths = ({} if folder is None else files[folder] for folder in (images, masks))
     alike = FileSet(tuple(grays.values()), tuple(truths.values()))
 
     def read(index: int) -> Frame:
         name = names[index]
-        raster = _read_map(maps[name])
+        raster = read_map(maps[name])
         return checked(
             name,
             raster.levels.astype(np.float32) if are_masks else raster.probability,
@@ -298,26 +295,6 @@ def _files(folder: str | Path) -> dict[str, Path]:
     return files_by_name(path)
 
 
-def _read_map(path: Path) -> Raster:
-    """A map's file, unless it is a picture in colours."""
-    raster = read_raster(path)
-    if raster.levels.min() == raster.levels.max() and _differs_in_alpha(path):
-        raise InputError(
-            f"{path} has one colour and differs in its alpha channel only, which maps do not use; "
-            "save probabilities as gray levels, without alpha"
-        )
-    if raster.mode.startswith(COLOURED):
-        kind = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        channels = cv2.imdecode(np.fromfile(path, np.uint8), kind)
-        if channels is not None and (channels != channels[..., :1]).any():
-            raise InputError(
-                f"{path} is a picture in colours, whose gray levels are no probabilities; save the "
-                "maps as gray files, for instance by cv2.imwrite(name, np.uint16(65535 * prob)), "
-                "or pass arrays to ThresholdTuner"
-            )
-    return raster
-
-
 def _as_targets(path: Path, mask: Mask) -> Mask:
     """The mask, with a warning where it seems to be inverted."""
     if mask.mean() > MOST_SHARE:
@@ -327,11 +304,6 @@ def _as_targets(path: Path, mask: Mask) -> Mask:
             stacklevel=3,
         )
     return mask
-
-
-def _is_dark(raster: Raster) -> bool:
-    """Whether a file holds no levels but 0 and 1."""
-    return raster.levels.dtype.kind == "u" and raster.levels.max() <= 1
 
 
 def _apart(scales: Sequence[Any]) -> Sequence[Any]:
