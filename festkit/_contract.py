@@ -111,7 +111,7 @@ def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 def check_network(backbone: nn.Module, size: int) -> None:
-    """Show a network noise at its input size once, and refuse what cannot detect.
+    """Show a network noise at its input size, and refuse what cannot detect.
 
     Args:
         backbone: in eval mode; one of the catalogue is known and passes at once.
