@@ -141,7 +141,11 @@ class Detection(ArrayValues):
             [('strong', (2.0, 2.0), 1), ('weak', (6.0, 6.0), 3)]
         """
         strong = _targets("strong", find_components(self._prob, self.th1), slice(None))
-        weak = (_targets("weak", part.found, part.chosen) for part in self._weak_parts)
+        weak = (
+            _targets("weak", find_components(part.prob, self.th2), part.chosen)
+            for part in self._weak_parts
+            if self.th2 is not None
+        )
         return _one_per_object(strong, list(chain.from_iterable(weak)))
 
 
@@ -227,9 +231,9 @@ def adjust_sensitivity(
 
 
 class _Weak(NamedTuple):
-    """The weak components of one map: ``chosen`` among all; (K, 3) image, row, column."""
+    """The weak targets of one map: numbers of its components; (K, 3) image, row, column."""
 
-    found: Components
+    prob: Any
     chosen: Any
     centres: Any
 
@@ -237,21 +241,19 @@ class _Weak(NamedTuple):
 def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     """Add the centroid pixels of the components that do not meet the mask."""
     if HAS_NUMBA and isinstance(mask, np.ndarray):
-        fields, chosen, centres = _inject(mask, compact(prob), np.float32(th2))
-        return _Weak(Components(*fields), chosen, centres)
+        return _Weak(prob, *_inject(mask, compact(prob), np.float32(th2)))
     found = find_components(prob, th2)
     lone = ~found.touch(mask)
     chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
     centres = columns(found.image, *found.centroid_pixel.T)[chosen]
     mask[tuple(centres.T)] = True
-    return _Weak(found, chosen, centres)
+    return _Weak(prob, chosen, centres)
 
 
 @compiled
 def _inject(mask: Any, prob: Any, th2: Any) -> Any:
-    """The same on arrays, in one call: fields of :class:`Components`, numbers and centres."""
-    fields = find(prob, th2)
-    image, _, area, sum_y, sum_x, _, _, pixels, label = fields
+    """The same on arrays, in one call: numbers of the components, and their centres."""
+    image, _, area, sum_y, sum_x, _, _, pixels, label = find(prob, th2)
     inside, lone = mask.reshape(-1), np.ones(len(area), np.bool_)
     for k in range(len(pixels)):
         lone[label[k]] &= not inside[pixels[k]]
@@ -262,7 +264,7 @@ def _inject(mask: Any, prob: Any, th2: Any) -> Any:
         n, y, x = image[k], sum_y[k] // area[k], sum_x[k] // area[k]
         centres[row] = n, y, x
         mask[n, y, x] = True
-    return fields, chosen, centres
+    return chosen, centres
 
 
 def check_threshold(name: str, value: float) -> None:

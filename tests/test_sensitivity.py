@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from festkit import Detection, adjust_sensitivity, components, count, fuse, sensitivity
 from festkit._errors import InputTypeError
-from festkit.components import plain
+from festkit.components import find_components, plain
 from festkit.sensitivity import check_threshold
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.6, 1.0])
@@ -449,7 +449,10 @@ class TestTargets:
     def test_agrees_with_comparing_all(self, prob):
         scales = [prob, prob[::-1], np.roll(prob, 1)]
         found = refine(fuse(scales, prob.shape), scale_maps=scales)
-        parts = [part.found.centroid[part.chosen].tolist() for part in found._weak_parts]
+        parts = [
+            find_components(part.prob, 0.1).centroid[part.chosen].tolist()
+            for part in found._weak_parts
+        ]
         listed = [list(t.centroid) for t in found.targets() if t.kind == "strong"]
         for centroid in chain.from_iterable(parts):
             if all(np.hypot(*np.subtract(centroid, other)) >= 3 for other in listed):
