@@ -8,7 +8,7 @@ import cv2
 import torch
 import tyro
 
-from festkit._files import write_utf8
+from festkit._support.files import write_utf8
 
 from .case import Case
 from .cases import cases

@@ -8,7 +8,7 @@ import torch
 
 from festkit.backbones import create_backbone, list_backbones
 from festkit.backbones.alcnet_lc import DIRECTIONS, SHIFTS, local_contrast
-from festkit.fusion import resize_map
+from festkit.ops.resize import resize_map
 from festkit.scenes import make_scene
 
 from .case import Case

@@ -13,11 +13,11 @@ import pandas as pd
 import tyro
 from numpy.typing import NDArray
 
-from festkit._files import whole_file, write_text, write_utf8
-from festkit.data import load_dataset
-from festkit.inference import open_fest
+from festkit._support.files import whole_file, write_text, write_utf8
+from festkit.data.dataset import load_dataset
+from festkit.inference.models import open_fest
 from festkit.metrics import Counts, confidence_intervals
-from festkit.zoo.measuring import count_images
+from festkit.zoo.measure import count_images
 
 FOLDER = Path(__file__).parent
 COUNTS = FOLDER / "coverage.csv"

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from skimage.measure import label, regionprops
 
-from festkit._run import Run
-from festkit.data import load_dataset
+from festkit.data.dataset import load_dataset
 from festkit.metrics import count
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import EIGHT_BIT, threshold_surface
+from festkit.training.run import Run
 
 from .case import Case
 

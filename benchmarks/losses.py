@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from festkit.losses import edge_map, eedm_loss, pixel_bce
+from festkit.ops.order_statistic import kth_smallest
 from festkit.scenes import make_scene
-from festkit.selection import kth_smallest
 
 from .case import Case
 from .plain import edge_by_distance

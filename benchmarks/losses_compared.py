@@ -14,15 +14,16 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from festkit._files import write_text, write_utf8
-from festkit._names import find_name
-from festkit._run import Run, TrainConfig
-from festkit.components import above
-from festkit.data import Dataset, load_dataset
+from festkit._support.files import write_text, write_utf8
+from festkit._support.names import find_name
+from festkit.data.dataset import Dataset, load_dataset
 from festkit.metrics import Counts, confidence_intervals, evaluate_images
-from festkit.results.readable import NONE, with_spread
-from festkit.results.seeds import pool_seeds
+from festkit.ops.components import above
 from festkit.sensitivity import adjust_sensitivity
+from festkit.tables.compare import pool_seeds
+from festkit.tables.render import NONE, with_spread
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
 
 METRICS = {"iou": ("IoU", 100), "pd": ("Pd", 100), "fa": ("Fa e-6", 1e6), "score": ("Score", 100)}
 

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 import torch
 import tyro
 
-from festkit._files import write_utf8
+from festkit._support.files import write_utf8
 from festkit.backbones import create_backbone
 from festkit.losses import create_loss
 from festkit.training.memory import kept_memory

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 import tyro
 
-from festkit._files import write_utf8
+from festkit._support.files import write_utf8
 from festkit.backbones import create_backbone, list_backbones
-from festkit.fusion import network_input
+from festkit.backbones.forward import network_input
 from festkit.losses import eedm_loss
 from festkit.scenes import make_scene
-from festkit.training import start_at_prior
+from festkit.training.state import start_at_prior
 
 SIZE, STEPS, IOU = 96, 150, 0.7
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from festkit import data
+from festkit.data import dataset as data
 
 
 class PlainImages(Dataset[tuple[Tensor, Tensor, Tensor]]):

@@ -12,7 +12,7 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from festkit._files import write_utf8
+from festkit._support.files import write_utf8
 from festkit.metrics import count
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import threshold_surface

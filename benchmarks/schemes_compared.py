@@ -10,14 +10,13 @@ from itertools import combinations
 
 import tyro
 
-from festkit._entries import ENTRIES, FAMILIES
-from festkit._files import write_utf8
-from festkit._names import find_name
-from festkit._shelf import trained
-from festkit.data import load_dataset
-from festkit.inference import open_fest
+from festkit._support.files import write_utf8
+from festkit._support.names import find_name
+from festkit.data.dataset import load_dataset
+from festkit.inference.models import open_fest
 from festkit.metrics import Counts, confidence_intervals
-from festkit.zoo.measuring import count_images
+from festkit.pretrained import ENTRIES, FAMILIES, trained
+from festkit.zoo.measure import count_images
 
 METRICS = {"iou": ("IoU", 100.0), "pd": ("Pd", 100.0), "fa": ("Fa [10⁻⁶]", 1e6)}
 METRICS |= {"score": ("Score", 100.0)}

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 import tyro
 
-from festkit._cpus import available_cpus, idle_cpus
-from festkit._devices import cpu_threads, resolve_threads
-from festkit._files import write_utf8
+from festkit._support.devices import available_cpus, cpu_threads, idle_cpus, resolve_threads
+from festkit._support.files import write_utf8
 from festkit.backbones import create_backbone
-from festkit.fusion import probability_map
+from festkit.backbones.forward import probability_map
 from festkit.losses import create_loss
 
 from .report import machine, write_section

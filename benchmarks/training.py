@@ -13,15 +13,16 @@ from typing import Any
 import torch
 import tyro
 
-from festkit._files import write_utf8
-from festkit._run import Run, TrainConfig
+from festkit._support.files import write_utf8
 from festkit.backbones import create_backbone
-from festkit.data import load_dataset
+from festkit.data.dataset import load_dataset
 from festkit.scenes import make_synthetic_dataset
-from festkit.training.images import TrainingImages
+from festkit.training.batches import TrainingImages
+from festkit.training.config import TrainConfig
+from festkit.training.interrupt import Stop
 from festkit.training.loop import Loop
 from festkit.training.processes import joined
-from festkit.training.stopping import Stop
+from festkit.training.run import Run
 
 from .plain import PlainImages, train_plain
 from .report import machine, write_section

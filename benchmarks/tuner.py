@@ -14,7 +14,7 @@ import torch
 import tyro
 from playwright.sync_api import sync_playwright
 
-from festkit._files import write_utf8
+from festkit._support.files import write_utf8
 from tests.browser.conftest import CHROMIUM, FLAGS, opening
 from tests.browser.pages import LabPage
 from tests.browser.servers import lab_server

@@ -20,12 +20,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from festkit._areas import POINT_AREA, SPOT_AREA
-from festkit._files import write_utf8
-from festkit.components import above, find_components
-from festkit.fusion import fuse, resize_map
+from festkit._support.files import write_utf8
+from festkit.fusion import fuse
 from festkit.losses import edge_map, pixel_bce
 from festkit.metrics import MATCH_DISTANCE, match_targets
+from festkit.ops.components import above, find_components
+from festkit.ops.resize import resize_map
+from festkit.ops.size_classes import POINT_AREA, SPOT_AREA
 from festkit.plots import FALSE, MISSED, STRONG, TRUTH
 from festkit.sensitivity import adjust_sensitivity
 

@@ -16,8 +16,9 @@ import nbformat
 from PIL import Image
 
 import festkit as fk
-from festkit._files import write_text
-from festkit.jobs import Job, Outcome, find_notebook
+from festkit._support.files import write_text
+from festkit.jobs.job import Job, Outcome
+from festkit.jobs.parameters import find_notebook
 
 GALLERY = Path(__file__).parent / "gallery"
 FOLDER = Path("runs/gallery")

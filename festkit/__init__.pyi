@@ -1,33 +1,42 @@
-"""Public names with their types; ``__init__.py`` looks them up when they are first used."""
+"""Public names with their types; ``__init__.py`` imports them when they are first used."""
 
-from ._errors import BusyError as BusyError
-from ._errors import ExistingFileError as ExistingFileError
-from ._errors import FestkitError as FestkitError
-from ._errors import InputError as InputError
-from ._errors import InputTypeError as InputTypeError
-from ._errors import MemoryLimitError as MemoryLimitError
-from ._errors import MissingFileError as MissingFileError
-from ._errors import MissingPackageError as MissingPackageError
-from ._errors import NumericalError as NumericalError
-from ._errors import ProcessError as ProcessError
-from ._parameters import check_notebook as check_notebook
+from . import backbones as backbones
+from . import data as data
+from . import inference as inference
+from . import jobs as jobs
+from . import losses as losses
+from . import metrics as metrics
+from . import ops as ops
+from . import plots as plots
+from . import scenes as scenes
+from . import surface as surface
+from . import tables as tables
+from . import training as training
+from . import tuner as tuner
+from . import weights as weights
+from ._support.errors import BusyError as BusyError
+from ._support.errors import ExistingFileError as ExistingFileError
+from ._support.errors import FestkitError as FestkitError
+from ._support.errors import InputError as InputError
+from ._support.errors import InputTypeError as InputTypeError
+from ._support.errors import MemoryLimitError as MemoryLimitError
+from ._support.errors import MissingFileError as MissingFileError
+from ._support.errors import MissingPackageError as MissingPackageError
+from ._support.errors import NumericalError as NumericalError
+from ._support.errors import ProcessError as ProcessError
 from .backbones import backbone_card as backbone_card
 from .backbones import create_backbone as create_backbone
 from .backbones import list_backbones as list_backbones
 from .data import Dataset as Dataset
 from .data import Sample as Sample
+from .data import TargetFigures as TargetFigures
 from .data import check_dataset as check_dataset
 from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
+from .data import measure_targets as measure_targets
 from .data import split_dataset as split_dataset
-from .experiments import Training as Training
-from .experiments import make_scenes as make_scenes
-from .experiments import table_trainings as table_trainings
-from .experiments import train_all as train_all
-from .experiments import training_config as training_config
 from .fest import FEST as FEST
 from .fusion import fuse as fuse
-from .fusion import resize_map as resize_map
 from .inference import ImagesLeftOut as ImagesLeftOut
 from .inference import open_fest as open_fest
 from .inference import predict_images as predict_images
@@ -36,6 +45,7 @@ from .inference import tiled_maps as tiled_maps
 from .jobs import Job as Job
 from .jobs import Outcome as Outcome
 from .jobs import Output as Output
+from .jobs import check_notebook as check_notebook
 from .jobs import run_job as run_job
 from .jobs import run_jobs as run_jobs
 from .jobs import run_notebook as run_notebook
@@ -49,10 +59,6 @@ from .losses import create_loss as create_loss
 from .losses import edge_map as edge_map
 from .losses import eedm_loss as eedm_loss
 from .losses import hard_mining as hard_mining
-from .maps import RunMaps as RunMaps
-from .maps import greedy_fusion as greedy_fusion
-from .maps import hardest_images as hardest_images
-from .maps import open_maps as open_maps
 from .metrics import Counts as Counts
 from .metrics import TargetCounts as TargetCounts
 from .metrics import confidence_intervals as confidence_intervals
@@ -60,7 +66,7 @@ from .metrics import count as count
 from .metrics import count_targets as count_targets
 from .metrics import evaluate as evaluate
 from .metrics import evaluate_images as evaluate_images
-from .planning import plan_jobs as plan_jobs
+from .ops.resize import resize_map as resize_map
 from .plots import plot_compared as plot_compared
 from .plots import plot_detections as plot_detections
 from .plots import plot_history as plot_history
@@ -71,18 +77,6 @@ from .plots import plot_surface as plot_surface
 from .plots import plot_targets as plot_targets
 from .plots import show as show
 from .plots import show_strips as show_strips
-from .results import compare_with_paper as compare_with_paper
-from .results import describe_runs as describe_runs
-from .results import list_paper_tables as list_paper_tables
-from .results import load_results as load_results
-from .results import open_rows as open_rows
-from .results import paper_table as paper_table
-from .results import render_table as render_table
-from .results import save_paper_results as save_paper_results
-from .results import save_results as save_results
-from .results import save_table as save_table
-from .results import scheme_table as scheme_table
-from .results import summary_table as summary_table
 from .scenes import make_scene as make_scene
 from .scenes import make_synthetic_dataset as make_synthetic_dataset
 from .sensitivity import Detection as Detection
@@ -93,10 +87,30 @@ from .surface import OperatingPoint as OperatingPoint
 from .surface import ThresholdSurface as ThresholdSurface
 from .surface import roc as roc
 from .surface import threshold_surface as threshold_surface
-from .targets import TargetFigures as TargetFigures
-from .targets import measure_targets as measure_targets
+from .tables import Training as Training
+from .tables import compare_with_paper as compare_with_paper
+from .tables import describe_runs as describe_runs
+from .tables import greedy_fusion as greedy_fusion
+from .tables import hardest_images as hardest_images
+from .tables import list_paper_tables as list_paper_tables
+from .tables import load_results as load_results
+from .tables import make_scenes as make_scenes
+from .tables import open_rows as open_rows
+from .tables import paper_table as paper_table
+from .tables import plan_jobs as plan_jobs
+from .tables import render_table as render_table
+from .tables import save_paper_results as save_paper_results
+from .tables import save_results as save_results
+from .tables import save_table as save_table
+from .tables import scheme_table as scheme_table
+from .tables import summary_table as summary_table
+from .tables import table_trainings as table_trainings
+from .tables import train_all as train_all
+from .tables import training_config as training_config
 from .training import Run as Run
+from .training import RunMaps as RunMaps
 from .training import TrainConfig as TrainConfig
+from .training import open_maps as open_maps
 from .training import train as train
 from .tuner import ThresholdTuner as ThresholdTuner
 from .weights import Imported as Imported
@@ -105,5 +119,3 @@ from .weights import load_weights as load_weights
 from .weights import save_weights as save_weights
 
 __version__: str
-__all__: list[str]
-_ROOM_OF: dict[str, str]

@@ -16,28 +16,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._cards import check_scale, saved_origin
-from ._catalogue import dataset_name
-from ._contract import check_network, input_channels, own_copy
-from ._cpus import check_threads
-from ._devices import cpu_threads, resolve_device, resolve_threads
-from ._errors import InputError
-from ._files import write_json
-from ._progress import progress
-from ._run import Run, TrainConfig, check_size
-from ._shelf import pretrained_files
+from ._support.cards import check_scale, saved_origin
+from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
+from ._support.errors import InputError
+from ._support.files import write_json
+from ._support.progress import progress
 from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
-from .data import Dataset
-from .fusion import fuse, gray_image, gray_levels, probability_map
+from .backbones.contract import check_network, input_channels, own_copy
+from .backbones.forward import gray_image, gray_levels, probability_map
+from .data.catalogue import dataset_name
+from .data.dataset import Dataset
+from .fusion import fuse
 from .metrics import Counts, count
+from .pretrained import pretrained_files
 from .sensitivity import Detection, adjust_sensitivity, as_maps, check_threshold
-from .training import train
+from .training.config import TrainConfig, check_size
+from .training.run import Run
+from .training.trainer import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
 
 Rule = Literal["per_scale", "fused"]
 
 OneImage = np.ndarray[tuple[int, int], Any]
+
 Batch = np.ndarray[tuple[int, int, int], Any]
+
 Images = NDArray[Any] | Tensor
 
 SCALES_FILE = "fest.json"

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._arguments import check_number
-from ._errors import InputError, InputTypeError
-from ._names import LOSS_NAMES, find_name
-from .selection import can_fuse, fused_eedm, kth_smallest, least_kept
+from ._support.arguments import check_number
+from ._support.errors import InputError, InputTypeError
+from ._support.names import LOSS_NAMES, find_name
+from .ops.order_statistic import can_fuse, fused_eedm, kth_smallest, least_kept
 
 
 def edge_map(mask: Tensor) -> Tensor:

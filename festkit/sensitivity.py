@@ -21,15 +21,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._arguments import as_numbers, check_number
-from ._compiled import HAS_NUMBA, compiled
-from ._errors import InputError
-from ._values import ArrayValues, html_table
-from .components import Components, above, columns, compact, find_components
-from .components.compiled import find
+from ._support.arguments import ArrayValues, as_numbers, check_number, html_table
+from ._support.errors import InputError
+from ._support.jit import HAS_NUMBA, compiled
+from .ops.components import Components, above, columns, compact, find_components
+from .ops.components.compiled import find
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
-
 
 MERGE_DISTANCE = 3.0
 """A weak target closer than this to a target listed before it is the same object [px]."""

@@ -15,19 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ._cards import CHECKSUM, checksum, parse_card
-from ._checkpoints import plain_tensors, read_checkpoint
-from ._contract import input_channels
-from ._errors import InputError, MissingFileError
-from ._files import whole_file
-from .backbones import (
-    backbone_name,
-    create_backbone,
-    fill_backbone,
-    list_backbones,
-    read_tensors,
-)
-from .backbones._published import ROWS, Row, rename
+from ._support.cards import CHECKSUM, checksum, parse_card
+from ._support.errors import InputError, MissingFileError
+from ._support.files import whole_file
+from .backbones import backbone_name, create_backbone, fill_backbone, list_backbones, read_tensors
+from .backbones.checkpoints import plain_tensors, read_checkpoint
+from .backbones.contract import input_channels
+from .backbones.published import ROWS, Row, rename
 
 MAX_CHANNELS = 1024
 """More input channels than any sensor has; a card that asks for more is damaged."""

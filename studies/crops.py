@@ -15,17 +15,18 @@ import tyro
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from festkit._files import read_json, write_json, write_text, write_utf8
-from festkit._run import Run, TrainConfig
-from festkit.augment import crop_images
-from festkit.components import above
-from festkit.data import Dataset, Sample, load_dataset
+from festkit._support.files import read_json, write_json, write_text, write_utf8
+from festkit.data.dataset import Dataset, Sample, load_dataset
 from festkit.fest import FEST
-from festkit.fusion import resize_image, resize_map, resize_mask
-from festkit.inference import tiled_maps
+from festkit.inference.reading import tiled_maps
 from festkit.metrics import Counts, confidence_intervals, count
-from festkit.training import train
-from festkit.training.judging import split_holdout
+from festkit.ops.components import above
+from festkit.ops.resize import resize_image, resize_map, resize_mask
+from festkit.training.augment import crop_images
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
+from festkit.training.trainer import train
+from festkit.training.validation import split_holdout
 
 RECIPES: dict[str, dict[str, Any]] = {
     "half": {"crop": 128},

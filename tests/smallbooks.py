@@ -11,8 +11,7 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from festkit.jobs import find_notebook
-from festkit.jobs.parameters import check_parameters, code_cells
+from festkit.jobs.parameters import check_parameters, code_cells, find_notebook
 
 
 def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name="book"):

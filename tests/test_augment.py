@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.measure import label
 from torch import Generator
 
-from festkit.augment import (
+from festkit.training.augment import (
     TargetBank,
     augment,
     change_values,

@@ -21,9 +21,7 @@ from festkit import (
     load_weights,
     make_synthetic_dataset,
     train,
-    training,
 )
-from festkit.__main__ import main
 from festkit.backbones import (
     alcnet_lc,
     backbone_name,
@@ -33,7 +31,9 @@ from festkit.backbones import (
     read_tensors,
 )
 from festkit.backbones.blocks import ResidualUnit
-from festkit.training import start_at_prior
+from festkit.cli.main import main
+from festkit.training import trainer as training
+from festkit.training.state import start_at_prior
 from festkit.weights import save_weights
 
 PARITY = json.loads((FIGURES / "backbone_parity.json").read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@ from pathlib import Path
 import numba
 import pytest
 
-from festkit import _compiled
-from festkit._compiled import SOURCES, compiled
+from festkit._support import jit as _compiled
+from festkit._support.jit import SOURCES, compiled
 
 
 def twice(x):

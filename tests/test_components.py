@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label, regionprops
 from waits import counted_waits
 
-from festkit import components
-from festkit.components import Components, above, compiled, find_components, plain, tensors
+from festkit.ops import components
+from festkit.ops.components import Components, above, compiled, find_components, plain, tensors
 
 LEVELS = [0.0, 0.0, 0.0, 0.25, 0.5, 0.75, 1.0]
 WAYS = ["compiled", "plain", "tensors"]

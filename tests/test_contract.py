@@ -9,12 +9,13 @@ from handmade import TinyNet, make_set, scene
 from torch import nn
 from torch.nn import functional
 
-from festkit._contract import check_network, logits_of
-from festkit._run import Run, TrainConfig
 from festkit.backbones import backbone_options, create_backbone
+from festkit.backbones.contract import check_network, logits_of
+from festkit.backbones.forward import probability_map
 from festkit.fest import FEST
-from festkit.fusion import probability_map
-from festkit.training import train
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
+from festkit.training.trainer import train
 
 GRAY = {"mean": 0.4, "std": 0.1}
 
@@ -206,7 +207,7 @@ class TestNoSigmoid:
 
     @pytest.mark.parametrize("name", ["ACM", "ALCNet", "MLCL-Net"])
     def test_new_gated_networks_pass(self, name, monkeypatch):
-        monkeypatch.setattr("festkit._contract.in_catalogue", lambda _: False)
+        monkeypatch.setattr("festkit.backbones.in_catalogue", lambda _: False)
         for seed in range(20):
             torch.manual_seed(seed)
             check_network(create_backbone(name).eval(), 32)
@@ -243,7 +244,7 @@ class TestNoSigmoid:
             return run.weights.read_bytes()
 
         checked = weights("checked")
-        monkeypatch.setattr("festkit.training.loop.check_network", lambda *_: None)
+        monkeypatch.setattr("festkit.backbones.contract.check_network", lambda *_: None)
         assert weights("unchecked") == checked
 
 

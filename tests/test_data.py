@@ -17,16 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 from torch.utils.data import DataLoader
 
-from festkit._images import read_raster, resize_mask, same_aspect
-from festkit._layouts import LAYOUTS
-from festkit.data import (
-    Dataset,
-    check_dataset,
-    dataset_card,
-    list_datasets,
-    load_dataset,
-    split_dataset,
-)
+from festkit.data.catalogue import dataset_card, list_datasets
+from festkit.data.check import check_dataset
+from festkit.data.dataset import Dataset, load_dataset, split_dataset
+from festkit.data.images import read_raster, resize_mask, same_aspect
+from festkit.data.layouts import LAYOUTS
 
 GRAY = np.array([[0, 10, 200, 255], [1, 127, 128, 40], [90, 91, 92, 93]], np.uint8)
 MASK = np.array([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
@@ -1061,7 +1056,7 @@ class TestDataset:
         assert load_dataset(folder.parent / "elsewhere" / "sky", "train").fingerprint == fingerprint
         assert len(fingerprint) == 12
         command = (
-            "import festkit.data, sys; d = festkit.data.load_dataset(sys.argv[1], 'train');"
+            "import festkit.data, sys; d = festkit.data.dataset.load_dataset(sys.argv[1], 'train');"
             " print(d.fingerprint, sorted({'torch', 'matplotlib', 'numba'} & set(sys.modules)))"
         )
         run = [sys.executable, "-c", command, str(folder)]

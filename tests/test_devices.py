@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from festkit import _cpus
-from festkit._devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
+from festkit._support import devices as _cpus
+from festkit._support.devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 
@@ -158,7 +158,7 @@ def test_whole_float32_where_the_user_chose_a_precision_by_torchs_newer_name(ask
     if not hasattr(torch.backends, "fp32_precision"):
         pytest.skip("this torch knows allow_tf32 alone")
     code = (
-        "import torch; from festkit._devices import whole_float32 as whole\n"
+        "import torch; from festkit._support.devices import whole_float32 as whole\n"
         f"torch.backends.fp32_precision = {asked!r}\n"
         "cudnn = torch.backends.cudnn\n"
         "all = cudnn, cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul\n"

@@ -3,8 +3,9 @@
 import pytest
 
 import festkit as fk
-from festkit.experiments import PROFILES, TABLES, find_profile, find_table, paper_dataset
-from festkit.results import paper_table
+from festkit.tables.paper import TABLES, find_table, paper_table
+from festkit.tables.specs import paper_dataset
+from festkit.tables.trainings import PROFILES, find_profile
 
 
 def scales(table, profile="paper", **options):

@@ -7,14 +7,15 @@ import torch
 from handmade import Fixed, TinyNet, make_set, scene
 
 import festkit.fest
-from festkit._files import read_json, write_json
-from festkit._run import Run, TrainConfig
+from festkit._support.files import read_json, write_json
 from festkit.backbones import create_backbone, read_tensors
-from festkit.data import load_dataset
+from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
-from festkit.inference import trained_on
+from festkit.inference.models import trained_on
 from festkit.metrics import Counts, count
 from festkit.sensitivity import Detection, adjust_sensitivity
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
 from festkit.weights import load_weights, read_card, save_tensors, save_weights
 
 GRAY = {"mean": 0.4, "std": 0.1}

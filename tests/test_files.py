@@ -9,8 +9,8 @@ from threading import Barrier
 
 import pytest
 
-from festkit import _files
-from festkit._files import (
+from festkit._support import files as _files
+from festkit._support.files import (
     flush_folder,
     read_json,
     whole_file,
@@ -101,7 +101,7 @@ class TestWholeFile:
     def test_a_killed_process_leaves_nothing_under_the_final_name(self, tmp_path):
         script = f"""
 import os, signal
-from festkit._files import whole_file
+from festkit._support.files import whole_file
 with whole_file({str(tmp_path / "a.txt")!r}) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -12,18 +12,13 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from festkit import fuse, fusion, resize_map
-from festkit._errors import InputTypeError
-from festkit.components import find_components
-from festkit.data import load_dataset
+from festkit._support.errors import InputTypeError
+from festkit.backbones.contract import input_channels
+from festkit.backbones.forward import gray_levels, network_input, probability_map
+from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
-from festkit.fusion import (
-    gray_levels,
-    input_channels,
-    network_input,
-    probability_map,
-    resize_image,
-    resize_mask,
-)
+from festkit.ops.components import find_components
+from festkit.ops.resize import resize_image, resize_mask
 
 sides = st.integers(1, 9)
 shapes = st.tuples(sides, sides)

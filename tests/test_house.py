@@ -233,7 +233,7 @@ def test_only_one_room_knows_papermill_one_matplotlib_and_one_widgets(path):
 
 
 def test_every_file_with_compiled_code_counts_for_the_cache():
-    from festkit._compiled import SOURCES  # noqa: PLC0415 - it may load numba
+    from festkit._support.jit import SOURCES  # noqa: PLC0415 - it may load numba
 
     marked = {
         name for path, name in zip(FILES, FILE_IDS, strict=True) if "@compiled" in path.read_text()

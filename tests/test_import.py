@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from festkit import create_backbone, import_state_dict
-from festkit._checkpoints import read_checkpoint
+from festkit.backbones.checkpoints import read_checkpoint
 
 PUBLISHED = json.loads((FIGURES / "published_weights.json").read_text(encoding="utf-8"))
 

@@ -23,19 +23,12 @@ from smallbooks import shown_here
 
 import festkit as fk
 import festkit.fest
-from festkit._shelf import weights_file
 from festkit.fest import FEST
-from festkit.inference import (
-    ImagesLeftOut,
-    many,
-    open_fest,
-    predict_images,
-    read_image,
-    tiled_maps,
-    trained_on,
-)
-from festkit.inference.reading import read_levels
-from festkit.inference.tiles import _starts
+from festkit.inference import folder as many
+from festkit.inference.folder import ImagesLeftOut, predict_images
+from festkit.inference.models import open_fest, trained_on
+from festkit.inference.reading import _starts, read_image, read_levels, tiled_maps
+from festkit.pretrained import weights_file
 from festkit.weights import load_weights, read_card, save_weights
 
 

@@ -8,14 +8,10 @@ import nbformat
 import pytest
 from smallbooks import entries, notebook
 
-from festkit.jobs import (
-    NOTEBOOKS,
-    NotebookError,
-    find_notebook,
-    notebooks,
-    run_notebook,
-    write_parametrised,
-)
+from festkit.jobs import parameters as notebooks
+from festkit.jobs.execute import run_notebook
+from festkit.jobs.parameters import NOTEBOOKS, find_notebook, write_parametrised
+from festkit.jobs.status import NotebookError
 
 RECORDS = ["environment.json", "progress.jsonl", "status.json"]
 ENTRIES = ["book.html", "book.ipynb", *RECORDS]

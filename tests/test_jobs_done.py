@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from smallbooks import alive, entries, notebook, start, status, wait_for
 
-from festkit.jobs import Job, run_job
+from festkit.jobs.job import Job, run_job
 
 PARAMETERS = "out: str = '.'\nepochs: int = 3\nrate: float = 0.5\nrun = None"
 STEPS = """

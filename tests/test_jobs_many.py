@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from smallbooks import entries, notebook, wait_for
 
-from festkit.jobs import Job, Output, run_job, run_jobs, unfinished
-from festkit.jobs.cluster import lost_by_cluster
-from festkit.jobs.job import ordered
+from festkit.jobs.job import Job, Output, ordered, run_job
+from festkit.jobs.schedule import lost_by_cluster, run_jobs, unfinished
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nparts: dict = None\nfault: str = 'none'"
 CELL = """

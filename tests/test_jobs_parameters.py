@@ -7,9 +7,16 @@ import pytest
 from smallbooks import notebook
 
 from festkit import check_notebook
-from festkit._parameters import read_assigned
-from festkit.jobs import NOTEBOOKS, find_notebook, run_notebook, write_parametrised
-from festkit.jobs.parameters import check_parameters, code_cells, read_parameters
+from festkit.jobs.execute import run_notebook
+from festkit.jobs.parameters import (
+    NOTEBOOKS,
+    check_parameters,
+    code_cells,
+    find_notebook,
+    read_assigned,
+    read_parameters,
+    write_parametrised,
+)
 
 CELL = """
 import math

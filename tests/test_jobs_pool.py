@@ -12,8 +12,9 @@ import psutil
 import pytest
 from smallbooks import alive, entries, notebook, status, wait_for
 
-from festkit.jobs import Job, pool, run_job, run_jobs
-from festkit.jobs.pool import _Workers
+from festkit.jobs import schedule as pool
+from festkit.jobs.job import Job, run_job
+from festkit.jobs.schedule import _Workers, run_jobs
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nfault: str = 'none'"
 CELL = """

@@ -10,8 +10,8 @@ import pytest
 from smallbooks import alive, entries, notebook, start, status, wait_for
 
 import festkit
-from festkit.jobs import NotebookError, run_notebook
-from festkit.jobs.watching import Watch, write_status
+from festkit.jobs.execute import run_notebook
+from festkit.jobs.status import NotebookError, Watch, write_status
 
 PID = "import os; from pathlib import Path; Path({!r}).write_text(str(os.getpid()))"
 CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid)"
@@ -68,7 +68,7 @@ class TestRecords:
 
 class TestStart:
     def test_torch_is_not_imported_for_a_notebook_that_takes_no_device(self):
-        script = "import sys, festkit.jobs.worker, festkit.jobs.watching as w; w.environment()"
+        script = "import sys, festkit.jobs.worker, festkit.jobs.status as w; w.environment()"
         finished = subprocess.run(
             [sys.executable, "-c", f"{script}; sys.exit('torch' in sys.modules)"], check=False
         )

@@ -7,10 +7,11 @@ from handmade import make_set
 from smallbooks import entries, notebook
 
 import festkit
-from festkit._files import read_json, write_json
-from festkit.jobs import Job, Output, check_done, run_job
-from festkit.jobs import origin as origins
-from festkit.jobs.origin import look_again
+from festkit._support.files import read_json, write_json
+from festkit.jobs import provenance as origins
+from festkit.jobs.job import Job, Output, run_job
+from festkit.jobs.provenance import look_again
+from festkit.jobs.stale import check_done
 
 PARAMETERS = (
     "dataset: str = 'synthetic'\ndata_root: str | None = None\nrun: str | None = None\n"

@@ -10,19 +10,13 @@ from safetensors.torch import load_file
 from tinyrun import kept_files, only, tiny
 
 import festkit.data
-from festkit import training
-from festkit.data import Dataset, load_dataset
+from festkit.data.dataset import Dataset, load_dataset
 from festkit.metrics import Counts, count
 from festkit.sensitivity import adjust_sensitivity
-from festkit.training import train
-from festkit.training.images import TrainingImages
-from festkit.training.judging import (
-    TH1_GRID,
-    TH2_GRID,
-    calibrate,
-    first_choice,
-    split_holdout,
-)
+from festkit.training import trainer as training
+from festkit.training.batches import TrainingImages
+from festkit.training.trainer import train
+from festkit.training.validation import TH1_GRID, TH2_GRID, calibrate, first_choice, split_holdout
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +258,7 @@ class TestReading:
         self, folder, tmp_path, monkeypatch
     ):
         reads = Counter()
-        decode = festkit.data.read_raster
+        decode = festkit.data.images.read_raster
 
         def note(path, *more):
             reads[path.name] += 1

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from smallbooks import entries, wait_for
 
-from festkit import _lock
-from festkit._lock import hold
+from festkit._support import locks as _lock
+from festkit._support.locks import hold
 
 HOLDER = """
 import subprocess, sys, time
 from pathlib import Path
-from festkit._lock import hold
+from festkit._support.locks import hold
 with hold(Path(sys.argv[1]), inherit=sys.argv[2] == "True"):
     heir = subprocess.Popen(["sleep", "600"], close_fds=False, stdout=subprocess.DEVNULL)
     print(heir.pid, flush=True)
@@ -128,7 +128,7 @@ def test_a_system_without_flock_is_told():
 import sys, tempfile
 from pathlib import Path
 sys.modules["fcntl"] = None
-from festkit._lock import hold
+from festkit._support.locks import hold
 with hold(Path(tempfile.mkdtemp()) / "a.lock"):
     pass
 """

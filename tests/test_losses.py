@@ -22,11 +22,11 @@ from festkit import (
     edge_map,
     eedm_loss,
     hard_mining,
-    selection,
 )
-from festkit._errors import InputTypeError
+from festkit._support.errors import InputTypeError
 from festkit.losses import LOSSES, dice_loss, pixel_bce, soft_iou_loss
-from festkit.selection import can_fuse, kth_smallest
+from festkit.ops import order_statistic as selection
+from festkit.ops.order_statistic import can_fuse, kth_smallest
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=8))
 shares = st.integers(1, 20)  # twentieths
@@ -401,7 +401,7 @@ class TestFusedEEDM:
             assert torch.equal(gradient, expected[1])
 
     def test_same_bits_without_compiled_loops(self, monkeypatch):
-        monkeypatch.setattr("festkit.selection.HAS_NUMBA", False)
+        monkeypatch.setattr("festkit._support.jit.HAS_NUMBA", False)
         for seed in range(3):
             assert_same_bits(*random_batch(seed))
 

@@ -7,10 +7,11 @@ import pytest
 from handmade import make_set
 
 from benchmarks.losses_compared import compare, main
-from festkit._files import write_json
-from festkit._run import Run, TrainConfig
-from festkit.data import load_dataset
+from festkit._support.files import write_json
+from festkit.data.dataset import load_dataset
 from festkit.metrics import Counts, count
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
 
 
 @pytest.fixture(scope="module")

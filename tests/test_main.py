@@ -19,18 +19,18 @@ from handmade import HEIGHT, WIDTH, make_set
 from PIL import Image
 
 import festkit
-from festkit import training
-from festkit.__main__ import COMMANDS, CONTINUING, draw_pretrained, main
-from festkit._errors import FestkitError, NumericalError
-from festkit._files import write_json, write_text
-from festkit._run import Run
-from festkit._shelf import weights_file
-from festkit.data import load_dataset
+from festkit._support.errors import FestkitError, NumericalError
+from festkit._support.files import write_json, write_text
+from festkit.cli.main import COMMANDS, CONTINUING, draw_pretrained, main
+from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
-from festkit.jobs import Outcome
+from festkit.jobs.job import Outcome
 from festkit.metrics import Counts
-from festkit.planning import plan_jobs
-from festkit.results import save_results
+from festkit.pretrained import weights_file
+from festkit.tables.plan import plan_jobs
+from festkit.tables.records import save_results
+from festkit.training import trainer as training
+from festkit.training.run import Run
 from festkit.tuner import serve
 
 REPOSITORY = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ class TestHelp:
 
     def test_a_warning_for_the_user_is_one_line(self):
         script = """
-import warnings, festkit.__main__ as m
+import warnings, festkit.cli.main as m
 def command():
     warnings.warn("look")
     warnings.warn("old", FutureWarning)
@@ -120,7 +120,7 @@ warnings.warn("after")
         script = """
 import sys
 from contextlib import suppress
-from festkit.__main__ import COMMANDS, main
+from festkit.cli.main import COMMANDS, main
 listings = [["--version"], ["--help"], ["zoo", "list"], ["tables", "list"], ["backbones"]]
 for words in [*listings, *([*name.split(), "--help"] for name in COMMANDS)]:
     with suppress(SystemExit):
@@ -186,10 +186,10 @@ class TestEncodings:
         def stored(name, *_, **__):
             return weights_file(name)
 
-        monkeypatch.setattr("festkit.jobs.run_notebook", run_notebook)
-        monkeypatch.setattr("festkit.jobs.run_jobs", run_jobs)
-        monkeypatch.setattr("festkit.zoo.making.train_entry", stored)
-        monkeypatch.setattr("festkit.zoo.storing.store", stored)
+        monkeypatch.setattr("festkit.jobs.execute.run_notebook", run_notebook)
+        monkeypatch.setattr("festkit.jobs.schedule.run_jobs", run_jobs)
+        monkeypatch.setattr("festkit.zoo.train.train_entry", stored)
+        monkeypatch.setattr("festkit.zoo.train.store", stored)
         monkeypatch.setattr(serve, "serve", lambda runs, **_: print(f"The tuner of {runs[0]} – ²"))
 
     def test_every_command(self, place, stand_ins, encoding, tmp_path):
@@ -228,7 +228,7 @@ class TestEncodings:
 
     def test_a_process_of_its_own_warns_counts_and_fails(self, encoding):
         script = f"""
-import warnings, festkit.__main__ as m
+import warnings, festkit.cli.main as m
 from festkit import _progress, InputError
 _progress.DELAY = 0
 def command():
@@ -596,7 +596,7 @@ class TestTables:
             outcomes = [Outcome(job.key, "done", done) for job in jobs[:-1]]
             return [*outcomes, Outcome(last.key, endings.pop(0), done, "broken")]
 
-        monkeypatch.setattr("festkit.jobs.run_jobs", pretend)
+        monkeypatch.setattr("festkit.jobs.schedule.run_jobs", pretend)
         words = ["tables", "run", "losses", "--workers", "2", "--max-minutes", "5"]
         words += ["--folder", str(tmp_path)]
         assert main(words) == 0
@@ -619,7 +619,7 @@ class TestTables:
             record |= {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
             write_json(tmp_path / "done" / job.key / "environment.json", record)
             write_json(tmp_path / "done" / job.key / "metrics.json", {"n": 1})
-        monkeypatch.setattr("festkit.jobs.origin.__version__", "9.0")
+        monkeypatch.setattr("festkit..__version__", "9.0")
         words = ["tables", "run", "losses", "--folder", str(tmp_path)]
         assert main([*words, "--dry-run"]) == 0
         said = capsys.readouterr().out
@@ -853,7 +853,9 @@ class TestErrors:
         self, words, message, tmp_path, monkeypatch, capsys
     ):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("festkit.jobs.run_notebook", lambda *_: pytest.fail("it has started"))
+        monkeypatch.setattr(
+            "festkit.jobs.execute.run_notebook", lambda *_: pytest.fail("it has started")
+        )
         assert main(["demo", *words]) == 1
         assert_one_line(capsys.readouterr().err, f"^festkit demo: {message}")
         assert list(tmp_path.iterdir()) == []

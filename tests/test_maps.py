@@ -7,8 +7,9 @@ import pytest
 from handmade import make_set
 
 import festkit as fk
-from festkit._files import write_json
-from festkit.maps import greedy_fusion, hardest_images, open_maps
+from festkit._support.files import write_json
+from festkit.tables.selection import greedy_fusion, hardest_images
+from festkit.training.stored_maps import open_maps
 
 
 @pytest.fixture

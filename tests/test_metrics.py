@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 from skimage.measure import label
 
-from festkit._errors import InputTypeError
+from festkit._support.errors import InputTypeError
 from festkit.metrics import (
     INTERVAL_METHOD,
     SIZES,

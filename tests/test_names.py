@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from festkit._names import find_name, plain
+from festkit._support.names import find_name, plain
 
 KNOWN = ["ACM", "ALCNet", "DNA-Net", "UIU-Net"]
 

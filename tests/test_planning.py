@@ -3,9 +3,10 @@
 import pytest
 
 import festkit as fk
-from festkit._files import write_json
-from festkit.jobs import Job, estimate_minutes
-from festkit.planning import plan_jobs
+from festkit._support.files import write_json
+from festkit.jobs.job import Job
+from festkit.jobs.schedule import estimate_minutes
+from festkit.tables.plan import plan_jobs
 
 
 def notebooks(jobs):

@@ -13,9 +13,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from handmade import scene
 
-from festkit._files import write_json
-from festkit._run import Run
-from festkit.data import Sample
+from festkit._support.files import write_json
+from festkit.data.dataset import Sample
+from festkit.data.statistics import IMAGE_COLUMNS, TARGET_COLUMNS, TargetFigures
 from festkit.metrics import Counts
 from festkit.plots import (
     FALSE,
@@ -34,10 +34,11 @@ from festkit.plots import (
     show,
     show_strips,
 )
-from festkit.results import compare_with_paper, paper_table
 from festkit.sensitivity import adjust_sensitivity
 from festkit.surface import roc, threshold_surface
-from festkit.targets import IMAGE_COLUMNS, TARGET_COLUMNS, TargetFigures
+from festkit.tables.compare import compare_with_paper
+from festkit.tables.paper import paper_table
+from festkit.training.run import Run
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-from festkit._progress import progress
+from festkit._support.progress import progress
 
 
 def test_items_come_as_they_are():

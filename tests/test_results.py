@@ -3,10 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from festkit._files import read_json, write_json
+from festkit._support.files import read_json, write_json
 from festkit.metrics import Counts
-from festkit.results import read_results, save_results, summary_table
-from festkit.results.figures import counts_of_images
+from festkit.tables.records import counts_of_images, read_results, save_results, summary_table
 
 GOOD = Counts(
     images=2, pixels=1_000_000, intersection=300, predicted=350, true=350, iou_sum=1.5,

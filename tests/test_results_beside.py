@@ -8,20 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from festkit.metrics import Counts, confidence_intervals
-from festkit.results import (
-    compare_files,
-    compare_with_paper,
-    paper_table,
+from festkit.metrics import Counts, confidence_intervals, record_of
+from festkit.tables.compare import compare_files, compare_with_paper, pool_seeds
+from festkit.tables.paper import paper_table
+from festkit.tables.records import save_results
+from festkit.tables.render import (
     readable_table,
-    record_of,
     render_table,
-    save_results,
     save_table,
     scheme_table,
+    with_interval,
 )
-from festkit.results.readable import with_interval
-from festkit.results.seeds import pool_seeds
 
 HIT = Counts(
     images=1, pixels=10**6, intersection=3, predicted=3, true=4, targets=1, detected=1,

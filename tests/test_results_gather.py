@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 import festkit as fk
-from festkit._files import write_json, write_text
-from festkit.data import Dataset
+from festkit._support.files import write_json, write_text
+from festkit.data.dataset import Dataset
 from festkit.metrics import Counts
-from festkit.results import load_results, save_gathered, save_paper_tables, save_results
+from festkit.tables.records import save_results
+from festkit.tables.results import load_results, save_gathered, save_paper_tables
 
 
 def hits(of, hit):

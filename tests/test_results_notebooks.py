@@ -13,9 +13,9 @@ from PIL import Image
 from smallbooks import shown_here
 
 import festkit as fk
-from festkit._files import write_json
-from festkit.components import find_components
-from festkit.results import compare_files
+from festkit._support.files import write_json
+from festkit.ops.components import find_components
+from festkit.tables.compare import compare_files
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from festkit.results import list_paper_tables, paper_table
-from festkit.results.paper import METRICS, check_numbers, key_columns
+from festkit.tables.paper import METRICS, check_numbers, key_columns, list_paper_tables, paper_table
 
 SIZES = {
     "input_size": 7, "losses": 6, "fusion": 7, "th1": 10, "th2": 7, "backbones": 72,

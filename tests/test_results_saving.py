@@ -9,9 +9,9 @@ import pytest
 from handmade import make_set
 
 import festkit as fk
-from festkit._files import write_json
-from festkit.data import Dataset
-from festkit.results import compare_files
+from festkit._support.files import write_json
+from festkit.data.dataset import Dataset
+from festkit.tables.compare import compare_files
 
 RECORD = {
     "backbone": "ACM", "size": 64, "loss": "EEDM", "loss_options": {}, "epochs": 8, "seed": 0,

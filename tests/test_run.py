@@ -12,12 +12,13 @@ from handmade import TinyNet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from festkit import training
-from festkit.__main__ import main
-from festkit._errors import InputError
-from festkit._files import write_json
-from festkit._run import Run, StoredMaps, TrainConfig, check_size, open_run
-from festkit.fusion import MASK_RULE
+from festkit._support.errors import InputError
+from festkit._support.files import write_json
+from festkit.cli.main import main
+from festkit.ops.resize import MASK_RULE
+from festkit.training import trainer as training
+from festkit.training.config import TrainConfig, check_size
+from festkit.training.run import Run, StoredMaps, open_run
 
 DATA = "0123456789ab"
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import label, regionprops
 
-from festkit import _progress
-from festkit._areas import kind_of
+from festkit._support import progress as _progress
+from festkit.ops.size_classes import kind_of
 from festkit.scenes import (
     FAMILIES,
     PRESETS,

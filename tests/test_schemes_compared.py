@@ -6,14 +6,13 @@ from handmade import make_set
 
 from benchmarks import schemes_compared
 from benchmarks.schemes_compared import compare, main
-from festkit._entries import ENTRIES, FAMILIES, Entry, Family
-from festkit._run import TrainConfig
-from festkit._shelf import weights_file
-from festkit.data import load_dataset
+from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts
+from festkit.pretrained import ENTRIES, FAMILIES, Entry, Family, weights_file
+from festkit.training.config import TrainConfig
 from festkit.weights import save_weights
-from festkit.zoo.measuring import count_images
+from festkit.zoo.measure import count_images
 
 
 @pytest.fixture

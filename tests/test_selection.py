@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from festkit import selection
-from festkit.selection import can_fuse, fused_eedm, kth_smallest
+from festkit.ops import order_statistic as selection
+from festkit.ops.order_statistic import can_fuse, fused_eedm, kth_smallest
 
 numbers = st.lists(
     st.one_of(st.sampled_from([0.0, -1.0, 2.5, math.inf]), st.floats(width=32, allow_nan=False)),

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from festkit import Detection, adjust_sensitivity, components, count, fuse, sensitivity
-from festkit._errors import InputTypeError
-from festkit.components import find_components, plain
+from festkit import Detection, adjust_sensitivity, count, fuse, sensitivity
+from festkit._support.errors import InputTypeError
+from festkit.ops import components
+from festkit.ops.components import find_components, plain
 from festkit.sensitivity import check_threshold
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.6, 1.0])

@@ -10,9 +10,9 @@ import torch
 from handmade import make_set
 from tinyrun import kept_files, start, tiny
 
-from festkit._run import Run
-from festkit.training import train
-from festkit.training.stopping import Stop
+from festkit.training.interrupt import Stop
+from festkit.training.run import Run
+from festkit.training.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ class TestSignals:
 COMMAND = """
 import os, signal, sys
 import torch
-from festkit.__main__ import main
+from festkit.cli.main import main
 forward, seen = torch.nn.BatchNorm2d.forward, []
 def forward_with_signal(self, image):
     seen.append(1)

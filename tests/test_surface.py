@@ -19,7 +19,7 @@ from skimage.measure import label, regionprops
 from test_components import blobs, checkerboard, comb, rings, spiral
 
 from festkit import Counts
-from festkit._errors import InputTypeError
+from festkit._support.errors import InputTypeError
 from festkit.surface import EIGHT_BIT, ROC, ThresholdSurface, roc, threshold_surface
 from festkit.surface.image import _add_windows
 
@@ -1172,7 +1172,7 @@ WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None  # importing it fails
 import numpy as np
-from festkit.components import HAS_NUMBA
+from festkit.ops.components import HAS_NUMBA
 from festkit.surface import threshold_surface
 assert not HAS_NUMBA
 folder, grid = sys.argv[1], [0.1, 0.3, 0.5]

@@ -10,10 +10,9 @@ from PIL import Image
 from smallbooks import shown_here
 
 import festkit as fk
-from festkit._clutter import local_contrast
-from festkit.data import Sample
-from festkit.jobs.done import check_metrics
-from festkit.targets import measure_sample
+from festkit.data.dataset import Sample
+from festkit.data.statistics import local_contrast, measure_sample
+from festkit.jobs.job import check_metrics
 
 
 def ring_of(image, mask, box):

@@ -14,14 +14,15 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from waits import counted_waits
 
-from festkit import training
-from festkit._run import Run, TrainConfig
 from festkit.backbones import create_backbone
-from festkit.data import load_dataset
-from festkit.fusion import probability_map
+from festkit.backbones.forward import probability_map
+from festkit.data.dataset import load_dataset
 from festkit.metrics import evaluate
-from festkit.training import start_at_prior, train
-from festkit.training.state import rate_of, update_average
+from festkit.training import trainer as training
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
+from festkit.training.state import rate_of, start_at_prior, update_average
+from festkit.training.trainer import train
 from festkit.weights import load_weights, read_card
 
 

@@ -8,12 +8,12 @@ from handmade import make_set
 from smallbooks import entries, wait_for
 from tinyrun import kept_files, start, tiny
 
-from festkit import training
-from festkit.__main__ import main
-from festkit._lock import hold
-from festkit._run import Run
-from festkit.training import train
-from festkit.training.claiming import LOCK
+from festkit._support.locks import hold
+from festkit.cli.main import main
+from festkit.training import trainer as training
+from festkit.training.run import Run
+from festkit.training.run_lock import LOCK
+from festkit.training.trainer import train
 
 LONG = """
 import sys

@@ -11,15 +11,17 @@ from tinyrun import PlainNet, plain_net, tiny
 from torch import nn
 from waits import counted_waits
 
-from festkit import components, selection, training
-from festkit._devices import send, whole_float32
+from festkit._support.devices import send, whole_float32
 from festkit.backbones.alcnet_lc import local_contrast
-from festkit.data import load_dataset
-from festkit.fusion import probability_map
-from festkit.training import train
-from festkit.training.images import Batches, TrainingImages
+from festkit.backbones.forward import probability_map
+from festkit.data.dataset import load_dataset
+from festkit.ops import components
+from festkit.ops import order_statistic as selection
+from festkit.training import trainer as training
+from festkit.training.batches import Batches, TrainingImages
 from festkit.training.loop import Loop
 from festkit.training.processes import Processes
+from festkit.training.trainer import train
 
 CPU = torch.device("cpu")
 

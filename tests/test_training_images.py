@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tinyrun import tiny
 
-from festkit.data import load_dataset
-from festkit.training import train
-from festkit.training.images import Batches, TrainingImages, seed_of
+from festkit.data.dataset import load_dataset
+from festkit.training.batches import Batches, TrainingImages, seed_of
+from festkit.training.trainer import train
 
 CPU = torch.device("cpu")
 

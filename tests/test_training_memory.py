@@ -7,7 +7,8 @@ import pytest
 from tinyrun import tiny
 
 from festkit.scenes import make_synthetic_dataset
-from festkit.training import loop, train
+from festkit.training import loop
+from festkit.training.trainer import train
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 

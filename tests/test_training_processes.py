@@ -13,10 +13,10 @@ from handmade import make_set
 from safetensors.torch import load_file
 from tinyrun import environment, free_port, plain_net, start, tiny
 
-from festkit._lock import hold
-from festkit._run import Run
-from festkit.training import train
-from festkit.training.claiming import LOCK
+from festkit._support.locks import hold
+from festkit.training.run import Run
+from festkit.training.run_lock import LOCK
+from festkit.training.trainer import train
 
 OPTIONS = {
     "loss": "BCE", "batch_size": 6, "precision": "fp32", "validate_every": 1, "clip_norm": 1.0,

@@ -11,10 +11,10 @@ from handmade import make_set
 from safetensors.torch import load_file
 from tinyrun import kept_files, no_space, start, stop_at, tiny
 
-from festkit import training
-from festkit._run import Run
-from festkit.training import train
-from festkit.training.claiming import LOCK
+from festkit.training import trainer as training
+from festkit.training.run import Run
+from festkit.training.run_lock import LOCK
+from festkit.training.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ from pathlib import Path
 import torch
 from tinyrun import tiny
 from festkit import training
-from festkit._run import Run
+from festkit.training.run import Run
 from festkit.training import loop, train
 
 folder, out = sys.argv[1], Path(sys.argv[2])

@@ -21,18 +21,18 @@ from PIL import Image
 from tinyrun import tiny
 
 import festkit as fk
-from festkit import training
-from festkit._errors import InputError
-from festkit._files import read_json, write_json
-from festkit._lock import hold
-from festkit._run import Run, StoredMaps
+from festkit._support.errors import InputError
+from festkit._support.files import read_json, write_json
+from festkit._support.locks import hold
 from festkit.surface import threshold_surface
-from festkit.training.claiming import LOCK
-from festkit.tuner import ThresholdTuner, has_page, picture
-from festkit.tuner.figures import measure, measure_all
+from festkit.training import trainer as training
+from festkit.training.run import Run, StoredMaps
+from festkit.training.run_lock import LOCK
+from festkit.tuner import export as picture
+from festkit.tuner.charts import GRID, STEPS, frame_message, measure, measure_all, ticks
 from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
-from festkit.tuner.messages import GRID, STEPS, frame_message, ticks
 from festkit.tuner.sources import fest_path, of_arrays
+from festkit.tuner.threshold_tuner import ThresholdTuner, has_page
 from festkit.tuner.widget import TunerWidget
 
 

@@ -8,8 +8,9 @@ import pytest
 from handmade import make_set
 from tinyrun import tiny
 
-from festkit.training import train, watching
-from festkit.training.watching import SILENT_EPOCHS, Watch
+from festkit.training import loop as watching
+from festkit.training.loop import SILENT_EPOCHS, Watch
+from festkit.training.trainer import train
 
 ROW = {
     "epoch": 1, "loss": 0.5, "train_iou": 0.25, "predicted": 7.0, "learning_rate": 0.1,

@@ -13,21 +13,22 @@ from handmade import make_set, scene
 from PIL import Image
 from safetensors.torch import load_file
 
-from festkit.__main__ import main
-from festkit._entries import ENTRIES, FAMILIES, Entry, Family
-from festkit._files import read_json, write_json
-from festkit._run import Run, TrainConfig
+from festkit._support.files import read_json, write_json
 from festkit.backbones.acm import ACM
-from festkit.data import load_dataset
+from festkit.cli.main import main
+from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import INTERVAL_METHOD, Counts, count
+from festkit.pretrained import ENTRIES, FAMILIES, Entry, Family
+from festkit.training.config import TrainConfig
+from festkit.training.run import Run
 from festkit.weights import load_weights, read_card, save_weights
-from festkit.zoo import making, measuring, storing
-from festkit.zoo.listing import listing
-from festkit.zoo.making import train_entry
-from festkit.zoo.measuring import evaluate
-from festkit.zoo.storing import store
-from festkit.zoo.verifying import verify
+from festkit.zoo import measure as measuring
+from festkit.zoo import train as making
+from festkit.zoo import train as storing
+from festkit.zoo.measure import evaluate
+from festkit.zoo.train import store, train_entry
+from festkit.zoo.verify import listing, verify
 
 SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
 

@@ -7,16 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from festkit.__main__ import main
-from festkit._entries import ENTRIES, FAMILIES, find_entry
-from festkit._files import read_json, write_json
-from festkit._shelf import record_file, shelf, trained, weights_file
+from festkit._support.files import read_json, write_json
+from festkit.cli.main import main
 from festkit.fest import FEST
-from festkit.fusion import MASK_RULE
-from festkit.results import results_page
+from festkit.ops.resize import MASK_RULE
+from festkit.pretrained import (
+    ENTRIES,
+    FAMILIES,
+    find_entry,
+    record_file,
+    shelf,
+    trained,
+    weights_file,
+)
 from festkit.weights import read_card
-from festkit.zoo import verifying
-from festkit.zoo.verifying import verify
+from festkit.zoo import verify as verifying
+from festkit.zoo.results_page import results_page
+from festkit.zoo.verify import verify
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = REPOSITORY / "weights"

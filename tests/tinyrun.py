@@ -10,8 +10,8 @@ import torch
 from handmade import TinyNet
 from torch import nn
 
-from festkit import training
-from festkit._run import TrainConfig
+from festkit.training import trainer as training
+from festkit.training.config import TrainConfig
 
 HERE = Path(__file__).parent
 

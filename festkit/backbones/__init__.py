@@ -13,9 +13,9 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from .._cards import check_whole
-from .._errors import InputError, MissingFileError
-from .._names import find_name
+from .._support.cards import check_whole
+from .._support.errors import InputError, MissingFileError
+from .._support.names import find_name
 from .card import BackboneCard
 from .cards import CATALOGUE
 

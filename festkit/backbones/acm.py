@@ -12,15 +12,7 @@ evaluation depend on the last batch alone. ``bn_momentum=0.9`` restores it.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import (
-    AsymmetricFusion,
-    FCNHead,
-    Stem,
-    check_batch,
-    check_image,
-    double_size,
-    stage,
-)
+from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, double_size, stage
 
 
 class ACM(nn.Module):

@@ -13,15 +13,7 @@ are left out; batch norm's running statistics take 0.1 of every batch (see ``acm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import (
-    AsymmetricFusion,
-    FCNHead,
-    Stem,
-    check_batch,
-    check_image,
-    double_size,
-    stage,
-)
+from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, double_size, stage
 
 
 class ALCNet(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .._errors import InputError
+from .._support.errors import InputError
 from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
 
 SHIFTS = (13, 17)

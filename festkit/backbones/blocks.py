@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .._errors import InputError
+from .._support.errors import InputError
 
 
 def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:

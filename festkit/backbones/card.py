@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from .._paper import paper_numbers
+from .paper import paper_numbers
 
 if TYPE_CHECKING:
     from torch import nn

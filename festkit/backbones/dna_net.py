@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .blocks import ChannelAttention, check_image, double
 
 FILTERS = (16, 32, 64, 128, 256)
+
 DEPTH = len(FILTERS)
 
 

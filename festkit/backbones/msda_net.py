@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .._errors import InputError
+from .._support.errors import InputError
 from .blocks import (
     DownUnit,
     ResidualUnit,

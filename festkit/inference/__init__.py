@@ -1,20 +1,9 @@
-"""Own images: which FEST looks at them, large frames square by square, folders into files.
+"""Frames in, detections out: image files, folders, large frames in tiles.
 
-Reading order: `opening` (a FEST by what it is called), `reading` (an image file), `tiles` (large
-frames), `many` (many images, results as masks, tables and pictures), `written` (the files of one
-image).
+Reading order: `models` (a FEST by name), `reading` (an image file; tiles of a large frame),
+`folder` (many images into masks, tables and pictures), `outputs` (the files of one image).
 """
 
-from .many import ImagesLeftOut, predict_images
-from .opening import open_fest, trained_on
-from .reading import read_image
-from .tiles import tiled_maps
+from .._support.lazy import lazy_names
 
-__all__ = [
-    "ImagesLeftOut",
-    "open_fest",
-    "predict_images",
-    "read_image",
-    "tiled_maps",
-    "trained_on",
-]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

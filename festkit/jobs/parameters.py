@@ -1,16 +1,207 @@
 """What a notebook takes: read from its ``parameters`` cell, checked before anything starts."""
 
+import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
-from .._errors import InputError
-from .._names import find_name
-from .._parameters import Parameter, read_assigned
+from .._support.errors import InputError, MissingFileError
+from .._support.files import write_text
+from .._support.names import find_name
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "list": (list, tuple),
+    "tuple": (list, tuple),
+    "dict": (dict,),
+    "None": (type(None),),
+}
+"""What a type's name accepts; a cell's text cannot tell a list from a tuple that is filled in."""
+
+EXAMPLES = {
+    "bool": "false",
+    "int": "3",
+    "float": "0.01",
+    "list": "[a, b]",
+    "tuple": "[a, b]",
+    "dict": "{a: b}",
+}
+"""A value of each type as papermill's option -y takes it."""
+
+INJECTED = "# Parameters\n"
+"""How the cell begins that papermill adds."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a ``parameters`` cell.
+
+    Attributes:
+        name: what is assigned to.
+        kinds: names of accepted types, or the choices of a ``Literal`` as they are written; empty
+            if everything is accepted.
+        default: the value in the cell; an ellipsis if it is not a plain one.
+        annotated: whether the line says the type itself.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    default: Any
+    annotated: bool = True
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value has one of the types, or is one of the choices.
+
+        Example:
+            >>> Parameter("epochs", ("int",), 3).accepts(True)
+            False
+        """
+        return not self.kinds or any(_fits(value, kind) for kind in self.kinds)
+
+    def refusal(self, value: Any) -> str:
+        """What is said of a value that is not accepted.
+
+        Example:
+            >>> Parameter("epochs", ("int",), 3).refusal("4")
+            "is '4' (str), expected int"
+        """
+        expected = " or ".join(self.kinds)
+        return f"is {value!r} ({type(value).__name__}), expected {expected}"
+
+
+def read_assigned(source: str) -> Iterator[Parameter]:
+    """The parameters that a cell sets.
+
+    Raises:
+        SyntaxError: if the cell is not Python.
+
+    Example:
+        >>> [(each.name, each.kinds) for each in read_assigned("a: int | None = 3; b = 'x'")]
+        [('a', ('int', 'None')), ('b', ('str',))]
+    """
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
+            default = _literal(line.value)
+            kinds = _kinds(line.annotation)
+            none = ("None",) if kinds and default is None and "None" not in kinds else ()
+            yield Parameter(line.target.id, (*kinds, *none), default)
+        elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            default = _literal(line.value)
+            kind = type(default).__name__
+            kinds = (kind,) if kind in TYPES else ()
+            yield Parameter(line.targets[0].id, kinds, default, annotated=False)
+
+
+def check_notebook(space: Mapping[str, Any]) -> None:
+    """Refuse parameters of the calling notebook that have another type than its cell says.
+
+    ``run_notebook`` does so before it starts one; papermill's own command and cells run by hand do
+    not: with ``-p weak false`` the notebook gets a text, with ``-p images 2024`` a number. So a
+    notebook calls this in the first cell after its parameters. The types are those that
+    annotated lines (``weak: bool = True``) of earlier cells state, as IPython keeps them in ``In``;
+    outside IPython there is nothing to check.
+
+    Args:
+        space: the notebook's ``globals()``.
+
+    Raises:
+        ValueError: naming the value, the type that is expected, and the option of papermill that
+            gives it; or for a name that no cell sets.
+
+    Example:
+        >>> check_notebook({"In": ["epochs: int = 3"], "epochs": 4})
+        >>> check_notebook({"In": ["epochs: int = 3"], "epochs": "4"})
+        Traceback (most recent call last):
+        festkit.InputError: parameter epochs is '4' (str), expected int; papermill takes \
+it as: -y 'epochs: 3'
+    """
+    known: dict[str, Parameter] = {}
+    for source in space.get("In", ()):
+        lines = _lines(source)
+        known |= {each.name: each for each in lines if each.annotated}
+        if known and source.startswith(INJECTED):
+            for each in lines:
+                find_name("parameter of the notebook", each.name, known)
+    for name, parameter in known.items():
+        if name in space and not parameter.accepts(space[name]):
+            raise InputError(
+                f"parameter {name} {parameter.refusal(space[name])}{_cure(parameter, space[name])}"
+            )
+
+
+def _lines(source: str) -> list[Parameter]:
+    try:
+        return list(read_assigned(source))
+    except SyntaxError:  # a cell that failed
+        return []
+
+
+def _cure(parameter: Parameter, value: Any) -> str:
+    """How papermill's command is given a value of the expected type."""
+    if "str" in parameter.kinds and not isinstance(value, list | tuple | dict):
+        return f"; papermill takes text as it is by: -r {parameter.name} {value}"
+    example = next((EXAMPLES[kind] for kind in parameter.kinds if kind in EXAMPLES), None)
+    return f"; papermill takes it as: -y '{parameter.name}: {example}'" if example else ""
+
+
+def _kinds(annotation: ast.expr) -> tuple[str, ...]:
+    """Names of accepted types; none if one of them is not a plain type."""
+    each = [_one_kind(part) for part in _alternatives(annotation)]
+    return tuple(dict.fromkeys(kind for kinds in each for kind in kinds)) if all(each) else ()
+
+
+def _alternatives(annotation: ast.expr) -> list[ast.expr]:
+    """The members of a union, however it is written."""
+    match annotation:
+        case ast.Constant(value=str(text)):
+            parts = [ast.parse(text, mode="eval").body]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            parts = [left, right]
+        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+            parts = [inner, ast.Constant(None)]
+        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=parts)):
+            pass
+        case _:
+            return [annotation]
+    return [each for part in parts for each in _alternatives(part)]
+
+
+def _one_kind(annotation: ast.expr) -> tuple[str, ...]:
+    match annotation:
+        case ast.Name(id=name) if name in TYPES:
+            return (name,)
+        case ast.Constant(value=None):
+            return ("None",)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            each = choices.elts if isinstance(choices, ast.Tuple) else [choices]
+            return tuple(repr(_literal(choice)) for choice in each)
+        case ast.Subscript(value=outer):
+            return _one_kind(outer)
+    return ()
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind not in TYPES:
+        return repr(value) == kind
+    return isinstance(value, TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
+
+
+def _literal(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return ...
+
 
 TAG = "parameters"
 
@@ -122,3 +313,59 @@ def _plain(what: str, value: Any) -> Any:
             f"{what} is {value!r}, expected a plain value: None, a truth value, a finite number, "
             "a string, or a list or dict of such"
         ) from error
+
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def find_notebook(notebook: str | Path) -> Path:
+    """The path of a notebook given as a path or as the name of one of the kit's.
+
+    Raises:
+        FileNotFoundError: naming where it was looked for and which notebooks there are.
+
+    Example:
+        >>> find_notebook("00_quickstart").name
+        '00_quickstart.ipynb'
+    """
+    for path in (Path(notebook), NOTEBOOKS / f"{notebook}.ipynb"):
+        if path.is_file():
+            return path
+    there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
+    raise MissingFileError(
+        f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there} "
+        "(the kit's notebooks come with a clone of its repository)"
+    )
+
+
+def write_parametrised(
+    notebook: str | Path, parameters: Mapping[str, Any], path: str | Path
+) -> Path:
+    """Write a copy of a notebook with these parameters, to be opened and run by hand.
+
+    Args:
+        notebook: a path, or the name of one of the kit's notebooks.
+        parameters: values for its cell tagged ``parameters``, by name.
+        path: the copy.
+
+    Returns:
+        The copy.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook.
+        ValueError: for a parameter that the notebook does not have, or of another type.
+
+    Example:
+        >>> import tempfile
+        >>> copy = Path(tempfile.mkdtemp()) / "copy.ipynb"
+        >>> write_parametrised("00_quickstart", {"epochs": 3}, copy).name
+        'copy.ipynb'
+        >>> "epochs = 3" in copy.read_text(encoding="utf-8")
+        True
+    """
+    source, path = find_notebook(notebook), Path(path)
+    values = check_parameters(source, parameters)
+    own = {"kernel_name": kernel_of(source) or "python3", "language": "python"}
+    book = parameterize_notebook(load_notebook_node(str(source)), values, **own)
+    write_text(path, nbformat.writes(book))
+    return path

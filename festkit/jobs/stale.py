@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._errors import InputError
-from .._files import read_json
+from .._support.errors import InputError
+from .._support.files import read_json
 from .job import Job, Output, filled, name_of, ordered
-from .notebooks import find_notebook
-from .origin import differences, look_again
+from .parameters import find_notebook
+from .provenance import differences, look_again
 
 
 def check_done(

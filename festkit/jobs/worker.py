@@ -6,8 +6,7 @@ import queue
 import signal
 import threading
 
-from .done import run_job
-from .job import Job
+from .job import Job, run_job
 
 
 def main() -> None:

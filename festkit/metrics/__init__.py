@@ -8,11 +8,11 @@ and "–" in print.
 Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`.
 """
 
+from ..ops.size_classes import SIZES
 from .counts import FA_LIMIT, Counts, TargetCounts
 from .intervals import INTERVAL_METHOD, confidence_intervals, record_of
 from .matching import (
     MATCH_DISTANCE,
-    SIZES,
     as_mask,
     count,
     count_targets,

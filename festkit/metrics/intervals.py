@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._areas import SPOT_AREA
-from .._errors import InputError, InputTypeError
+from .._support.errors import InputError, InputTypeError
+from ..ops.size_classes import SPOT_AREA
 from .counts import Counts, Sums, TargetCounts
 
 INTERVAL_METHOD = "linearised"
@@ -38,6 +38,7 @@ ROUNDING = 1e-12
 """Influences below this are rounding errors."""
 
 Floats = NDArray[np.float64]
+
 Interval = tuple[float, float]
 
 

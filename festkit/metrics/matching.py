@@ -9,23 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._areas import POINT_AREA, SPOT_AREA
-from .._arguments import as_numbers, check_number
-from .._compiled import compiled
-from .._errors import InputError
-from .._names import find_name
-from ..components import Components, find_components
+from .._support.arguments import as_numbers, check_number
+from .._support.errors import InputError
+from .._support.jit import compiled
+from .._support.names import find_name
+from ..ops.components import Components, find_components
+from ..ops.size_classes import SIZES
 from .counts import Counts, TargetCounts
 
 MATCH_DISTANCE = 3.0
 """Centroids closer than this match [px]."""
-
-SIZES = {
-    "point": (1, POINT_AREA),
-    "spot": (POINT_AREA + 1, SPOT_AREA),
-    "extended": (SPOT_AREA + 1, math.inf),
-}
-"""Least and largest area of the targets of each size class [px]."""
 
 FARTHEST = 1e9
 """A distance farther than any two pixels are apart [px]."""
@@ -34,6 +27,7 @@ FEW = 8
 """Up to so many predicted targets every one is looked at."""
 
 Mask = NDArray[np.bool_]
+
 Size = Literal["point", "spot", "extended"]
 
 

@@ -3,14 +3,12 @@
 Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
 """
 
-from .compared import plot_compared
+from .comparison import plot_compared, plot_sensitivity
 from .curves import plot_history, plot_roc, plot_surface
 from .data import plot_samples, plot_targets
-from .detections import show
-from .methods import plot_detections
-from .palette import FALSE, MISSED, STRONG, TRUTH, WEAK
-from .sensitivity import plot_sensitivity
-from .strips import show_strips
+from .grids import plot_detections, show_strips
+from .overlays import show
+from .style import FALSE, MISSED, STRONG, TRUTH, WEAK
 
 __all__ = [
     "FALSE",

@@ -15,14 +15,14 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from .._errors import InputError
-from .._files import read_json
-from .._names import find_name
-from .._run import Run
+from .._support.errors import InputError
+from .._support.files import read_json
+from .._support.names import find_name
 from ..metrics import FA_LIMIT
-from ..results.readable import HEADS
 from ..surface import ROC, ThresholdSurface
-from .palette import DASHES, LINES, MISSED, WEAK
+from ..tables.render import HEADS
+from ..training.run import Run
+from .style import DASHES, LINES, MISSED, WEAK
 
 Metric = Literal["score", "iou", "niou", "pd", "fa"]
 

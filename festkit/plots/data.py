@@ -11,20 +11,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from .._areas import POINT_AREA, SPOT_AREA
-from .._errors import InputError
-from ..components import find_components
-from ..data import Sample
+from .._support.errors import InputError
+from ..data.dataset import Sample
+from ..data.statistics import TargetFigures, measure_sample
 from ..metrics import SIZES
-from ..targets import TargetFigures, measure_sample
-from .marks import box_of, frame, outline, window
-from .painting import draw_gray
-from .palette import LINES, STRONG, TRUTH
+from ..ops.components import find_components
+from ..ops.size_classes import POINT_AREA, SPOT_AREA
+from .overlays import box_of, draw_gray, frame, outline, window
+from .style import LINES, STRONG, TRUTH
 
 MARKERS = "ox^"
+
 NAME_LENGTH = 24
+
 BARS_PER_DECADE = 10
+
 SIZES_NAMED = 3
+
 SCR_TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300)
 
 
@@ -45,7 +48,7 @@ def plot_targets(figures: TargetFigures) -> Figure:
         ValueError: if no target has an SCR.
 
     Example:
-        >>> from festkit.targets import IMAGE_COLUMNS, TARGET_COLUMNS
+        >>> from festkit.data.statistics import IMAGE_COLUMNS, TARGET_COLUMNS
         >>> images = pd.DataFrame([["test", "a", 64, 64, 1]], columns=IMAGE_COLUMNS)
         >>> row = ["test", "a", 9.0, 9.0, 4, "point", 30.0, 5.0]
         >>> targets = pd.DataFrame([row], columns=TARGET_COLUMNS)

@@ -9,7 +9,7 @@ Reading order: `scene` (the whole), `presets`, the backgrounds `sky`, `ground`, 
 `highlight` on the tools of `fields`, then `sensor`, `shapes`, `targets`, `dataset`, `sheet`.
 """
 
-from .._clutter import local_scr
+from ..data.statistics import local_scr
 from .dataset import make_synthetic_dataset
 from .presets import PRESETS, Preset
 from .scene import FAMILIES, Scene, make_scene

@@ -4,7 +4,7 @@ import sys
 
 import cv2
 
-from .._files import whole_file
+from .._support.files import whole_file
 from .sheet import default_sheet
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .._errors import ExistingFileError, InputError
-from .._files import read_json, whole_folder, write_json
-from .._names import find_name
-from .._progress import progress
+from .._support.errors import ExistingFileError, InputError
+from .._support.files import read_json, whole_folder, write_json
+from .._support.names import find_name
+from .._support.progress import progress
 from .presets import PRESETS
 from .scene import Scene, check_size, make_scene
 
 GENERATOR = 2
+
 PER_SPLIT = 1_000_000
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 Field = np.ndarray
+
 Shape = tuple[int, int]
 
 

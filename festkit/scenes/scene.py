@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._areas import kind_of
-from .._clutter import local_scr
-from .._errors import InputError
-from .._names import find_name
+from .._support.errors import InputError
+from .._support.names import find_name
+from ..data.statistics import local_scr
+from ..ops.size_classes import kind_of
 from .city import city
 from .fields import Shape
 from .ground import field, ocean
@@ -26,6 +26,7 @@ FAMILIES = {
     "city": city,
     "highlight": highlight,
 }
+
 SMALLEST = 32
 
 

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .._errors import InputError
+from .._support.errors import InputError
 from .scene import FAMILIES, Scene, make_scene
 from .targets import SceneTarget
 
 SIDE, CAPTION = 216, 15
+
 ZOOM, CROP, SLOTS = 3, 32, 2
+
 FRAME_COLOUR = (0, 200, 255)
+
 LABEL_COLOUR = (0, 255, 0)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .._clutter import Window, surroundings
+from ..data.statistics import Window, surroundings
 from .fields import Field
 from .sensor import Frame
 

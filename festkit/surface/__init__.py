@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._arguments import as_numbers
-from .._cpus import available_cpus
-from .._errors import InputError
-from .._progress import progress
+from .._support.arguments import as_numbers
+from .._support.devices import available_cpus
+from .._support.errors import InputError
+from .._support.progress import progress
 from ..metrics import as_mask
 from ..sensitivity import as_maps, check_threshold
 from .curves import ROC
-from .image import TABLES, add_image
+from .image import add_image
 from .table import OperatingPoint, ThresholdSurface
+from .window import TABLES
 
 __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "threshold_surface"]
 
@@ -42,7 +43,9 @@ CHUNK = 8
 """Images counted in one table set. Sums come out the same for any number of workers."""
 
 Floats = NDArray[np.float64]
+
 Map = NDArray[Any] | Tensor
+
 Image = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import InputError
-from .._values import ArrayValues
+from .._support.arguments import ArrayValues
+from .._support.errors import InputError
 from ..metrics import FA_LIMIT
 
 Floats = NDArray[np.float64]

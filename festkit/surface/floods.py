@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compiled import compiled
+from .._support.jit import compiled
 
 AREA, SUM_Y, SUM_X, FIRST, TRUE, TOP, ROOT = range(7)
 """Columns of a component: pixels, sums of rows and columns in the frame, position of its first

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .._compiled import compiled
-from ..components.compiled import find
+from .._support.jit import compiled
 from ..metrics.matching import MATCH_DISTANCE
+from ..ops.components.compiled import find
 from .floods import Window, ranks
 from .window import TABLES, add_window
 

@@ -10,18 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import InputError
-from .._files import read_json, whole_file, write_json
-from .._values import ArrayValues
+from .._support.arguments import ArrayValues
+from .._support.errors import InputError
+from .._support.files import read_json, whole_file, write_json
 from ..metrics import FA_LIMIT, Counts
 from .curves import ROC
 
 Ints = NDArray[np.int64]
+
 Floats = NDArray[np.float64]
 
 _GRIDS = ("th1", "th2")
+
 _TABLES = ("intersection", "predicted", "detected", "matched", "empty")
+
 _SUMS = ("images", "pixels", "targets", "true")
+
 _DAMAGE = (
     KeyError, TypeError, ValueError, OverflowError, EOFError, RuntimeError,
     zipfile.BadZipFile, zlib.error,

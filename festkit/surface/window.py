@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compiled import compiled
+from .._support.jit import compiled
 from ..metrics.matching import FEW, MATCH_DISTANCE, take_first
 from .floods import (
     AREA,

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +11,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .._contract import own_copy
-from .._cpus import available_cpus
-from .._devices import resolve_precision
-from .._errors import InputError
-from .._files import whole_file
-from .._run import Run, TrainConfig
+from .._support.devices import available_cpus, resolve_precision
+from .._support.errors import InputError
+from .._support.files import whole_file
 from ..backbones import create_backbone
+from ..backbones.contract import own_copy
 from ..weights import load_weights
-from .prior import start_at_prior
+from .config import TrainConfig
+from .run import Run
 
 SUMS = ("loss", "intersection", "union", "predicted", "overflows")
 """What is summed over the steps of an epoch; overflows: fp16 steps whose loss is no number."""
@@ -190,3 +190,53 @@ def update_average(average: AveragedModel, model: nn.Module, updates: int, decay
         for old, new in zip(average.module.buffers(), model.buffers(), strict=True):
             old.copy_(new)
     average.n_averaged += 1
+
+
+PRIOR = 0.01
+"""Probability of target at which a network starts."""
+
+NARROW = 8
+"""An output layer with at most this many inputs is narrow, see :func:`start_at_prior`."""
+
+
+def start_at_prior(backbone: nn.Module) -> None:
+    """Let a network start with a probability of target of 0.01 instead of 0.5, in place.
+
+    The bias of the output layer is set to log(0.01 / 0.99). Where that layer sees only a few
+    channels after a ReLU, its weights are made positive: were all of them negative, no input could
+    raise the output above its bias and the network would never detect.
+
+    Args:
+        backbone: its output layers are the convolutions that its method ``output_layers`` returns,
+            or else the last one with a single output channel.
+
+    A network without such a layer, or whose layer has no bias, is left as it is, with a warning.
+
+    Example:
+        >>> network = nn.Conv2d(3, 1, 1)
+        >>> start_at_prior(network)
+        >>> round(network.bias.sigmoid().item(), 3)
+        0.01
+    """
+    layers = _output_layers(backbone)
+    if not layers or any(layer.bias is None for layer in layers):
+        warnings.warn(
+            f"{type(backbone).__name__} has no output convolution with a bias to hold the prior; "
+            "it starts at a probability of about 0.5 and may predict nothing for many epochs. Name "
+            "its output layers in a method output_layers()",
+            stacklevel=2,
+        )
+        return
+    for layer in layers:
+        with torch.no_grad():
+            layer.bias.fill_(math.log(PRIOR / (1 - PRIOR)))  # type: ignore[union-attr]
+            if layer.in_channels <= NARROW:
+                layer.weight.abs_()
+
+
+def _output_layers(backbone: nn.Module) -> list[nn.Conv2d]:
+    named: Any = getattr(backbone, "output_layers", None)
+    if callable(named) and not isinstance(named, nn.Module):  # a submodule may bear that name
+        return list(named())
+    single = [m for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.out_channels == 1]
+    return single[-1:]

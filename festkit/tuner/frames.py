@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import InputError
+from .._support.errors import InputError
 from ..fest import Rule
 from ..metrics import as_mask
 from ..sensitivity import Detection, adjust_sensitivity, as_maps

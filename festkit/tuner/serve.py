@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from jupyter_core.paths import jupyter_config_dir
 
-from .._catalogue import dataset_folder
-from .._errors import BusyError, InputError, ProcessError
-from .._files import write_json, write_text
-from .._run import Run
-from ..jobs import write_parametrised
+from .._support.errors import BusyError, InputError, ProcessError
+from .._support.files import write_json, write_text
+from ..data.catalogue import dataset_folder
+from ..jobs.parameters import write_parametrised
+from ..training.run import Run
 from .sources import of_runs
 
 App = Literal["auto", "lab", "voila"]
@@ -33,6 +33,7 @@ NOTEBOOK = "04_threshold_tuner"
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
 START_SECONDS = 60
+
 STOP_SECONDS = 30
 """For the server to end its kernels, which would outlive it otherwise; busy machines are slow."""
 
@@ -107,7 +108,7 @@ def serve(
     Example:
         >>> serve(["runs/never-trained"])
         Traceback (most recent call last):
-        festkit._errors.MissingFileError: runs/never-trained holds no finished run; ...
+        festkit.MissingFileError: runs/never-trained holds no finished run; ...
     """
     opened = [Run(Path(run)) for run in runs]
     of_runs(opened, split=split, dataset=dataset, root=data_root).close()

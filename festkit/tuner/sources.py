@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from .._areas import MOST_SHARE
-from .._errors import InputError, MissingFileError
-from .._files import write_json
-from .._images import EXTENSIONS, Mask, read_raster
-from .._layouts import files_by_name
-from .._levels import FileSet
-from .._lock import hold
-from .._progress import progress
-from .._run import Run
-from ..data import Dataset
+from .._support.errors import InputError, MissingFileError
+from .._support.files import write_json
+from .._support.locks import hold
+from .._support.progress import progress
+from ..data.dataset import Dataset
+from ..data.images import EXTENSIONS, Mask, read_raster
+from ..data.layouts import files_by_name
+from ..data.levels import FileSet
 from ..fest import FEST
 from ..fusion import fuse
-from ..maps import open_maps
-from ..training.claiming import LOCK
+from ..ops.size_classes import MOST_SHARE
+from ..training.run import Run
+from ..training.run_lock import LOCK
+from ..training.stored_maps import open_maps
 from .frames import DETECT, Frame, Source, Tuned, checked, remembered
-from .mapfiles import check_maps, read_map
+from .map_files import check_maps, read_map
 
 Images = Sequence[Any] | Mapping[str, Any]
 

@@ -14,17 +14,28 @@ from typing import Any, get_args
 import anywidget
 import traitlets
 
-from .._errors import InputError
+from .._support.errors import InputError
 from ..fest import Rule
 from ..sensitivity import check_threshold
 from ..surface import ThresholdSurface
-from .figures import SetFigures, measure, measure_all
+from .charts import (
+    STEPS,
+    Message,
+    SetFigures,
+    frame_message,
+    measure,
+    measure_all,
+    nearest_tick,
+    plain,
+    setup,
+    surface_message,
+)
 from .frames import Source, Tuned, is_ordered
-from .messages import STEPS, Message, frame_message, nearest_tick, plain, setup, surface_message
 
 Question = dict[str, Any]
 
 PAGE = Path(__file__).parent / "page"
+
 SCRIPTS = ("detect.js", "viewer.js", "charts.js", "controls.js", "tuner.js")
 """The page, in reading order; together they are one module."""
 

@@ -1,7 +1,6 @@
 """The zoo: trained weights that come with the kit, and the honest record of each.
 
-What is to be trained stands in ``festkit/_entries.py``, where files lie in ``festkit/_shelf.py``;
-here an entry is trained, stored, measured and verified.
+The catalogue is ``festkit/pretrained.py``; here an entry is trained, stored, measured and verified.
 
 Reading order: `making` (train), `storing` (a run becomes an entry), `images` (test images),
 `measuring` (figures on them), `verifying` (are the files what they say), `listing` (a table of it

@@ -110,7 +110,7 @@ def test_scale_maps(lab):
 @pytest.mark.filterwarnings("ignore:th2 = .* is not below")
 def test_components_of_the_page_alone(browser):
     """The page's JavaScript without widget and kernel, against Python and the goldens."""
-    from festkit.tuner.messages import STEPS, ticks  # noqa: PLC0415
+    from festkit.tuner.charts import STEPS, ticks  # noqa: PLC0415
     from festkit.tuner.widget import PAGE  # noqa: PLC0415
 
     page = browser.new_page()

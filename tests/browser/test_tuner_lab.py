@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import festkit as fk
-from festkit._run import Run
-from festkit.tuner.messages import GRID, STEPS
+from festkit.training.run import Run
+from festkit.tuner.charts import GRID, STEPS
 from festkit.tuner.sources import fest_path
 
 from .tuner_cases import hand_made_run

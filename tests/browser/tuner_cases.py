@@ -6,8 +6,8 @@ from goldens import GOLDENS, bits, dense
 from scipy.ndimage import gaussian_filter, label
 
 import festkit as fk
-from festkit._files import write_json
-from festkit._run import Run
+from festkit._support.files import write_json
+from festkit.training.run import Run
 
 
 def single_maps():

@@ -1,0 +1,129 @@
+"""What public functions accept: arrays and tensors of numbers, and single numbers."""
+
+from dataclasses import fields
+from html import escape
+from reprlib import repr as short
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .errors import InputTypeError
+
+
+def as_numbers(name: str, values: Any) -> Any:
+    """An array of bool, integers or floats of anything array-like; tensors pass.
+
+    Every true of a bool array is then stored as 1, as compiled code takes it to be; a view of other
+    bytes holds what they are.
+
+    Raises:
+        TypeError: for a masked array, whose mask would be lost, and for what holds no numbers.
+
+    Example:
+        >>> as_numbers("prob", [[0.5, 1.0]])
+        array([[0.5, 1. ]])
+        >>> as_numbers("th1", ["0.5"])
+        Traceback (most recent call last):
+        festkit.InputTypeError: th1 is ['0.5'], expected an array or tensor of numbers
+    """
+    if isinstance(values, Tensor):
+        return values
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputTypeError(
+            f"{name} is a masked array, whose mask would be lost; fill it first ({name}.filled(0))"
+        )
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise InputTypeError(f"{name} is {short(values)}, expected an array or tensor of numbers")
+    if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
+        return array != 0
+    return array
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse what is not one number, such as text, None, a bool or an array.
+
+    Raises:
+        TypeError: with the name and what came.
+
+    Example:
+        >>> check_number("th1", 0.5)
+        >>> check_number("th1", None)
+        Traceback (most recent call last):
+        festkit.InputTypeError: th1 is None, expected one number
+    """
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise InputTypeError(f"{name} is {short(value)}, expected one number")
+
+
+class ArrayValues:
+    """Base of dataclasses with arrays or tensors, declared with ``eq=False`` and ``repr=False``.
+
+    Two of one class are equal if their public fields are, on any device; a NaN equals a NaN. Equal
+    ones have the same hash. A subclass says in ``_facts`` what is worth printing.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, eq=False, repr=False)
+        ... class Curve(ArrayValues):
+        ...     values: np.ndarray
+        ...     def _facts(self):
+        ...         return {"points": len(self.values)}
+        >>> curve = Curve(np.ones(1000))
+        >>> curve, curve == Curve(np.ones(1000))
+        (Curve(points=1000), True)
+    """
+
+    def _facts(self) -> dict[str, Any]:
+        """What is printed, by name."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = _public(self)
+        return all(_equal(getattr(self, name), getattr(other, name)) for name in names)
+
+    def __hash__(self) -> int:
+        values = [getattr(self, name) for name in _public(self)]
+        return hash((type(self), *(_shape_or_value(value) for value in values)))
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={value}" for name, value in self._facts().items())
+        return f"{type(self).__name__}({facts})"
+
+    def _repr_html_(self) -> str:
+        return html_table(type(self).__name__, self._facts())
+
+
+def html_table(title: str, facts: dict[str, Any]) -> str:
+    """A small table for notebooks.
+
+    Example:
+        >>> html_table("Sky", {"images": 3})
+        '<table><caption>Sky</caption><tr><th>images</th><td>3</td></tr></table>'
+    """
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in facts.items()
+    )
+    return f"<table><caption>{escape(title)}</caption>{rows}</table>"
+
+
+def _public(values: Any) -> list[str]:
+    return [field.name for field in fields(values) if not field.name.startswith("_")]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    a, b = (each.cpu() if isinstance(each, Tensor) else each for each in (a, b))
+    if hasattr(a, "shape") and hasattr(b, "shape"):
+        return np.array_equal(a, b, equal_nan=True)
+    return bool(a == b)
+
+
+def _shape_or_value(value: Any) -> Any:
+    return tuple(value.shape) if hasattr(value, "shape") else value

@@ -1,0 +1,139 @@
+"""The card in the header of a weights file: how it is read, its checksum, what it must say."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECKSUM = "checksum"
+"""Name of the checksum in a card; files written before it came have none."""
+
+CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
+"""What the card of weights must say for them to be a scale."""
+
+OPTIONAL = {"th1": "number", "th2": "number or nothing", "dataset": "text", "test_split": "text"}
+"""What that card may say besides."""
+
+KINDS: dict[str, Any] = {
+    "whole number": int,
+    "text": str,
+    "number": int | float,
+    "number or nothing": int | float | None,
+}
+
+
+def parse_card(header: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """The card in the header of a safetensors file; ``path`` names the file in an error.
+
+    Raises:
+        ValueError: if there is none, or it does not hold named values.
+
+    Example:
+        >>> parse_card({"card": '{"size": 256}'}, "acm.safetensors")
+        {'size': 256}
+    """
+    if "card" not in header:
+        raise InputError(f"{path} has no card; it was not written by festkit")
+    try:
+        card = json.loads(header["card"])
+    except json.JSONDecodeError as error:
+        raise InputError(f"the card of {path} is not readable JSON ({error})") from error
+    if not isinstance(card, dict):
+        raise InputError(f"the card of {path} is {type(card).__name__}, expected named values")
+    return card
+
+
+def checksum(tensors: "Mapping[str, Tensor]", card: Mapping[str, Any]) -> str:
+    """SHA-256 of named tensors and of their card, apart from the checksum that it may hold.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> import torch
+        >>> one, other = ({"weight": torch.tensor([value])} for value in (1.0, 1.0000001))
+        >>> checksum(one, {}) == checksum(other, {})
+        False
+    """
+    import torch  # noqa: PLC0415 - cards are read without it
+
+    names = sorted(tensors)
+    layout = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
+    told = {name: value for name, value in card.items() if name != CHECKSUM}
+    digest = hashlib.sha256(json.dumps([layout, told], sort_keys=True).encode())
+    for name in names:
+        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def check_whole(
+    tensors: "Mapping[str, Tensor]", header: Mapping[str, str], path: str | Path
+) -> None:
+    """Refuse tensors or a card that are not what was written; files without checksum pass.
+
+    Raises:
+        ValueError: if they are damaged.
+
+    Example:
+        >>> check_whole({}, {}, "of-another-program.safetensors")
+    """
+    if "card" not in header:
+        return
+    card = parse_card(header, path)
+    if CHECKSUM in card and card[CHECKSUM] != checksum(tensors, card):
+        raise InputError(
+            f"{path} is damaged: its tensors and card do not have the checksum that was written "
+            "with them. Copy it again from where it came (weights of a clone of festkit: git "
+            f"restore {path}), or train it again"
+        )
+
+
+def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a card that cannot be a scale's; ``path`` names its file in an error.
+
+    Raises:
+        ValueError: for the card of a whole FEST, or one that lacks what a scale needs.
+
+    Example:
+        >>> check_scale({"size": 512, "train_split": "aa", "mean": 0.4, "std": 0.1}, "acm")
+    """
+    if card.get("kind") == "FEST":
+        raise InputError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
+    missing = [name for name in CARD if name not in card]
+    if missing:
+        raise InputError(
+            f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
+            "others are passed to FEST as networks"
+        )
+    for name, kind in (CARD | OPTIONAL).items():
+        value = card.get(name)
+        if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
+            raise InputError(f"the card of {path} has {name} {value!r}, expected a {kind}")
+
+
+def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
+    """What the card of a saved FEST says of its images; None where it says nothing.
+
+    That is texts by the names dataset, train_split and test_split.
+
+    Raises:
+        ValueError: if it holds anything else.
+
+    Example:
+        >>> saved_origin({"origin": {"dataset": "NUAA-SIRST"}}, "fest.safetensors")
+        {'dataset': 'NUAA-SIRST'}
+    """
+    origin = card.get("origin")
+    texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
+    if origin is not None and not texts:
+        raise InputError(
+            f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
+            "again"
+        )
+    return origin

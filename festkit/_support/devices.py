@@ -1,0 +1,230 @@
+"""Which device, which precision and how many CPU threads a machine is best at."""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .names import Precision
+
+KNOWN = "known are auto, cpu, cuda, cuda:N and mps"
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """A device at hand, by its name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: if the name is unknown or the device is not at hand.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    at_hand = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    device = str(device)
+    if device == "auto":
+        device = next((name for name, here in at_hand.items() if here), "cpu")
+    kind = device.partition(":")[0]
+    if kind not in ("cpu", *at_hand):
+        raise InputError(f"unknown device {device!r}; {KNOWN}")
+    if not at_hand.get(kind, True):
+        raise InputError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:  # "cuda:first"
+        raise InputError(f"unknown device {device!r}; {KNOWN}") from error
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {device!r} is not at hand on this machine, which has "
+            f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
+        )
+    return place
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch found too little memory; on the CPU it says so in a plain RuntimeError.
+
+    Example:
+        >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+        True
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def resolve_precision(
+    precision: Precision, device: torch.device
+) -> Literal["fp32", "bf16", "fp16"]:
+    """The precision to train in; "auto" takes bf16 where the hardware multiplies it.
+
+    Raises:
+        ValueError: for fp16 elsewhere than on CUDA.
+
+    Example:
+        >>> resolve_precision("fp32", torch.device("cpu"))
+        'fp32'
+    """
+    if precision == "fp16" and device.type != "cuda":
+        raise InputError(f"precision fp16 trains on CUDA only, not on {device.type}; take bf16")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        known = (getattr(torch.cpu, check, None) for check in checks)
+        return "bf16" if any(check() for check in known if check) else "fp32"
+    return "fp32"
+
+
+def resolve_threads(threads: int | None = None) -> int:
+    """The number of CPU threads to compute with.
+
+    None takes one per CPU that is idle now, of those that this process may use; at least one, and
+    at most torch's own number, which OMP_NUM_THREADS and ``torch.set_num_threads`` set. Several
+    processes of one training share the idle CPUs. A thread whose CPU is taken by another process
+    delays all others at every layer of a network.
+
+    Raises:
+        ValueError: for a number below 1, or what is no whole number.
+
+    Example:
+        >>> resolve_threads(3), resolve_threads() >= 1
+        (3, True)
+    """
+    check_threads(threads)
+    if threads is not None:
+        return threads
+    most = torch.get_num_threads()
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return 1 if most == 1 else max(1, min(most, idle_cpus() // sharing))
+
+
+@contextmanager
+def cpu_threads(threads: int) -> Iterator[None]:
+    """Within this, torch computes with so many CPU threads; then with as many as before.
+
+    Example:
+        >>> with cpu_threads(2):
+        ...     torch.get_num_threads()
+        2
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """Within this, CUDA multiplies float32 as such, not as TF32, which keeps 10 bits of 23.
+
+    By default cuDNN takes TF32 for convolutions from Ampere on.
+
+    Example:
+        >>> with whole_float32():
+        ...     torch.backends.cudnn.allow_tf32
+        False
+    """
+    cudnn: Any = torch.backends.cudnn  # torch's types lack its parts
+    matmul: Any = torch.backends.cuda.matmul
+    switches = [cudnn, matmul]
+    name: str = "allow_tf32"
+    whole: Any = False
+    try:
+        before = [getattr(switch, name) for switch in switches]
+    except RuntimeError:  # torch does not tell it where fp32_precision was set
+        switches = [cudnn, cudnn.conv, cudnn.rnn, matmul]
+        name, whole = "fp32_precision", "ieee"
+        before = [getattr(switch, name) for switch in switches]
+    try:
+        for switch in switches:
+            setattr(switch, name, whole)
+        yield
+    finally:
+        for switch, own in zip(switches, before, strict=True):
+            setattr(switch, name, own)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; to CUDA by pinned memory, so that the host does not wait.
+
+    Example:
+        >>> send(torch.ones(1), torch.device("cpu")).item()
+        1.0
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+MOST_THREADS = 1024
+"""With far more torch ends the process by a segmentation fault."""
+
+SAMPLE_SECONDS = 0.1
+"""For so long the load of the CPUs is measured."""
+
+TOLERATED = 0.25
+"""Share of a CPU that other processes may take of those that count as idle."""
+
+QUOTAS = Path("/sys/fs/cgroup")
+"""Where Linux tells how much CPU time a container may take."""
+
+
+def available_cpus() -> tuple[int, ...]:
+    """The CPUs that this process may use.
+
+    Example:
+        >>> len(available_cpus()) >= 1
+        True
+    """
+    allowed = getattr(os, "sched_getaffinity", None)
+    return tuple(allowed(0)) if allowed else tuple(range(os.cpu_count() or 1))
+
+
+def idle_cpus() -> int:
+    """How many of them other processes leave idle, measured for a tenth of a second.
+
+    No more than the quota of the process's container.
+
+    Example:
+        >>> idle_cpus() <= len(available_cpus())
+        True
+    """
+    load = psutil.cpu_percent(SAMPLE_SECONDS, percpu=True)
+    known = [load[cpu] for cpu in available_cpus() if cpu < len(load)]
+    return int(min(sum(1 - percent / 100 for percent in known), _quota()) + TOLERATED)
+
+
+def _quota() -> float:
+    """The CPUs whose time the process's container may take; infinite without a limit."""
+    version_1 = [QUOTAS / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
+    for files in ([QUOTAS / "cpu.max"], version_1):
+        with suppress(OSError, ValueError):  # not there, or "max"
+            words = " ".join(path.read_text(encoding="ascii") for path in files).split()
+            quota, period = map(int, words)
+            return quota / period if quota > 0 else math.inf  # version 1: -1 for no limit
+    return math.inf
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none, or that no machine can start.
+
+    Raises:
+        ValueError: for what is no whole number from 1 to MOST_THREADS.
+
+    Example:
+        >>> check_threads(2)
+    """
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise InputError(
+            f"threads is {threads!r}, expected a whole number from 1 to {MOST_THREADS}, or None"
+        )

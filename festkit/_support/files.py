@@ -1,0 +1,168 @@
+"""Files appear whole or not at all: written beside their final name, flushed, then renamed."""
+
+import io
+import json
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import ExistingFileError, InputError, MissingFileError
+
+NUMBER = int | float
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary path in the same folder that becomes ``path`` if the block ends well.
+
+    After an error (a full disk, an interrupt) nothing stands under ``path`` that was not there.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole_file(folder / "note.txt") as part:
+        ...     _ = part.write_text("done")
+        >>> [entry.name for entry in folder.iterdir()]
+        ['note.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # of this writer alone
+    try:
+        yield part
+        _flush(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that becomes ``path`` if the block ends well.
+
+    Raises:
+        FileExistsError: if something already stands at ``path``.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "set"
+        >>> with whole_folder(target) as part:
+        ...     _ = (part / "list.txt").write_text("a")
+        >>> (target / "list.txt").read_text()
+        'a'
+    """
+    path = Path(path)
+    if path.exists():
+        raise ExistingFileError(f"{path} already exists; choose another folder or remove it first")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield part
+        part.chmod(0o755)
+        flush_folder(part)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a JSON file whole, indented for reading; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path, form: Any = None) -> Any:
+    """Read a JSON file; an unreadable one is named in the error.
+
+    Args:
+        path: the file.
+        form: what it must hold: a type or a union of types; ``{name: form}``, an object with at
+            least these names, of which those that end in "?" may be absent; or ``[form]``, a list
+            of such. None takes anything.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no JSON, or of another form; the message names the place.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "run.json"
+        >>> write_json(path, {"size": 256, "test": [{"iou": "high"}]})
+        >>> read_json(path, {"size": int, "test": [{"iou": NUMBER}]})
+        Traceback (most recent call last):
+        festkit.InputError: ...run.json is damaged: test, 0, iou is 'high', expected ...
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"there is no file {path}; restore it, or check its name")
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not readable JSON ({error})") from error
+    if form is not None:
+        _check_form(path, value, form, ())
+    return value
+
+
+def _check_form(path: str | Path, value: Any, form: Any, place: tuple[object, ...]) -> None:
+    kind = type(form) if isinstance(form, dict | list) else form
+    if not isinstance(value, kind):
+        where = ", ".join(map(str, place)) or "the whole"
+        found = "is missing" if value is ... else f"is {value!r}"
+        expected = getattr(kind, "__name__", kind)
+        raise InputError(
+            f"{path} is damaged: {where} {found}, expected {expected}; restore the file, or remove "
+            "it to have it made again"
+        )
+    if isinstance(form, dict) and isinstance(value, dict):
+        for name, inner in form.items():
+            known = name.removesuffix("?")
+            if known in value or known == name:
+                _check_form(path, value.get(known, ...), inner, (*place, known))
+    elif isinstance(form, list):
+        for number, inner in enumerate(value):
+            _check_form(path, inner, form[0], (*place, number))
+
+
+def flush_folder(folder: Path) -> None:
+    """Have everything in a folder on the disk, so that it may be renamed to what counts as whole.
+
+    Links are not followed, and files that may not be opened are passed over.
+
+    Example:
+        >>> flush_folder(Path(tempfile.mkdtemp()))
+    """
+    for path in [*folder.rglob("*"), folder]:
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        if kind in (stat.S_IFREG, stat.S_IFDIR):
+            with suppress(PermissionError):  # read-only or another user's; on Windows any folder
+                _flush(path)
+
+
+def _flush(path: Path) -> None:
+    number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def write_utf8() -> None:
+    """Let standard output and error take every character.
+
+    Redirected or piped, Windows gives them the encoding of its region, which knows no "⁻⁶".
+
+    Example:
+        >>> write_utf8()
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")

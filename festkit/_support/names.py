@@ -1,0 +1,59 @@
+"""One message for every unknown name: what came, what is known, which is nearest.
+
+Here, too, are names that the command line lists without the rooms that they belong to.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Literal
+
+from .errors import InputError
+
+LOSS_NAMES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
+"""The losses of the paper, as it calls them."""
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def plain(name: str) -> str:
+    """A name as look-ups compare it: lower case, without hyphens, underscores and spaces.
+
+    Example:
+        >>> plain("DNA-Net")
+        'dnanet'
+    """
+    return "".join(letter for letter in name.lower() if letter not in "-_ ")
+
+
+def find_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The known name that equals ``name`` but for case, hyphens, underscores and spaces.
+
+    Raises:
+        ValueError: if none does; the message lists the known names and the nearest one.
+
+    Example:
+        >>> find_name("backbone", "dnanet", ["ACM", "DNA-Net"])
+        'DNA-Net'
+    """
+    by_plain = {plain(entry): entry for entry in known}
+    if plain(name) in by_plain:
+        return by_plain[plain(name)]
+    nearest = get_close_matches(plain(name), by_plain, n=1, cutoff=0.5)
+    hint = f" Did you mean {by_plain[nearest[0]]!r}?" if nearest else ""
+    raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_plain.values())}.{hint}")
+
+
+def check_several(**named: object) -> None:
+    """Refuse a single text where several are expected, of which each letter would be one.
+
+    Raises:
+        ValueError: with the list that was meant.
+
+    Example:
+        >>> check_several(datasets="NUAA-SIRST")
+        Traceback (most recent call last):
+        festkit.InputError: datasets is 'NUAA-SIRST', expected several: ['NUAA-SIRST']
+    """
+    for name, value in named.items():
+        if isinstance(value, str):
+            raise InputError(f"{name} is {value!r}, expected several: {[value]}")

@@ -1,0 +1,150 @@
+"""Image to probability map: gray levels, normalisation, the forward pass of one network.
+
+Every network output becomes a probability in :func:`probability_map`.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .._support.devices import whole_float32
+from .._support.errors import InputError
+from ..ops.resize import resize_image, resize_map
+from .contract import device_of, input_channels, main_logits
+
+GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
+
+DARK = 2**14
+"""Where no level of a 16-bit image reaches this, 8 bit keep little of it."""
+
+
+def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
+    """Normalise gray images and repeat them over the network's input channels.
+
+    Args:
+        gray: (N, 1, H, W) float, gray value in [0, 1].
+        mean: mean gray value of the training set, in [0, 1].
+        std: standard deviation of the training set's gray values, in [0, 1].
+        channels: input channels of the network.
+
+    Returns:
+        (N, channels, H, W) float.
+
+    Example:
+        >>> network_input(torch.full((1, 1, 2, 2), 0.7), mean=0.5, std=0.1).shape
+        torch.Size([1, 3, 2, 2])
+    """
+    return ((gray - mean) / std).expand(-1, channels, -1, -1)
+
+
+def gray_levels(image: object) -> NDArray[np.uint8]:
+    """Gray images as every network sees them, of 8 bit.
+
+    Args:
+        image: (H, W), or (N, H, W) of several, array or tensor: uint8; uint16, whose 65535 is
+            white; or float in [0, 1], whose 1 is white.
+
+    Returns:
+        The same shape, uint8. A warning says so where 16 bit leave all but nothing of an image, and
+        where a tensor (3, H, W) may be one colour image.
+
+    Raises:
+        ValueError: for anything else, and for channels last: (H, W, 1) to (H, W, 4).
+
+    Example:
+        >>> gray_levels(np.array([[0.0, 0.5, 1.0]]))
+        array([[  0, 128, 255]], dtype=uint8)
+        >>> gray_levels("sky.png")
+        Traceback (most recent call last):
+        festkit.InputError: expected a gray image (H, W) of uint8, ..., got str...
+    """
+    if isinstance(image, Tensor):
+        if image.ndim == 3 and len(image) == 3:
+            warnings.warn(
+                f"a tensor {tuple(image.shape)} is taken for three gray images; of one colour "
+                "image pass a channel, image[0]",
+                stacklevel=2,
+            )
+        plain = image.detach().cpu()
+        image = (plain.float() if plain.is_floating_point() else plain).numpy()
+    if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
+        raise InputError(f"{GRAY}, got {type(image).__name__}; festkit.read_image reads a file")
+    came = f"{image.shape} {image.dtype}"
+    if image.ndim == 3 and image.shape[2] <= 4:
+        raise InputError(f"{GRAY}, got {came}, channels last; take one, as by image[..., 0]")
+    if image.ndim not in (2, 3) or not image.size:
+        raise InputError(f"{GRAY}, got {came}")
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        _warn_of_darkness(int(image.max()))
+        return np.rint(image / np.float32(257)).astype(np.uint8)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise InputError(f"{GRAY}, got {came}; divide by the level that is white")
+    if not (image.min() >= 0 and image.max() <= 1):  # NaN is neither
+        raise InputError(
+            f"{GRAY}, got {came} from {image.min():g} to {image.max():g}; divide by the level that "
+            "is white"
+        )
+    return np.rint(255 * image).astype(np.uint8)
+
+
+def gray_image(image: object) -> NDArray[np.uint8]:
+    """The same of one image (H, W).
+
+    Raises:
+        ValueError: as :func:`gray_levels`, and for several images.
+    """
+    gray = gray_levels(image)
+    if gray.ndim != 2:
+        raise InputError(f"expected one gray image (H, W), got {gray.shape}; pass one by one")
+    return gray
+
+
+def _warn_of_darkness(brightest: int) -> None:
+    if brightest < DARK:
+        warnings.warn(
+            f"the brightest level of 16-bit images is {brightest} of 65535: all is nearly black. "
+            "Divide by the sensor's white, such as 16383 of 14 bit, to pass them as float in "
+            "[0, 1]",
+            stacklevel=2,
+        )
+
+
+@torch.inference_mode()
+@whole_float32()
+def probability_map(
+    backbone: nn.Module, image: NDArray[Any] | Tensor, size: int, *, mean: float, std: float
+) -> NDArray[np.float32]:
+    """What one network at one input size sees in an image.
+
+    Args:
+        backbone: network (N, C, size, size) -> logits (N, 1, size, size), in eval mode.
+        image: (H, W) gray, as :func:`gray_levels` takes it.
+        size: side of the square network input [px].
+        mean: mean gray value of the training set, in [0, 1].
+        std: standard deviation of the training set's gray values, in [0, 1].
+
+    Returns:
+        (H, W) float32, probability of target in [0, 1], at the image's own size.
+
+    Raises:
+        ValueError: if the image is no gray image, or the network gives no logits.
+
+    Example:
+        >>> network = nn.Conv2d(3, 1, 1).eval()
+        >>> probability_map(network, np.zeros((6, 8), np.uint8), 16, mean=0.4, std=0.1).shape
+        (6, 8)
+    """
+    levels = gray_image(image)
+    pixels = torch.from_numpy(resize_image(levels, size)).to(device_of(backbone))
+    gray = pixels[None, None].float() / 255
+    batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    logits = main_logits(backbone, batch)
+    prob = logits.float().sigmoid()[0, 0].cpu().numpy()
+    return resize_map(prob, (levels.shape[0], levels.shape[1]))

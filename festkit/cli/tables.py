@@ -1,0 +1,203 @@
+"""The commands ``festkit tables ...``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from .._support.errors import FestkitError, MissingFileError, ProcessError
+
+if TYPE_CHECKING:
+    from ..jobs.job import Job
+
+
+def tables_list() -> None:
+    """List the paper's tables and figures: name, number, rows, what they hold."""
+    from ..backbones.paper import paper_numbers
+    from ..tables.paper import TABLES
+
+    for name, notebook in TABLES.items():
+        table = paper_numbers().get(name)
+        if table is None:  # Fig. 7
+            label = notebook.partition("_")[0].replace("fig", "Fig. ")
+            print(f"{name:16} {label:8} drawn in the paper, without numbers")
+        else:
+            print(f"{name:16} {table['label']:8} {len(table['rows']):2} rows  {table['caption']}")
+
+
+def tables_show(
+    name: tyro.conf.Positional[str],
+    format: Literal["text", "markdown", "latex", "html"] = "text",
+    ours: tuple[Path, ...] = (),
+) -> None:
+    """Print a table of the paper, with our own figures beside it if there are any.
+
+    Args:
+        name: as tables list names it, or its number.
+        format: latex needs the packages booktabs and, with ours, graphicx; html is a whole page.
+        ours: metrics.json of a run of the table's notebook, or its folder; several are seeds.
+    """
+    from ..tables.compare import compare_files
+    from ..tables.paper import paper_table
+    from ..tables.render import render_table
+
+    table = paper_table(name)
+    if ours:
+        table = compare_files(ours, table)
+    print(render_table(table, format), end="")
+
+
+@dataclass(frozen=True)
+class TablesPlan:
+    """What is to be made.
+
+    Attributes:
+        table: what it holds, its number or its notebook (see tables list), fig5, fig7, or all.
+        profile: smoke proves in minutes that everything runs; quick takes hours on a CPU; paper is
+            the paper's recipe, for a GPU.
+        dataset: names or folders; default synthetic scenes for smoke, NUAA-SIRST for quick, and for
+            paper the paper's, with the union of the public sets for W-IRSTD.
+        backbone: networks; default all eight where they are compared, else the profile's.
+        seed: of trainings; several are averaged.
+        folder: of all jobs; what is done there is not done again.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+        device: where trainings run: auto, cpu, cuda, cuda:N or mps.
+        threads: CPU threads of a job; default one per CPU that is idle when it starts.
+    """
+
+    table: tyro.conf.Positional[str]
+    profile: Literal["smoke", "quick", "paper"] = "smoke"
+    dataset: tuple[str, ...] = ()
+    backbone: tuple[str, ...] = ()
+    seed: tuple[int, ...] = (0,)
+    folder: Path = Path("runs/tables")
+    data_root: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+    def jobs(self) -> "list[Job]":
+        """The jobs that make it."""
+        from ..tables.plan import plan_jobs
+
+        root = None if self.data_root is None else str(Path(self.data_root).resolve())
+        return plan_jobs(
+            self.table,
+            self.profile,
+            [str(Path(name).resolve()) if Path(name).is_dir() else name for name in self.dataset],
+            backbones=self.backbone or None,
+            seeds=self.seed,
+            data_root=root,
+            device=self.device,
+            threads=self.threads,
+        )
+
+
+def tables_plan(plan: tyro.conf.OmitArgPrefixes[TablesPlan]) -> None:
+    """List the jobs that make a table: what is done, and how long the rest will take.
+
+    Minutes are those of jobs like it that are done in the folder; of others nothing is known.
+    """
+    _print_plan(_checked(plan, keep_stale=False)[0], plan.folder)
+
+
+def tables_run(
+    plan: tyro.conf.OmitArgPrefixes[TablesPlan],
+    workers: int = 1,
+    scheduler: str | None = None,
+    max_minutes: float | None = None,
+    dry_run: bool = False,
+    keep_stale: bool = False,
+) -> None:
+    """Make a table of the paper, or all: train what is missing, evaluate, print ours beside it.
+
+    Whatever ends it, the same command continues. Jobs that are done, but with another version or
+    other code of the kit, or other images, are named and run again; their folders stay.
+
+    Args:
+        plan: what is to be made.
+        workers: jobs that run at the same time.
+        scheduler: address of a Dask scheduler (tcp://...) whose workers run the jobs instead.
+        max_minutes: minutes after which a job is stopped; the next run continues it.
+        dry_run: only say what would be run, as tables plan does.
+        keep_stale: take such jobs as they are instead; the tables say so.
+    """
+    from ..jobs.schedule import run_jobs, unfinished
+    from ..tables.render import render_table
+    from ..tables.results import save_gathered, save_paper_tables
+
+    jobs, stale = _checked(plan, keep_stale=keep_stale)
+    if dry_run:
+        _print_plan(jobs, plan.folder)
+        return
+    if scheduler is None and (missing := _missing_datasets(unfinished(jobs, plan.folder))):
+        raise MissingFileError("\n".join(missing))
+    outcomes = run_jobs(
+        jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
+    )
+    save_gathered(plan.folder, stale, [job.key for job in jobs])
+    done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
+    for table in save_paper_tables(done, plan.folder / "tables", stale).values():
+        print(render_table(table, "text"))
+    for folder in done:
+        if not folder.name.startswith("02_train"):
+            print(folder / f"{folder.name.rpartition('-')[0]}.html")
+    print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
+    if len(done) < len(jobs):
+        lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
+        raise ProcessError("not all jobs are done; the same command continues\n" + "\n".join(lost))
+
+
+def _checked(plan: TablesPlan, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
+    """The jobs of a plan, and those that are done but stale, by key; these are printed."""
+    from ..jobs.stale import check_done
+
+    jobs, stale = check_done(plan.jobs(), plan.folder, keep_stale=keep_stale)
+    for key, why in stale.items():
+        print(f"{key} is stale: {why}")
+    if stale:
+        print(
+            "stale jobs are taken as they are; the tables say so"
+            if keep_stale
+            else "stale jobs are run again under new keys; tables run --keep-stale takes them as "
+            "they are"
+        )
+    return jobs, stale
+
+
+def _print_plan(jobs: "list[Job]", folder: Path) -> None:
+    from ..jobs.schedule import estimate_minutes, unfinished
+
+    left = unfinished(jobs, folder)
+    minutes = estimate_minutes(jobs, folder)
+    for job in jobs:
+        known = minutes[job.key]
+        left_over = "minutes unknown" if known is None else f"{known:.1f} minutes"
+        state = left_over if job.key in left else "done"
+        print(f"{job.key:34} {state:16} {job.title}")
+    known_left = [value for key in left if (value := minutes[key]) is not None]
+    unknown = len(left) - len(known_left)
+    parts = [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
+    parts += [f"{unknown} of which nothing is known yet"] if unknown else []
+    state = f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"
+    print(": ".join([state, ", and ".join(parts)]) if parts else state)
+    for line in _missing_datasets(left):
+        print(line)
+
+
+def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
+    """What is wrong with the named datasets of jobs, each told once."""
+    from ..data.dataset import load_dataset
+
+    given = {
+        (job.parameters["dataset"], job.parameters.get("data_root"))
+        for job in jobs.values()
+        if isinstance(job.parameters.get("dataset"), str)
+    }
+    wrong = []
+    for name, root in sorted(given, key=str):
+        try:
+            load_dataset(name, "test", root=root)
+        except FestkitError as error:
+            wrong.append(str(error))
+    return wrong

@@ -1,1 +1,0 @@
-"""Commands of the command line that come in groups: those on tables, and those on the zoo."""

@@ -1,0 +1,512 @@
+"""The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
+
+import hashlib
+import math
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .._support.progress import progress
+from ..ops.size_classes import MOST_SHARE, POINT_AREA, SPOT_AREA
+from .catalogue import dataset_card, dataset_name, find_folder, known_card, list_datasets
+from .images import Mask, format_size, read_raster, resize_mask, same_aspect
+from .layouts import DatasetFolder, Pair, open_folder
+
+_FAULTS = {
+    "missing_images": "listed names without an image file",
+    "missing_masks": "images without a mask",
+    "unreadable": "pairs with an unreadable file",
+    "mismatched_pairs": "masks of another size and aspect than their image",
+    "implausible_masks": "masks that mark most of their image as target, as if inverted (targets"
+    " are white on black)",
+    "lost_images": "images that the levels of the dataset leave (almost) no gray, as if of another"
+    " sensor (make a dataset of each)",
+    "in_both_splits": "images in the train list and in the test list",
+    "in_train_and_val": "images in the train list and in the val list (list each in one of them;"
+    " trainval is the train list where there is no other)",
+    "in_val_and_test": "images in the val list and in the test list",
+    "leaked_images": "train images that are identical to a test image",
+}
+
+_NOTES = {
+    "nonbinary_masks": "non-binary masks, binarised at > 127 of 255",
+    "resampled_pairs": "masks of another size, resampled to that of their image",
+    "empty_masks": "images without a target",
+    "identical_images": "identical images under two names",
+    "listed_twice": "names listed more than once in a split, used once",
+    "unlisted": "images in neither split, not used",
+    "lone_masks": "masks without an image, not used",
+    "turned_images": "images turned by the EXIF orientation in their files",
+    "passed_over": "files of other formats and other folders, not read",
+}
+
+
+def how_to_list(folder: Path) -> str:
+    """What to do with a folder whose lists are missing; a known set has lists of its own.
+
+    Example:
+        >>> how_to_list(Path("sky"))
+        'write train.txt and test.txt into it, one image name per line, or let festkit data split \
+sky draw them'
+    """
+    if card := known_card(dataset_name(folder)):
+        return (
+            f"put the lists of {card.name} into it, with which figures are compared: "
+            f"{card.how_to_get}"
+        )
+    return (
+        "write train.txt and test.txt into it, one image name per line, or let festkit data split"
+        f" {shlex.quote(str(folder))} draw them"
+    )
+
+
+def how_to_mend(images: Sequence[str]) -> str:
+    """What to do with lists that name none of these images.
+
+    Example:
+        >>> how_to_mend(["1/0001", "1/0002"])
+        'write one image name per line, such as 1/0001'
+    """
+    return f"write one image name per line{''.join(f', such as {name}' for name in images[:1])}"
+
+
+@dataclass(frozen=True)
+class SplitFigures:
+    """What the images of one split amount to.
+
+    Attributes:
+        images: number of images.
+        several: images with more than one target.
+        targets: 8-connected targets.
+        point: targets of at most 9 px.
+        spot: targets of 10 to 81 px.
+        extended: targets of more than 81 px.
+        areas: least, 5 %, median, 95 % and largest target area, px; empty without targets.
+        target_share: fraction of all pixels that lie on targets.
+        gray_mean: mean over images of the gray mean, of 255; NaN without images.
+        gray_std: mean over images of the gray standard deviation, of 255; NaN without images.
+    """
+
+    images: int
+    several: int
+    targets: int
+    point: int
+    spot: int
+    extended: int
+    areas: tuple[float, ...]
+    target_share: float
+    gray_mean: float
+    gray_std: float
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a dataset folder holds; ``str(report)`` is laid out for a terminal.
+
+    Attributes:
+        name: name of the dataset.
+        folder: where it lies.
+        layout: the layout it follows.
+        figures: the figures of "all", "train", "test" and, where there is one, "val"; "all" counts
+            unlisted images too.
+        sizes: number of images of each (width, height), px.
+        modes: number of images of each Pillow mode.
+        bit_depths: number of images of each number of bits per channel.
+        levels: levels of the images of more than 8 bit that become black and white, else None.
+        lists: the list files.
+        missing_images: listed names without an image.
+        missing_masks: images without a mask.
+        unreadable: for every pair that cannot be read, which file and why.
+        mismatched_pairs: pairs whose mask has another size and aspect than the image.
+        implausible_masks: masks that mark more than half of their image, with the share.
+        lost_images: for every image of more than 8 bit that keeps few gray levels, or none, how.
+        in_both_splits: images in the train list and in the test list.
+        in_train_and_val: images in the train list and in the val list.
+        in_val_and_test: images in the val list and in the test list.
+        leaked_images: groups of identical images under two names, in train and in test.
+        identical_images: groups of identical images under two names, within one split.
+        nonbinary_masks: masks that hold more than two levels.
+        resampled_pairs: pairs whose mask has another size, but the aspect of the image.
+        empty_masks: images without a target.
+        listed_twice: names listed more than once in one split.
+        unlisted: images in neither split.
+        lone_masks: masks without an image.
+        turned_images: images whose files hold an EXIF orientation, which is applied.
+        passed_over: files of other formats and folders of no known split.
+    """
+
+    name: str
+    folder: Path
+    layout: str
+    figures: Mapping[str, SplitFigures]
+    sizes: Mapping[tuple[int, int], int]
+    modes: Mapping[str, int]
+    bit_depths: Mapping[int, int]
+    levels: tuple[float, float] | None
+    lists: tuple[str, ...]
+    missing_images: tuple[str, ...]
+    missing_masks: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    mismatched_pairs: tuple[str, ...]
+    implausible_masks: tuple[str, ...]
+    lost_images: tuple[str, ...]
+    in_both_splits: tuple[str, ...]
+    in_train_and_val: tuple[str, ...]
+    in_val_and_test: tuple[str, ...]
+    leaked_images: tuple[str, ...]
+    identical_images: tuple[str, ...]
+    nonbinary_masks: tuple[str, ...]
+    resampled_pairs: tuple[str, ...]
+    empty_masks: tuple[str, ...]
+    listed_twice: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    lone_masks: tuple[str, ...]
+    turned_images: tuple[str, ...]
+    passed_over: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.folder))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What must be put right before the dataset can be trusted, one sentence each."""
+        nothing = () if self._has("all") else ("the folder holds no image",)
+        return (*nothing, *self._no_split(), *self._findings(_FAULTS), *self._off_card())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing and is handled, one sentence each."""
+        empty = [
+            f"the {split} split is empty"
+            for split, part in self.figures.items()
+            if split != "all" and not part.images
+        ]
+        return (*self._findings(_NOTES), *self._depth_note(), *empty)
+
+    def _findings(self, kinds: Mapping[str, str]) -> list[str]:
+        found = {what: getattr(self, field) for field, what in kinds.items()}
+        return [f"{what}: {len(names)} ({_some(names)})" for what, names in found.items() if names]
+
+    def _no_split(self) -> list[str]:
+        if not self._has("all") or any(map(self._has, self.figures.keys() - {"all"})):
+            return []
+        if self.lists:
+            return [
+                f"the lists ({', '.join(self.lists)}) name no image that is there:"
+                f" {how_to_mend(self.unlisted)}"
+            ]
+        return [f"no list names the images of either split: {how_to_list(self.folder)}"]
+
+    def _has(self, split: str) -> bool:
+        return self.figures[split].images > 0
+
+    def _off_card(self) -> list[str]:
+        """Counts that differ from what is known of a public dataset."""
+        if self.name not in list_datasets():
+            return []
+        card, figures = dataset_card(self.name), self.figures
+        counts = (
+            ("images", figures["all"].images, card.images),
+            ("train images", figures["train"].images, card.train),
+            ("test images", figures["test"].images, card.test),
+            ("targets", figures["all"].targets, card.targets),
+            ("test targets", figures["test"].targets, card.test_targets),
+        )
+        return [
+            f"{self.name} should have {known} {what}, this folder has {here}"
+            for what, here, known in counts
+            if known is not None and here != known
+        ]
+
+    def _depth_note(self) -> list[str]:
+        if self.levels is None:
+            return []
+        black, white = self.levels
+        return [
+            f"images of more than 8 bit: their levels {black} to {white} become black to white"
+            " (percentiles 0.1 and 99.99 of all of them)"
+        ]
+
+    def __str__(self) -> str:
+        every, test = self.figures["all"], self.figures["test"]
+        splits = {split: part.images for split, part in self.figures.items() if split != "all"}
+        lines = [
+            f"{self.name}: {every.images} images, {'/'.join(map(str, splits.values()))}"
+            f" {'/'.join(splits)},"
+            f" {every.targets} targets ({test.targets} test),"
+            f" {len(self.nonbinary_masks)} non-binary masks",
+            "",
+            f"folder   {self.folder}",
+            f"layout   {self.layout}",
+            f"sizes    {_tally({f'{w} × {h} px': n for (w, h), n in self.sizes.items()})}",
+            f"modes    {_tally(self.modes)}",
+            f"depths   {_tally({f'{bits} bit': n for bits, n in self.bit_depths.items()})}",
+            "",
+            *_table(self.figures),
+            "",
+            *_bullets("faults", self.faults),
+            *_bullets("notes", self.notes),
+        ]
+        return "\n".join(lines)
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    parts = [name.partition("; ") for name in names]
+    heads, cures = [part[0] for part in parts], [part[2] for part in parts]
+    if len(names) > 1 and cures[0] and len(set(cures)) == 1:  # said once
+        return f"{', '.join(heads[:most])}{more}; {cures[0]}"
+    return ", ".join(names[:most]) + more
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return _some([f"{what} ({count})" for what, count in ordered]) or "none"
+
+
+def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
+    return (
+        [f"{title}:", *(f"  - {text}" for text in sentences)] if sentences else [f"{title}: none"]
+    )
+
+
+_ROWS: tuple[tuple[str, Callable[[SplitFigures], str]], ...] = (
+    ("images", lambda part: f"{part.images}"),
+    ("  with more than one target", lambda part: _percent(part.several, part.images)),
+    ("targets (8-connected)", lambda part: f"{part.targets}"),
+    ("  point, at most 9 px", lambda part: _percent(part.point, part.targets)),
+    ("  spot, 10 to 81 px", lambda part: _percent(part.spot, part.targets)),
+    ("  extended, more than 81 px", lambda part: _percent(part.extended, part.targets)),
+    (
+        "area min/5/50/95 %/max, px",
+        lambda part: "/".join(f"{area:.0f}" for area in part.areas) or "-",
+    ),
+    ("pixels on targets", lambda part: f"{100 * part.target_share:.4f} %"),
+    ("gray mean, of 255", lambda part: _fraction(part.gray_mean)),
+    ("gray std, of 255", lambda part: _fraction(part.gray_std)),
+)
+
+
+def _table(figures: Mapping[str, SplitFigures]) -> list[str]:
+    head = " " * 28 + "".join(f"{split:>17}" for split in figures)
+    rows = (
+        f"{title:<28}" + "".join(f"{show(part):>17}" for part in figures.values())
+        for title, show in _ROWS
+    )
+    return [head, *rows]
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part} ({100 * part / whole:.1f} %)" if whole else f"{part}"
+
+
+def _fraction(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
+    """Read every file of a dataset and report what it holds and what is wrong.
+
+    Args:
+        folder_or_name: a known name, a folder under the root, or the path of a folder.
+        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+
+    Returns:
+        The report; counts of a known dataset that differ from its card are faults.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if the name is unknown or the folder follows no known layout.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp()) / "sky"
+        >>> for place in ("train/image", "train/mask"):
+        ...     (folder / place).mkdir(parents=True)
+        ...     Image.new("L", (6, 4), 255).save(folder / place / "a.png")
+        >>> print(str(check_dataset(folder)).splitlines()[0])
+        sky: 1 images, 1/0 train/test, 1 targets (0 test), 0 non-binary masks
+    """
+    name, path = find_folder(folder_or_name, root)
+    folder = open_folder(path)
+    looks, unreadable = _look_at_all(name, folder)
+    leaked, identical = _identical_images(looks, folder)
+    unequal = [look for look in looks if look.mask_shape != look.shape]
+    test = set(folder.splits["test"])
+    is_deep = any(look.is_deep for look in looks)
+    return DatasetReport(
+        name=name,
+        folder=path,
+        layout=str(folder.layout),
+        figures=_figures_of_splits(looks, folder),
+        sizes=Counter((look.shape[1], look.shape[0]) for look in looks),
+        modes=Counter(look.mode for look in looks),
+        bit_depths=Counter(look.bits for look in looks),
+        levels=folder.pairs[0].files.levels if is_deep else None,
+        lists=tuple(file.relative_to(path).as_posix() for file in folder.lists),
+        missing_images=_names(pair for pair in folder.listed if not pair.image.is_file()),
+        missing_masks=_names(
+            pair for pair in folder.pairs if pair.image.is_file() and not pair.mask.is_file()
+        ),
+        unreadable=unreadable,
+        mismatched_pairs=tuple(look.sizes for look in unequal if look.areas is None),
+        implausible_masks=tuple(
+            f"{look.pair.name}: {100 * look.share:.1f} %"
+            for look in looks
+            if look.share > MOST_SHARE
+        ),
+        lost_images=tuple(look.lost_gray for look in looks if look.lost_gray),
+        in_both_splits=_names(set(folder.splits["train"]) & test),
+        in_train_and_val=_names(folder.trained_val),
+        in_val_and_test=_names(set(folder.splits.get("val", ())) & test),
+        leaked_images=leaked,
+        identical_images=identical,
+        turned_images=_names(look.pair for look in looks if look.turned),
+        nonbinary_masks=_names(look.pair for look in looks if not look.mask_is_binary),
+        resampled_pairs=tuple(look.sizes for look in unequal if look.areas is not None),
+        empty_masks=_names(look.pair for look in looks if look.areas == ()),
+        listed_twice=_listed_twice(folder),
+        unlisted=_names(folder.unlisted),
+        lone_masks=tuple(file.name for file in folder.lone_masks),
+        passed_over=tuple(
+            file.relative_to(path).as_posix() + "/" * file.is_dir() for file in folder.passed_over
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pair of files showed; ``areas`` is None where the mask does not fit the image."""
+
+    pair: Pair
+    mode: str
+    bits: int
+    is_deep: bool
+    turned: bool
+    shape: tuple[int, ...]
+    mask_shape: tuple[int, ...]
+    gray_mean: float
+    gray_std: float
+    lost_gray: str
+    digest: str
+    mask_is_binary: bool
+    areas: tuple[int, ...] | None
+
+    @property
+    def sizes(self) -> str:
+        mask, image = format_size(self.mask_shape), format_size(self.shape)
+        return f"{self.pair.name}: mask {mask}, image {image}"
+
+    @property
+    def share(self) -> float:
+        """Of the image, on targets."""
+        return sum(self.areas or ()) / (self.shape[0] * self.shape[1])
+
+
+def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[str, ...]]:
+    """What every complete pair showed, and a sentence for each that cannot be read."""
+    looks, unreadable = [], []
+    complete = [pair for pair in folder.pairs if pair.image.is_file() and pair.mask.is_file()]
+    for pair in progress(complete, f"checking {name}", unit="image"):
+        try:
+            looks.append(_look(pair))
+        except ValueError as error:
+            unreadable.append(str(error))
+    return looks, tuple(unreadable)
+
+
+def _look(pair: Pair) -> _Look:
+    files = pair.files
+    image, mask = read_raster(pair.image), files.mask(pair.mask)
+    gray = files.gray(image)
+    fits = same_aspect(mask.levels.shape, gray.shape)
+    return _Look(
+        pair=pair,
+        mode=image.mode,
+        bits=image.bits,
+        is_deep=image.is_deep,
+        turned=image.turned,
+        shape=gray.shape,
+        mask_shape=mask.levels.shape,
+        gray_mean=float(gray.mean()) / 255,
+        gray_std=float(gray.std()) / 255,
+        lost_gray=files.lost_gray(pair.image, image, gray),
+        digest=hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest(),
+        mask_is_binary=mask.is_binary,
+        areas=_target_areas(resize_mask(mask.mask, gray.shape)) if fits else None,
+    )
+
+
+def _target_areas(mask: Mask) -> tuple[int, ...]:
+    from ..ops.components import find_components  # noqa: PLC0415 - opening a dataset needs no torch
+
+    return tuple(find_components(mask).area.tolist())
+
+
+def _identical_images(
+    looks: Iterable[_Look], folder: DatasetFolder
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Groups of images with equal gray levels: those across train and test, and the others."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for look in looks:
+        groups[look.digest].append(look.pair)
+    images_of = {split: {pair.image for pair in ps} for split, ps in folder.splits.items()}
+    trained = images_of["train"] | images_of.get("val", set())
+    leaked: list[str] = []
+    identical: list[str] = []
+    for group in groups.values():
+        if len(group) > 1:
+            images = {pair.image for pair in group}
+            across = images & trained and images & images_of["test"]
+            (leaked if across else identical).append(" = ".join(_names(group)))
+    return tuple(leaked), tuple(identical)
+
+
+def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[str, SplitFigures]:
+    by_image = {look.pair.image: look for look in looks}
+    images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
+    images = {"all": {pair.image for pair in folder.pairs}, **images}
+    return {
+        split: _figures(
+            sum(path.is_file() for path in paths),
+            [look for path, look in by_image.items() if path in paths],
+        )
+        for split, paths in images.items()
+    }
+
+
+def _figures(images: int, looks: Sequence[_Look]) -> SplitFigures:
+    fitting = [(look.areas, look.shape) for look in looks if look.areas is not None]
+    areas = np.array([area for found, _ in fitting for area in found], int)
+    pixels = sum(height * width for _, (height, width) in fitting)
+    quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
+    return SplitFigures(
+        images=images,
+        several=sum(len(found) > 1 for found, _ in fitting),
+        targets=len(areas),
+        point=int(np.sum(areas <= POINT_AREA)),
+        spot=int(np.sum((areas > POINT_AREA) & (areas <= SPOT_AREA))),
+        extended=int(np.sum(areas > SPOT_AREA)),
+        areas=tuple(quantiles),
+        target_share=int(areas.sum()) / pixels if pixels else 0.0,
+        gray_mean=_mean([look.gray_mean for look in looks]),
+        gray_std=_mean([look.gray_std for look in looks]),
+    )
+
+
+def _listed_twice(folder: DatasetFolder) -> tuple[str, ...]:
+    counts = (Counter(pairs) for pairs in folder.splits.values())
+    return _names(pair for count in counts for pair, times in count.items() if times > 1)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _names(pairs: Iterable[Pair]) -> tuple[str, ...]:
+    return tuple(sorted(pair.name for pair in pairs))

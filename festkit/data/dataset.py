@@ -1,0 +1,382 @@
+"""Datasets: folders of images and masks → samples; splits, statistics, checks.
+
+Pixels are read when a sample is asked for. What a folder may look like is in ``_layouts``, how
+image files become gray levels and masks in ``_images``, the public datasets in ``_catalogue``, the
+check of a folder in ``_check`` and ``_report``.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, SupportsIndex, overload
+
+import numpy as np
+from PIL import Image
+
+from .._support.errors import ExistingFileError, InputError, MissingFileError
+from .._support.files import write_text
+from .._support.names import find_name
+from ..ops.size_classes import MOST_SHARE
+from .catalogue import (
+    dataset_name,
+    find_folder,
+    known_card,
+    members_of,
+)
+from .check import how_to_list, how_to_mend
+from .images import (
+    Gray,
+    Mask,
+    format_size,
+    is_deep,
+    orientation,
+    read_raster,
+    resize_mask,
+    same_aspect,
+)
+from .layouts import DatasetFolder, Pair, open_folder, what_is_there
+
+SPLITS = ("train", "val", "test", "all")
+
+
+class Sample(NamedTuple):
+    """One image with its ground truth: a tuple (image, mask, name), as a DataLoader collates.
+
+    Attributes:
+        image: (H, W) gray levels, uint8.
+        mask: (H, W) bool, true on targets.
+        name: name within its dataset.
+
+    Example:
+        >>> sample = Sample(np.zeros((4, 6), np.uint8), np.eye(4, 6, dtype=bool), "a")
+        >>> sample
+        Sample(name='a', image=(4, 6) uint8, mask=4 px)
+        >>> image, mask, name = sample
+        >>> sample == Sample(image.copy(), mask.copy(), "a")
+        True
+    """
+
+    image: Gray
+    mask: Mask
+    name: str
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Sample)
+            and self.name == other.name
+            and np.array_equal(self.image, other.image)
+            and np.array_equal(self.mask, other.mask)
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((str(self.name), tuple(self.image.shape)))
+
+    def __repr__(self) -> str:
+        shape, dtype = tuple(self.image.shape), self.image.dtype
+        return f"Sample(name={self.name!r}, image={shape} {dtype}, mask={int(self.mask.sum())} px)"
+
+    def _repr_html_(self) -> str | None:
+        """The image, at most 256 px wide and high, under its name; a batch has none."""
+        if not isinstance(self.image, np.ndarray):
+            return None
+        picture, file = Image.fromarray(self.image), io.BytesIO()
+        picture.thumbnail((256, 256))
+        picture.save(file, format="png")
+        data = base64.b64encode(file.getvalue()).decode()
+        told = f"{self.name}, {format_size(self.image.shape)}, {int(self.mask.sum())} px on targets"
+        return f'<img src="data:image/png;base64,{data}"/><br/>{html.escape(told)}'
+
+
+@dataclass(frozen=True, repr=False)
+class Dataset(Sequence[Sample]):
+    """The samples of one split, read from disk one at a time; a slice is a dataset again.
+
+    Attributes:
+        name: name of the dataset; of a union, the names joined by ``+``.
+        split: "train", "val", "test" or "all".
+        pairs: the files.
+
+    Example:
+        >>> pairs = tuple(Pair(name, Path("image.png"), Path("mask.png")) for name in "abc")
+        >>> dataset = Dataset("sky", "test", pairs)
+        >>> dataset
+        Dataset(name='sky', split='test', 3 images)
+        >>> len(dataset), dataset[1:].names
+        (3, ('b', 'c'))
+    """
+
+    name: str
+    split: str
+    pairs: tuple[Pair, ...]
+
+    def __repr__(self) -> str:
+        return f"Dataset(name={self.name!r}, split={self.split!r}, {len(self)} images)"
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(self.names[:5]) + ", …" * (len(self) > 5)
+        told = f"{self.name}, split {self.split}: {len(self)} images ({names})"
+        return f"<p>{html.escape(told)}</p>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the samples, in order."""
+        return tuple(pair.name for pair in self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Dataset": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Sample | Dataset":
+        if isinstance(index, slice):
+            return replace(self, pairs=self.pairs[index])
+        return _read_sample(self.pairs[index])
+
+    def statistics(self) -> tuple[float, float]:
+        """Mean over images of the gray mean and of the gray standard deviation, of 255.
+
+        Source: this is how the FEST paper's code takes them, not over all pixels at once.
+
+        Raises:
+            ValueError: if there is no image or a file cannot be read.
+        """
+        if not self.pairs:
+            raise InputError(f"{self.name} ({self.split}) has no images to take statistics of")
+        grays = (pair.files.gray(read_raster(pair.image)) for pair in self.pairs)
+        means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
+        return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that change with the name, the sample names, or any file.
+
+        Where files have more than 8 bit, they also change with the levels of black and white; where
+        files have an EXIF orientation, they differ from those of before it was applied.
+        """
+        digest = hashlib.sha256(self.name.encode())
+        for pair in self.pairs:
+            for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
+                digest.update(hashlib.sha256(part).digest())
+            for path in (pair.image, pair.mask):
+                if (turn := orientation(path)) != 1:
+                    digest.update(f"orientation {turn}".encode())
+            if is_deep(pair.image):
+                digest.update(repr(pair.files.levels).encode())
+        return digest.hexdigest()[:12]
+
+
+def load_dataset(
+    name_or_folder: str | Path, split: str, *, root: str | Path | None = None
+) -> Dataset:
+    """Open one split of a dataset.
+
+    Args:
+        name_or_folder: a known name such as "NUAA-SIRST" (case and hyphens do not matter), a
+            folder under the root, the path of a folder, or a union of these such as
+            "NUAA-SIRST+NUDT-SIRST", whose sample names carry the dataset's name in front.
+        split: "train", "test", "all", or "val" where there is one; a folder of images and masks
+            without lists has "all" alone.
+        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+
+    Returns:
+        The dataset; nothing but the lists is read until a sample is asked for. Images of more
+        than 8 bit are stretched between the percentiles 0.1 and 99.99 of the whole dataset.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if the name or split is unknown, the folder follows no known layout, the split
+            is empty, or an image or mask is missing.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp()) / "sky"
+        >>> for place, level in (("train/image", 200), ("train/mask", 0)):
+        ...     (folder / place).mkdir(parents=True)
+        ...     Image.new("L", (6, 4), level).save(folder / place / "a.png")
+        >>> dataset = load_dataset(folder, "train")
+        >>> dataset.names, dataset[0].image.shape, dataset[0].mask.sum()
+        (('a',), (4, 6), np.int64(0))
+        >>> mean, std = dataset.statistics()
+        >>> round(mean, 3), std
+        (0.784, 0.0)
+    """
+    split = find_name("split", split, SPLITS)
+    parts = [_load_one(member, split, root) for member in members_of(name_or_folder)]
+    if len(parts) == 1:
+        return parts[0]
+    pairs = [
+        replace(pair, name=f"{part.name}_{pair.name}") for part in parts for pair in part.pairs
+    ]
+    if len({pair.name for pair in pairs}) < len(pairs):
+        raise InputError(
+            f"the union {name_or_folder} holds two datasets of one name, so their samples cannot be"
+            " told apart; name each dataset once"
+        )
+    return Dataset("+".join(part.name for part in parts), split, tuple(pairs))
+
+
+def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -> Dataset:
+    name, path = find_folder(name_or_folder, root)
+    folder = open_folder(path)
+    if folder.lacks_lists and split != "all":
+        raise InputError(
+            f"{path} has images and masks, but no list of its {split} split: {how_to_list(path)};"
+            " split all needs no list"
+        )
+    every = folder.pairs if folder.lacks_lists else folder.listed
+    pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits.get(split, ())))
+    if not pairs:
+        there = ", ".join(known for known, listed in folder.splits.items() if listed) or "none"
+        raise InputError(
+            f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for"
+            f" it; splits with images are: {there}"
+        )
+    for pair in pairs:
+        _require_files(pair)
+    if split in {"train", "val"} and folder.trained_val:
+        _warn_of_trained_val(name, folder)
+    return Dataset(name, split, pairs)
+
+
+def _warn_of_trained_val(name: str, folder: DatasetFolder) -> None:
+    train, val = folder.lists[:2]
+    both = folder.trained_val
+    warnings.warn(
+        f"{train.name}, the train list of {name}, holds {len(both)} of"
+        f" {len(set(folder.splits['val']))} images of {val.name} ({both[0].name}); they are"
+        f" expected apart: write {train.name.replace('trainval', 'train')} without them, or move"
+        f" {val.name} away",
+        stacklevel=4,
+    )
+
+
+def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:
+    """Draw the lists of a folder that has images and masks, but none that names its splits.
+
+    Every image is drawn by itself. Frames of one sequence resemble each other, so that figures on
+    some say little once others were trained on: list such frames by hand, a sequence in one split.
+    Public sets have lists of their own, and figures on others cannot be compared.
+
+    Args:
+        folder: with ``images`` and ``masks``, or the names of the original IRSTD-1k.
+        test: share of the images for tests, in (0, 1).
+        seed: the same seed draws the same lists.
+
+    Returns:
+        ``train.txt`` and ``test.txt`` in the folder, one name per line.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        FileExistsError: if it has its splits already.
+        ValueError: if an image has no mask, one split would be empty, ``test`` is no share, or the
+            folder is no dataset, or bears the name of a public one.
+
+    Example:
+        >>> import tempfile
+        >>> sky = Path(tempfile.mkdtemp())
+        >>> for place in ("images", "masks"):
+        ...     (sky / place).mkdir()
+        ...     for name in "abcde":
+        ...         (sky / place / f"{name}.png").touch()
+        >>> [path.name for path in split_dataset(sky)]
+        ['train.txt', 'test.txt']
+        >>> len(load_dataset(sky, "train")), len(load_dataset(sky, "test"))
+        (4, 1)
+    """
+    folder = Path(folder).expanduser()
+    if not 0 < test < 1:
+        raise InputError(f"test is {test}, expected a share of the images, in (0, 1)")
+    names = _names_without_lists(folder)
+    drawn = round(test * len(names))
+    if not 0 < drawn < len(names):
+        raise InputError(
+            f"test {test:g} of the {len(names)} images of {folder} is {drawn}, which leaves a split"
+            " empty; take another share"
+        )
+    chosen = set(np.random.default_rng(seed).permutation(len(names))[:drawn].tolist())
+    lists = folder / "train.txt", folder / "test.txt"
+    for path, is_test in zip(lists, (False, True), strict=True):
+        listed = [name for k, name in enumerate(names) if (k in chosen) == is_test]
+        write_text(path, "\n".join(listed) + "\n")
+    return lists
+
+
+def _names_without_lists(folder: Path) -> tuple[str, ...]:
+    """The images of a folder whose lists are still to be written."""
+    if not folder.is_dir():
+        raise MissingFileError(f"there is no dataset folder {folder.absolute()}")
+    found = open_folder(folder)
+    if not found.lacks_lists:
+        _require_listed(found)
+        empty = [
+            f"; its {name} split is empty" for name, pairs in found.splits.items() if not pairs
+        ]
+        raise ExistingFileError(
+            f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
+            "away to draw others"
+        )
+    if known_card(dataset_name(folder)):
+        raise InputError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
+    for pair in found.pairs:
+        _require_files(pair)
+    return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
+
+
+def _require_listed(found: DatasetFolder) -> None:
+    """Refuse lists that name no image at all, instead of sending back to them."""
+    if found.unlisted and not any(pair.image.is_file() for pair in found.listed):
+        lists = ", ".join(path.relative_to(found.path).as_posix() for path in found.lists)
+        names = [pair.name for pair in found.unlisted]
+        raise InputError(
+            f"{found.path} has lists ({lists}) that name none of its images;"
+            f" {how_to_mend(names)}, or move the lists away to draw others"
+        )
+
+
+def _require_files(pair: Pair) -> None:
+    if not pair.image.is_file():
+        raise InputError(
+            f"{pair.name} is listed, but {pair.image.parent} has no image of that name"
+            f"{what_is_there(pair)}; restore the file, correct the list (one image name per line),"
+            " or take the name off the list"
+        )
+    if not pair.mask.is_file():
+        raise InputError(
+            f"image {pair.image} has no mask: {pair.mask.parent} holds neither"
+            f" {pair.name} nor {pair.name}_pixels0 as png, bmp, jpg or tif"
+        )
+
+
+def _read_sample(pair: Pair) -> Sample:
+    files, raster = pair.files, read_raster(pair.image)
+    image, mask = files.gray(raster), files.mask(pair.mask).mask
+    if lost := files.lost_gray(pair.image, raster, image):
+        warnings.warn(f"{lost}. Make a dataset of the images of each sensor", stacklevel=3)
+    if mask.shape != image.shape:
+        sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
+        if not same_aspect(mask.shape, image.shape):
+            raise InputError(
+                f"{pair.name}: image and mask differ in size and aspect ({sizes}), so they cannot"
+                f" belong together; replace {pair.image} or {pair.mask}"
+            )
+        warnings.warn(f"{pair.name}: mask resampled to its image's size ({sizes})", stacklevel=3)
+        mask = resize_mask(mask, image.shape)
+    if mask.mean() > MOST_SHARE:
+        warnings.warn(
+            f"{pair.name}: its mask marks {100 * mask.mean():.1f} % of the image as target, as if"
+            f" it were inverted; targets are white on black ({pair.mask})",
+            stacklevel=3,
+        )
+    return Sample(image, mask, pair.name)

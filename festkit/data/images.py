@@ -1,0 +1,413 @@
+"""Image files as gray levels and masks, in every format and bit depth datasets come in.
+
+8-bit gray levels follow Pillow's ``convert("L")``; an OpenCV gray read applies the gAMA chunk of a
+PNG and is then up to 18 levels off. Deeper files, integer or float, keep their own levels: colour
+is weighed as luma, too, and files whose white is zero are inverted, so that brighter is larger.
+Images and masks are turned as their EXIF orientation says, so positions are those that viewers and
+OpenCV show.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .._support.errors import InputError
+
+Gray = NDArray[np.uint8]
+
+Mask = NDArray[np.bool_]
+
+EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_ORIENTATION = 274  # tag of EXIF and of TIFF
+
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.T,
+    6: lambda stored: stored.T[:, ::-1],
+    7: lambda stored: stored.T[::-1, ::-1],
+    8: lambda stored: stored.T[::-1],
+}
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """What an image file holds.
+
+    Attributes:
+        levels: (H, W) gray levels as stored, integers or floats; brighter is larger.
+        mode: Pillow's mode of the file, such as L, RGB, P, 1 or I;16, else the type of the levels.
+        bits: bits per channel: 1, 8, 16, 32 or 64.
+        turned: whether the file's EXIF orientation was applied.
+        least_top: the least that "target" can be in a mask, see ``top``.
+    """
+
+    levels: NDArray[Any]
+    mode: str
+    bits: int
+    turned: bool = False
+    least_top: int = 1
+
+    @property
+    def gray(self) -> Gray:
+        """(H, W) 8-bit gray levels; deeper unsigned integers are scaled from their full range.
+
+        Raises:
+            ValueError: for signed integers and floats, which have no full range.
+        """
+        if self.levels.dtype == np.uint8:
+            return self.levels
+        if self.levels.dtype.kind != "u":
+            raise InputError(
+                f"levels of {self.levels.dtype} ({self.levels.min():g} to {self.levels.max():g})"
+                " have no full range; say which become black and white (levels), or take 'auto'"
+            )
+        top = int(np.iinfo(self.levels.dtype).max)
+        return np.rint(self.levels * (255 / top)).astype(np.uint8)
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """(H, W) levels as shares of their full range; floats must be shares already.
+
+        Raises:
+            ValueError: for floats beyond [0, 1] and signed integers.
+        """
+        kind, low, high = self.levels.dtype.kind, self.levels.min(), self.levels.max()
+        if kind == "i" or (kind == "f" and not 0 <= low <= high <= 1):
+            raise InputError(
+                f"levels of {self.levels.dtype} from {low:g} to {high:g} are no probabilities;"
+                " expected floats in [0, 1], or unsigned integers whose highest level is 1"
+            )
+        top = 1 if kind == "f" else np.iinfo(self.levels.dtype).max
+        return (self.levels / top).astype(np.float32)
+
+    @property
+    def top(self) -> int:
+        """The level that means "target" in a mask: 1, 255, 65535 or 2³² − 1, the least enough."""
+        peak = max(self.levels.max(), self.least_top)
+        return next(top for top in (1, 255, 2**16 - 1, 2**32 - 1) if peak <= top)
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) the levels above 127 of 255, as a mask is binarised."""
+        return self.levels.astype(np.float64) * 255 > 127 * self.top
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether a mask holds nothing but 0 and its top level."""
+        return bool(np.isin(self.levels, (0, self.top)).all())
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the levels are no 8-bit gray levels."""
+        return self.levels.dtype != np.uint8
+
+
+def read_raster(path: str | Path) -> Raster:
+    """Read one image file.
+
+    Args:
+        path: a png, bmp, jpg or tif file, turned as its EXIF orientation says. TIFF holds integers
+            or floats of any depth (floats whose white is zero are negated); others 8 or 16 bit.
+
+    Raises:
+        ValueError: if the file is missing, truncated, no image, of another kind, holds several
+            images of one size, or values that are not finite.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.array([[0, 25700, 65535]], np.uint16)).save(path)
+        >>> read_raster(path).gray
+        array([[  0, 100, 255]], dtype=uint8)
+    """
+    path = Path(path)
+    try:
+        raster, orientation = _read_tiff(path) or _read_other(path)
+    except InputError:
+        raise
+    except Exception as error:  # damaged files make decoders fail in many ways
+        raise InputError(f"cannot read image file {path}: {error}") from error
+    if not np.isfinite(raster.levels).all():
+        raise InputError(
+            f"{path} holds NaN or infinity; replace them, for example by the least of its levels"
+        )
+    turned = orientation in _TURNS
+    levels = _TURNS[orientation](raster.levels) if turned else raster.levels
+    return replace(raster, levels=np.array(levels, order="C"), turned=turned)  # writable, too
+
+
+def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
+    """Read a mask file; one that marks something, but nothing above 127 of 255, is refused.
+
+    Args:
+        path: as of :func:`read_raster`.
+        least_top: the level that means "target" in the masks beside it, where that is known.
+        others: what the masks beside it reach, for the message.
+
+    Raises:
+        ValueError: as :func:`read_raster`; for class numbers instead of black and white; or if the
+            file has colours, or differs in its alpha channel only.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+        >>> read_mask(path).mask
+        array([[False,  True]])
+    """
+    raster = replace(read_raster(path), least_top=least_top)
+    low, peak = raster.levels.min(), raster.levels.max()
+    if low < 0 or peak >= 2**32:
+        raise InputError(
+            f"mask {path} has levels from {low:g} to {peak:g}; save targets as 255 and background"
+            " as 0"
+        )
+    if low == peak and _differs_in_alpha(Path(path)):
+        raise InputError(
+            f"mask {path} has one colour and differs in its alpha channel only, which masks do not"
+            " use; save targets as white (255) on black, without alpha"
+        )
+    if peak and not raster.mask.any():
+        raise InputError(
+            f"mask {path} has levels up to {peak} but none above 127 of 255{others}, so it would be"
+            f" empty; save targets as 255{' (or 1)' * (not others)} and background as 0"
+        )
+    if raster.mode in ("RGB", "RGBA", "P", "PA") and _has_colours(Path(path)):
+        raise InputError(
+            f"mask {path} is a picture in colours, whose gray levels depend on the hue; save"
+            " targets as white (255) on black"
+        )
+    return raster
+
+
+def is_deep(path: Path) -> bool:
+    """Whether a file stores more than 8 bit a channel, by its first bytes and tags.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.zeros((2, 3), np.uint16)).save(path)
+        >>> is_deep(path)
+        True
+    """
+    try:
+        if not _is_tiff(path):
+            return _is_deep_png(path)
+        with _tifffile().TiffFile(path) as tiff:
+            return _is_deep_page(tiff.pages.first)
+    except Exception:  # damaged in any way: reading it says so
+        return False
+
+
+def orientation(path: Path) -> int:
+    """The EXIF orientation of a file, by which it is turned; 1 leaves it as it is stored.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
+        >>> orientation(path)
+        1
+    """
+    try:
+        if not _is_tiff(path):
+            with Image.open(path) as image:
+                return int(image.getexif().get(_ORIENTATION, 1))
+        with _tifffile().TiffFile(path) as tiff:
+            return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))
+    except Exception:  # damaged in any way: reading it says so
+        return 1
+
+
+def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two sizes (H, W) are one image at two scales, to within a pixel of the smaller.
+
+    Example:
+        >>> same_aspect((220, 325), (400, 592)), same_aspect((256, 320), (320, 256))
+        (True, False)
+    """
+    return abs(shape[0] * other[1] - shape[1] * other[0]) <= max(*shape, *other)
+
+
+def resize_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """A mask at another size (H, W), every pixel from the nearest one.
+
+    Example:
+        >>> resize_mask(np.array([[False, True]]), (2, 4)).astype(int)
+        array([[0, 0, 1, 1],
+               [0, 0, 1, 1]])
+    """
+    height, width = shape
+    resized = Image.fromarray(mask.view(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized) > 0
+
+
+def format_size(shape: tuple[int, ...]) -> str:
+    """A size (H, W) as people write it.
+
+    Example:
+        >>> format_size((220, 325))
+        '325 × 220 px'
+    """
+    return f"{shape[1]} × {shape[0]} px"
+
+
+def _read_tiff(path: Path) -> tuple[Raster, int] | None:
+    """A TIFF of more than 8 bit and its orientation; None for other files."""
+    if not _is_tiff(path):
+        return None
+    with _tifffile().TiffFile(path) as tiff:
+        page = tiff.pages.first
+        same = [series for series in tiff.series if series.keyframe.shape == page.shape]
+        _expect_one(path, sum(series.size // page.size for series in same))  # without thumbnails
+        if not _is_deep_page(page):
+            return None
+        levels = _luma(path, _tiff_pixels(path, page))
+        kind, white_is_zero = page.photometric.name, page.photometric == 0
+        if page.photometric not in (0, 1, 2) or levels.dtype.kind not in "uif":
+            raise InputError(f"{path} is a TIFF of {kind} {page.dtype}; save it as gray or RGB")
+        bits = np.ravel(page.bitspersample)[0]
+        orientation = page.tags.valueof(_ORIENTATION, 1)
+    if white_is_zero:
+        levels = _inverted(levels, int(bits))
+    mode = "I;16" if levels.dtype == np.uint16 and kind != "RGB" else f"{kind} {levels.dtype}"
+    return Raster(levels, mode, 8 * levels.dtype.itemsize), orientation
+
+
+def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
+    """(H, W) or (H, W, channels) as stored."""
+    ends = [sum(piece) for piece in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if max(ends) > path.stat().st_size:
+        raise EOFError("the file is truncated")
+    try:
+        stored = np.asarray(page.asarray())
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _opencv_pixels(_unturned_tiff(path)[0]).astype(page.dtype)  # has the codecs
+    return np.moveaxis(stored, 0, -1) if page.axes == "SYX" else stored
+
+
+def _inverted(levels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Levels whose white is zero, turned so that brighter is larger."""
+    if levels.dtype.kind == "u":
+        return (2**bits - 1 - levels.astype(np.uint64)).astype(levels.dtype)
+    return ~levels if levels.dtype.kind == "i" else -levels
+
+
+def _read_other(path: Path) -> tuple[Raster, int]:
+    """A file that Pillow reads, and its orientation; PNG of 16 bit by OpenCV, as colour, too."""
+    with Image.open(path) as image:
+        image.verify()  # the checksums and the end of a PNG, which loading does not ask for
+    source, orientation = _unturned_tiff(path) if _is_tiff(path) else (path, None)
+    with Image.open(source) as image:
+        _expect_one(path, _count_pages(image))
+        image.load()
+    orientation = orientation or image.getexif().get(_ORIENTATION, 1)
+    image.info.pop("transparency", None)  # alpha plays no part in gray levels
+    if _is_deep_png(path):
+        levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
+        return Raster(levels, image.mode, 16), orientation
+    if image.mode[0] in "IF":
+        raise InputError(f"{path} is a {image.format} of more than 8 bit; save it as PNG or TIFF")
+    bits = 1 if image.mode == "1" else 8
+    return Raster(np.asarray(image.convert("L")), image.mode, bits), orientation
+
+
+def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
+    """A TIFF without its orientation, and that: OpenCV turns it, Pillow mixes up its pixels."""
+    data = bytearray(path.read_bytes())
+    with _tifffile().TiffFile(io.BytesIO(data)) as tiff:
+        tag = tiff.pages.first.tags.get(_ORIENTATION)
+        if tag is None:
+            return io.BytesIO(data), 1
+        struct.pack_into(f"{tiff.byteorder}H", data, tag.valueoffset, 1)
+    return io.BytesIO(data), tag.value
+
+
+def _opencv_pixels(file: io.BytesIO) -> NDArray[Any]:
+    """(H, W) or (H, W, channels) as stored, not turned, in the order red, green, blue, alpha."""
+    import cv2  # noqa: PLC0415 - most datasets have 8 bit
+
+    stored = cv2.imdecode(np.frombuffer(file.getbuffer(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise ValueError("it is damaged, or compressed in an unknown way")
+    return np.asarray(stored if stored.ndim == 2 else stored[..., [2, 1, 0, 3][: stored.shape[2]]])
+
+
+def _luma(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
+    """(H, W) gray levels of (H, W) or (H, W, channels), without alpha."""
+    channels = 1 if stored.ndim == 2 else stored.shape[-1]
+    if stored.ndim > 3 or channels > 4:
+        raise InputError(f"{path} holds {channels} channels; save it as gray or RGB")
+    if channels < 3:
+        return stored.reshape(*stored.shape[:2], channels)[..., 0]
+    colour = stored[..., :3]
+    if (colour == colour[..., :1]).all():
+        return colour[..., 0]
+    luma = colour @ _LUMA
+    return (luma if stored.dtype.kind == "f" else np.rint(luma)).astype(stored.dtype)
+
+
+def _differs_in_alpha(path: Path) -> bool:
+    with Image.open(path) as image:
+        if not image.has_transparency_data:
+            return False
+        low, high = image.convert("RGBA").getchannel("A").getextrema()
+    return low != high
+
+
+def _has_colours(path: Path) -> bool:
+    """Whether channels differ by more than a quarter, beyond what JPEG leaves of gray."""
+    with Image.open(path) as image:
+        return bool((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).any())
+
+
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_STARTS
+
+
+def _is_deep_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(25)
+    return start.startswith(b"\x89PNG") and start[24:] == b"\x10"
+
+
+def _is_deep_page(page: Any) -> bool:
+    return page.dtype not in (np.uint8, np.bool_)
+
+
+def _tifffile() -> Any:
+    import tifffile  # noqa: PLC0415 - most datasets have none
+
+    return tifffile
+
+
+def _expect_one(path: Path, images: int) -> None:
+    if images > 1:
+        raise InputError(f"{path} holds {images} images, expected one; save each to its own file")
+
+
+def _count_pages(image: Image.Image) -> int:
+    """Images in a file, without thumbnails; the first is the one at hand again."""
+    first, pages = image.size, 0
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        pages += image.size == first
+    image.seek(0)
+    return pages

@@ -1,0 +1,492 @@
+"""Dataset folders as people have them, recognised by what they hold.
+
+A layout says where images and masks lie and which list files name the splits. The first row of
+``LAYOUTS`` that fits a folder decides; a new layout is one more row.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from .._support.errors import InputError
+from .images import EXTENSIONS
+from .levels import FileSet
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a dataset keeps its files; ``{split}`` stands for train, val or test.
+
+    Attributes:
+        name: whose layout it is.
+        images: folder of the images; ``*`` stands for any folder, which is part of the names.
+        masks: folder of the masks, named as the images or with ``_pixels0`` after the name.
+        lists: pattern of the list files; empty if every split has folders of its own.
+    """
+
+    name: str
+    images: str
+    masks: str
+    lists: str = ""
+
+    def __str__(self) -> str:
+        parts = (f"{self.images}/", f"{self.masks}/", self.lists)
+        return f"{self.name}: {' '.join(parts).strip()}".replace("{split}", "{train,test}")
+
+
+LAYOUTS = (
+    Layout("BasicIRSTD", "images", "masks", "img_idx/{split}_*.txt"),
+    Layout("original SIRST", "images", "masks", "idx_427/{split}.txt"),
+    Layout("DNANet", "images", "masks", "*/{split}.txt"),
+    Layout("lists beside the folders", "images", "masks", "{split}.txt"),
+    Layout("original IRSTD-1k", "IRSTD1k_Img", "IRSTD1k_Label", "{split}.txt"),
+    Layout("original IRSTD-1k, DNANet lists", "IRSTD1k_Img", "IRSTD1k_Label", "*/{split}.txt"),
+    Layout(
+        "original IRSTD-1k, BasicIRSTD lists", "IRSTD1k_Img", "IRSTD1k_Label", "*/{split}_*.txt"
+    ),
+    Layout("sequences", "*/images", "*/masks", "{split}.txt"),
+    Layout("FEST", "{split}/image", "{split}/mask"),
+    Layout("FEST, plural", "{split}/images", "{split}/masks"),
+    Layout("splits in the folders", "images/{split}", "masks/{split}"),
+)
+
+WITHOUT_LISTS = (
+    Layout("no lists", "images", "masks"),
+    Layout("original IRSTD-1k, no lists", "IRSTD1k_Img", "IRSTD1k_Label"),
+)
+"""Looked for last: everything is there but the lists, so that every image is in neither split."""
+
+_WORDS = {"train": ("trainval", "train"), "val": ("val", "validation"), "test": ("test",)}
+
+_ALWAYS = ("train", "test")  # splits that are told to be empty where they are not there
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask on disk; a path without a file says where it was expected.
+
+    Attributes:
+        name: path below the folder of the images, without extension, with slashes.
+        image: image file.
+        mask: mask file.
+        file_set: the files of the dataset, which are read alike; None reads these two alone.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+    file_set: FileSet | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def files(self) -> FileSet:
+        """The files that these two are read like."""
+        return self.file_set or FileSet((self.image,), (self.mask,))
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """A dataset folder taken apart.
+
+    Attributes:
+        path: the folder.
+        layout: the row of ``LAYOUTS`` that it follows.
+        splits: the pairs of "train", "test" and, where there is one, "val", in the order of the
+            lists, as often as listed.
+        lists: the list files.
+        unlisted: pairs whose image is on disk but in no split.
+        lone_masks: masks without an image.
+        passed_over: files and folders beside them that are not read.
+    """
+
+    path: Path
+    layout: Layout
+    splits: Mapping[str, tuple[Pair, ...]]
+    lists: tuple[Path, ...]
+    unlisted: tuple[Pair, ...]
+    lone_masks: tuple[Path, ...]
+    passed_over: tuple[Path, ...]
+
+    @property
+    def lacks_lists(self) -> bool:
+        """Whether images and masks are there, but no list of either split."""
+        return self.layout in WITHOUT_LISTS
+
+    @property
+    def listed(self) -> tuple[Pair, ...]:
+        """The pairs of all splits, each once; names that several use get the split in front."""
+        pairs = tuple(dict.fromkeys(pair for listed in self.splits.values() for pair in listed))
+        if len({pair.name for pair in pairs}) == len(pairs):
+            return pairs
+        return tuple(
+            replace(pair, name=f"{split}_{pair.name}")
+            for split, listed in self.splits.items()
+            for pair in dict.fromkeys(listed)
+        )
+
+    @property
+    def trained_val(self) -> tuple[Pair, ...]:
+        """The pairs of the val split that the train split holds, too."""
+        train = set(self.splits["train"])
+        return tuple(pair for pair in dict.fromkeys(self.splits.get("val", ())) if pair in train)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs, listed or not."""
+        return (*self.listed, *self.unlisted)
+
+
+def open_folder(folder: Path) -> DatasetFolder:
+    """Recognise a dataset folder and pair its files.
+
+    Raises:
+        ValueError: if it follows no known layout, a split has several lists, a list entry leads
+            out of the folder, or two files claim one name.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for place in ("train/image", "train/mask"):
+        ...     (folder / place).mkdir(parents=True)
+        ...     (folder / place / "a.png").touch()
+        >>> open_folder(folder).splits["train"][0].name
+        'a'
+    """
+    for layout in LAYOUTS:
+        found = _by_lists(folder, layout) if layout.lists else _by_folders(folder, layout)
+        if found:
+            return found
+    for layout in WITHOUT_LISTS:
+        if there := _look(folder, layout):
+            return _listed(folder, layout, there, dict.fromkeys(_ALWAYS))
+    known = "\n".join(f"  {layout}" for layout in LAYOUTS)
+    raise InputError(
+        f"{folder} is not laid out as a dataset; it holds {_contents(folder)}. Recognised are\n"
+        f"{known}\nwhere train may also be called trainval, and a val split may be there."
+    )
+
+
+def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The image files in a folder and the folders within, and the files of other formats.
+
+    Hidden files and folders do not count, nor do texts, tables and folders of predictions.
+
+    Args:
+        folder: where to look.
+        leave: a folder within that is not looked into.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "1").mkdir()
+        >>> for name in ("b.bmp", "1/a.png", "._b.bmp", "notes.txt", "c.pgm"):
+        ...     (folder / name).touch()
+        >>> [[path.name for path in paths] for paths in find_files(folder)]
+        [['a.png', 'b.bmp'], ['c.pgm']]
+    """
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):  # as macOS puts beside files
+            continue
+        if path.is_dir():
+            if not (_leads_back(path) or _is_of_predictions(path) or _is_same(path, leave)):
+                found = find_files(path, leave=leave)
+                images += found[0]
+                others += found[1]
+        elif path.suffix.lower() in EXTENSIONS:
+            images.append(path)
+        elif path.suffix.lower() not in _TEXTS:
+            others.append(path)
+    return images, others
+
+
+_TEXTS = (
+    *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf"),
+    *(".ini", ".db", ".log", ".py", ".sh", ".bat", ".zip"),
+)
+"""Files that lie beside images and hold none."""
+
+
+def _is_of_predictions(folder: Path) -> bool:
+    return (folder / "prediction.json").is_file()
+
+
+def _is_same(path: Path, other: Path | None) -> bool:
+    return other is not None and path.resolve() == other.resolve()
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether a link leads to a folder that holds it."""
+    place = path.parent.resolve()
+    return path.is_symlink() and path.resolve() in (place, *place.parents)
+
+
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name, without extension and ``_pixels0``; hidden ones not.
+
+    Names of files in folders within have the folder in front, as in ``1/0001``.
+
+    Raises:
+        ValueError: if two files claim one name.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.bmp", "a_pixels0.png", "._b.bmp", "notes.txt"):
+        ...     (folder / name).touch()
+        >>> list(files_by_name(folder))
+        ['a', 'b']
+    """
+    return _named([("", folder)])[0]
+
+
+def _named(places: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], list[Path]]:
+    """Image files by name, of folders whose names have a prefix each, and the other files."""
+    files: dict[str, Path] = {}
+    others: list[Path] = []
+    for prefix, folder in places:
+        images, passed_over = find_files(folder)
+        others += passed_over
+        for path in images:
+            relative = path.relative_to(folder).with_suffix("").as_posix()
+            name = prefix + relative.removesuffix("_pixels0")
+            if name in files:
+                raise InputError(
+                    f"{folder} holds two files for {name}: {files[name].name} and {path.name};"
+                    " remove one"
+                )
+            files[name] = path
+    return files, others
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies in the folders of the images and of the masks."""
+
+    folders: tuple[Path, Path]
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    others: tuple[Path, ...]
+    file_set: FileSet
+
+    def pairs(self, names: Iterable[str]) -> tuple[Pair, ...]:
+        image, mask = self.folders
+        return tuple(
+            Pair(
+                name,
+                self.images.get(name, image / name),
+                self.masks.get(name, mask / name),
+                self.file_set,
+            )
+            for name in names
+        )
+
+    @property
+    def lone_masks(self) -> tuple[Path, ...]:
+        return tuple(path for name, path in self.masks.items() if name not in self.images)
+
+
+def _look(folder: Path, layout: Layout) -> _Found | None:
+    """The files of a layout's two folders, if these are there."""
+    kinds = layout.images, layout.masks
+    places = [_places(folder, kind) for kind in kinds]
+    if not all(places):
+        return None
+    (images, deep), (masks, other) = (_named(place) for place in places)
+    return _Found(
+        (folder / layout.images.removeprefix("*/"), folder / layout.masks.removeprefix("*/")),
+        images,
+        masks,
+        (*deep, *other),
+        FileSet(tuple(images.values()), tuple(masks.values())),
+    )
+
+
+def _places(folder: Path, kind: str) -> list[tuple[str, Path]]:
+    """Folders of one kind, and what stands in front of the names in each."""
+    found = sorted(path for path in folder.glob(kind) if path.is_dir())
+    return [(f"{path.parent.name}/" * kind.startswith("*/"), path) for path in found]
+
+
+def _by_lists(folder: Path, layout: Layout) -> DatasetFolder | None:
+    """The folder if it has the layout's two folders and a list for at least one split."""
+    lists = {split: _find_list(folder, layout.lists, _WORDS[split], split) for split in _WORDS}
+    if lists["val"] and (apart := _find_list(folder, layout.lists, ("train",), "train")):
+        lists["train"] = apart  # trainval holds val
+    if not any(lists.values()) or (found := _look(folder, layout)) is None:
+        return None
+    return _listed(folder, layout, found, lists)
+
+
+def _listed(
+    folder: Path, layout: Layout, found: _Found, lists: Mapping[str, Path | None]
+) -> DatasetFolder:
+    """The folder with its pairs in the splits that have a list."""
+    splits = {
+        split: found.pairs(_read_list(path, found, layout)) if path else ()
+        for split, path in lists.items()
+        if path or split in _ALWAYS
+    }
+    listed = {pair.name for pairs in splits.values() for pair in pairs}
+    return DatasetFolder(
+        folder,
+        layout,
+        splits,
+        tuple(path for path in lists.values() if path),
+        found.pairs(name for name in found.images if name not in listed),
+        found.lone_masks,
+        found.others,
+    )
+
+
+def _by_folders(folder: Path, layout: Layout) -> DatasetFolder | None:
+    """The folder if at least one split has folders of its own."""
+    by_split = {}
+    for split, words in _WORDS.items():
+        for word in words:
+            named = replace(
+                layout,
+                images=layout.images.format(split=word),
+                masks=layout.masks.format(split=word),
+            )
+            if split not in by_split and (found := _look(folder, named)):
+                by_split[split] = found
+    if not by_split:
+        return None
+    images, masks = (
+        tuple(path for found in by_split.values() for path in getattr(found, kind).values())
+        for kind in ("images", "masks")
+    )
+    whole = FileSet(images, masks)
+    of_splits = {
+        split: replace(found, file_set=whole).pairs(found.images)
+        for split, found in by_split.items()
+    }
+    used = {found.folders[0] for found in by_split.values()}
+    beside = set(folder.glob(layout.images.format(split="*"))) - used
+    return DatasetFolder(
+        folder,
+        layout,
+        {split: of_splits.get(split, ()) for split in _WORDS if split in {*of_splits, *_ALWAYS}},
+        (),
+        (),
+        tuple(path for found in by_split.values() for path in found.lone_masks),
+        (
+            *sorted(path for path in beside if path.is_dir()),
+            *(path for found in by_split.values() for path in found.others),
+        ),
+    )
+
+
+def _find_list(folder: Path, pattern: str, words: Iterable[str], split: str) -> Path | None:
+    for word in words:
+        found = sorted(folder.glob(pattern.format(split=word)))
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(folder).as_posix() for path in found)
+            raise InputError(
+                f"{folder} holds several lists for the {split} split: {names};"
+                " keep the one you mean and move the others away"
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _read_list(path: Path, found: _Found, layout: Layout) -> list[str]:
+    """The names in a list file, as the images bear them; what means none stays as it is."""
+    lines = [line.strip() for line in _decode(path, found, layout).splitlines()]
+    by_line = {line: _names_of(line, found, layout, path) for line in lines if line}
+    for line, names in by_line.items():
+        if len(names) > 1 and len(by_line) > 1:
+            raise InputError(
+                f"{path}: entry {line!r} names the images {', '.join(names)}, though the list has"
+                " further lines, so a column may be a label; write one image name per line"
+            )
+    return [name for line in lines if line for name in by_line[line]]
+
+
+def _decode(path: Path, found: _Found, layout: Layout) -> str:
+    """A list as text: in the first encoding in which all its names are images, else in UTF-8."""
+    data = path.read_bytes()
+    for encoding in ("utf-8-sig", "utf-16", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            if all(_known_names(line, found, layout) for line in lines):
+                return text
+    with suppress(UnicodeDecodeError):
+        text = data.decode("utf-8-sig")
+        if "\0" not in text:
+            return text
+    raise InputError(
+        f"{path} is not a text file of names in UTF-8, nor in UTF-16 or GBK one of names of"
+        f" images in {found.folders[0]}; save it as UTF-8, one image name per line"
+    )
+
+
+def _names_of(line: str, found: _Found, layout: Layout, source: Path) -> list[str]:
+    if known := _known_names(line, found, layout):
+        return known
+    path = PureWindowsPath(line)  # knows both kinds of slash, drives and shares
+    if path.anchor or ".." in path.parts:
+        raise InputError(
+            f"{source}: entry {line!r} leads out of the dataset folder;"
+            " entries are plain names such as Misc_1 or Misc_1.png"
+        )
+    return [line.removesuffix(path.suffix) if path.suffix.lower() in EXTENSIONS else line]
+
+
+def _known_names(line: str, found: _Found, layout: Layout) -> list[str]:
+    """The images that a line names, each once: as a whole, or all its columns; else none."""
+    if whole := _known_name(line, found.images, layout):
+        return [whole]
+    columns = line.replace(",", " ").replace(";", " ").split()
+    names = [_known_name(column, found.images, layout) for column in columns]
+    return [] if None in names else list(dict.fromkeys(name for name in names if name))
+
+
+def _known_name(entry: str, images: Collection[str], layout: Layout) -> str | None:
+    """The image that an entry means: its name, or a path to its image or mask, if there is one."""
+    parts = [part for part in PureWindowsPath(entry.strip("\"'")).as_posix().split("/") if part]
+    candidates = [parts]
+    for kind in (layout.images, layout.masks):
+        place = PurePosixPath(kind).name
+        if place in parts:
+            last = len(parts) - 1 - parts[::-1].index(place)
+            before = parts[last - 1 : last] if kind.startswith("*/") else []
+            candidates.append(before + parts[last + 1 :])
+    for candidate in candidates:
+        name = "/".join(part for part in candidate if part != ".")
+        suffix = PurePosixPath(name).suffix
+        bare = name.removesuffix(suffix) if suffix.lower() in EXTENSIONS else name
+        for form in (bare, bare.removesuffix("_pixels0"), name):
+            if form in images:
+                return form
+    return None
+
+
+def what_is_there(pair: Pair) -> str:
+    """What may be meant by the name of an image that is missing, for a message.
+
+    Example:
+        >>> files = FileSet((Path("images/1/0001.png"),), ())
+        >>> what_is_there(Pair("0001", Path("images/0001"), Path("masks/0001"), files))
+        '; 0001.png is in images/1'
+    """
+    others = sorted(path for path in pair.image.parent.glob("*") if path.stem == pair.image.name)
+    if others:
+        return f"; {others[0].name} is there, but only {', '.join(EXTENSIONS)} are read"
+    by_stem = {path.stem: path for path in pair.files.images}
+    nearest = difflib.get_close_matches(pair.image.name, by_stem, 1)
+    if not nearest:
+        return ""
+    path = by_stem[nearest[0]]
+    return f"; {path.name} is in {path.parent}"
+
+
+def _contents(folder: Path) -> str:
+    names = [path.name + "/" * path.is_dir() for path in sorted(folder.iterdir())]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more if names else "nothing"

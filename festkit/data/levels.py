@@ -1,0 +1,194 @@
+"""Gray levels that become black and white, where a file holds more than 8 bit.
+
+Files that belong together are read alike: one pair of levels for all images of a folder, one level
+that means "target" for all its masks.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.errors import InputError
+from .images import Gray, Raster, is_deep, read_mask, read_raster
+
+Levels = tuple[float, float]
+"""The gray levels of a file that become 0 and 255."""
+
+PERCENTILES = 0.1, 99.99
+"""Of all pixels, below black and below white."""
+
+MOST_FILES, MOST_PIXELS = 100, 2**18
+"""So many files, and pixels of each, decide."""
+
+FEWEST = 16
+"""Gray levels that an image keeps, if its file holds so many."""
+
+
+def check_levels(levels: Sequence[float]) -> Levels:
+    """The levels, if they are two numbers, the smaller one first; whole ones as int.
+
+    Raises:
+        ValueError: if they are not.
+
+    Example:
+        >>> check_levels((1000, 2000.5))
+        (1000, 2000.5)
+    """
+    try:
+        black, white = (float(level) for level in levels)
+    except (TypeError, ValueError):
+        black = white = math.nan
+    if isinstance(levels, str) or not -math.inf < black < white < math.inf:
+        raise InputError(
+            f"levels are {levels!r}, expected two numbers, the file's gray levels that become black"
+            " and white (black < white), or 'auto', or None for the full range"
+        )
+    return _plain(black), _plain(white)
+
+
+def stretch(levels: NDArray[Any], black_white: Levels) -> Gray:
+    """(H, W) levels as 8-bit gray levels, those beyond black and white clipped.
+
+    Example:
+        >>> stretch(np.array([[900, 1000, 1400, 3000]]), (1000, 2000))
+        array([[  0,   0, 102, 255]], dtype=uint8)
+    """
+    black, white = black_white
+    share = (levels.astype(np.float64) - black) / (white - black)
+    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+
+
+def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> str:
+    """What a file lost between black and white, for a message; empty where enough gray is left.
+
+    Example:
+        >>> ramp = Raster(np.arange(256, dtype=np.uint8)[None], "L", 8)
+        >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 255)), (0, 255))
+        ''
+        >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 16383)), (0, 16383))
+        'a.png has 8 bit and levels from 0 to 255; between black 0 and white 16383 it has 5 gray \
+levels left'
+    """
+    black, white = black_white
+    told = (
+        f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to"
+        f" {raster.levels.max():g}"
+    )
+    if not ((raster.levels >= black) & (raster.levels <= white)).any():
+        return (
+            f"{told}, none of them between black {black:g} and white {white:g}: it has no gray left"
+        )
+    left = np.count_nonzero(np.bincount(gray.ravel()))
+    if left >= FEWEST or left >= len(np.unique(raster.levels)):
+        return ""
+    return f"{told}; between black {black:g} and white {white:g} it has {left} gray levels left"
+
+
+def auto_levels(files: Iterable[Path]) -> Levels | None:
+    """Black and white of the files of more than 8 bit: percentiles 0.1 and 99.99 of all pixels.
+
+    Up to 100 files, evenly chosen, and up to 2¹⁸ pixels of each decide. One hot pixel in ten
+    thousand moves nothing; a target that is brighter than all else becomes white.
+
+    Returns:
+        The levels, or None if all files have 8 bit or less. Files that cannot be read do not count.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp()) / "one.png"
+        >>> Image.fromarray(np.arange(1000, 3001, dtype=np.uint16)[None]).save(path)
+        >>> auto_levels([path])
+        (1002, 2999)
+    """
+    deep = [path for path in files if path.is_file() and is_deep(path)]
+    drawn = deep[:: math.ceil(len(deep) / MOST_FILES) or 1]
+    rasters = [raster for path in drawn if (raster := _readable(path))]
+    return percentiles(rasters) if rasters else None
+
+
+def percentiles(rasters: Sequence[Raster]) -> Levels:
+    """Black and white by the pixels of some images; at least one pixel is beyond each.
+
+    Example:
+        >>> percentiles([Raster(np.array([[1000, 1001, 4095]], np.uint16), "I;16", 16)])
+        (1001, 1002)
+    """
+    levels = [raster.levels.ravel() for raster in rasters]
+    pixels = np.concatenate([some[:: math.ceil(len(some) / MOST_PIXELS)] for some in levels])
+    low, high = PERCENTILES
+    black = _plain(np.percentile(pixels, low, method="higher"))
+    white = _plain(np.percentile(pixels, high, method="lower"))
+    return black, white if white > black else black + 1
+
+
+@dataclass(frozen=True, eq=False)
+class FileSet:
+    """Images and masks that are read alike.
+
+    Attributes:
+        images: all image files of a dataset.
+        masks: all its mask files.
+    """
+
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+
+    @cached_property
+    def levels(self) -> Levels | None:
+        """As of :func:`auto_levels`."""
+        return auto_levels(self.images)
+
+    @cached_property
+    def top(self) -> int:
+        """The highest level that means "target" in one of the masks."""
+        return max((raster.top for path in self.masks if (raster := _readable(path))), default=1)
+
+    @cached_property
+    def _highest(self) -> str:
+        """The highest level of the masks, and whose it is."""
+        read = [(raster.levels.max(), p.name) for p in self.masks if (raster := _readable(p))]
+        level, name = max(read)
+        return f" (other masks of its folder reach {level}: {name})"
+
+    def gray(self, raster: Raster) -> Gray:
+        """An image of the set as 8-bit gray levels."""
+        return stretch(raster.levels, self._levels_of(raster)) if raster.is_deep else raster.gray
+
+    def lost_gray(self, path: Path, raster: Raster, gray: Gray) -> str:
+        """As of :func:`lost_gray`, for an image of the set."""
+        if not raster.is_deep:
+            return ""
+        return lost_gray(path, raster, gray, self._levels_of(raster))
+
+    def _levels_of(self, raster: Raster) -> Levels:
+        return self.levels or percentiles([raster])
+
+    def mask(self, path: Path) -> Raster:
+        """A mask of the set; where its own levels leave it open, the others say what is a target.
+
+        Raises:
+            ValueError: as :func:`read_mask`.
+        """
+        raster = read_mask(path)
+        full = raster.levels.dtype == np.uint8 and raster.top == 255
+        if full or not raster.levels.any():
+            return raster
+        return read_mask(path, self.top, "" if self.top == 1 else self._highest)
+
+
+def _plain(level: float) -> float:
+    return int(level) if float(level).is_integer() else float(f"{level:.6g}")
+
+
+def _readable(path: Path) -> Raster | None:
+    try:
+        return read_raster(path)
+    except ValueError:
+        return None

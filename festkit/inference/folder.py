@@ -1,0 +1,268 @@
+"""Many images into files: stopped at any moment, the same call continues."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .. import __version__
+from .._support.devices import resolve_threads
+from .._support.errors import ExistingFileError, InputError, MissingFileError
+from .._support.files import read_json, write_json
+from .._support.progress import progress
+from ..backbones import backbone_name
+from ..data.images import EXTENSIONS, format_size
+from ..data.layouts import find_files
+from ..data.levels import Levels, auto_levels
+from ..fest import FEST
+from ..sensitivity import Detection
+from .outputs import Draw, Written, write_table
+from .reading import AskedLevels, check_asked, read_levels, tiled_maps
+
+
+class ImagesLeftOut(InputError):
+    """Some of many images could not be read or written; all others are done.
+
+    Attributes:
+        table: ``targets.csv`` of the others.
+
+    Example:
+        >>> ImagesLeftOut(["a.png is truncated"], 5, Path("targets.csv")).table.name
+        'targets.csv'
+    """
+
+    def __init__(self, faults: Sequence[str], images: int, table: Path) -> None:
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        super().__init__(
+            f"{len(faults)} of {images} images are left out, the others are in {table}: "
+            f"{'; '.join(faults[:3])}{more}"
+        )
+        self.table = table
+        self._given = faults, images, table
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
+
+
+def predict_images(
+    fest: FEST,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    tile: int | None = None,
+    levels: AskedLevels = "auto",
+    draw: Draw | None = None,
+    threads: int | None = None,
+) -> Path:
+    """Find the targets of many images and write them to a folder.
+
+    ``out`` then holds ``targets.csv`` (one row per target: image, kind, centroid, area, peak, box
+    whose bottom and right are the first row and column after it),
+    ``targets/NAME.json`` (the same of one image), ``masks/NAME.png`` (strong regions and weak
+    centroids, the image's own size), with ``draw`` ``pictures/NAME.png``, and ``prediction.json``
+    (networks, thresholds, levels, folders of the images). An image of a folder within keeps it in
+    its name, as in ``masks/1/0001.png``. What is there already, made by the same FEST of
+    the same image, is not made again; files of an image that is no longer named stay, and are not
+    in the table. With several scales a weak target's peak is that of the scale that saw it, which
+    may be above th1 where the fused map is not. The table, the JSON files and the pictures list an
+    object once (see :meth:`Detection.targets`); the masks hold every mark, as they are counted.
+
+    Args:
+        fest: networks and thresholds.
+        images: image files (png, bmp, jpg, tif; any depth), folders of them and the folders
+            within, or several of these. A sequence is a folder of its frames. Files of other
+            formats in a folder are warned of.
+        out: folder of the results.
+        tile: side [px] of the squares in which large frames are looked at, see :func:`tiled_maps`;
+            None shows a network the whole image.
+        levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
+            takes one pair for all files of more than 8 bit, prints it and keeps it in
+            ``prediction.json``, so that the same call goes on with it. Of images that keep few
+            gray levels the first is warned of, and in the end their number.
+        draw: what makes a picture of an image and its detection, such as ``festkit.show``.
+        threads: CPU threads to compute with; None takes those of the FEST.
+
+    Returns:
+        ``targets.csv``.
+
+    Raises:
+        FileNotFoundError: for a path that is not there, or if there is no image in it.
+        ValueError: for no path, or settings that do not fit; or if two images bear one name.
+        ImagesLeftOut: when all others are done, if an image cannot be read or written.
+        FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
+            or other files.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.fromarray(np.zeros((40, 60), np.uint8)).save(folder / "sky.png")
+        >>> table = predict_images(FEST({32: "ACM"}, mean=0.4, std=0.1), folder, folder / "out")
+        >>> sorted(path.name for path in table.parent.iterdir())
+        ['masks', 'prediction.json', 'targets', 'targets.csv']
+    """
+    if threads is not None:
+        fest = copy(fest)
+        fest.threads = resolve_threads(threads)
+    levels = check_asked(levels)
+    out = Path(out)
+    files = _image_files([images] if isinstance(images, str | Path) else images, out)
+    _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
+    settings = _settings(fest, tile, levels, files)
+    chosen = _claim(out, settings, files.values())
+    table = out / "targets.csv"
+    table.unlink(missing_ok=True)  # it stands for the whole
+    done, faults = [], []
+    few = 0
+    for name, file in progress(files.items(), "predicting", unit="image"):
+        written = Written(out, file, name)
+        try:
+            if not written.is_done(drawn=draw is not None):
+                gray, complaint = read_levels(file, levels, chosen)
+                if complaint and not few:
+                    warnings.warn(complaint, stacklevel=2)
+                few += bool(complaint)
+                written.write(gray, _detect(fest, gray, tile), draw)
+            done.append(written)
+        except (ValueError, OSError) as error:
+            with suppress(OSError):
+                written.remove()
+            faults.append(str(error))
+    write_table(table, done)
+    if few > 1:
+        warnings.warn(f"{few} images keep few gray levels, or none", stacklevel=2)
+    if faults:
+        raise ImagesLeftOut(faults, len(files), table)
+    return table
+
+
+def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
+    if tile is not None:
+        return fest.detect(tiled_maps(fest, gray, tile))
+    largest = max(fest.backbones)
+    if max(gray.shape) >= 2 * largest:
+        warnings.warn(
+            f"images of {format_size(gray.shape)} are shrunk to {largest} px, and small targets "
+            "with them; tile (--tile) looks at them square by square",
+            stacklevel=3,
+        )
+    return fest.predict(gray)
+
+
+def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
+    """Image files by their paths below the folders they came from; ``out`` is not looked into."""
+    files: dict[Path, str] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise MissingFileError(f"there is no image file or folder {path}")
+        found, others = find_files(path, leave=out) if path.is_dir() else _alone(path)
+        told = _not_read(path, others)
+        if not found:
+            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){told}")
+        if told:
+            warnings.warn(f"{path} holds other files, too{told}", stacklevel=3)
+        for file in found:
+            name = file.name if path.is_file() else file.relative_to(path).as_posix()
+            files.setdefault(file.resolve(), name)
+    if not files:
+        raise InputError("no images came; name image files, or folders of them")
+    return _of_different_names(files)
+
+
+def _not_read(folder: Path, others: Sequence[Path]) -> str:
+    if not others:
+        return ""
+    names = ", ".join(str(other.relative_to(folder)) for other in others[:5])
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    return f"; not read are {names}{more}: save them as png or tif"
+
+
+def _alone(path: Path) -> tuple[list[Path], list[Path]]:
+    return ([path], []) if path.suffix.lower() in EXTENSIONS else ([], [])
+
+
+def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
+    """Files by name; names that differ in case only are one file on some disks."""
+    first: dict[str, Path] = {}
+    for file, name in files.items():
+        stem = str(PurePosixPath(name).with_suffix("")).casefold()
+        if (other := first.setdefault(stem, file)) is not file:
+            raise InputError(
+                f"{other} and {file} would be written under one name; predict them into two folders"
+            )
+        if name.encode(errors="replace") != os.fsencode(name):
+            raise InputError(f"the name of {file!r} is not text (UTF-8); rename the file")
+    return {name: file for file, name in files.items()}
+
+
+def _settings(
+    fest: FEST, tile: int | None, levels: AskedLevels, files: Mapping[str, Path]
+) -> dict[str, Any]:
+    """What decides the result, and whence the images are: other folders may have equal names."""
+    digest = hashlib.sha256()
+    for network in fest.backbones.values():
+        for name, tensor in network.state_dict().items():
+            values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(name.encode() + values.numpy().tobytes())
+    named = {"th1": fest.th1, "th2": fest.th2, "mean": fest.mean, "std": fest.std}
+    return {
+        "festkit": __version__,
+        "folders": sorted({str(_root(name, file)) for name, file in files.items()}),
+        "networks": {str(size): backbone_name(net) for size, net in fest.backbones.items()},
+        "weights": digest.hexdigest()[:12],
+        "rule": fest.rule,
+        **{name: None if value is None else float(value) for name, value in named.items()},
+        "tile": None if tile is None else int(tile),
+        "levels": list(levels) if isinstance(levels, tuple) else levels,
+    }
+
+
+def _root(name: str, file: Path) -> Path:
+    """The folder below which a file has its name; of a link, that of what it leads to."""
+    parents = list(file.parents)
+    return parents[min(len(PurePosixPath(name).parts), len(parents)) - 1]
+
+
+def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels | None:
+    """Take a folder for these predictions, or continue them; the levels that "auto" means."""
+    if out.is_file():
+        raise ExistingFileError(f"{out} is a file; name a folder for predictions")
+    path = out / "prediction.json"
+    before = _before(path) if path.is_file() else {}
+    if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
+        raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")
+    changed = [
+        f"{n} {before.get(n)!r} -> {settings[n]!r}"
+        for n in settings
+        if before and before.get(n) != settings[n]
+    ]
+    if changed:
+        raise ExistingFileError(
+            f"{out} holds predictions by other settings ({'; '.join(changed)}); choose another "
+            "folder or remove this one"
+        )
+    chosen = None
+    if settings["levels"] == "auto":
+        kept = before.get("auto_levels")
+        chosen = (kept[0], kept[1]) if kept else auto_levels(files)
+    if chosen:
+        print(f"levels {chosen[0]} to {chosen[1]} become black to white (auto)")
+    record = settings | {"auto_levels": list(chosen) if chosen else None}
+    if record != before:
+        write_json(path, record)
+    return chosen
+
+
+def _before(path: Path) -> dict[str, Any]:
+    before = read_json(path)
+    if not isinstance(before, dict) or not before:
+        raise InputError(f"{path} is damaged; remove {path.parent}, or choose another folder")
+    return before

@@ -1,0 +1,165 @@
+"""A FEST by what it is called: an entry of the zoo, a file, or training runs."""
+
+import warnings
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from .._support.cards import saved_origin
+from .._support.errors import InputError
+from .._support.files import read_json
+from .._support.names import plain
+from ..data.catalogue import dataset_name
+from ..fest import FEST, SCALES_FILE
+from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
+from ..training.run import Run
+from ..weights import read_card
+
+
+def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
+    """Open what predicts, from one source, or from several that are the scales of a FEST.
+
+    Args:
+        sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
+            must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, the folder of a
+            finished run, that of the runs of :meth:`FEST.fit`, or one that holds a single file
+            written by :meth:`FEST.save`; or such a file.
+        device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+
+    Returns:
+        The FEST, with the thresholds of its (first) card. A warning says so where a run was tuned
+        to others, as the same scales in the same order.
+
+    Raises:
+        FileNotFoundError: if the zoo's weights are not here, or a run has not finished.
+        ValueError: for no source, an unknown name, sources that are not scales of one FEST, or a
+            device that is not at hand.
+
+    Example:
+        >>> fest = open_fest("nuaa-sirst/acm", device="cpu")
+        >>> list(fest.backbones), fest.th1, fest.th2
+        ([512, 768], 0.5, 0.1)
+    """
+    files = [file for source in sources for file in _weights_files(source)]
+    whole = [file for file in files if read_card(file).get("kind") == "FEST"]
+    if whole and len(files) > 1:
+        raise InputError(
+            f"{whole[0]} holds a whole FEST, which takes no further scales; pass it alone"
+        )
+    fest = FEST.load(files[0], device=device) if whole else FEST.from_weights(files, device=device)
+    _warn_of_tuned(sources, fest)
+    return fest
+
+
+def trained_on(*sources: str | Path) -> dict[str, str | None]:
+    """The datasets that something was trained on, as far as its cards say.
+
+    Args:
+        sources: as in :func:`open_fest`.
+
+    Returns:
+        By name the fingerprint of the dataset's test images; None where the card does not say it,
+        as for the parts of a union, and the weights file of an older run.
+
+    Example:
+        >>> trained_on("nuaa-sirst/acm")
+        {'NUAA-SIRST': 'db5b597dda2c'}
+    """
+    found: dict[str, str | None] = {}
+    for source in sources:
+        for card in _cards(source):
+            names = dataset_name(card["dataset"]).split("+") if "dataset" in card else []
+            found |= {name: card.get("test_split") if len(names) == 1 else None for name in names}
+    return found
+
+
+def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
+    """Runs open with their training's thresholds: the tuner's are in the FEST that it saved."""
+    folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
+    for run in (run for folder in folders for run in _runs(folder)):
+        tuned = run.record.get("tuned", {})
+        if tuned.get("scales") != list(fest.backbones):
+            continue
+        if [tuned[name] for name in ("th1", "th2", "rule")] != [fest.th1, fest.th2, fest.rule]:
+            warnings.warn(
+                f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']} ({tuned['rule']}), and "
+                f"opens with {fest.th1} / {fest.th2} ({fest.rule}); the FEST that the tuner saved "
+                "has its own, fest-tuned-*.safetensors in the run folder or, of several runs, "
+                "beside them",
+                stacklevel=3,
+            )
+            return
+
+
+def _cards(source: str | Path) -> list[dict[str, Any]]:
+    """What is known of every scale; a run's record says more than its weights."""
+    path = Path(source).expanduser()
+    if path.is_dir() and (runs := _runs(path)):
+        return [run.record for run in runs]
+    files = _weights_files(source)
+    cards = [read_card(file) for file in files]
+    if cards[0].get("kind") == "FEST":
+        return [saved_origin(cards[0], files[0]) or {}]
+    return cards
+
+
+def _weights_files(source: str | Path) -> list[Path]:
+    path = Path(source).expanduser()
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise InputError(
+                f"{path} is no .safetensors file; a published checkpoint is read by "
+                "festkit.import_state_dict, whose network goes into FEST"
+            )
+        return [path]
+    if path.is_dir():
+        runs = _runs(path)
+        for run in runs:
+            _ = run.record  # refuses one that has not finished
+        return [run.weights for run in runs] or [_only_fest(path)]
+    by_plain = {plain(name): name for name in (*ENTRIES, *FAMILIES)}
+    if plain(str(source)) not in by_plain:
+        raise InputError(
+            f"{source} is no file, no folder, and no entry of the zoo; nearest are "
+            f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
+        )
+    return [required_file(scale) for scale in scales_of(by_plain[plain(str(source))])]
+
+
+def _runs(folder: Path) -> list[Run]:
+    """The run of a folder, or the runs by size that FEST.fit has put into it, in its order.
+
+    None where the folder holds saved FESTs instead.
+    """
+    told = folder / SCALES_FILE
+    if not told.is_file():
+        run = Run(folder)
+        return [run] if run.finished or not _saved_fests(folder) else []
+    record = read_json(told)
+    sizes = record.get("sizes") if isinstance(record, dict) else None
+    if not isinstance(sizes, list):
+        raise InputError(f"{told} does not name its sizes; name the runs instead of {folder}")
+    return [Run(folder / str(size)) for size in sizes]
+
+
+def _saved_fests(folder: Path) -> list[Path]:
+    """The files of a folder that :meth:`FEST.save` has written."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [file for file in files if read_card(file).get("kind") == "FEST"]
+
+
+def _only_fest(folder: Path) -> Path:
+    files = _saved_fests(folder)
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise InputError(f"{folder} holds several FESTs ({names}); pass one of these files")
+    return files[0]
+
+
+def _nearest(source: str) -> list[str]:
+    """Up to four names of the zoo whose weights are here, families first."""
+    here = set(trained())
+    known = [name for name in (*FAMILIES, *ENTRIES) if here.issuperset(scales_of(name))]
+    holding = [name for name in known if plain(source) in plain(name)]
+    return (holding or get_close_matches(source, known, cutoff=0.3) or known)[:4]

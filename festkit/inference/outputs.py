@@ -1,0 +1,128 @@
+"""What is written of one image: mask, targets, picture; the targets last, as a sign of the end."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .._support.errors import InputError
+from .._support.files import NUMBER, read_json, whole_file, write_json, write_text
+from ..sensitivity import Detection
+
+Draw = Callable[[NDArray[np.uint8], Detection], Any]
+"""From an image and its detection to a figure with ``savefig``, such as festkit.show."""
+
+TOLD = {
+    "image": str,
+    "sha256": str,
+    "targets": [
+        {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
+    ],
+}
+"""What the file of an image's targets holds."""
+
+COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of one image in a folder of predictions.
+
+    Attributes:
+        folder: of all predictions.
+        image: the image file.
+        name: its path below the folder it came from, with slashes.
+    """
+
+    folder: Path
+    image: Path
+    name: str
+
+    @property
+    def mask(self) -> Path:
+        """Strong regions and weak centroids white, PNG."""
+        return self._file("masks", ".png")
+
+    @property
+    def picture(self) -> Path:
+        """The image with its targets enlarged, PNG."""
+        return self._file("pictures", ".png")
+
+    @property
+    def targets(self) -> Path:
+        """Every target, and the checksum of the image file, JSON."""
+        return self._file("targets", ".json")
+
+    def _file(self, kind: str, suffix: str) -> Path:
+        return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{suffix}"
+
+    def is_done(self, *, drawn: bool) -> bool:
+        """Whether all files are there, made of the image as it is now."""
+        files = [self.targets, self.mask, *([self.picture] if drawn else [])]
+        if not all(file.is_file() for file in files):
+            return False
+        try:
+            record = read_json(self.targets, TOLD)
+        except InputError:  # a damaged file is written anew
+            return False
+        return bool(record["sha256"] == _digest(self.image))
+
+    def remove(self) -> None:
+        """Remove what is there of the image."""
+        for file in (self.targets, self.mask, self.picture):
+            file.unlink(missing_ok=True)
+
+    def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
+        """Write all files of the image anew."""
+        self.remove()
+        with whole_file(self.mask) as part:
+            Image.fromarray(found.mask).save(part, format="png")
+        if draw is not None:
+            with whole_file(self.picture) as part:
+                draw(gray, found).savefig(part, dpi=120, format="png")
+        height, width = gray.shape
+        targets = [
+            {
+                "kind": target.kind,
+                "centroid": target.centroid,
+                "area": target.area,
+                "peak": target.peak,
+                "box": target.box,
+            }
+            for target in found.targets()
+        ]
+        write_json(
+            self.targets,
+            {
+                "image": self.name,
+                "sha256": _digest(self.image),
+                "height": height,
+                "width": width,
+                "targets": targets,
+            },
+        )
+
+
+def write_table(path: Path, images: Iterable[Written]) -> None:
+    """Write the targets of many images as one CSV table, in the order of the images."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for written in images:
+        record = read_json(written.targets)
+        for target in record["targets"]:
+            row, column = (f"{value:.2f}" for value in target["centroid"])
+            told = (target["kind"], row, column, target["area"], f"{target['peak']:.4f}")
+            writer.writerow([record["image"], *told, *target["box"]])
+    write_text(path, text.getvalue())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,245 @@
+"""One notebook, run headless by papermill in a kernel that never outlives the run."""
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from .._support.errors import InputError
+from .._support.files import write_text
+from .parameters import check_parameters, code_cells, find_notebook, kernel_of, read_parameters
+from .status import NotebookError, Status, Watch
+
+
+def run_notebook(
+    notebook: str | Path,
+    parameters: Mapping[str, Any],
+    out: str | Path,
+    *,
+    max_minutes: float | None = None,
+) -> Path:
+    """Run a parameterised notebook headless and keep it, executed, with an HTML copy.
+
+    What the notebook prints is shown while it runs. Both files appear in ``out`` when the notebook
+    has come to its end; until then ``NAME.running.ipynb`` shows how far it is, and one that does
+    not come to its end is kept as ``NAME.failed.ipynb``. Of a widget, which is dead without its
+    kernel, they show the picture displayed with it.
+
+    A parameter ``out`` of the notebook, the folder of what it writes itself, is ``out`` unless it
+    is given.
+
+    Beside them, ``status.json`` says "running", "done", "failed", "timed out", "interrupted" or
+    "killed" (the kernel was), in which code cell and why; ``progress.jsonl`` has a line for each
+    start and end of a cell; ``environment.json`` tells versions, git commit, device and times.
+
+    Args:
+        notebook: a path, or the name of one of the kit's notebooks, such as "00_quickstart".
+        parameters: values for its cell tagged ``parameters``, by name.
+        out: folder of the executed notebook.
+        max_minutes: minutes after which it is stopped; None for no limit.
+
+    Returns:
+        The executed notebook.
+
+    Raises:
+        FileNotFoundError: if there is no such notebook.
+        ValueError: for a file that is no notebook, a kernel that is not installed, or a parameter
+            that the notebook does not have, or of another type.
+        NotebookError: a RuntimeError, if its kernel does not start or is killed, a cell fails or
+            time is up; the message names the cell, its error and the failed notebook.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> cell = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
+        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        >>> book = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+        >>> nbformat.write(book, folder / "one.ipynb")
+        >>> run_notebook(folder / "one.ipynb", {"n": 2}, folder / "out").name
+        'one.ipynb'
+    """
+    return run_recorded(notebook, parameters, out, {}, max_minutes)
+
+
+def run_recorded(
+    notebook: str | Path,
+    parameters: Mapping[str, Any],
+    out: str | Path,
+    record: Mapping[str, Any],
+    max_minutes: float | None,
+) -> Path:
+    """:func:`run_notebook`, with entries of its caller's in ``environment.json``."""
+    source, out = find_notebook(notebook), Path(out)
+    place = {"out": str(out.resolve())} if "out" in read_parameters(source) else {}
+    values = check_parameters(source, place | dict(parameters))
+    _check_kernel(source)
+    check_limit(max_minutes)
+    entries = {"notebook": source.name, "parameters": values, **record}
+    watch = Watch(out, entries, _code_cells(source) + bool(values), _device(source, values))
+    with termination_as_exit(), watch, _live_copy(out, source.stem) as live:
+        _execute(source, values, live, watch, max_minutes)
+        _keep(live, out / source.name)
+    return out / source.name
+
+
+def _check_kernel(source: Path) -> None:
+    """Refuse a notebook whose kernel is not installed here."""
+    kernel, installed = kernel_of(source), KernelSpecManager().find_kernel_specs()
+    if kernel not in installed:
+        asks = f"asks for the kernel {kernel!r}" if kernel else "names no kernel"
+        raise InputError(
+            f"{source.name} {asks}, and those installed here are {', '.join(sorted(installed))}; "
+            "open it in JupyterLab, choose one of them and save it, or install its kernel"
+        )
+
+
+def _device(source: Path, values: Mapping[str, Any]) -> str | None:
+    """What a notebook is asked to use: as given, else by default; None if it takes no device."""
+    known = read_parameters(source).get("device")
+    device = values.get("device", known.default if known else None)
+    return device if isinstance(device, str) else None
+
+
+def check_limit(max_minutes: float | None) -> None:
+    """Refuse a time limit that is no time."""
+    if max_minutes is not None and not max_minutes > 0:
+        raise InputError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
+
+
+@contextmanager
+def termination_as_exit() -> Iterator[None]:
+    """SIGTERM leaves the block as SystemExit does, so that kernels and workers are ended, too."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would break what the first began
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _live_copy(out: Path, name: str) -> Iterator[Path]:
+    """The notebook while it runs; it is gone after a good end and kept as failed after another."""
+    live, failed = out / f"{name}.running.ipynb", out / f"{name}.failed.ipynb"
+    try:
+        yield live
+    except BaseException:
+        with suppress(FileNotFoundError):
+            live.replace(failed)
+        raise
+    live.unlink()
+    failed.unlink(missing_ok=True)
+
+
+def _execute(
+    source: Path, values: dict[str, Any], live: Path, watch: Watch, max_minutes: float | None
+) -> None:
+    until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    try:
+        with tempfile.TemporaryDirectory(prefix="festkit-") as folder, _kernel_class() as kernel:
+            papermill.execute_notebook(
+                str(source),
+                str(live),
+                values,
+                language="python",  # as the parameters cell is
+                progress_bar=False,
+                store_widget_state=False,  # with a state, exporters prefer a widget to its picture
+                config=_local_kernel(folder),
+                kernel_manager_class=kernel,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                start_timeout=300,  # seconds; a busy machine is slow, and a death is seen at once
+                iopub_timeout=300,
+                timeout_func=lambda _: until and max(0.01, until - time.monotonic()),
+                on_cell_execute=watch.cell_starts,
+                on_cell_executed=watch.cell_ends,
+            )
+    except PapermillExecutionError as error:
+        raise _failure(source, live, watch, "failed", f"{error.ename}: {error.evalue}") from error
+    except DeadKernelError as error:
+        reason = "its kernel died, by a signal or for want of memory"
+        raise _failure(source, live, watch, "killed", reason) from error
+    except (FileNotFoundError, RuntimeError) as error:
+        if watch.cell:
+            raise
+        reason = f"its kernel {kernel_of(source)!r} did not start: {error}"
+        raise _failure(source, live, watch, "failed", reason) from error
+    except CellTimeoutError as error:
+        if until is None or time.monotonic() < until:
+            raise
+        reason = f"it took more than {max_minutes:g} minutes"
+        raise _failure(source, live, watch, "timed out", reason) from error
+
+
+def _failure(source: Path, live: Path, watch: Watch, status: Status, reason: str) -> NotebookError:
+    ended = "was killed" if status == "killed" else status
+    failed = live.with_name(f"{source.stem}.failed.ipynb")
+    where = f"in code cell {watch.cell}; all of it is in {failed}"
+    return NotebookError(status, f"{source.name} {ended}: {reason} ({where})")
+
+
+@contextmanager
+def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
+    """Kernels that are killed at the end of the block, with all processes of their group."""
+    started: list[AsyncKernelManager] = []
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            started.append(self)
+
+        def start_kernel(self, **options: Any) -> Any:
+            return super().start_kernel(close_fds=False, **options)  # inherits a job's lock
+
+    try:
+        yield Kernel
+    finally:
+        for kernel in started:
+            group = getattr(kernel.provisioner, "pgid", None)
+            if group:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+
+
+def _local_kernel(folder: str) -> Config:
+    """Kernels that listen on files of their own instead of network ports, where there are such."""
+    if sys.platform == "win32":
+        return Config()
+    # The folder is one with a short path: sockets need that.
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
+
+
+def _code_cells(source: Path) -> int:
+    return sum(bool(cell.strip()) for cell in code_cells(source))
+
+
+def _keep(live: Path, path: Path) -> None:
+    """Write the executed notebook slimmed, and its page, each whole."""
+    executed = nbformat.read(live, as_version=4)
+    executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
+    html, _ = HTMLExporter().from_notebook_node(executed, {"metadata": {"name": path.stem}})
+    write_text(path.with_suffix(".html"), html)
+    write_text(path, nbformat.writes(executed))

@@ -1,0 +1,1 @@
+"""Array operations on CPU and GPU: components, order statistics, resizing, size classes."""

@@ -1,0 +1,450 @@
+"""Detections over their image, with every target enlarged beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Literal, cast
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from .._support.errors import InputError
+from ..metrics import MATCH_DISTANCE, count, match_targets
+from ..ops.components import find_components
+from ..sensitivity import Detection, Target
+from .style import FALSE, MISSED, STRONG, TRUTH, WEAK
+
+INSET_SIDE = 32
+"""Smallest side of an inset [px]."""
+
+LABEL_ROOM = 13
+"""What a frame's label takes of the height of a picture [pt]."""
+
+OVER_SPINES = 2.6
+"""Drawing order of marks that may lie on the border of their axes."""
+
+Box = tuple[int, int, int, int]
+"""Rows and columns y0, x0, y1, x1, half open."""
+
+
+def box_of(row: NDArray[np.int64]) -> Box:
+    """A row of ``Components.box`` as plain numbers."""
+    y0, x0, y1, x1 = row.tolist()
+    return y0, x0, y1, x1
+
+
+def window(box: Box, shape: tuple[int, ...]) -> Box:
+    """A square around a box, inside the image where that is large enough."""
+    y0, x0, y1, x1 = box
+    side = min(max(INSET_SIDE, 2 * max(y1 - y0, x1 - x0)), *shape)
+    top = min(max((y0 + y1 - side) // 2, 0), shape[0] - side)
+    left = min(max((x0 + x1 - side) // 2, 0), shape[1] - side)
+    return top, left, top + side, left + side
+
+
+def show_part(axes: Axes, box: Box) -> None:
+    """Limit axes to the pixels of a box."""
+    y0, x0, y1, x1 = box
+    axes.set(xlim=(x0 - 0.5, x1 - 0.5), ylim=(y1 - 0.5, y0 - 0.5))
+
+
+def outline(
+    axes: Axes,
+    mask: NDArray[np.bool_],
+    box: Box | None = None,
+    *,
+    colour: str = TRUTH,
+    dashed: bool = False,
+) -> None:
+    """Draw the pixel edges between target and background, in a box or the whole image.
+
+    Dashes leave half of every edge free for another outline below.
+    """
+    y0, x0, y1, x1 = box or (0, 0, *mask.shape)
+    part = np.pad(mask, 1)[y0 : y1 + 2, x0 : x1 + 2]
+    corner = x0 - 0.5, y0 - 0.5
+    above = np.argwhere(part[1:, 1:-1] != part[:-1, 1:-1])[:, ::-1] + corner
+    left = np.argwhere(part[1:-1, 1:] != part[1:-1, :-1])[:, ::-1] + corner
+    starts = np.concatenate([above, left])
+    ends = np.concatenate([np.add(above, (1, 0)), np.add(left, (0, 1))])
+    if dashed:
+        starts, ends = 0.75 * starts + 0.25 * ends, 0.25 * starts + 0.75 * ends
+    pieces = list(np.stack([starts, ends], axis=1))
+    lines = LineCollection(pieces, colors=colour, linewidths=1.6 if dashed else 1.2)
+    lines.set(capstyle="butt" if dashed else "projecting", clip_on=False, zorder=OVER_SPINES)
+    axes.add_collection(lines, autolim=False)
+
+
+def frame(axes: Axes, box: Box, colour: str, label: str = "") -> None:
+    """Draw a box in an image, with a label above it; at the top of the image below or inside it."""
+    y0, x0, y1, x1 = box
+    axes.add_patch(
+        Rectangle(
+            (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.2,
+            clip_on=False, zorder=OVER_SPINES,
+        )
+    )  # fmt: skip
+    axes.apply_aspect()  # a picture gets little larger when the whole figure is laid out
+    height = axes.get_ylim()[0]
+    room = LABEL_ROOM / 72 * cast(Figure, axes.figure).dpi * height / axes.bbox.height
+    above, below = y0 > room, y1 < height - room
+    edge = y1 if below and not above else y0
+    axes.annotate(
+        label, (x0 - 0.5, edge - 0.5), xytext=(2, 2 if above else -2), textcoords="offset points",
+        va="bottom" if above else "top", color=colour, fontsize=9,
+        path_effects=[withStroke(linewidth=1.5, foreground="black")],
+    )  # fmt: skip
+
+
+Outcome = Literal["found", "missed", "false alarm", "strong", "weak", "target"]
+
+FRAME_COLOUR = {
+    "found": TRUTH, "missed": MISSED, "false alarm": FALSE,
+    "strong": STRONG, "weak": WEAK, "target": STRONG,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place worth enlarging: a target, and what became of it.
+
+    Attributes:
+        outcome: "found", "missed" or "false alarm"; "strong" or "weak" where there is no truth;
+            "target" where there is no detection.
+        box: rows and columns (y0, x0, y1, x1), half open [px].
+        peak: largest probability in [0, 1], of strong and weak ones.
+    """
+
+    outcome: Outcome
+    box: Box
+    peak: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What became of it, and its peak.
+
+        Example:
+            >>> Spot("weak", (2, 5, 3, 9), 0.314).text
+            'weak 0.31'
+        """
+        return self.outcome if self.peak is None else f"{self.outcome} {self.peak:.2f}"
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle row and column of the box [px].
+
+        Example:
+            >>> Spot("found", (2, 5, 3, 9)).centre
+            (2.0, 6.5)
+        """
+        y0, x0, y1, x1 = self.box
+        return (y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2
+
+
+def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
+    """Targets in the order in which they are worth a look.
+
+    Missed ones come before found ones and false alarms; without truth strong ones before weak ones,
+    each by descending peak.
+
+    Example:
+        >>> [spot.outcome for spot in find_spots(None, np.eye(3, dtype=bool))]
+        ['target']
+    """
+    if detection is None:
+        boxes = [] if mask is None else find_components(mask).box
+        return [Spot("target", box_of(row)) for row in boxes]
+    if mask is None:
+        targets = sorted(detection.targets(), key=lambda each: (each.kind == "weak", -each.peak))
+        return [Spot(target.kind, _drawn_box(target), target.peak) for target in targets]
+    found, true = find_components(detection.mask), find_components(mask)
+    match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
+    missed = [Spot("missed", box_of(row)) for row in true.box[match < 0]]
+    alone = np.setdiff1d(np.arange(len(found)), match)
+    false = [Spot("false alarm", box_of(row)) for row in found.box[alone]]
+    hits = [Spot("found", box_of(row)) for row in true.box[match >= 0]]
+    return [*missed, *hits, *false]
+
+
+def _drawn_box(target: Target) -> Box:
+    """Of a strong region, or of the one pixel that a weak target adds."""
+    if target.kind == "strong":
+        return target.box
+    y, x = (int(middle) for middle in target.centroid)
+    return y, x, y + 1, x + 1
+
+
+def paint(
+    axes: Axes,
+    image: NDArray[np.uint8],
+    detection: Detection | None,
+    mask: NDArray[np.bool_] | None,
+    *,
+    cross: float,
+    box: Box | None = None,
+) -> None:
+    """Draw an image, its strong regions, a cross for every weak target, and the truth's outline.
+
+    Weak targets are those of :meth:`Detection.targets`: one cross for one object.
+
+    Strong regions are filled in the whole image. In a part, where one sees inside, they are
+    outlined: in dashes where the truth is, which may run along the same edges.
+
+    Args:
+        axes: where.
+        image: (H, W) uint8 gray.
+        detection: with numpy arrays (H, W), or None.
+        mask: (H, W) bool, the truth, or None.
+        cross: size of the crosses [pt].
+        box: the part to draw, rows and columns (y0, x0, y1, x1), half open; None draws all.
+
+    Example:
+        >>> axes = Figure().add_subplot()
+        >>> paint(axes, np.zeros((4, 6), np.uint8), None, np.eye(4, 6, dtype=bool), cross=6)
+        >>> len(axes.images), len(axes.collections)
+        (1, 1)
+    """
+    draw_gray(axes, image)
+    if detection is not None and box is None:
+        fill = np.zeros((*image.shape, 4))
+        fill[detection.strong] = to_rgba(STRONG, 0.5)
+        axes.imshow(fill)
+    if mask is not None:
+        outline(axes, mask, box)
+    if detection is not None and box is not None:
+        outline(axes, detection.strong, box, colour=STRONG, dashed=mask is not None)
+    y0, x0, y1, x1 = part = box or (0, 0, *image.shape)
+    show_part(axes, part)
+    if detection is not None:
+        centres = [each.centroid for each in detection.targets() if each.kind == "weak"]
+        weak = np.array(centres, np.int64).reshape(-1, 2)
+        inside = ((weak >= (y0, x0)) & (weak < (y1, x1))).all(axis=1)
+        _draw_crosses(axes, weak[inside], cross)
+
+
+def draw_gray(axes: Axes, image: NDArray[np.uint8]) -> None:
+    """Draw an image from black at its darkest to white at its brightest.
+
+    An image of a single level has no contrast to stretch and is drawn at that level.
+
+    Example:
+        >>> axes = Figure().add_subplot()
+        >>> draw_gray(axes, np.full((4, 6), 255, np.uint8))
+        >>> axes.images[0].get_clim()
+        (0.0, 255.0)
+    """
+    low, high = int(image.min()), int(image.max())
+    low, high = (0, 255) if low == high else (low, high)
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high)
+
+
+def _draw_crosses(axes: Axes, weak: NDArray[np.int64], size: float) -> None:
+    if len(weak):
+        y, x = weak.T
+        axes.plot(
+            x, y, "x", color=WEAK, markersize=size, markeredgewidth=1.8, clip_on=False,
+            zorder=OVER_SPINES,
+        )  # fmt: skip
+
+
+def add_legend(
+    figure: Figure,
+    *,
+    found: bool,
+    truth: bool,
+    marks: Sequence[Line2D] = (),
+    place: Literal["lower left", "outside lower left"] = "outside lower left",
+) -> None:
+    """Say below the pictures what is drawn: detections, the truth, and further marks.
+
+    Example:
+        >>> figure = Figure()
+        >>> add_legend(figure, found=True, truth=True)
+        >>> [text.get_text() for text in figure.legends[0].get_texts()]
+        ['strong region', 'weak target', 'truth']
+    """
+    handles: list[Line2D | Patch] = []
+    if found:
+        cross = Line2D([], [], color=WEAK, marker="x", linestyle="", markeredgewidth=1.8)
+        cross.set_label("weak target")
+        handles += [
+            Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region"),
+            cross,
+        ]
+    if truth:
+        handles.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
+    handles += marks
+    if not handles:
+        return
+    across = min(len(handles), max(3, int(figure.get_figwidth() / 1.3)))
+    legend = figure.legend(handles=handles, loc=place, ncols=across, fontsize=9)
+    legend.get_frame().set(facecolor="#555555", alpha=1.0)
+    for text in legend.get_texts():
+        text.set_color("white")
+
+
+INSETS = 6
+
+LETTERS = 14
+"""Of the title, per inch."""
+
+Place = tuple[Box, list[Spot]]
+"""What an inset shows, and the targets in it."""
+
+
+def show(
+    image: NDArray[np.uint8],
+    detection: Detection | None,
+    mask: NDArray[np.bool_] | None = None,
+) -> Figure:
+    """Draw a detection or just the truth over an image, with its targets enlarged beside it.
+
+    Strong regions are filled, and outlined in the insets; weak targets are crosses, true targets
+    are outlined. Numbered frames lead to the insets; targets that no inset shows are ringed, unless
+    a cross marks them already. With a mask, colours tell found, missed and false targets apart.
+
+    Args:
+        image: (H, W) uint8 gray.
+        detection: of one map (H, W), arrays or tensors; None draws the truth alone.
+        mask: (H, W) bool, the truth, if known.
+
+    Returns:
+        A matplotlib figure with at most six insets, missed targets first, false ones last; without
+        a mask strong ones first, by descending peak. The title says if any target is in no inset.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> from festkit.sensitivity import adjust_sensitivity
+        >>> prob = np.zeros((40, 60), np.float32); prob[20, 30] = 0.9
+        >>> figure = show(np.zeros((40, 60), np.uint8), adjust_sensitivity(prob))
+        >>> len(figure.axes)
+        2
+    """
+    detection = None if detection is None else detection.numpy()
+    _check_shapes(image, detection, mask)
+    spots = find_spots(detection, mask)
+    places, others = _choose_places(spots, image.shape)
+    title = [_headline(detection, mask), _rest(len(others), len(spots), detection, mask)]
+    figure, (main, *insets) = _layout(image.shape, len(places), title)
+    paint(main, image, detection, mask, cross=6)
+    for number, (axes, (box, held)) in enumerate(zip(insets, places, strict=True), start=1):
+        colour = FRAME_COLOUR[held[0].outcome]
+        frame(main, box, colour, str(number))
+        paint(axes, image, detection, mask, cross=11, box=box)
+        axes.set_title(f"{number}  {_listed(held)}", fontsize=8.5, loc="left")
+        for side in axes.spines.values():
+            side.set(visible=True, color=colour, linewidth=1.8)
+    rings = _draw_rings(main, others)
+    add_legend(figure, found=detection is not None, truth=mask is not None, marks=rings)
+    plt.close(figure)
+    return figure
+
+
+def _check_shapes(
+    image: NDArray[np.uint8], detection: Detection | None, mask: NDArray[np.bool_] | None
+) -> None:
+    shapes = [image.shape]
+    shapes += [] if detection is None else [detection.mask.shape]
+    shapes += [] if mask is None else [mask.shape]
+    if len(set(shapes)) > 1 or image.ndim != 2:
+        raise InputError(f"image, detection and mask must share one shape (H, W), got {shapes}")
+
+
+def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[Place], list[Spot]]:
+    """What the insets show, no target in two of them, and the targets that are in none."""
+    places: list[Place] = []
+    others = []
+    for spot in spots:
+        around = [held for box, held in places if _contains(box, spot.box)]
+        if around:
+            around[0].append(spot)
+        elif len(places) < INSETS:
+            places.append((window(spot.box, shape), [spot]))
+        else:
+            others.append(spot)
+    return places, others
+
+
+def _contains(box: Box, inner: Box) -> bool:
+    (y0, x0, y1, x1), (top, left, bottom, right) = box, inner
+    return y0 <= top and x0 <= left and bottom <= y1 and right <= x1
+
+
+def _listed(spots: Sequence[Spot]) -> str:
+    """Targets of one inset, as many as its width has room for."""
+    if len(spots) < 3:
+        return ", ".join(spot.text for spot in spots)
+    return f"{spots[0].text} and {len(spots) - 1} more"
+
+
+def _draw_rings(axes: Axes, spots: Sequence[Spot]) -> list[Line2D]:
+    """One mark of the legend for every kind of target that is ringed."""
+    rings = []
+    for outcome in dict.fromkeys(spot.outcome for spot in spots if spot.outcome != "weak"):
+        y, x = zip(*(spot.centre for spot in spots if spot.outcome == outcome), strict=True)
+        rings += axes.plot(
+            x, y, "o", color=FRAME_COLOUR[outcome], fillstyle="none", markersize=9,
+            markeredgewidth=0.8, clip_on=False, zorder=OVER_SPINES,
+            label=f"{outcome}, not enlarged",
+        )  # fmt: skip
+    return rings
+
+
+def _layout(shape: tuple[int, ...], insets: int, title: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure with the title, no wider than the image, and places for the insets."""
+    columns = -(-insets // 2)
+    height = 4.4
+    width = height * min(max(shape[1] / shape[0], 0.6), 1.8)
+    lines = [part for line in title for part in wrap(line, int(LETTERS * width))]
+    size = width + 2.0 * columns, height + 0.2 + 0.2 * max(len(lines), 1)
+    figure = plt.figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(2, columns + 1, width_ratios=[width, *[1.9] * columns])
+    places = [grid[row, 1 + column] for column in range(columns) for row in range(2)]
+    panels = [figure.add_subplot(place) for place in [grid[:, 0], *places[:insets]]]
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    panels[0].set_anchor("NW")  # elsewhere the title has no place of its own in the layout
+    panels[0].set_title("\n".join(lines), fontsize=10, loc="left")
+    return figure, panels
+
+
+def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
+    if detection is None:
+        return "" if mask is None else _number(len(find_components(mask)), "true target")
+    thresholds = f"th1 {detection.th1:g}"
+    if detection.th2 is not None:
+        thresholds += f", th2 {detection.th2:g}"
+    if mask is None:
+        return f"{_number(len(detection.targets()), 'target')} ({thresholds})"
+    counts = count(detection.mask, mask)
+    iou = "–" if np.isnan(counts.iou) else f"{100 * counts.iou:.1f} %"
+    return (
+        f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
+        f"IoU {iou} ({thresholds})"
+    )
+
+
+def _rest(
+    others: int, spots: int, detection: Detection | None, mask: NDArray[np.bool_] | None
+) -> str:
+    """How many targets are enlarged, and which, where not all are."""
+    if not others:
+        return ""
+    if detection is None:
+        return f"{spots - others} of them enlarged"
+    order = "enlarged, highest peaks first" if mask is None else "places enlarged, missed first"
+    return f"{spots - others} of {spots} {order}"
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"

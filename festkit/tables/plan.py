@@ -1,0 +1,144 @@
+"""The jobs that make a table of the paper, with trainings that tables share in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._support.errors import InputError
+from .._support.names import check_several, find_name
+from ..data.catalogue import list_datasets
+from ..jobs.job import SYNTHETIC, Job, Output, ordered
+from ..jobs.parameters import find_notebook, read_parameters
+from ..pretrained import UNION
+from .paper import TABLES, find_table
+from .specs import COMPARED, table_trainings
+from .trainings import Training, find_profile
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def plan_jobs(
+    table: str,
+    profile: str = "smoke",
+    datasets: Sequence[str] | None = None,
+    *,
+    backbones: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    data_root: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> list[Job]:
+    """Everything that has to be run for a table: scenes, trainings, and the table's notebook.
+
+    Args:
+        table: what it holds, its number or its notebook (Table 1 to 6, fig5, fig7), or "all".
+        profile: "smoke", "quick" or "paper": see ``festkit.tables.trainings.PROFILES``.
+        datasets: names or folders; None takes synthetic scenes for smoke, NUAA-SIRST for quick, and
+            for paper the paper's, with the union of the three public sets for W-IRSTD.
+        backbones: networks; None takes all eight where networks are compared, and the profile's
+            elsewhere.
+        seeds: of trainings, on the same images; every seed is a table of its own, averaged when
+            shown.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        device: where trainings run.
+        threads: CPU threads of every job; None takes one per CPU that is idle when it starts.
+
+    Returns:
+        The jobs, each after those that it needs; a training that several tables need is there once.
+
+    Raises:
+        ValueError: for an unknown table, profile, network, dataset or device, a single name where
+            several are expected, or no seed.
+
+    Example:
+        >>> [job.key.partition("-")[0] for job in plan_jobs("losses")]
+        ['01_data', '02_train', '02_train', '02_train', '02_train', '02_train', '02_train', \
+'table2_losses']
+    """
+    places = {"data_root": data_root, "threads": threads}
+    find_profile(profile)
+    check_several(datasets=datasets, backbones=backbones)
+    if not seeds:
+        raise InputError("seeds is empty, expected at least one, such as (0,)")
+    if device.partition(":")[0] not in DEVICES:
+        raise InputError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
+    jobs: list[Job] = []
+    for name in list(TABLES) if table == "all" else [find_table(table)]:
+        networks = _networks(name, table, backbones)
+        for dataset in map(_named, datasets or _datasets(name, profile)):
+            rows = table_trainings(name, profile, backbones=networks, dataset=dataset)
+            for seed in seeds:
+                options = {"seed": seed} | places
+                of_training = options | {"device": device}
+                images = _images(dataset, profile, places)
+                runs = {
+                    row: [_run(each, profile, images, of_training) for each in scales]
+                    for row, scales in rows.items()
+                }
+                common = {"profile": profile, "dataset": images} | options
+                jobs.append(Job(TABLES[name], common | {"runs": runs}))
+                if table == "all" and name == "backbones":
+                    jobs += _stories(common, runs)
+    return list(ordered(jobs).values())
+
+
+def _datasets(table: str, profile: str) -> tuple[str, ...]:
+    if profile == "paper":
+        return COMPARED if table == "backbones" else (UNION,)
+    return (SYNTHETIC,) if profile == "smoke" else ("NUAA-SIRST",)
+
+
+def _networks(name: str, asked: str, backbones: Sequence[str] | None) -> Sequence[str] | None:
+    """Of several networks all tables but the one that compares them take the first."""
+    if backbones is None or name == "backbones" or asked != "all":
+        return backbones
+    return backbones[:1]
+
+
+def _named(dataset: str) -> str:
+    """A dataset as the catalogue spells it; folders and synthetic scenes as they are."""
+    if dataset == SYNTHETIC or Path(dataset).is_dir():
+        return dataset
+    members = (member.strip() for member in dataset.split("+"))
+    return "+".join(find_name("dataset", member, list_datasets()) for member in members)
+
+
+def _images(dataset: str, profile: str, places: dict[str, Any]) -> str | Output:
+    """A dataset, or the scenes that the job which looks at them has made, whatever the seed."""
+    if dataset != SYNTHETIC:
+        return dataset
+    return Output(Job("01_data", {"profile": profile} | _taken("01_data", places)), "scenes")
+
+
+def _run(
+    training: Training, profile: str, dataset: str | Output, options: dict[str, Any]
+) -> Output:
+    """The run folder of the job of a training."""
+    parameters = {
+        "profile": profile,
+        "dataset": dataset,
+        "backbone": training.backbone,
+        "size": training.size,
+        "loss": training.loss,
+        "loss_options": dict(training.loss_options),
+        "options": dict(training.options),
+        "start_from": training.start and _run(training.start, profile, dataset, options),
+    }
+    return Output(Job("02_train", parameters | options), "run")
+
+
+def _stories(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]:
+    """The notebooks that are no table: one network from fusion to refinement, and the data."""
+    network = next(iter(runs)).partition(",")[0]
+    own = {row: scales for row, scales in runs.items() if row.startswith(f"{network},")}
+    story = Job("03_fuse_and_refine", common | {"runs": own, "backbone": network})
+    if isinstance(common["dataset"], Output):  # the data were looked at when they were made
+        return [story]
+    images = {name: value for name, value in common.items() if name != "seed"}  # of scenes alone
+    return [story, Job("01_data", _taken("01_data", images))]
+
+
+def _taken(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that a notebook has."""
+    known = read_parameters(find_notebook(notebook))
+    return {name: value for name, value in parameters.items() if name in known}

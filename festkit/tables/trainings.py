@@ -1,0 +1,270 @@
+"""Trainings carried out one after the other in this process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._support.names import find_name
+from ..scenes import make_synthetic_dataset
+from ..training.config import TrainConfig
+from ..training.run import Run
+from ..training.trainer import train
+
+SMALL = ("ACM", "ALCNet", "ALCNet-LC")
+"""Networks that are quick, and need many steps; the others are slow and learn in fewer."""
+
+LAST = {"protocol": "last"}
+"""The last epoch is kept: no image is kept from training, and the test images choose nothing."""
+
+PAPER = {"epochs": 300, "learning_rate": 5e-4, "schedule": "constant", "protocol": "paper"}
+"""The paper's recipe (section IV); the test images choose the epoch."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A cost.
+
+    Attributes:
+        scale: what the paper's input sizes are divided by.
+        backbone: the network of all tables but the one that compares networks.
+        small: fields of ``TrainConfig`` for small networks.
+        large: fields of ``TrainConfig`` for the others.
+        further: epochs at every other size than the first, continued from the weights of the first;
+            0 trains every size from its start, as the paper does.
+        scenes: options of ``make_synthetic_dataset``, where scenes are made.
+
+    Example:
+        >>> find_profile("smoke").size(512)
+        128
+    """
+
+    scale: int
+    backbone: str
+    small: Mapping[str, Any]
+    large: Mapping[str, Any]
+    further: int
+    scenes: Mapping[str, Any] = field(default_factory=dict)
+
+    def size(self, paper: int) -> int:
+        """The input size [px] that stands for one of the paper's."""
+        return paper // self.scale
+
+    def options(self, backbone: str) -> dict[str, Any]:
+        """Fields of ``TrainConfig`` for a network.
+
+        Example:
+            >>> find_profile("paper").options("ACM")["epochs"]
+            300
+        """
+        return dict(self.small if backbone in SMALL else self.large)
+
+
+PROFILES = {
+    "smoke": Profile(
+        scale=4,
+        backbone="ACM",
+        small={"epochs": 10, "batch_size": 4, "learning_rate": 6e-3, "average_decay": 0.9} | LAST,
+        large={"epochs": 1, "batch_size": 2, "learning_rate": 2e-3, "average_decay": 0.8} | LAST,
+        further=1,
+        scenes={"train": 16, "test": 16, "size": 128, "preset": "easy"},
+    ),
+    "quick": Profile(
+        scale=2,
+        backbone="ACM",
+        small={"epochs": 80, "learning_rate": 3e-3} | LAST,
+        large={"epochs": 40, "learning_rate": 1e-3} | LAST,
+        further=20,
+        scenes={"train": 160, "test": 80, "size": 256, "preset": "nuaa"},
+    ),
+    "paper": Profile(
+        scale=1,
+        backbone="MSDA-Net",
+        small=PAPER,
+        large=PAPER,
+        further=0,
+        scenes={"train": 600, "test": 200, "size": 512, "preset": "nuaa"},
+    ),
+}
+"""Profiles by name. "smoke" proves in minutes that everything runs; its networks have hardly begun
+to learn. "quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper"
+is the paper's recipe, for a GPU; the test images choose the epoch there, as in the paper."""
+
+
+def find_profile(name: str) -> Profile:
+    """A profile by its name.
+
+    Raises:
+        ValueError: for an unknown name, with the known ones.
+
+    Example:
+        >>> find_profile("quick").backbone
+        'ACM'
+    """
+    return PROFILES[find_name("profile", name, PROFILES)]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network at one size with one loss.
+
+    Attributes:
+        backbone: name of the network.
+        size: side of its square input [px].
+        loss: name of the loss.
+        loss_options: options of the loss that differ from its defaults.
+        options: further fields of ``TrainConfig``.
+        start: the training whose weights it continues; None starts anew.
+
+    Example:
+        >>> Training("ACM", 128, "EEDM").name
+        'acm-128-eedm'
+    """
+
+    backbone: str
+    size: int
+    loss: str
+    loss_options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    start: "Training | None" = None
+
+    @property
+    def name(self) -> str:
+        """What is trained, for a folder."""
+        parts = [f"{name}={value:g}" for name, value in self.loss_options.items()]
+        return "-".join([self.backbone, str(self.size), self.loss, *parts]).lower()
+
+
+def first_training(
+    profile: Profile, backbone: str, size: int, loss: str = "EEDM", **loss_options: float
+) -> Training:
+    """A training that starts anew.
+
+    Example:
+        >>> from festkit.experiments import find_profile
+        >>> first_training(find_profile("smoke"), "ACM", 128).options["epochs"]
+        10
+    """
+    return Training(backbone, size, loss, loss_options, profile.options(backbone))
+
+
+def further_training(profile: Profile, first: Training, size: int) -> Training:
+    """The same at another size: continued at half the rate, or anew where the profile says so.
+
+    Example:
+        >>> from festkit.experiments import find_profile
+        >>> smoke = find_profile("smoke")
+        >>> training = further_training(smoke, first_training(smoke, "ACM", 128), 192)
+        >>> training.start.size, training.options["epochs"]
+        (128, 1)
+    """
+    if size == first.size:
+        return first
+    options = dict(first.options)
+    if profile.further:
+        options |= {"epochs": min(profile.further, options["epochs"])}
+        options |= {"learning_rate": options["learning_rate"] / 2}
+    start = first if profile.further else None
+    return Training(first.backbone, size, first.loss, first.loss_options, options, start)
+
+
+def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Path:
+    """The synthetic scenes of a profile, in ``out/scenes``; made once.
+
+    Args:
+        out: folder.
+        profile: smoke, quick or paper.
+        seed: of the scenes.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        ValueError: for an unknown profile.
+        FileExistsError: if the folder holds other scenes.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.data import load_dataset
+        >>> len(load_dataset(make_scenes(tempfile.mkdtemp()), "train"))
+        16
+    """
+    return make_synthetic_dataset(Path(out) / "scenes", seed=seed, **find_profile(profile).scenes)
+
+
+def training_config(
+    training: Training, dataset: str | Path, out: str | Path, *, seed: int = 0, **places: Any
+) -> TrainConfig:
+    """The configuration of a training on a dataset; what it starts from lies under ``out``, too.
+
+    Args:
+        training: what is trained.
+        dataset: name or folder.
+        out: folder of all trainings; this one's is named after it.
+        seed: of initialisation, batches and augmentation.
+        places: fields of ``TrainConfig`` that say where it runs, such as data_root and device.
+
+    Example:
+        >>> config = training_config(Training("ACM", 128, "EEDM"), "NUAA-SIRST", "runs")
+        >>> config.folder.name
+        'acm-128-eedm'
+    """
+    start = training.start
+    return TrainConfig(
+        str(dataset),
+        backbone=training.backbone,
+        size=training.size,
+        loss=training.loss,
+        loss_options=training.loss_options,
+        initial_weights=str(Run(Path(out) / start.name).weights) if start else None,
+        seed=seed,
+        out=str(Path(out) / training.name),
+        **training.options,
+        **places,
+    )
+
+
+def train_all(
+    rows: Mapping[str, Sequence[Training]],
+    dataset: str | Path,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    **places: Any,
+) -> dict[str, list[str]]:
+    """Train what the rows of a table need, each training once, and say where it lies.
+
+    Finished trainings are not repeated, killed ones continue.
+
+    Args:
+        rows: the scales of every row, as :func:`table_trainings` gives them.
+        dataset: name or folder.
+        out: folder of all trainings.
+        seed: of initialisation, batches and augmentation.
+        places: fields of ``TrainConfig`` that say where it runs, such as data_root and device.
+
+    Returns:
+        The run folders of every row.
+
+    Raises:
+        FileExistsError: if a folder holds another training, for instance of another profile.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> scenes = make_synthetic_dataset(folder / "scenes", train=2, test=1, size=64)
+        >>> options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
+        >>> first = Training("ACM", 32, "EEDM", options=options)
+        >>> further = Training("ACM", 48, "EEDM", {}, options, first)
+        >>> rows = {"LW-FEST": [first], "FEST": [first, further]}
+        >>> [Path(run).name for run in train_all(rows, scenes, folder / "runs")["FEST"]]
+        ['acm-32-eedm', 'acm-48-eedm']
+    """
+    trainings = [training for scales in rows.values() for training in scales]
+    starts = [training.start for training in trainings if training.start]
+    for training in {training.name: training for training in [*starts, *trainings]}.values():
+        train(training_config(training, dataset, out, seed=seed, **places))
+    return {
+        row: [str(Path(out) / training.name) for training in scales] for row, scales in rows.items()
+    }

@@ -1,0 +1,370 @@
+"""Random changes of a training batch, image and mask together.
+
+Everything works on whole batches of tensors on any device and draws from one generator, so that the
+same seed gives the same batches. Masks stay bool and stay aligned with their images.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from .._support.devices import send
+from ..ops.components import find_components
+
+MAX_PATCH = 64
+"""Targets are pasted from square patches of at most this side [px]."""
+
+
+@dataclass(frozen=True)
+class TargetBank:
+    """Every target of a training set, cut out for pasting into other images.
+
+    Attributes:
+        contrast: (T, P, P) float, gray value minus the local background, 0 outside the target.
+        mask: (T, P, P) bool, the target in the middle of its patch.
+        near: (T, P, P) bool, the pixels within 2 px of the target.
+    """
+
+    contrast: Tensor
+    mask: Tensor
+    near: Tensor
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def to(self, device: torch.device) -> "TargetBank":
+        """The same bank on another device."""
+        return TargetBank(self.contrast.to(device), self.mask.to(device), self.near.to(device))
+
+
+def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
+    """Cut every target out of its image, with its contrast to the pixels around it.
+
+    A target's local background is the mean of its patch outside all targets. Targets larger than
+    their patch, or too near the frame for a whole one, are left out.
+
+    Args:
+        gray: (N, 1, H, W) uint8.
+        mask: (N, 1, H, W) bool.
+
+    Returns:
+        The bank; it may be empty.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 32, 32, dtype=torch.bool); mask[..., 8:10, 8:10] = True
+        >>> len(cut_targets(100 * mask.byte(), mask))
+        1
+    """
+    found = find_components(mask[:, 0].cpu().numpy())
+    height, width = mask.shape[-2:]
+    longest = int((found.box[:, 2:] - found.box[:, :2]).max(initial=1))
+    patch = min(2 * longest + 1, MAX_PATCH, height, width)
+    contrasts, masks = [torch.zeros(0, patch, patch)], [torch.zeros(0, patch, patch).bool()]
+    for k, (y0, x0, y1, x1) in enumerate(found.box.tolist()):
+        top, left = (y0 + y1 - patch) // 2, (x0 + x1 - patch) // 2
+        inside = 0 <= top <= height - patch and 0 <= left <= width - patch
+        if not inside or max(y1 - y0, x1 - x0) > patch - 2:
+            continue
+        n, place = int(found.image[k]), (slice(top, top + patch), slice(left, left + patch))
+        values, truth = gray[n, 0][place].cpu().float() / 255, mask[n, 0][place].cpu()
+        target = torch.zeros(height * width, dtype=torch.bool)
+        target[torch.from_numpy(found.pixels[found.label == k] - n * height * width)] = True
+        target = target.reshape(height, width)[place]
+        contrasts.append(torch.where(target, values - values[~truth].mean(), 0.0)[None])
+        masks.append(target[None])
+    stacked = torch.cat(masks)
+    near = F.max_pool2d(stacked[:, None].float(), 5, 1, 2)[:, 0] > 0
+    return TargetBank(torch.cat(contrasts), stacked, near).to(mask.device)
+
+
+class Part(NamedTuple):
+    """Some images of a batch. Random numbers are drawn for the whole, so that no part changes it.
+
+    Attributes:
+        total: images of the whole batch.
+        own: which of them.
+    """
+
+    total: int
+    own: slice
+
+
+def _whole(gray: Tensor) -> Part:
+    return Part(len(gray), slice(None))
+
+
+def augment(
+    gray: Tensor,
+    mask: Tensor,
+    bank: TargetBank,
+    generator: Generator,
+    *,
+    crop: int | None = None,
+    on_target: float = 0.5,
+    part: Part | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One random version of a batch: turn, paste targets, warp, crop, change brightness and noise.
+
+    Args:
+        gray: (N, 1, S, S) uint8.
+        mask: (N, 1, S, S) bool.
+        bank: targets to paste.
+        generator: source of all randomness, on the CPU.
+        crop: side of the crop [px]; None keeps whole images.
+        on_target: share of the crops that are to hold a target pixel, in [0, 1].
+        part: of which batch these images are, and which of it; None: they are the whole.
+
+    Returns:
+        Float gray values in [0, 1] and the masks that belong to them, both (N, 1, S, S), or
+        (N, 1, crop, crop).
+
+    Example:
+        >>> gray, mask = torch.zeros(2, 1, 32, 32).byte(), torch.zeros(2, 1, 32, 32).bool()
+        >>> new, _ = augment(gray, mask, cut_targets(gray, mask), torch.Generator().manual_seed(0))
+        >>> new.shape, new.dtype
+        (torch.Size([2, 1, 32, 32]), torch.float32)
+    """
+    gray, mask = flip_and_turn(gray, mask, generator, part=part)
+    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator, part=part)
+    gray, mask = warp(gray, mask, generator, part=part)
+    if crop is not None:
+        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target, part=part)
+    return change_values(gray, generator, part=part), mask
+
+
+def paste_targets(
+    gray: Tensor,
+    mask: Tensor,
+    bank: TargetBank,
+    generator: Generator,
+    *,
+    probability: float = 0.5,
+    tries: int = 8,
+    part: Part | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Copy-paste: add one target of the bank to some of the images, clear of their own targets.
+
+    The target is turned at random. Its contrast is added to the new background, so that it neither
+    darkens nor lightens its surroundings. Where all ``tries`` random places come within 2 px of a
+    target, the image stays as it is.
+
+    Args:
+        gray: (N, 1, H, W) float in [0, 1].
+        mask: (N, 1, H, W) bool.
+        bank: targets to paste; an empty one changes nothing.
+        generator: source of all randomness, on the CPU.
+        probability: share of the images that get a target, in [0, 1].
+        tries: places drawn per image.
+        part: as for :func:`augment`.
+
+    Returns:
+        New gray values in [0, 1] and masks.
+    """
+    if not len(bank):
+        return gray, mask
+    count, _, height, width = gray.shape
+    total, own = part or _whole(gray)
+    patch = bank.mask.shape[-1]
+    chosen = torch.randint(len(bank), (total,), generator=generator)[own]
+    top = torch.randint(height - patch + 1, (total, tries), generator=generator)[own]
+    left = torch.randint(width - patch + 1, (total, tries), generator=generator)[own]
+    wanted = torch.rand(total, generator=generator)[own] < probability
+    moves = _moves(total, generator)[own]
+    chosen, top, left, wanted = (send(t, gray.device) for t in (chosen, top, left, wanted))
+    contrast, target, near = (
+        torch.stack([_turn(patch, move) for patch, move in zip(kind[chosen], moves, strict=True)])
+        for kind in (bank.contrast, bank.mask, bank.near)
+    )
+
+    side = torch.arange(patch, device=gray.device)
+    rows, columns = (top[..., None] + side)[..., None], (left[..., None] + side)[..., None, :]
+    image = torch.arange(count, device=gray.device)
+    taken = mask[image[:, None, None, None], 0, rows, columns]
+    clash = (taken & near[:, None]).any(-1).any(-1)
+    first = (~clash).int().argmax(1)
+    placed = target & (wanted & ~clash.all(1))[:, None, None]
+
+    rows, columns, image = rows[image, first], columns[image, first], image[:, None, None]
+    gray, mask = gray.clone(), mask.clone()
+    lifted = gray[image, 0, rows, columns] + contrast * placed
+    gray[image, 0, rows, columns] = lifted.clamp(0, 1)
+    mask[image, 0, rows, columns] |= placed
+    return gray, mask
+
+
+def flip_and_turn(
+    gray: Tensor, mask: Tensor, generator: Generator, *, part: Part | None = None
+) -> tuple[Tensor, Tensor]:
+    """One of the eight flips and quarter turns of a square, for every image on its own.
+
+    Args:
+        gray: (N, 1, S, S) of any type.
+        mask: (N, 1, S, S) bool.
+        generator: source of all randomness, on the CPU.
+        part: as for :func:`augment`.
+
+    Returns:
+        The turned batch.
+    """
+    total, own = part or _whole(gray)
+    moves = _moves(total, generator)[own]
+    turned, turned_mask = torch.empty_like(gray), torch.empty_like(mask)
+    for index, move in enumerate(moves):
+        turned[index], turned_mask[index] = _turn(gray[index], move), _turn(mask[index], move)
+    return turned, turned_mask
+
+
+def warp(
+    gray: Tensor,
+    mask: Tensor,
+    generator: Generator,
+    *,
+    probability: float = 0.5,
+    degrees: float = 45.0,
+    scale: float = 0.2,
+    shift: float = 0.1,
+    part: Part | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Rotate, scale and shift some of the images; the frame is filled by reflection, masks as well.
+
+    Args:
+        gray: (N, 1, S, S) float.
+        mask: (N, 1, S, S) bool.
+        generator: source of all randomness, on the CPU.
+        probability: share of the images that are warped, in [0, 1].
+        degrees: largest rotation to either side.
+        scale: largest relative change of size.
+        shift: largest shift, as a share of the side.
+        part: as for :func:`augment`.
+
+    Returns:
+        The warped batch.
+    """
+    total, own = part or _whole(gray)
+    chosen = torch.rand(total, generator=generator)[own] < probability
+    angle, size, dx, dy = torch.rand(4, total, generator=generator)[:, own] * 2 - 1
+    angle, size = angle * math.radians(degrees), 1 / (1 + scale * size)
+    cosine, sine = angle.cos() * size, angle.sin() * size
+    moved = torch.stack([cosine, -sine, 2 * shift * dx, sine, cosine, 2 * shift * dy], dim=1)
+    index = torch.from_numpy(np.flatnonzero(chosen.numpy()))
+    if not len(index):
+        return gray, mask
+    matrix = send(moved[index].reshape(-1, 2, 3), gray.device)
+    index = send(index, gray.device)
+    grid = F.affine_grid(matrix, list(gray[index].shape), align_corners=False)
+    gray, mask = gray.clone(), mask.clone()
+    pairs = torch.cat([gray[index], mask[index].to(gray.dtype)], dim=1)
+    pairs = F.grid_sample(pairs, grid, padding_mode="reflection", align_corners=False)
+    gray[index], mask[index] = pairs[:, :1], pairs[:, 1:] > 0.5
+    return gray, mask
+
+
+def crop_images(
+    gray: Tensor,
+    mask: Tensor,
+    side: int,
+    generator: Generator,
+    *,
+    on_target: float = 0.5,
+    part: Part | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A random square of every image; some hold a given pixel of a target, the others lie anywhere.
+
+    Args:
+        gray: (N, 1, H, W) of any type.
+        mask: (N, 1, H, W) bool.
+        side: of the square [px], at most H and W.
+        generator: source of all randomness, on the CPU.
+        on_target: share of the squares that are to hold a target pixel, in [0, 1], every target
+            pixel of the image being as likely; where there is none, the square lies anywhere.
+        part: as for :func:`augment`.
+
+    Returns:
+        The squares (N, 1, side, side) of both.
+
+    Example:
+        >>> gray, mask = torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+        >>> mask[:, :, 30, 3] = True
+        >>> _, cut = crop_images(gray, mask, 8, torch.Generator().manual_seed(0), on_target=1)
+        >>> cut.shape, int(cut.sum())
+        (torch.Size([2, 1, 8, 8]), 2)
+    """
+    total, own = part or _whole(gray)
+    height, width = gray.shape[-2:]
+    draws = send(torch.rand(total, 4, generator=generator)[own], gray.device)
+    wanted, chosen = draws[:, 0] < on_target, draws[:, 1]
+    before = mask.flatten(1).cumsum(1, dtype=torch.int32)  # target pixels up to each pixel
+    pixels = before[:, -1]
+    rank = (chosen * pixels).int() + 1
+    pixel = torch.searchsorted(before, rank[:, None])[:, 0]
+    held = wanted & (pixels > 0)
+    starts = []
+    for at, length, place in ((pixel // width, height, 2), (pixel % width, width, 3)):
+        end = length - side  # of the places where a square may start
+        first = torch.where(held, (at - side + 1).clamp(min=0), 0)
+        last = torch.where(held, at.clamp(max=end), end)
+        starts.append(first + (draws[:, place] * (last - first + 1)).long())
+    within = torch.arange(side, device=gray.device)
+    rows, columns = ((start[:, None] + within) for start in starts)
+    image = torch.arange(len(gray), device=gray.device)[:, None, None]
+    where = image, 0, rows[:, :, None], columns[:, None, :]
+    return gray[where][:, None], mask[where][:, None]
+
+
+def change_values(
+    gray: Tensor,
+    generator: Generator,
+    *,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    noise: float = 0.02,
+    part: Part | None = None,
+) -> Tensor:
+    """Change brightness and contrast of every image and add white noise to half of them.
+
+    Args:
+        gray: (N, 1, H, W) float in [0, 1].
+        generator: source of all randomness, on the CPU.
+        brightness: largest shift of all values.
+        contrast: largest relative change of the distance from the mean.
+        noise: largest standard deviation of the noise.
+        part: as for :func:`augment`.
+
+    Returns:
+        (N, 1, H, W) float in [0, 1].
+    """
+    total, own = part or _whole(gray)
+    bright, strong, noisy = torch.rand(3, total, 1, 1, 1, generator=generator) * 2 - 1
+    seed = int(torch.randint(2**62, (), generator=generator).numpy())
+    bright, strong = (send(each[own], gray.device) for each in (bright, strong))
+    mean = gray.mean((1, 2, 3), keepdim=True)
+    changed = mean + (gray - mean) * (1 + contrast * strong) + brightness * bright
+    source = Generator(gray.device).manual_seed(seed)
+    place = {image: index for index, image in enumerate(range(total)[own])}
+    for image, strength in enumerate((noise * noisy).flatten().numpy().tolist()):
+        if strength > 0:
+            white = torch.randn(gray.shape[1:], generator=source, device=gray.device)
+            if image in place:
+                changed[place[image]] += strength * white
+    return changed.clamp_(0, 1)
+
+
+def _moves(count: int, generator: Generator) -> list[tuple[bool, bool, bool]]:
+    """For every image whether it is mirrored along x, along y, and transposed."""
+    moves: list[tuple[bool, bool, bool]] = (
+        (torch.rand(count, 3, generator=generator) < 0.5).numpy().tolist()
+    )
+    return moves
+
+
+def _turn(image: Tensor, move: tuple[bool, bool, bool]) -> Tensor:
+    """An image (..., S, S), mirrored along the axes wanted and transposed."""
+    flip_x, flip_y, transpose = move
+    axes = [axis for axis, wanted in ((-1, flip_x), (-2, flip_y)) if wanted]
+    flipped = image.flip(axes) if axes else image
+    return flipped.transpose(-1, -2) if transpose else flipped

@@ -1,0 +1,227 @@
+"""A training set on the device, and its batches.
+
+Images are decoded and resized once and stay in memory as 8-bit gray levels. A batch follows from
+the seed, the epoch and the step alone: so it is the same whoever prepares it, and a run may
+continue at any step.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from .._support.devices import send
+from .._support.errors import InputError
+from .._support.progress import progress
+from ..backbones.forward import network_input
+from ..data.dataset import Dataset
+from ..ops.resize import resize_image, resize_mask
+from .augment import Part, TargetBank, augment, cut_targets
+from .config import TrainConfig
+
+
+class Batch(NamedTuple):
+    """What a step trains on.
+
+    Attributes:
+        image: (N, C, S, S) float, normalised, channels last; S is the crop, where there is one.
+        mask: (N, 1, S, S) bool.
+        total: images of the whole batch, of which other processes may hold a part.
+    """
+
+    image: Tensor
+    mask: Tensor
+    total: int
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """A whole training set at one size.
+
+    Attributes:
+        gray: (N, 1, S, S) uint8.
+        mask: (N, 1, S, S) bool.
+        bank: the set's targets, for copy-paste, on the training device.
+        mean: mean over images of the mean gray value, in [0, 1].
+        std: mean over images of the gray values' standard deviation, in [0, 1].
+        device: where batches are needed.
+        vanishing: targets too small for this size, each kept as one pixel.
+    """
+
+    gray: Tensor
+    mask: Tensor
+    bank: TargetBank
+    mean: float
+    std: float
+    device: torch.device
+    vanishing: int = 0
+
+    @classmethod
+    def read(
+        cls,
+        dataset: Dataset,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        within: Dataset | None = None,
+    ) -> "TrainingImages":
+        """Decode and resize every image once; a set without any target is warned about.
+
+        Args:
+            dataset: the images to train on.
+            config: gives the size, and whether they stay on the device or on the host.
+            device: where batches are needed.
+            within: the images whose statistics they are normalised by, which hold them; None takes
+                the images themselves.
+
+        Raises:
+            ValueError: if the standard deviation is 0.
+        """
+        size, listed = config.size, dataset if within is None else within
+        shape = (len(dataset), 1, size, size)
+        gray, mask, vanishing = np.empty(shape, np.uint8), np.empty(shape, bool), 0
+        place = {name: index for index, name in enumerate(dataset.names)}
+        levels = []
+        for sample in progress(listed, "reading images", unit="image"):
+            levels.append((sample.image.mean(), sample.image.std()))
+            if (index := place.get(sample.name)) is not None:
+                gray[index, 0] = resize_image(sample.image, size)
+                mask[index, 0], lost = resize_mask(sample.mask, size)
+                vanishing += lost
+        mean, std = (float(np.mean(each)) / 255 for each in zip(*levels, strict=True))
+        if std == 0:
+            raise InputError(f"every training image of {dataset.name} is of one gray level")
+        if not mask.any():
+            warnings.warn(
+                f"none of the {len(dataset)} training masks of {dataset.name} holds a target at "
+                f"{size} px; a network trained on them finds nothing. Check the masks with "
+                "check_dataset",
+                stacklevel=3,
+            )
+        grays, masks = torch.from_numpy(gray), torch.from_numpy(mask)
+        bank = cut_targets(grays, masks).to(device)
+        if config.data_on == "device":
+            grays, masks = grays.to(device), masks.to(device)
+        return cls(grays, masks, bank, mean, std, device, vanishing)
+
+    def __len__(self) -> int:
+        return len(self.gray)
+
+    def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Gray levels (N, 1, S, S) uint8 and masks of some images, on the training device."""
+        index = send(index, self.gray.device)
+        return send(self.gray[index], self.device), send(self.mask[index], self.device)
+
+    def normalised(self, gray: Tensor, channels: int) -> Tensor:
+        """Network input of gray values in [0, 1], channels last."""
+        image = network_input(gray, mean=self.mean, std=self.std, channels=channels)
+        return image.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of every epoch, for one of several processes.
+
+    Attributes:
+        images: the training set.
+        config: gives batch size, seed and workers.
+        rank: number of this process.
+        processes: how many there are; each takes its part of every batch.
+
+    Raises:
+        ValueError: if a batch does not hold two images for every process.
+    """
+
+    images: TrainingImages
+    config: TrainConfig
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        held = min(self.config.batch_size, len(self.images))
+        if held < self._least:
+            raise InputError(
+                f"a batch of {held} images is too small for {self.processes} processes, each of "
+                "which needs two for batch norm; take a larger batch_size or fewer processes"
+            )
+
+    @property
+    def _least(self) -> int:
+        return 2 * self.processes
+
+    @property
+    def starts(self) -> range:
+        """Where the batches of an epoch start; one too small for all processes is left out."""
+        return range(0, len(self.images) - self._least + 1, self.config.batch_size)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images that the batches of an epoch hold."""
+        return min(self.starts[-1] + self.config.batch_size, len(self.images))
+
+    def of_epoch(self, epoch: int, channels: int, *, first: int = 0) -> Iterator[Batch]:
+        """Batches from step ``first`` on; background workers prepare some ahead."""
+        order = torch.randperm(len(self.images), generator=_generator(self.config.seed, epoch))
+        steps = range(first, len(self.starts))
+        if not self.config.workers:
+            yield from (self._batch(order, channels, epoch, step) for step in steps)
+            return
+        with ThreadPoolExecutor(self.config.workers) as pool:
+            waiting: deque[Future[tuple[Batch, Any]]] = deque()
+            for step in steps:
+                waiting.append(pool.submit(self._aside, order, channels, epoch, step))
+                if len(waiting) > 2 * self.config.workers:
+                    yield _taken_over(*waiting.popleft().result())
+            while waiting:
+                yield _taken_over(*waiting.popleft().result())
+
+    def _aside(self, *of_batch: Any) -> tuple[Batch, Any]:
+        """A batch prepared beside the training, on CUDA on a stream of its own, and its event."""
+        if self.images.device.type != "cuda":
+            return self._batch(*of_batch), None
+        with torch.cuda.stream(torch.cuda.Stream(self.images.device)) as stream:
+            batch = self._batch(*of_batch)
+            return batch, stream.record_event()
+
+    def _batch(self, order: Tensor, channels: int, epoch: int, step: int) -> Batch:
+        start = self.starts[step]
+        chosen = order[start : start + self.config.batch_size]
+        part = Part(len(chosen), slice(self.rank, None, self.processes))
+        gray, mask = self.images.at(chosen[part.own])
+        generator = _generator(self.config.seed, epoch, step)
+        crop, on_target = self.config.squares_of(epoch)
+        gray, mask = augment(
+            gray, mask, self.images.bank, generator, crop=crop, on_target=on_target, part=part
+        )
+        return Batch(self.images.normalised(gray, channels), mask, len(chosen))
+
+
+def _taken_over(batch: Batch, ready: Any) -> Batch:
+    """A batch for the stream of the training, which waits for it and keeps its memory."""
+    if ready is not None:
+        stream = torch.cuda.current_stream(batch.mask.device)
+        stream.wait_event(ready)
+        batch.image.record_stream(stream)
+        batch.mask.record_stream(stream)
+    return batch
+
+
+def seed_of(*key: int) -> int:
+    """A seed that follows from the seed of the run, the epoch and the step alone.
+
+    Example:
+        >>> seed_of(0, 1, 2) == seed_of(0, 1, 2) != seed_of(0, 2, 1)
+        True
+    """
+    words = np.random.SeedSequence([part % 2**32 for part in key]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+def _generator(*key: int) -> Generator:
+    return Generator().manual_seed(seed_of(*key))

@@ -1,0 +1,206 @@
+"""Stored maps, opened: image by image with its truth, of one run or of several scales."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.errors import InputError, MissingFileError
+from ..data.dataset import Dataset, Sample, load_dataset
+from ..fusion import fuse
+from ..metrics import Counts, count
+from ..sensitivity import Detection, adjust_sensitivity
+from .run import Run, StoredMaps
+
+
+class MappedImage(NamedTuple):
+    """An image, its truth and its probabilities.
+
+    Attributes:
+        sample: image and truth.
+        prob: (H, W) float32 in [0, 1]; of several runs their fused map.
+        scales: every run's own map (H, W), in order.
+    """
+
+    sample: Sample
+    prob: NDArray[np.float32]
+    scales: tuple[NDArray[np.float32], ...]
+
+    def detect(
+        self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
+    ) -> Detection:
+        """What stands out at these thresholds; weak targets from each scale's map or the fused."""
+        scales = list(self.scales) if per_scale and len(self.scales) > 1 else None
+        return adjust_sensitivity(self.prob, th1, th2, scale_maps=scales)
+
+
+@dataclass(frozen=True)
+class RunMaps:
+    """The images of one split with the maps that one or more runs keep of them, read when asked.
+
+    Attributes:
+        title: networks, sizes and images in words.
+        sizes: input sizes of the runs [px].
+        dataset: the images.
+        stored: every run's maps.
+        records: every run's record.
+        split: "test" or "holdout".
+
+    Example:
+        >>> from festkit.data import Dataset
+        >>> len(RunMaps("nothing", (), Dataset("sky", "test", ()), ()))
+        0
+    """
+
+    title: str
+    sizes: tuple[int, ...]
+    dataset: Dataset = field(repr=False)
+    stored: tuple[StoredMaps, ...] = field(repr=False)
+    records: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    split: str = "test"
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> MappedImage:
+        sample = self.dataset[index]
+        scales = tuple(each[sample.name] for each in self.stored)
+        return MappedImage(sample, fuse(list(scales), scales[0].shape), scales)
+
+    def __iter__(self) -> Iterator[MappedImage]:
+        return (self[index] for index in range(len(self)))
+
+    def evaluate(
+        self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
+    ) -> list[Counts]:
+        """Counts of every image at these thresholds, in order.
+
+        Args:
+            th1: threshold of strong targets, in [0, 1].
+            th2: threshold of weak targets, in [0, 1]; None looks for none.
+            per_scale: whether weak targets come from each scale's own map, as in the published
+                results, or from the fused map.
+
+        Raises:
+            ValueError: for a threshold out of range.
+        """
+        return [
+            count(image.detect(th1, th2, per_scale=per_scale).mask, image.sample.mask)
+            for image in self
+        ]
+
+    def close(self) -> None:
+        """Close the files of the maps; no image can be read any more."""
+        for each in self.stored:
+            each.close()
+
+    def of_scales(self, scales: Sequence[int]) -> "RunMaps":
+        """The same images with some of the runs, in this order.
+
+        Args:
+            scales: indices of the runs.
+        """
+        stored = tuple(self.stored[k] for k in scales)
+        return _run_maps([self.records[k] for k in scales], self.dataset, stored, self.split)
+
+
+def open_maps(
+    *runs: Run | str | Path,
+    split: str = "test",
+    dataset: str | Path | None = None,
+    root: str | Path | None = None,
+) -> RunMaps:
+    """The stored maps of one finished training run, or of several that are the scales of a FEST.
+
+    Args:
+        runs: runs or their folders, on the same images, in the order of the scales.
+        split: "test", or "holdout", the training images that were kept from training.
+        dataset: name or folder of the images; None takes the run's: beside the run, or where they
+            were when it was trained, or under the root.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``. If given, it goes
+            before the place where the run was trained.
+
+    Raises:
+        FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
+        ValueError: for no runs, an unknown split, runs on other images than the dataset's, or
+            damaged maps.
+
+    Example:
+        >>> import json, tempfile
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> scenes = make_synthetic_dataset(folder / "scenes", train=2, test=1, size=64)
+        >>> images, run = load_dataset(scenes, "test"), Run(folder / "run")
+        >>> run.write_maps("test", {images.names[0]: np.full((64, 64), 0.2, np.float32)})
+        >>> record = {"backbone": "ACM", "size": 64, "dataset": "scenes"}
+        >>> record["test_split"] = images.fingerprint
+        >>> _ = (run.folder / "record.json").write_text(json.dumps(record))
+        >>> maps = open_maps(run)
+        >>> maps.title, maps[0].prob.shape
+        ('ACM 64 on scenes, test images', (64, 64))
+    """
+    opened = [Run.of(run) for run in runs]
+    if not opened:
+        raise InputError("open_maps needs at least one finished run, got none")
+    if split not in ("test", "holdout"):
+        raise InputError(f"split is {split!r}, expected 'test' or 'holdout'")
+    records = [run.record for run in opened]
+    stored = tuple(StoredMaps(run.folder / f"{split}_maps.npz") for run in opened)
+    images = _open_images(records, opened[0], split, dataset, root)
+    mapped = replace(images, pairs=tuple(pair for pair in images.pairs if pair.name in stored[0]))
+    for own in stored:
+        if set(own) != set(stored[0]) or len(mapped) < len(own):
+            raise InputError(
+                f"{own.path.parent} holds maps of {len(own)} images, {len(mapped)} of which are in "
+                f"the {images.split} split of {images.name}; pass the dataset that the run was "
+                f"made on, or copy {own.path.name} again if it is damaged"
+            )
+    return _run_maps(records, mapped, stored, split)
+
+
+def _run_maps(
+    records: Sequence[Mapping[str, Any]],
+    images: Dataset,
+    stored: tuple[StoredMaps, ...],
+    split: str,
+) -> RunMaps:
+    """With a title that names every network once, before its sizes."""
+    sizes = tuple(int(record["size"]) for record in records)
+    names = [record["backbone"] for record in records]
+    scales = [
+        str(size) if k and names[k] == names[k - 1] else f"{names[k]} {size}"
+        for k, size in enumerate(sizes)
+    ]
+    title = f"{' + '.join(scales)} on {images.name}, {split} images"
+    return RunMaps(title, sizes, images, stored, tuple(records), split)
+
+
+def _open_images(
+    records: list[dict[str, Any]],
+    run: Run,
+    split: str,
+    dataset: str | Path | None,
+    root: str | Path | None,
+) -> Dataset:
+    """The images that the runs' maps belong to."""
+    if dataset is None:
+        beside = run.folder.parent / records[0]["dataset"]
+        known = run.dataset_folder if root is None else None
+        dataset = beside if beside.is_dir() else known or records[0]["dataset"]
+    try:
+        images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
+    except (FileNotFoundError, ValueError) as error:
+        raise MissingFileError(
+            f"the images of the run are not at hand ({error}); name their folder (dataset, "
+            "--dataset), or the folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
+        ) from error
+    expected = {record[f"{images.split}_split"] for record in records}
+    if expected != {images.fingerprint}:
+        raise InputError(
+            f"the {images.split} images of {images.name} are not those of the run "
+            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
+        )
+    return images

@@ -1,0 +1,202 @@
+"""Figures of a whole set: at one pair of thresholds with intervals, and over all of them."""
+
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.errors import InputError
+from ..fest import Rule
+from ..metrics import FA_LIMIT, Counts, confidence_intervals, count, record_of
+from ..ops.components import find_components
+from ..surface import ThresholdSurface, threshold_surface
+from .frames import Frame, Source, detect, is_ordered
+
+STEPS = 10_000
+"""Thresholds per unit of probability."""
+
+GRID_STEP = 50
+"""Ticks between two thresholds of the sliders and of the surface."""
+
+GRID_TICKS = np.arange(200, STEPS, GRID_STEP)  # background of the barely trained lies below 0.02
+
+GRID = GRID_TICKS / STEPS
+"""Thresholds of the surface, the stops of the sliders."""
+
+SURFACE_VALUES = ("score", "iou", "niou", "pd", "fa")
+
+Message = tuple[dict[str, Any], list[bytes]]
+
+_THRESHOLDS = (np.arange(STEPS + 1) / STEPS).astype(np.float32)
+
+
+def ticks(prob: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """How many thresholds lie below each probability, (H, W).
+
+    Example:
+        >>> ticks(np.array([[0.0, 0.1, 0.50001]], np.float32))
+        array([[   0, 1000, 5001]], dtype=uint16)
+    """
+    return np.searchsorted(_THRESHOLDS, prob, side="left").astype(np.uint16)
+
+
+def nearest_tick(threshold: float) -> int:
+    """The threshold of the page, in ticks, that is nearest.
+
+    Example:
+        >>> nearest_tick(0.12344)
+        1234
+    """
+    return round(threshold * STEPS)
+
+
+def setup(source: Source, first: Frame) -> dict[str, Any]:
+    """What the page knows from the beginning."""
+    return {
+        "title": source.title,
+        "names": list(source.names),
+        "steps": STEPS,
+        "grid": GRID_TICKS.tolist(),
+        "truth": first.mask is not None,
+        "images": first.image is not None,
+        "scales": len(first.scales),
+        "keeps": source.keep is not None,
+        "code": {"fused": source.code, "per_scale": source.per_scale_code or source.code},
+        "faLimit": FA_LIMIT,
+    }
+
+
+def frame_message(frame: Frame, index: int) -> Message:
+    """One image: gray levels, ticks of the fused map and of every scale, truth."""
+    height, width = frame.prob.shape
+    maps = [ticks(prob).tobytes() for prob in (frame.prob, *frame.scales)]
+    gray = b"" if frame.image is None else frame.image.tobytes()
+    truth = b"" if frame.mask is None else frame.mask.tobytes()
+    content = {"type": "image", "index": index, "name": frame.name}
+    return content | {"height": height, "width": width}, [gray, truth, *maps]
+
+
+def surface_message(surface: ThresholdSurface, rule: str) -> Message:
+    """The figures of the set over both thresholds; NaN where a ratio is undefined."""
+    content = {"type": "surface", "rule": rule, "values": list(SURFACE_VALUES)}
+    return content, [getattr(surface, name).astype("<f8").tobytes() for name in SURFACE_VALUES]
+
+
+def fingerprint(mask: NDArray[np.bool_]) -> int:
+    """A number that tells two masks apart.
+
+    Example:
+        >>> fingerprint(np.eye(2, dtype=bool)) == fingerprint(np.ones((2, 2), bool))
+        False
+    """
+    return zlib.crc32(mask.tobytes())
+
+
+def plain(counts: Counts) -> dict[str, Any]:
+    """The counts and ratios that the page shows."""
+    return {name: value for name, value in counts.record().items() if value is not None}
+
+
+CHUNK = 16
+"""Images between two signs of life."""
+
+Watch = Callable[[int], bool]
+"""Told how many images are done; answers whether to go on."""
+
+
+@dataclass(frozen=True)
+class SetFigures:
+    """What one pair of thresholds gives on every image of a set.
+
+    Attributes:
+        th1: strong threshold.
+        th2: weak threshold.
+        rule: where weak targets come from.
+        counts: per image; empty without a truth.
+        strong: strong targets per image.
+        weak: weak targets per image.
+        marks: a number per image that changes with the detected pixels.
+
+    Example:
+        >>> SetFigures(0.5, 0.1, "fused", [Counts(targets=4, detected=3)], [3], [0], [1]).total.pd
+        0.75
+    """
+
+    th1: float
+    th2: float
+    rule: Rule
+    counts: list[Counts]
+    strong: list[int]
+    weak: list[int]
+    marks: list[int]
+
+    @property
+    def total(self) -> Counts:
+        """Counts of the whole set."""
+        return sum(self.counts, Counts())
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of every ratio; none for fewer than two images."""
+        return confidence_intervals(self.counts) if len(self.counts) > 1 else {}
+
+    def record(self) -> dict[str, Any]:
+        """Counts, ratios and intervals of the set by name, ready for JSON; empty without truth."""
+        return record_of(self.counts) if self.counts else {}
+
+
+def measure(
+    source: Source, th1: float, th2: float, rule: Rule, watch: Watch = lambda done: True
+) -> SetFigures | None:
+    """Detect and count on every image; None if nobody waits for it any more.
+
+    Args:
+        source: the images.
+        th1: strong threshold.
+        th2: weak threshold.
+        rule: where weak targets come from.
+        watch: asked after every image whether to go on.
+    """
+    counts: list[Counts] = []
+    rows: list[tuple[int, int, int]] = []
+    for done in range(len(source)):
+        if not watch(done):
+            return None
+        frame = source.read(done)
+        found = detect(frame, th1, th2, rule)
+        if frame.mask is not None:
+            counts.append(count(found.mask, frame.mask))
+        strong = len(find_components(frame.prob, th1))
+        rows.append((strong, len(found.weak), fingerprint(found.mask)))
+    return SetFigures(th1, th2, rule, counts, *map(list, zip(*rows, strict=True)))
+
+
+def measure_all(
+    source: Source, rule: Rule, watch: Watch = lambda done: True
+) -> ThresholdSurface | None:
+    """The exact surface of a set over the tuner's grid; None if nobody waits for it any more."""
+    surface: ThresholdSurface | None = None
+    for start in range(0, len(source), CHUNK):
+        if not watch(start):
+            return None
+        frames = [source.read(k) for k in range(start, min(start + CHUNK, len(source)))]
+        part = _surface(frames, rule)
+        surface = part if surface is None else surface + part
+    return surface
+
+
+def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
+    own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
+    probs, masks = (frame.prob for frame in frames), (_truth(frame) for frame in frames)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself
+        return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)
+
+
+def _truth(frame: Frame) -> Any:
+    if frame.mask is None:
+        raise InputError(f"image {frame.name!r} has no truth; figures need one of every image")
+    return frame.mask

@@ -1,0 +1,82 @@
+"""The tuner where there is no page: one picture and one table that say the same."""
+
+import io
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..fest import Rule
+from ..plots import plot_surface, show
+from ..tables.records import summary_table
+from .charts import SetFigures, measure_all
+from .frames import Frame, Source, detect, is_ordered
+
+DPI = 100
+
+
+def draw_frame(frame: Frame, th1: float, th2: float, rule: Rule) -> Any:
+    """One image with what the thresholds find, its targets enlarged beside it."""
+    gray = np.rint(frame.prob * 255).astype(np.uint8) if frame.image is None else frame.image
+    return show(gray, detect(frame, th1, th2, rule), frame.mask)
+
+
+def draw_set(source: Source, found: SetFigures) -> list[Any]:
+    """The image where most hangs on the thresholds, and Score over both of them."""
+    richest = max(range(len(source)), key=lambda k: (found.weak[k], found.strong[k]))
+    figures = [draw_frame(source.read(richest), found.th1, found.th2, found.rule)]
+    figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
+    surface = measure_all(source, found.rule) if found.counts and found.total.targets else None
+    if surface is not None:
+        ordered = is_ordered(source.read(richest), found.rule)
+        figures.append(plot_surface(surface, ordered=ordered, at=(found.th1, found.th2)))
+    return figures
+
+
+def as_png(figures: Sequence[Any]) -> bytes:
+    """Figures below each other, as one PNG file."""
+    pictures = [_image(figure) for figure in figures]
+    size = max(each.width for each in pictures), sum(each.height for each in pictures)
+    sheet, top = Image.new("RGB", size, "white"), 0
+    for each in pictures:
+        sheet.paste(each, ((sheet.width - each.width) // 2, top))
+        top += each.height
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def as_text(source: Source, found: SetFigures) -> str:
+    """The figures of the set, labelled with the thresholds that they belong to."""
+    if not found.counts:
+        return _headline(source, found)
+    head = f"{source.title}, th1 {found.th1:g}, th2 {found.th2:g}"
+    table = summary_table({"now": found.total}).T
+    spans = found.intervals()
+    names = {"IoU": "iou", "nIoU": "niou", "Pd": "pd", "Fa ×10⁻⁶": "fa", "Score": "score"}
+    table["95 % interval"] = [_span(spans.get(names[row]), row) for row in table.index]
+    return f"{head}\n{table.to_string()}"
+
+
+def _headline(source: Source, found: SetFigures) -> str:
+    """Everything in two lines."""
+    head = f"{source.title}\n{len(source)} images at th1 {found.th1:g}, th2 {found.th2:g}: "
+    if not found.counts:
+        return f"{head}{sum(found.strong)} strong and {sum(found.weak)} weak targets"
+    figures = summary_table({"now": found.total}).loc["now"]
+    return head + ", ".join(f"{name} {value}" for name, value in figures.items())
+
+
+def _span(ends: tuple[float, float] | None, row: str) -> str:
+    if ends is None or isnan(ends[0]):
+        return "–"
+    scale = 1e6 if row.startswith("Fa") else 100
+    return " to ".join(f"{scale * end:.2f}" for end in ends)
+
+
+def _image(figure: Any) -> Image.Image:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI)
+    return Image.open(file).convert("RGB")

@@ -1,0 +1,326 @@
+"""Figures of entries, and of FESTs of entries, on any dataset's test images."""
+
+import math
+import shlex
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .._support.devices import check_threads, resolve_device
+from .._support.errors import InputError
+from .._support.files import write_json
+from .._support.names import find_name, plain
+from .._support.progress import progress
+from ..data.catalogue import dataset_card, find_folder, images_of
+from ..data.dataset import Dataset, load_dataset
+from ..fest import FEST
+from ..inference.models import open_fest, trained_on
+from ..metrics import Counts, count, record_of
+from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, sha256, weights_file
+from ..scenes import make_synthetic_dataset
+from ..training.trainer import device_name, versions
+
+
+@contextmanager
+def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Iterator[Dataset]:
+    """The test images of a dataset, as long as the block runs.
+
+    Args:
+        dataset: as in load_dataset, or the name of scenes that an entry makes for itself.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+
+    Raises:
+        FileNotFoundError: if the dataset is not there.
+        ValueError: for an unknown name or a damaged dataset.
+
+    Example:
+        >>> import tempfile
+        >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=0, test=2, size=32)
+        >>> with open_images(folder) as testset:
+        ...     len(testset)
+        2
+    """
+    maker = _maker(dataset)
+    if maker is None:
+        yield load_dataset(dataset, "test", root=data_root)
+        return
+    with TemporaryDirectory() as top:  # a test scene depends on no training scene
+        scenes = {**(maker.scenes or {}), "train": 0}
+        folder = make_synthetic_dataset(Path(top) / maker.config.dataset, **scenes)
+        yield load_dataset(folder, "test")
+
+
+def _maker(dataset: str | Path) -> Entry | None:
+    """The entry that makes the scenes of this name for itself, if one does."""
+    makers = (entry for entry in ENTRIES.values() if entry.scenes is not None)
+    wanted = plain(str(dataset))
+    return next((entry for entry in makers if plain(entry.config.dataset) == wanted), None)
+
+
+def is_known(dataset: str | Path) -> bool:
+    """Whether a dataset is named, not given as a folder: a public one, a union, an entry's own.
+
+    Example:
+        >>> is_known("sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
+        (True, True, False)
+    """
+    own = {plain(part) for e in ENTRIES.values() for part in e.config.dataset.split("+")}
+    return all(plain(part) in own or _is_public(part) for part in str(dataset).split("+"))
+
+
+def _is_public(name: str) -> bool:
+    try:
+        return bool(dataset_card(name))
+    except ValueError:
+        return False
+
+
+def are_here(dataset: str, data_root: str | Path | None) -> bool:
+    """Whether a dataset of this name is at hand, in whatever state."""
+    if _maker(dataset) is not None:
+        return True
+    try:
+        for member in dataset.split("+"):
+            find_folder(member, data_root)
+    except (FileNotFoundError, ValueError):  # a known name or another one
+        return False
+    return True
+
+
+POINTS = {name: 1e6 if name == "fa" else 100.0 for name in Counts.ratios}
+"""What makes points of the ratios: percent, and 1e-6."""
+
+Rows = list[dict[str, Any]]
+
+
+def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
+    """Figures without adjustable sensitivity at th1, and with it at the FEST's own th1 and th2.
+
+    Args:
+        fest: networks and thresholds.
+        dataset: images and masks.
+        label: what the progress bar calls it; None names the dataset.
+
+    Returns:
+        Two rows: thresholds, counts, ratios, and, from two images on, 95 % intervals over images
+        with the name of their method.
+
+    Raises:
+        ValueError: for no image.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.data import load_dataset
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
+        >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
+        >>> [row["th2"] for row in measure(fest, load_dataset(folder, "test"))]
+        [None, 0.1]
+    """
+    return [
+        {"th1": fest.th1, "th2": th2, **record_of(counts)}
+        for th2, counts in zip(
+            (None, fest.th2), count_images(fest, dataset, label=label), strict=True
+        )
+    ]
+
+
+def count_images(
+    fest: FEST, dataset: Dataset, *, label: str | None = None
+) -> tuple[list[Counts], list[Counts]]:
+    """Counts of every image without adjustable sensitivity at th1, and with it.
+
+    Args:
+        fest: networks and thresholds.
+        dataset: images and masks.
+        label: what the progress bar calls it; None names the dataset.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.data import load_dataset
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
+        >>> without, with_as = count_images(
+        ...     FEST({32: "ACM"}, mean=0.4, std=0.1), load_dataset(folder, "test")
+        ... )
+        >>> len(without), len(with_as)
+        (2, 2)
+    """
+    plain = copy(fest)
+    plain.th2 = None
+    counts: tuple[list[Counts], list[Counts]] = ([], [])
+    for sample in progress(dataset, label or f"measuring on {dataset.name}", unit="image"):
+        maps = fest.scale_maps(sample.image)
+        for each, own in zip((plain, fest), counts, strict=True):
+            own.append(count(each.detect(maps).mask, sample.mask))
+    return counts
+
+
+def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> float:
+    """Largest difference of a ratio or an end of its interval in points: percent, Fa in 1e-6.
+
+    Intervals of different methods are not compared: those of older records were bootstrapped.
+
+    Example:
+        >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
+        >>> row = record_of([hit, hit])
+        >>> round(largest_move([row], [row | {"pd": 0.99}]), 6)
+        1.0
+    """
+    return max(
+        move
+        for row, other in zip(rows, others, strict=True)
+        for name, points in POINTS.items()
+        for move in _moves(row, other, name, points)
+    )
+
+
+def _moves(
+    row: Mapping[str, Any], other: Mapping[str, Any], name: str, points: float
+) -> Iterator[float]:
+    nothing = (None, None)
+    pairs = [(row[name], other[name])]
+    mine, theirs = (each.get("intervals") or {} for each in (row, other))
+    if mine.get("method") == theirs.get("method"):
+        ends = mine.get(name) or nothing, theirs.get(name) or nothing
+        pairs += zip(*ends, strict=True)
+    for a, b in pairs:
+        if a is None or b is None:
+            yield 0.0 if a is b else math.inf
+        else:
+            yield math.inf if math.isnan(a - b) else points * abs(a - b)
+
+
+def open_entry(
+    name: str, device: str = "auto", threads: int | None = None
+) -> tuple[str, FEST, dict[str, str]]:
+    """An entry as a LW-FEST, or a family as the FEST of all its scales.
+
+    Returns:
+        The catalogue's name, the FEST on the device, and the checksum of every scale's file.
+
+    Raises:
+        FileNotFoundError: if a scale has no weights.
+        ValueError: for an unknown name, or a wrong number of threads.
+    """
+    name = find_name("entry", name, [*ENTRIES, *FAMILIES])
+    check_threads(threads)
+    fest = open_fest(name, device=device)
+    fest.threads = threads
+    return name, fest, {scale: sha256(weights_file(scale)) for scale in scales_of(name)}
+
+
+def evaluate(
+    name: str,
+    dataset: str | Path | None = None,
+    *,
+    write: bool = False,
+    data_root: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Measure an entry, or the FEST of a family, on a dataset's test images.
+
+    Args:
+        name: such as "nuaa-sirst/acm-256-eedm", or "nuaa-sirst/acm" for the FEST of its scales.
+        dataset: as in load_dataset; None takes the images the entry was trained for.
+        write: keep the record beside the weights, for the page of results.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        threads: CPU threads to compute with; None takes one per idle CPU.
+
+    Returns:
+        The record: what was measured, on what, and the rows of :func:`measure` under ``test``.
+
+    Raises:
+        FileNotFoundError: if a scale's weights or the dataset are not there.
+        ValueError: for an unknown name; or to keep a record of a folder that only this machine has,
+            of other test images than the card's, or of an entry on its own, which its card holds.
+    """
+    name, fest, scales = open_entry(name, device, threads)
+    given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
+    if write and not is_known(given):
+        raise InputError(
+            f"{given} is a folder of your own, whose figures nobody else can verify; records are "
+            "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
+        )
+    seen = trained_on(*scales)
+    with open_images(given, data_root) as testset:
+        if write:
+            _check_worth(name, scales, seen, testset)
+        warn_of_seen(name, seen, testset)
+        record: dict[str, Any] = {
+            "entry": name,
+            "scales": scales,
+            "rule": fest.rule,
+            "dataset": testset.name,
+            "test_split": testset.fingerprint,
+            "device": device_name(resolve_device(device)),
+            "versions": versions(),
+            "command": _command(name, testset.name if is_known(given) else given),
+            "test": measure(fest, testset),
+        }
+    if write:
+        write_json(record_file(name, record["dataset"]), record)
+    return record
+
+
+def warn_of_seen(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
+    """Warn of images that may be among the training images.
+
+    Args:
+        name: what is measured.
+        seen: the datasets it was trained on, as :func:`festkit.inference.models.trained_on` tells; where
+            it tells of none, that is warned of.
+        images: those to measure it on.
+    """
+    if not seen:
+        warnings.warn(f"the card of {name} does not say what it was trained on", stacklevel=3)
+    known = images_of(seen)
+    shared = {
+        image
+        for member in images.name.split("+")
+        for image in known & images_of([member])
+        if not (images.split == "test" and image == member and member in seen)
+    }
+    if shared:
+        warnings.warn(
+            f"{name} was trained on {', '.join(sorted(seen))}, and {images.name} holds images of "
+            f"{', '.join(sorted(shared))}: it may have been trained on these images",
+            stacklevel=3,
+        )
+    elif other := _other_list(seen, images):
+        warnings.warn(f"{other}; {name} may have been trained on some of them", stacklevel=3)
+
+
+def _other_list(seen: Mapping[str, str | None], images: Dataset) -> str:
+    """That test images are not those of the card; empty if they are, or nobody knows."""
+    told = seen.get(images.name) if images.split == "test" else None
+    if told in (None, images.fingerprint):
+        return ""
+    return (
+        f"the test images of {images.name} here (split {images.fingerprint}) are others, or other "
+        f"files of the same images, than the card's (split {told})"
+    )
+
+
+def _check_worth(
+    name: str, scales: Iterable[str], seen: Mapping[str, str | None], images: Dataset
+) -> None:
+    """Refuse to keep what the card says already, or what would contradict it."""
+    if other := _other_list(seen, images):
+        raise InputError(f"{other}; such figures are not kept: leave out --write")
+    first, *others = scales
+    if not others and images.name == ENTRIES[first].config.dataset:
+        raise InputError(
+            f"the card of {first} holds the figures of {name} on {images.name}; leave out --write"
+        )
+
+
+def _command(name: str, dataset: str | Path) -> str:
+    words = ["festkit", "zoo", "evaluate", name, "--dataset", str(dataset)]
+    return shlex.join([*words, "--write"] if is_known(dataset) else words)
