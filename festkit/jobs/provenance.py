@@ -3,23 +3,20 @@
 import ast
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .. import _ROOM_OF, __version__
+from .. import __version__
 from .parameters import code_cells
 
 HOUSE = Path(__file__).resolve().parents[1]
 
-NO_FIGURES = (
-    "_check", "_errors", "_progress", "_report", "plots", "results/latex", "results/page",
-    "results/printing", "results/readable", "tuner",
-)  # fmt: skip
-"""Rooms, and files of rooms, that draw, report or print; no figure depends on them."""
+REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "data/check",
+             "tables/render", "zoo")  # fmt: skip
+"""Rooms and files that draw, report or print; no result depends on them."""
 
 UNKNOWN = "its record does not say what it was made from"
 """What is said of jobs of early versions."""
@@ -27,7 +24,7 @@ UNKNOWN = "its record does not say what it was made from"
 SAID = {
     "festkit": "festkit was {old}, now is {new}",
     "notebook": "the code of its notebook has changed",
-    "rooms": "the code of {names} has changed",
+    "code": "the code of festkit has changed",
     "images": "the images of its dataset have changed",
     "needs": "what it needs has changed",
 }
@@ -46,21 +43,21 @@ def origin_of(
         needs: keys of the jobs whose outputs it takes.
 
     Returns:
-        ``festkit``, its version; ``notebook``, a hash of its code; ``rooms``, a hash of the code of
-        each part of the kit that it uses; ``images``, their fingerprint, None if they are not
+        ``festkit``, its version; ``notebook``, a hash of its code; ``code``, a hash of
+        the kit's code that computes; ``images``, their fingerprint, None if they are not
         there; ``needs``.
 
     Example:
         >>> from festkit.jobs import find_notebook
         >>> origin = origin_of(find_notebook("00_quickstart"), None, None, [])
-        >>> "training" in origin["rooms"], "plots" in origin["rooms"]
-        (True, False)
+        >>> sorted(origin)
+        ['code', 'festkit', 'images', 'needs', 'notebook']
     """
     code = code_cells(notebook)
     return {
         "festkit": __version__,
         "notebook": _hash(*code),
-        "rooms": {room: _room(room)[0] for room in sorted(_rooms_behind("\n".join(code)))},
+        "code": _code(),
         "images": None if dataset is None else _fingerprint(dataset, root),
         "needs": sorted(needs),
     }
@@ -73,17 +70,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     versions hold nothing.
 
     Example:
-        >>> old = {"festkit": "0.1.0", "images": "a1", "rooms": {"fusion": "b2", "losses": "c3"}}
-        >>> differences(old, {"festkit": "0.2.0", "images": None, "rooms": {"fusion": "b4"}})
-        ['festkit was 0.1.0, now is 0.2.0', 'the code of fusion, losses has changed']
+        >>> old = {"festkit": "0.1.0", "images": "a1", "code": "b2"}
+        >>> differences(old, {"festkit": "0.2.0", "images": None, "code": "c3"})
+        ['festkit was 0.1.0, now is 0.2.0', 'the code of festkit has changed']
     """
     if not old:
         return [UNKNOWN]
     parts = [name for name in SAID if old.get(name) != new.get(name)]
-    rooms = [dict(each.get("rooms", {}).items()) for each in (old, new)]
-    names = sorted({name for name, _ in rooms[0].items() ^ rooms[1].items()})
     return [
-        SAID[name].format(old=old.get(name), new=new.get(name), names=", ".join(names))
+        SAID[name].format(old=old.get(name), new=new.get(name))
         for name in parts
         if name != "images" or None not in (old.get(name), new.get(name))
     ]
@@ -95,7 +90,7 @@ def look_again() -> None:
     Example:
         >>> look_again()
     """
-    _room.cache_clear()
+    _code.cache_clear()
     _fingerprint.cache_clear()
     last_look.cache_clear()
 
@@ -113,61 +108,27 @@ def last_look() -> object:
     return object()
 
 
-def _rooms_behind(code: str) -> set[str]:
-    """The rooms that code of a notebook uses, and those that these use."""
-    aliases = "|".join(["festkit", *re.findall(r"import festkit as (\w+)", code)])
-    words = re.findall(rf"\b(?:{aliases})\.(\w+)", code)
-    for names in re.findall(r"from festkit import \(?([\w\s,]+)", code):
-        words += re.findall(r"\w+", names)
-    found: set[str] = set()
-    left = {_ROOM_OF.get(word, word) for word in words}
-    while left:
-        room = left.pop()
-        if room not in found and room not in NO_FIGURES and _files(room):
-            found.add(room)
-            left |= _room(room)[1]
-    return found
+@cache
+def _code() -> str:
+    """A hash of the kit's code that computes, without comments and docstrings."""
+    paths = [path for path in sorted(HOUSE.rglob("*.py")) if not _only_reports(path)]
+    return _hash(*(_stripped(path.read_text(encoding="utf-8")) for path in paths))
 
 
-def _files(room: str) -> list[Path]:
-    alone = HOUSE / f"{room}.py"
-    paths = [alone] if alone.is_file() else sorted((HOUSE / room).rglob("*.py"))
-    return [
-        path
-        for path in paths
-        if path.relative_to(HOUSE).with_suffix("").as_posix() not in NO_FIGURES
-    ]
+def _only_reports(path: Path) -> bool:
+    place = path.relative_to(HOUSE).with_suffix("")
+    return not {place.as_posix(), place.parts[0]}.isdisjoint(REPORTING)
 
 
 @cache
-def _room(name: str) -> tuple[str, frozenset[str]]:
-    """A hash of a room's code without comments and docstrings, and the rooms that it imports."""
-    read = [
-        _code(path.read_text(encoding="utf-8"), len(path.relative_to(HOUSE).parts))
-        for path in _files(name)
-    ]
-    used = {room for _, rooms in read for room in rooms}
-    return _hash(*(code for code, _ in read)), frozenset(used - {name})
-
-
-@cache
-def _code(text: str, depth: int) -> tuple[str, frozenset[str]]:
-    """A file's code without comments and docstrings, and the rooms that it imports."""
-    tree = ast.parse(text)
-    return ast.unparse(_Undocumented().visit(tree)), frozenset(_imported(tree, depth))
+def _stripped(text: str) -> str:
+    return ast.unparse(_Undocumented().visit(ast.parse(text)))
 
 
 class _Undocumented(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else node
-
-
-def _imported(tree: ast.Module, depth: int) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from (name.partition(".")[0] for name in names)
 
 
 @cache
