@@ -13,9 +13,9 @@ import pandas as pd
 import tyro
 from numpy.typing import NDArray
 
-from festkit._support.files import whole_file, write_text, write_utf8
+from festkit._support.files import atomic_write, write_text, write_utf8
 from festkit.data.dataset import load_dataset
-from festkit.inference.models import open_fest
+from festkit.inference.models import open_model
 from festkit.metrics import Counts, confidence_intervals
 from festkit.zoo.measure import count_images
 
@@ -30,7 +30,7 @@ ENTRIES = {
 """By dataset the shipped entries whose counts are stored, each without and with AS."""
 
 FIGURES = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "fa": "Fa", "score": "Score"}
-SIZES = (200, 50)
+SIZE_CLASSES = (200, 50)
 DRAWS = 1000
 
 Images = Sequence[Counts]
@@ -98,10 +98,10 @@ def store_counts(data_root: str | None) -> None:
     for name, entries in ENTRIES.items():
         testset = load_dataset(name, "test", root=data_root)
         for entry in entries:
-            fest = open_fest(f"{name.lower()}/{entry}", device="cpu")
+            fest = open_model(f"{name.lower()}/{entry}", device="cpu")
             for how, counts in zip(("", " AS"), count_images(fest, testset), strict=True):
                 rows += [{"dataset": name, "method": entry + how, **vars(c)} for c in counts]
-    with whole_file(COUNTS) as part:
+    with atomic_write(COUNTS) as part:
         pd.DataFrame(rows).to_csv(part, index=False)
 
 
@@ -124,7 +124,7 @@ def page(repeats: int) -> str:
     for title, compared in (("Figures", singles), ("Paired differences", pairs)):
         found = {
             size: {name: measure(*both, size, repeats) for name, both in compared.items()}
-            for size in SIZES
+            for size in SIZE_CLASSES
         }
         tables.append(found)
         lines += ["", f"## {title}", "", *_summary(found)]

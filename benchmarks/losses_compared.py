@@ -18,7 +18,7 @@ from festkit._support.files import write_text, write_utf8
 from festkit._support.names import find_name
 from festkit.data.dataset import Dataset, load_dataset
 from festkit.metrics import Counts, confidence_intervals, evaluate_images
-from festkit.ops.components import above
+from festkit.ops.components import binarize
 from festkit.sensitivity import adjust_sensitivity
 from festkit.tables.compare import pool_seeds
 from festkit.tables.render import NONE, with_spread
@@ -111,7 +111,9 @@ def _count(
     for run in runs:
         maps, record = run.test_maps(), run.record
         preds = (
-            above(maps[name], 0.5) if th2 is None else adjust_sensitivity(maps[name], 0.5, th2).mask
+            binarize(maps[name], 0.5)
+            if th2 is None
+            else adjust_sensitivity(maps[name], 0.5, th2).mask
             for name in testset.names
         )
         counted[record["loss"]][record["seed"]] = evaluate_images(preds, masks)

@@ -15,7 +15,7 @@ from festkit.backbones import create_backbone, list_backbones
 from festkit.backbones.forward import network_input
 from festkit.losses import eedm_loss
 from festkit.scenes import make_scene
-from festkit.training.state import start_at_prior
+from festkit.training.state import init_output_bias
 
 SIZE, STEPS, IOU = 96, 150, 0.7
 
@@ -40,7 +40,7 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
 def _fits(name: str, image: torch.Tensor, mask: torch.Tensor) -> bool:
     torch.manual_seed(0)
     network = create_backbone(name).train()
-    start_at_prior(network)
+    init_output_bias(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     began = time.perf_counter()
     for step in range(1, STEPS + 1):  # noqa: B007 - the last one is told

@@ -24,7 +24,7 @@ from festkit._support.files import write_utf8
 from festkit.fusion import fuse
 from festkit.losses import edge_map, pixel_bce
 from festkit.metrics import MATCH_DISTANCE, match_targets
-from festkit.ops.components import above, find_components
+from festkit.ops.components import binarize, find_components
 from festkit.ops.resize import resize_map
 from festkit.ops.size_classes import POINT_AREA, SPOT_AREA
 from festkit.plots import FALSE, MISSED, STRONG, TRUTH
@@ -394,7 +394,7 @@ def draw_thresholds() -> Figure:
     names = ["0.1", "0.3", "127/255", "0.5", "128/255", "0.7", "0.9"]
     rows = [("p", names, [False] * len(names))]
     for threshold in (0.1, 0.5, 0.7):
-        over = above(LEVELS, threshold)[0].tolist()
+        over = binarize(LEVELS, threshold)[0].tolist()
         rows.append((f"p > {threshold}", ["yes" if yes else "no" for yes in over], over))
     return strips(rows)
 
@@ -411,8 +411,8 @@ def draw_fusion() -> Figure:
 
 def paint(axes: Axes, prob: Array, th1: float = 0.5, th2: float = 0.1) -> None:
     """A probability map with its values, filled where it exceeds a threshold."""
-    fill(axes, above(prob, th2), "weak")
-    fill(axes, above(prob, th1), "strong")
+    fill(axes, binarize(prob, th2), "weak")
+    fill(axes, binarize(prob, th1), "strong")
     write(axes, values(prob))
 
 
@@ -432,7 +432,7 @@ def draw_sensitivity() -> Figure:
     paint(prob, SENSITIVITY)
     paint_result(result, adjust_sensitivity(SENSITIVITY))
     found = find_components(SENSITIVITY, 0.1)
-    touching = found.touch(above(SENSITIVITY, 0.5))
+    touching = found.overlaps(binarize(SENSITIVITY, 0.5))
     kept = np.zeros(SENSITIVITY.size, bool)
     kept[found.pixels[touching[found.label]]] = True
     fill(other, kept.reshape(SENSITIVITY.shape), "strong")

@@ -29,7 +29,7 @@ from .backbones import create_backbone as create_backbone
 from .backbones import list_backbones as list_backbones
 from .data import Dataset as Dataset
 from .data import Sample as Sample
-from .data import TargetFigures as TargetFigures
+from .data import TargetStatistics as TargetStatistics
 from .data import check_dataset as check_dataset
 from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
@@ -37,8 +37,8 @@ from .data import measure_targets as measure_targets
 from .data import split_dataset as split_dataset
 from .fest import FEST as FEST
 from .fusion import fuse as fuse
-from .inference import ImagesLeftOut as ImagesLeftOut
-from .inference import open_fest as open_fest
+from .inference import SkippedImages as SkippedImages
+from .inference import open_model as open_model
 from .inference import predict_images as predict_images
 from .inference import read_image as read_image
 from .inference import tiled_maps as tiled_maps
@@ -113,7 +113,7 @@ from .training import TrainConfig as TrainConfig
 from .training import open_maps as open_maps
 from .training import train as train
 from .tuner import ThresholdTuner as ThresholdTuner
-from .weights import Imported as Imported
+from .weights import ImportResult as ImportResult
 from .weights import import_state_dict as import_state_dict
 from .weights import load_weights as load_weights
 from .weights import save_weights as save_weights

@@ -215,7 +215,7 @@ class FEST:
     ) -> "FEST":
         """The trained FEST that comes with a clone of the kit: no download, ready to predict.
 
-        All of its sizes must be here; :func:`festkit.open_fest` opens one of them alone.
+        All of its sizes must be here; :func:`festkit.open_model` opens one of them alone.
 
         Args:
             backbone: name of a backbone; case and hyphens do not matter.
@@ -248,7 +248,7 @@ class FEST:
         Args:
             dataset: as in :class:`TrainConfig`.
             out: folder of the runs, one subfolder per size; a finished run is not repeated.
-                :func:`festkit.open_fest` opens it where the networks are of the catalogue, else
+                :func:`festkit.open_model` opens it where the networks are of the catalogue, else
                 :meth:`from_runs`.
             devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
                 each in a process of its own; None trains one size after the other on the device of

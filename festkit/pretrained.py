@@ -120,7 +120,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/acm-512-eedm", _NUAA, 768, to="nuaa-sirst/acm-768-eedm", epochs=15,
-        average_decay=0.99, cpu=64, gpu=2,
+        ema_decay=0.99, cpu=64, gpu=2,
     ),
     _entry(
         "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=52, gpu=2
@@ -131,7 +131,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm",
-        backbone="ALCNet", epochs=15, average_decay=0.99, cpu=31, gpu=2,
+        backbone="ALCNet", epochs=15, ema_decay=0.99, cpu=31, gpu=2,
     ),
     _entry(
         "nuaa-sirst/alcnet-256-bce", _NUAA, 256, backbone="ALCNet", loss="BCE", epochs=160,
@@ -147,11 +147,11 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/alcnet-lc-256-eedm",
-        backbone="ALCNet-LC", epochs=10, average_decay=0.99, cpu=32, gpu=1,
+        backbone="ALCNet-LC", epochs=10, ema_decay=0.99, cpu=32, gpu=1,
     ),
     _continued(
         "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-lc-512-eedm",
-        backbone="ALCNet-LC", epochs=6, average_decay=0.99, cpu=73, gpu=1,
+        backbone="ALCNet-LC", epochs=6, ema_decay=0.99, cpu=73, gpu=1,
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, backbone="MLCL-Net", epochs=80,
@@ -159,11 +159,11 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-eedm",
-        backbone="MLCL-Net", epochs=10, average_decay=0.99, cpu=47, gpu=1,
+        backbone="MLCL-Net", epochs=10, ema_decay=0.99, cpu=47, gpu=1,
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
-        backbone="MLCL-Net", epochs=6, average_decay=0.99, cpu=40, gpu=1,
+        backbone="MLCL-Net", epochs=6, ema_decay=0.99, cpu=40, gpu=1,
     ),
     _entry(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
@@ -171,18 +171,18 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=10, average_decay=0.99, cpu=30, gpu=1,
+        backbone="MLCL-Net", loss="BCE", epochs=10, ema_decay=0.99, cpu=30, gpu=1,
     ),
     _continued(
         "nuaa-sirst/mlcl-net-256-bce", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=6, average_decay=0.99, cpu=84, gpu=1,
+        backbone="MLCL-Net", loss="BCE", epochs=6, ema_decay=0.99, cpu=84, gpu=1,
     ),
     _entry(
         "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=129, gpu=3, scenes=SCENES
     ),
     _continued(
         "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
-        average_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
+        ema_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
     ),
     _entry("union/acm-256", UNION, 256, epochs=40, cpu=89, gpu=4),
     _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=38, gpu=3),
@@ -205,7 +205,7 @@ _IN_ORDER = (
     ),
     _continued(
         "nuaa-sirst/alcnet-512-eedm-long", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm-long",
-        backbone="ALCNet", epochs=25, average_decay=0.99, cpu=46, gpu=2,
+        backbone="ALCNet", epochs=25, ema_decay=0.99, cpu=46, gpu=2,
     ),
     _for_gpu("MSDA-Net", 512, gpu=70),
     _for_gpu("MSDA-Net", 768, gpu=157),
@@ -327,11 +327,11 @@ _MEASUREMENT = {
 _CLONE = Path(__file__).resolve().parents[1] / "weights"
 
 
-def shelf() -> Path:
+def weights_dir() -> Path:
     """The folder of all weights: the environment's FESTKIT_WEIGHTS, else the clone's ``weights``.
 
     Example:
-        >>> shelf().name
+        >>> weights_dir().name
         'weights'
     """
     return Path(os.environ.get("FESTKIT_WEIGHTS") or _CLONE).expanduser()
@@ -339,7 +339,7 @@ def shelf() -> Path:
 
 def weights_file(name: str) -> Path:
     """The weights of an entry, there or not."""
-    return shelf() / f"{name}.safetensors"
+    return weights_dir() / f"{name}.safetensors"
 
 
 def record_file(name: str, dataset: str | None = None) -> Path:
@@ -350,7 +350,7 @@ def record_file(name: str, dataset: str | None = None) -> Path:
         'acm-256.on-nuaa-sirst.json'
     """
     on = "" if dataset is None else f".on-{dataset.lower()}"
-    return shelf() / f"{name}{on}.json"
+    return weights_dir() / f"{name}{on}.json"
 
 
 def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
@@ -418,7 +418,7 @@ def required_file(name: str) -> Path:
     """
     if not weights_file(name).is_file():
         raise MissingFileError(
-            f"{name} has no weights in {shelf()}; there are those of "
+            f"{name} has no weights in {weights_dir()}; there are those of "
             f"{', '.join(trained()) or 'no entry (they come with a clone of the repository)'}. "
             f"To train it: festkit zoo train {name}"
         )

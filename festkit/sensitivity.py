@@ -24,7 +24,7 @@ from torch import Tensor
 from ._support.arguments import ArrayValues, as_numbers, check_number, html_table
 from ._support.errors import InputError
 from ._support.jit import HAS_NUMBA, compiled
-from .ops.components import Components, above, columns, compact, find_components
+from .ops.components import Components, binarize, columns, compact, find_components
 from .ops.components.compiled import find
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
@@ -241,7 +241,7 @@ def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     if HAS_NUMBA and isinstance(mask, np.ndarray):
         return _Weak(prob, *_inject(mask, compact(prob), np.float32(th2)))
     found = find_components(prob, th2)
-    lone = ~found.touch(mask)
+    lone = ~found.overlaps(mask)
     chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
     centres = columns(found.image, *found.centroid_pixel.T)[chosen]
     mask[tuple(centres.T)] = True
@@ -321,7 +321,7 @@ def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tupl
         if _mark_above(maps, level, strong, mask) <= BITS_OF_ONE:
             return maps, strong, mask
     maps = _in_unit_range(name, maps)
-    strong = above(maps, threshold)
+    strong = binarize(maps, threshold)
     return maps, strong, strong.clone() if isinstance(strong, Tensor) else strong.copy()
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ._support.cards import CHECKSUM, checksum, parse_card
 from ._support.errors import InputError, MissingFileError
-from ._support.files import whole_file
+from ._support.files import atomic_write
 from .backbones import backbone_name, create_backbone, fill_backbone, list_backbones, read_tensors
 from .backbones.checkpoints import plain_tensors, read_checkpoint
 from .backbones.contract import input_channels
@@ -83,7 +83,7 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """A published network's weights in a backbone of the catalogue.
 
     Attributes:
@@ -107,7 +107,7 @@ class Imported:
 
 def import_state_dict(
     path_or_mapping: str | Path | Mapping[str, Any], backbone: str | nn.Module
-) -> Imported:
+) -> ImportResult:
     """Bring published weights into a backbone, name by name.
 
     Files are read without running anything in them. Whatever else a checkpoint holds, its one state
@@ -160,7 +160,7 @@ def import_state_dict(
     fitted = {name: _fitted(name, t, own[name], channels, source) for name, t in tensors.items()}
     adapted = tuple(name for name in tensors if tensors[name].shape != own[name].shape)
     fill_backbone(network, {**own, **fitted}, source)
-    return Imported(network.eval(), tuple(unused), tuple(unexpected), adapted)
+    return ImportResult(network.eval(), tuple(unused), tuple(unexpected), adapted)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -263,6 +263,6 @@ def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[
     }
     text = json.dumps(dict(card), allow_nan=False)
     told = json.loads(text) | {CHECKSUM: checksum(plain, json.loads(text))}
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(save(plain, metadata={"card": json.dumps(told)}))
     return Path(path)

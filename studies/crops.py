@@ -20,7 +20,7 @@ from festkit.data.dataset import Dataset, Sample, load_dataset
 from festkit.fest import FEST
 from festkit.inference.reading import tiled_maps
 from festkit.metrics import Counts, confidence_intervals, count
-from festkit.ops.components import above
+from festkit.ops.components import binarize
 from festkit.ops.resize import resize_image, resize_map, resize_mask
 from festkit.training.augment import crop_images
 from festkit.training.config import TrainConfig
@@ -37,7 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What differs; all have the same number of epochs."""
 
 SHARED: dict[str, Any] = {
-    "size": 512, "epochs": 120, "average_decay": 0.99, "holdout": 0.3, "validate_every": 120,
+    "size": 512, "epochs": 120, "ema_decay": 0.99, "holdout": 0.3, "validate_every": 120,
     "precision": "fp32",
 }  # fmt: skip
 """Of every recipe. The held-out images are looked at once, at the end: they choose no epoch."""
@@ -99,7 +99,7 @@ def _minutes(run: Run) -> str:
 def _measured(run: Run, config: TrainConfig, images: Dataset) -> Mapping[str, list[Counts]]:
     """Counts of every held-out image above 0.5, by the way of inference."""
     maps = run.maps("holdout")
-    whole = [count(above(maps[sample.name], 0.5), sample.mask) for sample in images]
+    whole = [count(binarize(maps[sample.name], 0.5), sample.mask) for sample in images]
     fest = FEST.from_runs([run])
     (network,) = fest.backbones.values()
     side = int(config.crop or config.size)
@@ -116,7 +116,7 @@ def _tiled(fest: FEST, images: Dataset, size: int, side: int) -> list[Counts]:
 
     def of(sample: Sample) -> Counts:
         (prob,) = tiled_maps(fest, resize_image(sample.image, size), side)
-        return count(above(resize_map(prob, sample.mask.shape), 0.5), sample.mask)
+        return count(binarize(resize_map(prob, sample.mask.shape), 0.5), sample.mask)
 
     return [of(sample) for sample in images]
 

@@ -33,7 +33,7 @@ from festkit.backbones import (
 from festkit.backbones.blocks import ResidualUnit
 from festkit.cli.main import main
 from festkit.training import trainer as training
-from festkit.training.state import start_at_prior
+from festkit.training.state import init_output_bias
 from festkit.weights import save_weights
 
 PARITY = json.loads((FIGURES / "backbone_parity.json").read_text(encoding="utf-8"))
@@ -271,7 +271,7 @@ class TestEveryBackbone:
     def test_starts_at_the_prior(self, name, device):
         torch.manual_seed(0)
         network = create_backbone(name).to(device)
-        start_at_prior(network)
+        init_output_bias(network)
         with torch.inference_mode():
             probability = network.train()(small_image(name).to(device)).sigmoid().mean()
         assert 0.002 < probability < 0.05

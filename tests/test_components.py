@@ -12,7 +12,7 @@ from skimage.measure import label, regionprops
 from waits import counted_waits
 
 from festkit.ops import components
-from festkit.ops.components import Components, above, compiled, find_components, plain, tensors
+from festkit.ops.components import Components, binarize, compiled, find_components, plain, tensors
 
 LEVELS = [0.0, 0.0, 0.0, 0.25, 0.5, 0.75, 1.0]
 WAYS = ["compiled", "plain", "tensors"]
@@ -265,7 +265,7 @@ def test_touch_is_a_shared_pixel(batch, seed):
     found = find_components(batch, 0.3)
     mask = np.random.default_rng(seed).random(batch.shape) < 0.2
     shares = [mask.reshape(-1)[found.pixels[found.label == k]].any() for k in range(len(found))]
-    np.testing.assert_array_equal(found.touch(mask), np.array(shares, bool))
+    np.testing.assert_array_equal(found.overlaps(mask), np.array(shares, bool))
 
 
 @given(batches, st.integers(0, 2**32 - 1))
@@ -276,7 +276,7 @@ def test_tensors_answer_like_arrays(device, batch, seed):
     for tensor, array in [
         (ours.centroid, theirs.centroid),
         (ours.centroid_pixel, theirs.centroid_pixel),
-        (ours.touch(torch.from_numpy(mask).to(device)), theirs.touch(mask)),
+        (ours.overlaps(torch.from_numpy(mask).to(device)), theirs.overlaps(mask)),
     ]:
         assert tensor.device.type == torch.device(device).type
         assert tensor.cpu().numpy().dtype == array.dtype
@@ -297,9 +297,9 @@ def test_memory_layout_does_not_matter(batch):
 
 
 def test_thresholds_compare_as_float32_and_strictly(find):
-    assert not above(np.array([0.1], np.float32), 0.1).any()
-    assert not above(np.array([0.1, 0.1 + 1e-12]), 0.1).any()
-    assert above(np.nextafter(np.float32(0.1), np.float32(1)), 0.1)
+    assert not binarize(np.array([0.1], np.float32), 0.1).any()
+    assert not binarize(np.array([0.1, 0.1 + 1e-12]), 0.1).any()
+    assert binarize(np.nextafter(np.float32(0.1), np.float32(1)), 0.1)
     assert len(find(np.full((3, 3), 0.1, np.float32), 0.1)) == 0
     assert len(find(np.full((3, 3), 0.1 + 1e-12), 0.1)) == 0
     assert len(find(np.full((3, 3), np.nextafter(np.float32(0.1), np.float32(1))), 0.1)) == 1
@@ -316,7 +316,7 @@ def test_true_bytes_other_than_1(find, byte):
     mask, expected = MAPS["rings"], find(MAPS["rings"])
     other = (mask.astype(np.uint8) * np.uint8(byte)).view(bool)
     assert_same(find(other), expected)
-    np.testing.assert_array_equal(expected.touch(other), expected.touch(mask))
+    np.testing.assert_array_equal(expected.overlaps(other), expected.overlaps(mask))
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (0, 4, 5), (2, 0, 5), (2, 5, 0), (0, 0)])
@@ -326,7 +326,7 @@ def test_nothing_found(find, shape, dtype):
     assert len(found) == 0
     assert found.centroid.shape == found.centroid_pixel.shape == (0, 2)
     assert found.box.shape == (0, 4)
-    assert found.touch(np.ones(shape, bool)).shape == (0,)
+    assert found.overlaps(np.ones(shape, bool)).shape == (0,)
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 1, 4, 4)])

@@ -11,10 +11,10 @@ import pytest
 
 from festkit._support import files as _files
 from festkit._support.files import (
+    atomic_folder,
+    atomic_write,
     flush_folder,
     read_json,
-    whole_file,
-    whole_folder,
     write_json,
     write_text,
 )
@@ -31,7 +31,7 @@ def entries(folder):
 class TestWholeFile:
     def test_it_appears_at_the_end_and_only_then(self, tmp_path):
         path = tmp_path / "deep" / "down" / "a.txt"
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text("new")
             assert not path.exists()
             assert part.parent == path.parent
@@ -44,7 +44,7 @@ class TestWholeFile:
         path = tmp_path / "a.txt"
         if before:
             path.write_text(before)
-        with pytest.raises(error), whole_file(path) as part:  # noqa: PT012
+        with pytest.raises(error), atomic_write(path) as part:  # noqa: PT012
             part.write_text("half")
             raise error
         assert entries(tmp_path) == (["a.txt"] if before else [])
@@ -69,7 +69,7 @@ class TestWholeFile:
         together = Barrier(len(texts))
 
         def write(text):
-            with whole_file(path) as part:
+            with atomic_write(path) as part:
                 together.wait(timeout=30)
                 part.write_text(text)
                 together.wait(timeout=30)
@@ -82,7 +82,7 @@ class TestWholeFile:
 
     def test_hosts_whose_processes_have_one_number_do_not_meet(self, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "getpid", lambda: 17)
-        with whole_file(tmp_path / "a.txt") as first, whole_file(tmp_path / "a.txt") as second:
+        with atomic_write(tmp_path / "a.txt") as first, atomic_write(tmp_path / "a.txt") as second:
             assert first != second
             first.write_text("1")
             second.write_text("2")
@@ -94,15 +94,15 @@ class TestWholeFile:
         assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
     def test_nothing_written_is_an_error(self, tmp_path):
-        with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
+        with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
             pass
         assert entries(tmp_path) == []
 
     def test_a_killed_process_leaves_nothing_under_the_final_name(self, tmp_path):
         script = f"""
 import os, signal
-from festkit._support.files import whole_file
-with whole_file({str(tmp_path / "a.txt")!r}) as part:
+from festkit._support.files import atomic_write
+with atomic_write({str(tmp_path / "a.txt")!r}) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -116,7 +116,7 @@ with whole_file({str(tmp_path / "a.txt")!r}) as part:
 class TestWholeFolder:
     def test_it_appears_at_the_end_readable_by_others(self, tmp_path):
         target = tmp_path / "deep" / "set"
-        with whole_folder(target) as part:
+        with atomic_folder(target) as part:
             (part / "a.txt").write_text("a")
             assert not target.exists()
         assert entries(target) == ["a.txt"]
@@ -126,13 +126,13 @@ class TestWholeFolder:
     def test_its_files_are_on_the_disk_before_it_appears(self, tmp_path, monkeypatch):
         flushed = []
         monkeypatch.setattr(_files, "flush_folder", lambda part: flushed.extend(entries(part)))
-        with whole_folder(tmp_path / "set") as part:
+        with atomic_folder(tmp_path / "set") as part:
             (part / "a.txt").write_text("a")
         assert flushed == ["a.txt"]
 
     @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
     def test_an_error_leaves_nothing(self, tmp_path, error):
-        with pytest.raises(error), whole_folder(tmp_path / "set") as part:  # noqa: PT012
+        with pytest.raises(error), atomic_folder(tmp_path / "set") as part:  # noqa: PT012
             (part / "a.txt").write_text("half")
             raise error
         assert entries(tmp_path) == []
@@ -142,7 +142,7 @@ class TestWholeFolder:
         (tmp_path / "set" / "mine.txt").write_text("mine")
         with (
             pytest.raises(FileExistsError, match=r"set already exists; choose another folder"),
-            whole_folder(tmp_path / "set"),
+            atomic_folder(tmp_path / "set"),
         ):
             pass
         assert entries(tmp_path / "set") == ["mine.txt"]

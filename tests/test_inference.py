@@ -25,8 +25,8 @@ import festkit as fk
 import festkit.fest
 from festkit.fest import FEST
 from festkit.inference import folder as many
-from festkit.inference.folder import ImagesLeftOut, predict_images
-from festkit.inference.models import open_fest, trained_on
+from festkit.inference.folder import SkippedImages, predict_images
+from festkit.inference.models import open_model, trained_on
 from festkit.inference.reading import _starts, read_image, read_levels, tiled_maps
 from festkit.pretrained import weights_file
 from festkit.weights import load_weights, read_card, save_weights
@@ -545,7 +545,7 @@ class TestPredictImages:
     def test_an_image_that_cannot_be_read_is_told_when_the_others_are_done(self, frames, tmp_path):
         good = (frames / "b.png").read_bytes()
         (frames / "b.png").write_bytes(good[:60])
-        with pytest.raises(ImagesLeftOut, match=r"1 of 3 images are left out.*b\.png") as some:
+        with pytest.raises(SkippedImages, match=r"1 of 3 images are left out.*b\.png") as some:
             predict_images(bright(64), frames, tmp_path / "out")
         assert some.value.table == tmp_path / "out" / "targets.csv"
         assert pickle.loads(pickle.dumps(some.value)).table == some.value.table
@@ -641,20 +641,20 @@ class TestPredictImages:
 class TestOpenFest:
     def test_every_kind_of_source(self, tmp_path):
         entry = "nuaa-sirst/acm-256-eedm"
-        by_name = open_fest(entry, device="cpu")
-        by_file = open_fest(weights_file(entry), device="cpu")
-        saved = open_fest(by_name.save(tmp_path / "fest.safetensors"), device="cpu")
+        by_name = open_model(entry, device="cpu")
+        by_file = open_model(weights_file(entry), device="cpu")
+        saved = open_model(by_name.save(tmp_path / "fest.safetensors"), device="cpu")
         run = tmp_path / "run"
         run.mkdir()
         shutil.copy(weights_file(entry), run / "weights.safetensors")
         (run / "record.json").write_text(json.dumps(read_card(weights_file(entry))))
         image = scene(64, 64, (30, 30))
-        for fest in (by_file, saved, open_fest(run, device="cpu")):
+        for fest in (by_file, saved, open_model(run, device="cpu")):
             assert (fest.probability(image) == by_name.probability(image)).all()
             assert (fest.th1, fest.th2) == (0.5, 0.1)
 
     def test_a_saved_fest_says_what_it_was_trained_on(self, tmp_path):
-        fest = open_fest("nuaa-sirst/acm", device="cpu")
+        fest = open_model("nuaa-sirst/acm", device="cpu")
         card = read_card(weights_file("nuaa-sirst/acm-512-eedm"))
         assert fest.origin == {
             name: card[name] for name in ("dataset", "train_split", "test_split")
@@ -675,15 +675,15 @@ class TestOpenFest:
             card = read_card(entry) | {"size": size}
             save_weights(load_weights(entry), run / "weights.safetensors", card)
             (run / "record.json").write_text(json.dumps(card))
-        assert list(open_fest(tmp_path, device="cpu").backbones) == [1024, 512]
+        assert list(open_model(tmp_path, device="cpu").backbones) == [1024, 512]
         assert list(trained_on(tmp_path)) == ["NUAA-SIRST"]
         (tmp_path / "fest.json").write_text("[]")
         with pytest.raises(ValueError, match="does not name its sizes"):
-            open_fest(tmp_path, device="cpu")
+            open_model(tmp_path, device="cpu")
         (tmp_path / "fest.json").write_text('{"sizes": [1024, 512]}')
         (tmp_path / "1024" / "record.json").unlink()
         with pytest.raises(FileNotFoundError, match="1024 holds no finished run"):
-            open_fest(tmp_path, device="cpu")
+            open_model(tmp_path, device="cpu")
 
     def test_a_folder_of_runs_opens_its_fest(self, tmp_path):
         """As the demo leaves it: a FEST beside the runs that it was made of."""
@@ -696,17 +696,17 @@ class TestOpenFest:
         with pytest.raises(
             FileNotFoundError, match=r"no finished run; its folders do: .*256-bce \S+256-eedm$"
         ):
-            open_fest(tmp_path, device="cpu")
-        fest = open_fest(entry, device="cpu")
+            open_model(tmp_path, device="cpu")
+        fest = open_model(entry, device="cpu")
         fest.th1 = 0.4
         fest.save(tmp_path / "fest.safetensors")
-        assert open_fest(tmp_path, device="cpu").th1 == 0.4
+        assert open_model(tmp_path, device="cpu").th1 == 0.4
         assert trained_on(tmp_path) == trained_on(entry)
         fest.save(tmp_path / "fest-tuned-256.safetensors")
         with pytest.raises(
             ValueError, match=r"several FESTs \(fest-tuned-256\.safetensors, fest\.safetensors\)"
         ):
-            open_fest(tmp_path, device="cpu")
+            open_model(tmp_path, device="cpu")
 
     def test_what_a_run_was_trained_on_goes_by_one_name(self, tmp_path):
         """Records hold what was typed, as older ones do."""
@@ -723,15 +723,15 @@ class TestOpenFest:
         with pytest.warns(
             UserWarning, match=r"tuned to 0\.3 / 0\.05 \(fused\), and opens with 0\.5"
         ):
-            open_fest(tmp_path, device="cpu")
+            open_model(tmp_path, device="cpu")
         for other in ({"scales": [256, 384]}, {"th1": 0.5, "th2": 0.1, "rule": "per_scale"}):
             record.write_text(json.dumps(read_card(entry) | {"tuned": tuned | other}))
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                open_fest(tmp_path, device="cpu")
+                open_model(tmp_path, device="cpu")
 
     def test_several_sources_are_scales(self):
-        fest = open_fest("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")
+        fest = open_model("NUAA-SIRST/acm-512-eedm", "nuaa-sirst/acm-256-eedm", device="cpu")
         assert list(fest.backbones) == [512, 256]
 
     @pytest.mark.parametrize(
@@ -750,12 +750,12 @@ class TestOpenFest:
         monkeypatch.chdir(tmp_path)
         Path("net.pth").write_bytes(b"pickled")
         with pytest.raises(error, match=said):
-            open_fest(*sources, device="cpu")
+            open_model(*sources, device="cpu")
 
     def test_a_whole_fest_takes_no_further_scales(self, tmp_path):
         file = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "fest.safetensors")
         with pytest.raises(ValueError, match="takes no further scales"):
-            open_fest(file, "nuaa-sirst/acm-512-eedm", device="cpu")
+            open_model(file, "nuaa-sirst/acm-512-eedm", device="cpu")
 
 
 def test_the_notebook(frames, tmp_path):

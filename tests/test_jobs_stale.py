@@ -196,7 +196,7 @@ class TestKept:
         fresh = last.key
         (kept,), stale = check_done([last], tmp_path, keep_stale=True)
         assert kept.needs[0].key == old
-        assert kept.filled(lambda output: output.name)["run"] == f"{old}/run"
+        assert kept.resolve_outputs(lambda output: output.name)["run"] == f"{old}/run"
         assert kept.key != fresh
         assert list(stale) == [old, kept.key]
         assert stale[kept.key] == f"made from {old}"

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 def run(folder, tmp_path_factory):
     """A holdout run long enough to find something."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    options = {"epochs": 8, "learning_rate": 0.03, "validate_every": 1, "average_decay": 0.0}
+    options = {"epochs": 8, "learning_rate": 0.03, "validate_every": 1, "ema_decay": 0.0}
     return train(tiny(folder, out, protocol="holdout", holdout=0.3, **options))
 
 
@@ -151,7 +151,7 @@ class TestHoldout:
         judged_by(monkeypatch, [0.9, 0.95, 0.99, 0.2, 0.6, 0.6])  # epochs 1 to 6
         cfg = tiny(
             folder, tmp_path / "run", protocol="holdout", epochs=6, validate_every=1,
-            average_decay=0.0,
+            ema_decay=0.0,
         )  # fmt: skip
         states, calibrated = {}, training.loop.calibrate
 

@@ -9,7 +9,7 @@ import pytest
 from smallbooks import entries, wait_for
 
 from festkit._support import locks as _lock
-from festkit._support.locks import hold
+from festkit._support.locks import file_lock
 
 HOLDER = """
 import subprocess, sys, time
@@ -26,10 +26,10 @@ def test_it_waits_for_its_holder(tmp_path, capsys):
     path, order = tmp_path / "a.lock", []
 
     def second():
-        with hold(path):
+        with file_lock(path):
             order.append("second")
 
-    with hold(path):
+    with file_lock(path):
         thread = threading.Thread(target=second)
         thread.start()
         wait_for(lambda: "waiting" in capsys.readouterr().err)
@@ -41,8 +41,8 @@ def test_it_waits_for_its_holder(tmp_path, capsys):
 
 def test_without_waiting_it_tells_its_holder(tmp_path):
     path = tmp_path / "a.lock"
-    with hold(path):
-        with pytest.raises(BlockingIOError) as refused, hold(path, wait=False):
+    with file_lock(path):
+        with pytest.raises(BlockingIOError) as refused, file_lock(path, wait=False):
             pass
         assert refused.value.strerror.startswith(f"process {os.getpid()} on ")
         assert refused.value.filename == str(path)
@@ -52,7 +52,7 @@ def test_without_waiting_it_tells_its_holder(tmp_path):
 
 def test_the_lock_of_another_in_a_new_folder_stays(tmp_path):
     path = tmp_path / "run" / "a.lock"
-    with hold(path):
+    with file_lock(path):
         path.unlink()
         path.write_text("another's")
     assert path.read_text() == "another's"
@@ -65,18 +65,21 @@ def test_it_goes_with_a_killed_holder_and_its_heirs(tmp_path, inherit):
         [sys.executable, "-c", HOLDER, path, str(inherit)], stdout=subprocess.PIPE
     )
     heir = int(holder.stdout.readline())
-    with pytest.raises(BlockingIOError, match=f"process {holder.pid} on "), hold(path, wait=False):
+    with (
+        pytest.raises(BlockingIOError, match=f"process {holder.pid} on "),
+        file_lock(path, wait=False),
+    ):
         pass
     holder.kill()
     holder.communicate()
     if inherit:
-        with pytest.raises(BlockingIOError), hold(path, wait=False):
+        with pytest.raises(BlockingIOError), file_lock(path, wait=False):
             pass
         os.kill(heir, 9)
-        with hold(path):
+        with file_lock(path):
             assert path.exists()
     else:
-        with hold(path, wait=False):
+        with file_lock(path, wait=False):
             assert path.exists()
         os.kill(heir, 9)
     assert entries(tmp_path) == []
@@ -91,7 +94,11 @@ def test_where_there_are_no_locks_a_warning_says_that_nobody_is_kept_apart(
 
     monkeypatch.setattr(_lock, "lock_descriptor", no_locks)
     path, said = tmp_path / "a.lock", "has no locks .*; run only one at a time there"
-    with pytest.warns(UserWarning, match=said) as told, hold(path), hold(path, wait=False):
+    with (
+        pytest.warns(UserWarning, match=said) as told,
+        file_lock(path),
+        file_lock(path, wait=False),
+    ):
         pass
     assert [Path(each.filename) for each in told] == [Path(__file__)] * 2
     assert entries(tmp_path) == []
@@ -102,7 +109,7 @@ def test_any_other_error_is_told(tmp_path, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(_lock, "lock_descriptor", broken)
-    with pytest.raises(OSError, match="Input/output error"), hold(tmp_path / "a.lock"):
+    with pytest.raises(OSError, match="Input/output error"), file_lock(tmp_path / "a.lock"):
         pass
 
 
@@ -119,7 +126,7 @@ def test_where_the_locked_byte_cannot_be_read_the_holder_is_told_all_the_same(
     monkeypatch.setattr(os, "read", as_on_windows)
     path = tmp_path / "a.lock"
     holder = f"process {os.getpid()} on "
-    with hold(path), pytest.raises(BlockingIOError, match=holder), hold(path, wait=False):
+    with file_lock(path), pytest.raises(BlockingIOError, match=holder), file_lock(path, wait=False):
         pass
 
 

@@ -17,7 +17,7 @@ from skimage.measure import label
 from festkit._support.errors import InputTypeError
 from festkit.metrics import (
     INTERVAL_METHOD,
-    SIZES,
+    SIZE_CLASSES,
     Counts,
     TargetCounts,
     as_mask,
@@ -260,17 +260,17 @@ class TestCountTargets:
         expected = TargetCounts(pixels=24 * 32, iou_sum=iou_sum, **counts)
         assert_same(count_targets(self.PRED, self.TRUTH, size=size), expected)
 
-    @pytest.mark.parametrize("size", [None, *SIZES])
+    @pytest.mark.parametrize("size", [None, *SIZE_CLASSES])
     @given(pair=st.one_of(mask_pairs(), block_pairs()), max_distance=st.sampled_from([1.5, 3, 9]))
     def test_agrees_with_plain_loops(self, size, pair, max_distance):
-        areas = (1, math.inf) if size is None else SIZES[size]
+        areas = (1, math.inf) if size is None else SIZE_CLASSES[size]
         expected = plain_count_targets(*pair, areas, max_distance)
         assert_same(count_targets(*pair, size=size, max_distance=max_distance), expected)
 
     @given(block_pairs())
     def test_the_size_classes_add_up(self, pair):
         whole = count_targets(*pair)
-        parts = sum((count_targets(*pair, size=size) for size in SIZES), TargetCounts())
+        parts = sum((count_targets(*pair, size=size) for size in SIZE_CLASSES), TargetCounts())
         assert_same(replace(parts, pixels=whole.pixels), whole)
 
     @given(block_pairs())
@@ -285,11 +285,11 @@ class TestCountTargets:
     )
     def test_edges_of_the_size_classes(self, height, width, size):
         block, empty = draw_mask((12, 50), (1, 1, height, width)), np.zeros((12, 50), bool)
-        assert {s: count_targets(empty, block, size=s).targets for s in SIZES} == {
-            s: int(s == size) for s in SIZES
+        assert {s: count_targets(empty, block, size=s).targets for s in SIZE_CLASSES} == {
+            s: int(s == size) for s in SIZE_CLASSES
         }
-        assert {s: count_targets(block, empty, size=s).false_targets for s in SIZES} == {
-            s: int(s == size) for s in SIZES
+        assert {s: count_targets(block, empty, size=s).false_targets for s in SIZE_CLASSES} == {
+            s: int(s == size) for s in SIZE_CLASSES
         }
 
     @given(mask_pairs(min_dims=3, max_dims=3), st.integers(0, 9))

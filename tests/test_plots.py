@@ -15,7 +15,7 @@ from handmade import scene
 
 from festkit._support.files import write_json
 from festkit.data.dataset import Sample
-from festkit.data.statistics import IMAGE_COLUMNS, TARGET_COLUMNS, TargetFigures
+from festkit.data.statistics import IMAGE_COLUMNS, TARGET_COLUMNS, TargetStatistics
 from festkit.metrics import Counts
 from festkit.plots import (
     FALSE,
@@ -633,7 +633,7 @@ def target_figures(*targets, images=None):
     ]
     if images is None:
         images = [(row[0], row[1], 64, 96, 1) for row in rows]
-    return TargetFigures(
+    return TargetStatistics(
         "sky",
         pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
         pd.DataFrame(rows, columns=list(TARGET_COLUMNS)),

@@ -313,7 +313,7 @@ class TestTables:
         run = fk.Run(folders["02_train"] / "run")
         assert (found["sizes"], found["epochs"], found["loss"]) == ("64", 1, "EEDM")
         assert (found["protocol"], found["seed"], found["loss_options"]) == ("last", 0, {})
-        assert run.record["average_decay"] == 0.998  # not the profile's, which was not asked for
+        assert run.record["ema_decay"] == 0.998  # not the profile's, which was not asked for
         assert found["minutes"] > 0
         assert run.record["test"][0]["iou"] == found["schemes"]["th1 0.5"]["iou"]
         assert found["schemes"]["th1 0.5"]["images"] == 6

@@ -6,7 +6,7 @@ import pytest
 
 from festkit.tables.paper import METRICS, check_numbers, key_columns, list_paper_tables, paper_table
 
-SIZES = {
+SIZE_CLASSES = {
     "input_size": 7, "losses": 6, "fusion": 7, "th1": 10, "th2": 7, "backbones": 72,
     "hyperparameters": 10,
 }  # fmt: skip
@@ -19,7 +19,7 @@ def gain(name, before, after):
 
 
 class TestTables:
-    @pytest.mark.parametrize(("name", "rows"), SIZES.items())
+    @pytest.mark.parametrize(("name", "rows"), SIZE_CLASSES.items())
     def test_every_table_is_whole_and_says_what_it_is(self, name, rows):
         table = paper_table(name)
         assert len(table) == rows
@@ -31,10 +31,10 @@ class TestTables:
         assert "2407.20090" in table.attrs["source"]
 
     def test_they_are_listed_in_the_papers_order(self):
-        assert list_paper_tables() == list(SIZES)
+        assert list_paper_tables() == list(SIZE_CLASSES)
 
     def test_a_table_goes_by_its_number_too(self):
-        for number, name in enumerate(list(SIZES)[:6], start=1):
+        for number, name in enumerate(list(SIZE_CLASSES)[:6], start=1):
             for given in (number, str(number)):
                 pd.testing.assert_frame_equal(paper_table(given), paper_table(name))
             assert paper_table(name).attrs["label"] == f"Table {number}"
@@ -119,7 +119,7 @@ class TestNumbers:
 
 
 class TestCheck:
-    @pytest.mark.parametrize("name", SIZES)
+    @pytest.mark.parametrize("name", SIZE_CLASSES)
     def test_every_score_is_the_mean_of_iou_and_pd(self, name):
         table = paper_table(name)
         given = table.dropna(subset=["iou", "pd", "score"])

@@ -181,7 +181,7 @@ class TestRows:
         with pytest.raises(ValueError, match=message):
             fk.open_rows(table, runs)
 
-    @pytest.mark.parametrize("table", fk.experiments.TABLES)
+    @pytest.mark.parametrize("table", fk.tables.TABLES)
     def test_what_a_table_plans_passes(self, hand, table):
         backbones = ["ACM", "UIU-Net"] if table == "backbones" else None
         rows = fk.table_trainings(table, "paper", backbones=backbones)

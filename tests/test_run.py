@@ -42,8 +42,8 @@ class TestConfig:
             ("weight_decay", -0.1, r"weight_decay is -0\.1, expected a number from 0 on"),
             ("weight_decay", float("nan"), "weight_decay is nan, expected a number from 0 on"),
             ("warmup_steps", -1, "warmup_steps is -1, expected at least 0"),
-            ("average_decay", 1, r"average_decay is 1, expected it in \[0, 1\)"),
-            ("average_decay", -0.1, r"average_decay is -0\.1, expected it in \[0, 1\)"),
+            ("ema_decay", 1, r"ema_decay is 1, expected it in \[0, 1\)"),
+            ("ema_decay", -0.1, r"ema_decay is -0\.1, expected it in \[0, 1\)"),
             ("accumulate", 0, "accumulate is 0, expected at least 1"),
             ("validate_every", 0, "validate_every is 0, expected at least 1"),
             ("workers", -1, "workers is -1, expected at least 0"),
@@ -61,7 +61,7 @@ class TestConfig:
             ("precision", "fp8", "precision is 'fp8', expected one of auto, fp32, bf16, fp16$"),
             ("protocol", "best", "protocol is 'best', expected one of holdout, paper, last$"),
             ("schedule", "step", "schedule is 'step', expected one of cosine, constant$"),
-            ("data_on", "disk", "data_on is 'disk', expected one of device, host$"),
+            ("cache_on", "disk", "cache_on is 'disk', expected one of device, host$"),
         ],
     )
     def test_a_wrong_value_is_named(self, field, value, message):
@@ -76,7 +76,7 @@ class TestConfig:
     def test_plain_is_json_with_the_names_of_the_paper(self):
         config = TrainConfig(
             "NUAA-SIRST", size=256, backbone="acm", loss="e-edm", loss_options={"edge_weight": 3},
-            data_root="/here", out="/there", device="cuda:1", data_on="host", workers=3,
+            data_root="/here", out="/there", device="cuda:1", cache_on="host", workers=3,
         )  # fmt: skip
         plain = config.plain()
         assert json.loads(json.dumps(plain)) == plain
@@ -84,7 +84,7 @@ class TestConfig:
         assert plain["loss_options"] == {"edge_weight": 3}
         named = {field.name for field in dataclasses.fields(TrainConfig)}
         assert named - set(plain) == {
-            "data_root", "out", "device", "data_on", "workers", "threads",
+            "data_root", "out", "device", "cache_on", "workers", "threads",
         }  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ class TestCommand:
             {"dataset": "NUAA-SIRST+my set", "size": 512, "backbone": "acm", "loss": "BCE"},
             {"loss_options": {"edge_weight": 4.5, "keep_ratio": 0.25}, "seed": 7},
             {"epochs": 2, "batch_size": 3, "learning_rate": 1e-4, "weight_decay": 0.0},
-            {"warmup_steps": 0, "average_decay": 0.0, "initial_weights": "a b.safetensors"},
+            {"warmup_steps": 0, "ema_decay": 0.0, "initial_weights": "a b.safetensors"},
             {"precision": "bf16", "device": "cuda:1", "seed": -1},
             {"backbone": "MLCL-Net", "backbone_options": {"base": True}},
             {"backbone_options": {"bn_momentum": 0.9}},
@@ -148,7 +148,7 @@ class TestCommand:
                 "compiled": True,
             },
             {"protocol": "paper", "validate_every": 1, "holdout": 0.25},
-            {"protocol": "last", "data_on": "host", "workers": 2, "precision": "fp16"},
+            {"protocol": "last", "cache_on": "host", "workers": 2, "precision": "fp16"},
         ],
     )
     def test_it_trains_the_same_configuration(self, options, monkeypatch, capsys):
@@ -171,7 +171,7 @@ class TestCommand:
     def test_what_is_of_this_machine_is_not_in_it(self):
         config = TrainConfig(
             "NUAA-SIRST", size=256, data_root="/data", out="/runs/x", device="cuda:3",
-            data_on="host", workers=4,
+            cache_on="host", workers=4,
         )  # fmt: skip
         assert config.command() == "festkit train --dataset NUAA-SIRST --size 256"
 

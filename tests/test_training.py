@@ -21,7 +21,7 @@ from festkit.metrics import evaluate
 from festkit.training import trainer as training
 from festkit.training.config import TrainConfig
 from festkit.training.run import Run
-from festkit.training.state import rate_of, start_at_prior, update_average
+from festkit.training.state import init_output_bias, rate_of, update_average
 from festkit.training.trainer import train
 from festkit.weights import load_weights, read_card
 
@@ -41,7 +41,7 @@ class TestPrior:
     def test_acm_starts_at_one_percent(self, seed):
         torch.manual_seed(seed)
         acm = create_backbone("ACM")
-        start_at_prior(acm)
+        init_output_bias(acm)
         *_, output = [layer for layer in acm.modules() if isinstance(layer, nn.Conv2d)]
         assert output.bias.sigmoid().item() == pytest.approx(0.01)
         prob = acm.eval()(torch.randn(2, 3, 64, 64)).sigmoid()
@@ -52,7 +52,7 @@ class TestPrior:
     def test_a_narrow_head_can_always_detect(self, seed):
         torch.manual_seed(seed)
         head = nn.Sequential(nn.ReLU(), nn.Conv2d(2, 1, 1))
-        start_at_prior(head)
+        init_output_bias(head)
         assert (head[1].weight > 0).all()
         targetlike = torch.full((1, 2, 1, 1), 100.0)
         assert head(targetlike).item() > 0
@@ -67,13 +67,13 @@ class TestPrior:
     def test_wide_heads_keep_their_weights(self):
         layer = nn.Conv2d(9, 1, 1)
         before = layer.weight.clone()
-        start_at_prior(layer)
+        init_output_bias(layer)
         torch.testing.assert_close(layer.weight, before, rtol=0, atol=0)
 
     def test_the_last_single_channel_layer_is_taken(self):
         network = nn.Sequential(nn.Conv2d(3, 1, 1), nn.Conv2d(1, 4, 1), nn.Conv2d(4, 1, 1))
         first = network[0].bias.item()
-        start_at_prior(network)
+        init_output_bias(network)
         assert network[0].bias.item() == first
         assert network[2].bias.item() == pytest.approx(math.log(0.01 / 0.99))
 
@@ -81,7 +81,7 @@ class TestPrior:
         network = TinyNet()
         network.side = nn.Conv2d(12, 1, 1)
         network.output_layers = lambda: [network.side, network.head]
-        start_at_prior(network)
+        init_output_bias(network)
         assert (
             network.side.bias.item() == network.head.bias.item() == pytest.approx(-4.595, abs=0.01)
         )
@@ -90,7 +90,7 @@ class TestPrior:
     def test_a_network_that_cannot_hold_the_prior_stays_as_it_is(self, network):
         before = [p.clone() for p in network.parameters()]
         with pytest.warns(UserWarning, match=r"no output convolution with a bias.*output_layers"):
-            start_at_prior(network)
+            init_output_bias(network)
         assert all(map(torch.equal, before, network.parameters()))
 
 
@@ -102,7 +102,7 @@ class TestLearning:
         done = train(
             TrainConfig(
                 str(four), size=64, backbone=backbone, epochs=steps, batch_size=4,
-                warmup_steps=5, average_decay=0.9, device="cpu", protocol="last",
+                warmup_steps=5, ema_decay=0.9, device="cpu", protocol="last",
                 out=str(tmp_path / "run"),
             )
         )  # fmt: skip
@@ -181,7 +181,7 @@ class TestLearning:
             texts.append((done.folder / "config.json").read_text())
         assert texts[0] == texts[1]
         assert str(tmp_path) not in texts[0]
-        assert not {"out", "data_root", "device", "data_on", "workers", "threads"} & set(
+        assert not {"out", "data_root", "device", "cache_on", "workers", "threads"} & set(
             json.loads(texts[0])
         )
 
@@ -191,7 +191,7 @@ class TestSteps:
 
     def weights(self, folder, out, **options):
         given = {
-            "loss": "BCE", "precision": "fp32", "average_decay": 0.0, "warmup_steps": 0,
+            "loss": "BCE", "precision": "fp32", "ema_decay": 0.0, "warmup_steps": 0,
             "epochs": 3, "backbone": plain_net(),
         }  # fmt: skip
         done = train(tiny(folder, out, **(given | options)))
@@ -244,7 +244,7 @@ class TestSteps:
         kept, _ = self.weights(folder, tmp_path / "last")
         assert all(torch.equal(kept[name], tensor) for name, tensor in models[-1].items())
         models.clear()
-        kept, _ = self.weights(folder, tmp_path / "average", average_decay=0.9)
+        kept, _ = self.weights(folder, tmp_path / "average", ema_decay=0.9)
         wanted = models[0]
         for count, model in enumerate(models[1:], 1):
             decay = min(0.9, (1 + count) / (10 + count))
@@ -261,7 +261,7 @@ class TestSteps:
         torch.manual_seed(0)
         deep = Deep()
         _, (first, *_) = self.weights(folder, tmp_path / "run", backbone=deep, batch_size=6)
-        start_at_prior(deep)
+        init_output_bias(deep)
         images = training.TrainingImages.read(
             load_dataset(folder, "train"), tiny(folder, "x"), torch.device("cpu")
         )

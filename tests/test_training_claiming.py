@@ -8,7 +8,7 @@ from handmade import make_set
 from smallbooks import entries, wait_for
 from tinyrun import kept_files, start, tiny
 
-from festkit._support.locks import hold
+from festkit._support.locks import file_lock
 from festkit.cli.main import main
 from festkit.training import trainer as training
 from festkit.training.run import Run
@@ -67,7 +67,7 @@ def test_a_second_one_is_refused_until_the_first_has_ended(folder, tmp_path, num
 
 def test_the_command_says_so_in_a_line(folder, tmp_path, capsys):
     words = ["--dataset", str(folder), "--size", "32", "--device", "cpu", "--out", str(tmp_path)]
-    with hold(tmp_path / LOCK):
+    with file_lock(tmp_path / LOCK):
         assert main(["train", *words]) == 1
         assert entries(tmp_path) == [LOCK]
     (line,) = capsys.readouterr().err.splitlines()
@@ -76,7 +76,7 @@ def test_the_command_says_so_in_a_line(folder, tmp_path, capsys):
 
 
 def test_a_finished_run_is_given_to_whoever_asks(run, folder):
-    with hold(run.folder / LOCK):
+    with file_lock(run.folder / LOCK):
         assert train(tiny(folder, run.folder)) == run
 
 

@@ -49,7 +49,7 @@ class TestBatches:
             assert_same(as_list(batches(folder, workers=workers), epoch), wanted)
 
     def test_wherever_the_images_are(self, folder, undisturbed):
-        assert_same(as_list(batches(folder, data_on="host")), undisturbed[0])
+        assert_same(as_list(batches(folder, cache_on="host")), undisturbed[0])
 
     @pytest.mark.parametrize("workers", [0, 1, 3])
     @pytest.mark.parametrize("first", [0, 1, 2, 3])
@@ -187,7 +187,7 @@ class TestReading:
     def test_workers_and_place_change_no_weight(self, folder, tmp_path):
         runs = [
             train(tiny(folder, tmp_path / name, epochs=2, **options))
-            for name, options in {"a": {}, "b": {"workers": 2, "data_on": "host"}}.items()
+            for name, options in {"a": {}, "b": {"workers": 2, "cache_on": "host"}}.items()
         ]
         assert runs[0].weights.read_bytes() == runs[1].weights.read_bytes()
         assert (runs[0].folder / "config.json").read_bytes() == (

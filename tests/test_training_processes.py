@@ -13,7 +13,7 @@ from handmade import make_set
 from safetensors.torch import load_file
 from tinyrun import environment, free_port, plain_net, start, tiny
 
-from festkit._support.locks import hold
+from festkit._support.locks import file_lock
 from festkit.training.run import Run
 from festkit.training.run_lock import LOCK
 from festkit.training.trainer import train
@@ -129,7 +129,7 @@ for out in folders:
 
 def test_a_folder_that_is_refused_is_refused_to_all(folder, alone, tmp_path):
     busy = tmp_path / "run"
-    with hold(busy / LOCK):
+    with file_lock(busy / LOCK):
         words = [folder, json.dumps(OPTIONS | {"seed": 1}), alone.folder, busy]
         statuses, errors = ended(launch(REFUSED, *words))
     assert statuses == [0, 0], errors

@@ -35,7 +35,7 @@ WAYS = {
     "paper": {"protocol": "paper", "validate_every": 1},
     "clip and constant": {"clip_norm": 0.5, "schedule": "constant", "warmup_steps": 2},
     "bf16": {"precision": "bf16"},
-    "last weights": {"average_decay": 0.0, "workers": 2},
+    "last weights": {"ema_decay": 0.0, "workers": 2},
     "ACM": {"backbone": "ACM", "epochs": 2},
     "ACM bf16": {"backbone": "ACM", "epochs": 2, "precision": "bf16"},
 }
@@ -109,7 +109,7 @@ class TestExactly:
         assert (states["epoch"], states["step"]) == (0, 2)
 
     def test_the_best_weights_survive(self, folder, tmp_path, monkeypatch):
-        options = WAYS["holdout"] | {"epochs": 6, "average_decay": 0.0}
+        options = WAYS["holdout"] | {"epochs": 6, "ema_decay": 0.0}
         with monkeypatch.context() as patch:
             stop_at(patch, batch=2 * 5)  # two batches are an epoch of the six that are trained on
             with pytest.raises(KeyboardInterrupt):
@@ -397,7 +397,7 @@ class TestAnotherRun:
         with pytest.raises(FileExistsError, match="already holds another run"):
             train(tiny(folder, run.folder, **options))
 
-    @pytest.mark.parametrize("options", [{"workers": 2}, {"data_on": "host"}, {"device": "auto"}])
+    @pytest.mark.parametrize("options", [{"workers": 2}, {"cache_on": "host"}, {"device": "auto"}])
     def test_places_do_not(self, run, folder, options):
         assert train(tiny(folder, run.folder, **options)) == run
 

@@ -23,7 +23,7 @@ from tinyrun import tiny
 import festkit as fk
 from festkit._support.errors import InputError
 from festkit._support.files import read_json, write_json
-from festkit._support.locks import hold
+from festkit._support.locks import file_lock
 from festkit.surface import threshold_surface
 from festkit.training import trainer as training
 from festkit.training.run import Run, StoredMaps
@@ -298,7 +298,7 @@ class TestRuns:
         run = Run(shutil.copytree(demo / "64", tmp_path / "64"))
         tuner = ThresholdTuner.from_run(run, dataset=demo / "scenes")
         before, now = run.record, {"th1": 0.45, "th2": 0.1, "rule": "fused"}
-        with hold(run.folder / LOCK):
+        with file_lock(run.folder / LOCK):
             saving = threading.Thread(target=tuner.widget._save, args=[now])
             saving.start()
             saving.join(2)

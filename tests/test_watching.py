@@ -9,7 +9,7 @@ from handmade import make_set
 from tinyrun import tiny
 
 from festkit.training import loop as watching
-from festkit.training.loop import SILENT_EPOCHS, Watch
+from festkit.training.loop import SILENT_EPOCHS, ProgressLogger
 from festkit.training.trainer import train
 
 ROW = {
@@ -20,7 +20,7 @@ ROW = {
 
 @pytest.fixture
 def watch(tmp_path):
-    made = Watch("ACM 256 px EEDM", tmp_path, done=0, total=20)
+    made = ProgressLogger("ACM 256 px EEDM", tmp_path, done=0, total=20)
     yield made
     made.close()
 
@@ -36,7 +36,7 @@ class TestBar:
         assert (watch.bar.n, watch.bar.total, watch.bar.unit) == (7, 20, "image")
 
     def test_it_goes_on_where_a_run_was(self, tmp_path):
-        made = Watch("x", tmp_path, done=8, total=20)
+        made = ProgressLogger("x", tmp_path, done=8, total=20)
         assert (made.bar.n, made.bar.initial) == (8, 8)
         made.close()
 
@@ -52,7 +52,7 @@ class TestBar:
         assert watch.bar.postfix.endswith("judged: IoU 50.0, Pd 87.5, Fa 25.0e-6")
 
     def test_one_of_several_processes_is_quiet(self, tmp_path, capsys):
-        made = Watch("x", tmp_path, done=0, total=3, quiet=True)
+        made = ProgressLogger("x", tmp_path, done=0, total=3, quiet=True)
         made.step(3)
         made.epoch(ROW, 1)
         made.close()
@@ -60,8 +60,10 @@ class TestBar:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_run_counts_all_its_images(self, tmp_path, monkeypatch):
-        bars, close = [], Watch.close
-        monkeypatch.setattr(Watch, "close", lambda self: [bars.append(self.bar), close(self)])
+        bars, close = [], ProgressLogger.close
+        monkeypatch.setattr(
+            ProgressLogger, "close", lambda self: [bars.append(self.bar), close(self)]
+        )
         folder = make_set(tmp_path / "set", train=9)
         cfg = tiny(folder, tmp_path / "run")
         while not train(cfg, max_minutes=0).finished:

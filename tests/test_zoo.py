@@ -71,7 +71,7 @@ def made(catalogue, tmp_path_factory):
 
 
 @pytest.fixture
-def shelf(made, tmp_path, monkeypatch):
+def weights_dir(made, tmp_path, monkeypatch):
     """A copy of the shelf that a test may damage."""
     shutil.copytree(made / "weights", tmp_path / "weights")
     monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "weights"))
@@ -89,7 +89,7 @@ def a_call_of_training(config, max_minutes):
     """In place of training: a folder with a checkpoint, changed by every call."""
     run = Run(Path(config.out))
     run.folder.mkdir(exist_ok=True)
-    (run.folder / "config.json").touch()
+    (run.folder / "config.json").overlaps()
     with run.checkpoint.open("a") as file:
         file.write("x")
     return run

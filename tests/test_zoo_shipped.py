@@ -16,8 +16,8 @@ from festkit.pretrained import (
     FAMILIES,
     find_entry,
     record_file,
-    shelf,
     trained,
+    weights_dir,
     weights_file,
 )
 from festkit.weights import read_card
@@ -257,7 +257,7 @@ class TestShipped:
     @pytest.fixture(autouse=True)
     def clone(self, monkeypatch):
         monkeypatch.delenv("FESTKIT_WEIGHTS", raising=False)
-        assert shelf() == SHIPPED
+        assert weights_dir() == SHIPPED
 
     def test_every_file_is_what_its_record_says(self, tmp_path, request, monkeypatch):
         if not request.config.getoption("--slow"):  # of scenes alone the images can be made anew

@@ -19,14 +19,14 @@ NUMBER = int | float
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary path in the same folder that becomes ``path`` if the block ends well.
 
     After an error (a full disk, an interrupt) nothing stands under ``path`` that was not there.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
-        >>> with whole_file(folder / "note.txt") as part:
+        >>> with atomic_write(folder / "note.txt") as part:
         ...     _ = part.write_text("done")
         >>> [entry.name for entry in folder.iterdir()]
         ['note.txt']
@@ -43,7 +43,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder beside ``path`` that becomes ``path`` if the block ends well.
 
     Raises:
@@ -51,7 +51,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "set"
-        >>> with whole_folder(target) as part:
+        >>> with atomic_folder(target) as part:
         ...     _ = (part / "list.txt").write_text("a")
         >>> (target / "list.txt").read_text()
         'a'
@@ -72,7 +72,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ FIRST = 1
 
 
 @contextmanager
-def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[None]:
+def file_lock(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[None]:
     """Hold a lock file while the block runs; it is gone afterwards.
 
     The lock is the operating system's, on an open file, so a kill leaves a file, but nobody who
@@ -40,7 +40,7 @@ def hold(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[No
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.lock"
-        >>> with hold(path):
+        >>> with file_lock(path):
         ...     path.exists()
         True
         >>> path.exists()

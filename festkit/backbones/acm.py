@@ -12,7 +12,7 @@ evaluation depend on the last batch alone. ``bn_momentum=0.9`` restores it.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, double_size, stage
+from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, stage, upconv2x
 
 
 class ACM(nn.Module):
@@ -45,10 +45,10 @@ class ACM(nn.Module):
         self.encoder1 = stage(16, 16, 3, stride=1, momentum=m)
         self.encoder2 = stage(16, 32, 3, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 3, stride=2, momentum=m)
-        self.up2 = double_size(64, 32)
+        self.up2 = upconv2x(64, 32)
         self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
         self.decoder2 = stage(32, 32, 3, stride=1, momentum=m)
-        self.up1 = double_size(32, 16)
+        self.up1 = upconv2x(32, 16)
         self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
         self.decoder1 = stage(16, 16, 3, stride=1, momentum=m)
         self.head = FCNHead(16, momentum=m)

@@ -13,11 +13,11 @@ from .blocks import (
     ResidualUnit,
     check_image,
     conv_bn_relu,
-    double,
     full_stem,
     init_kaiming,
     local_contrast_learning,
     pixel_head,
+    upsample_bilinear,
 )
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -36,7 +36,7 @@ class GatedFusion(nn.Module):
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the gated deep features to the shallow ones."""
-        return shallow + self.deep(double(deep)) * self.gate(shallow)
+        return shallow + self.deep(upsample_bilinear(deep)) * self.gate(shallow)
 
 
 class ALCLNet(nn.Module):

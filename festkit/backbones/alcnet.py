@@ -13,7 +13,7 @@ are left out; batch norm's running statistics take 0.1 of every batch (see ``acm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, double_size, stage
+from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, stage, upconv2x
 
 
 class ALCNet(nn.Module):
@@ -46,11 +46,11 @@ class ALCNet(nn.Module):
         self.encoder1 = stage(16, 16, 4, stride=1, momentum=m)
         self.encoder2 = stage(16, 32, 4, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 4, stride=2, momentum=m)
-        self.up2 = double_size(64, 32)
+        self.up2 = upconv2x(64, 32)
         self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
-        self.up1 = double_size(32, 16)
+        self.up1 = upconv2x(32, 16)
         self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
-        self.up0 = double_size(16, 8)
+        self.up0 = upconv2x(16, 8)
         self.head = FCNHead(8, momentum=m)
 
     def forward(self, image: Tensor) -> Tensor:

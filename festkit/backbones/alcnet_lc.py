@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .._support.errors import InputError
-from .blocks import FCNHead, check_image, conv_bn_relu, double, stage
+from .blocks import FCNHead, check_image, conv_bn_relu, stage, upsample_bilinear
 
 SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
@@ -170,6 +170,6 @@ class ALCNetLC(nn.Module):
         e2 = self.encoder2(e1)  # 1/2
         e3 = self.encoder3(e2)  # 1/4
         d3 = self.project3(local_contrast(e3))
-        d2 = self.fuse2(double(d3), self.project2(local_contrast(e2)))
-        d1 = self.fuse1(double(d2), local_contrast(e1))
+        d2 = self.fuse2(upsample_bilinear(d3), self.project2(local_contrast(e2)))
+        d1 = self.fuse1(upsample_bilinear(d2), local_contrast(e1))
         return self.head(d1)

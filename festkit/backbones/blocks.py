@@ -153,7 +153,7 @@ def _gate(channels: int, norm: Callable[[int], nn.Module]) -> list[nn.Module]:
     ]
 
 
-def double_size(inside: int, out: int) -> nn.ConvTranspose2d:
+def upconv2x(inside: int, out: int) -> nn.ConvTranspose2d:
     """Learned upsampling.
 
     Shape: (N, inside, H, W) -> (N, out, 2 H, 2 W).
@@ -324,7 +324,7 @@ def pixel_head(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 1, 1))
 
 
-def double(x: Tensor, factor: int = 2) -> Tensor:
+def upsample_bilinear(x: Tensor, factor: int = 2) -> Tensor:
     """Enlarge by bilinear interpolation with aligned corners.
 
     Shape: (N, C, H, W) -> (N, C, factor H, factor W).

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ChannelAttention, check_image, double
+from .blocks import ChannelAttention, check_image, upsample_bilinear
 
 FILTERS = (16, 32, 64, 128, 256)
 
@@ -128,7 +128,7 @@ class DNANet(nn.Module):
                 step = diagonal - depth
                 grid[depth, step] = self.nodes[f"{depth}_{step}"](_inputs(grid, depth, step, image))
         deepest = [
-            double(conv(grid[depth, DEPTH - 1 - depth]), 2**depth)
+            upsample_bilinear(conv(grid[depth, DEPTH - 1 - depth]), 2**depth)
             for depth, conv in enumerate(self.gather, start=1)
         ]
         main = self.head(self.final(torch.cat([*reversed(deepest), grid[0, DEPTH - 1]], dim=1)))
@@ -143,7 +143,7 @@ def _inputs(grid: dict[tuple[int, int], Tensor], depth: int, step: int, image: T
     if step == 0:
         return F.max_pool2d(grid[depth - 1, 0], 2) if depth else image
     row = [grid[depth, earlier] for earlier in range(step)]
-    below = double(grid[depth + 1, step - 1])
+    below = upsample_bilinear(grid[depth + 1, step - 1])
     above = [_halve(grid[depth - 1, step])] if depth else []
     return torch.cat([*row, below, *above], dim=1)
 

@@ -19,11 +19,11 @@ from .blocks import (
     SqueezeExcitation,
     check_image,
     conv_bn_relu,
-    double,
     full_stem,
     init_kaiming,
     local_contrast_learning,
     pixel_head,
+    upsample_bilinear,
 )
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -106,7 +106,7 @@ class TwoWayGuidance(nn.Module):
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Let each input weigh the other and add them."""
-        deep = self.deep(double(deep))
+        deep = self.deep(upsample_bilinear(deep))
         return shallow * self.channels(deep) + deep * self.pixels(shallow)
 
 

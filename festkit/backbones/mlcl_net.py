@@ -8,7 +8,15 @@ uses; the base form has one more residual unit in every stage.
 import torch
 from torch import Tensor, nn
 
-from .blocks import DownUnit, ResidualUnit, check_image, double, full_stem, init_kaiming, pixel_head
+from .blocks import (
+    DownUnit,
+    ResidualUnit,
+    check_image,
+    full_stem,
+    init_kaiming,
+    pixel_head,
+    upsample_bilinear,
+)
 
 
 class MultiReachContrast(nn.Module):
@@ -90,4 +98,4 @@ class MLCLNet(nn.Module):
         p3 = self.project3(self.contrast3(e3))
         p2 = self.project2(self.contrast2(e2))
         p1 = self.project1(self.contrast1(e1))
-        return self.head(double(double(p3) + p2) + p1)
+        return self.head(upsample_bilinear(upsample_bilinear(p3) + p2) + p1)

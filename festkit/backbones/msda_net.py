@@ -21,10 +21,10 @@ from .blocks import (
     SqueezeExcitation,
     check_image,
     conv_bn_relu,
-    double,
     full_stem,
     init_kaiming,
     pixel_head,
+    upsample_bilinear,
 )
 
 HAAR = torch.tensor(
@@ -170,7 +170,7 @@ class FeatureFusion(nn.Module):
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the aligned deep features to the shallow ones."""
-        deep = double(deep)
+        deep = upsample_bilinear(deep)
         aligned = self.align(torch.cat([deep, shallow], dim=1))
         return shallow + self.project(deep + aligned)
 

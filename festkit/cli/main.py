@@ -116,7 +116,7 @@ def _check_demo(
 
 def draw_pretrained(path: Path) -> None:
     """What shipped weights, trained on real images, see in a made scene."""
-    from .._support.files import whole_file
+    from .._support.files import atomic_write
     from ..fest import FEST
     from ..metrics import count
     from ..plots import show
@@ -130,7 +130,7 @@ def draw_pretrained(path: Path) -> None:
     scene = make_scene(21, size=512, family="cloud", targets=4)
     detection = fest.predict(scene.image)
     found = count(detection.mask, scene.mask)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         show(scene.image, detection, scene.mask).savefig(part, dpi=120, format="png")
     print(
         f"{path}  another scene, by the shipped weights of ACM, out of the box: "

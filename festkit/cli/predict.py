@@ -54,7 +54,7 @@ def predict(
     """
     if not images:
         raise InputError("no images came; name files or folders, in front of --model")
-    from ..inference.folder import ImagesLeftOut, predict_images
+    from ..inference.folder import SkippedImages, predict_images
     from ..plots import show
 
     fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule, weak=weak)
@@ -62,7 +62,7 @@ def predict(
     asked = None if levels == "full" else levels
     try:
         _print_found(predict_images(fest, images, out, tile=tile, levels=asked, draw=draw))
-    except ImagesLeftOut as some:
+    except SkippedImages as some:
         _print_found(some.table)
         raise
 
@@ -107,12 +107,12 @@ def evaluate(
         raise InputError("no model came; name an entry of the zoo, a weights file, or run folders")
     from ..data.dataset import load_dataset
     from ..inference.models import trained_on
-    from ..zoo.measure import measure, warn_of_seen
+    from ..zoo.measure import measure, warn_if_trained_on
     from ..zoo.results_page import HEAD, entry_lines, markdown_table
 
     fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule)
     images = load_dataset(dataset, split, root=data_root)
-    warn_of_seen(" + ".join(model), trained_on(*model), images)
+    warn_if_trained_on(" + ".join(model), trained_on(*model), images)
     rows = entry_lines({"test": measure(fest, images)})
     print(f"{' + '.join(model)} on {images.name}, {split}: {len(images)} images", end=" ")
     print(f"(split {images.fingerprint})\n")
@@ -131,10 +131,10 @@ def _open(
 ) -> "FEST":
     """A FEST with other settings, where they are given."""
     from .._support.devices import resolve_threads
-    from ..inference.models import open_fest
+    from ..inference.models import open_model
     from ..sensitivity import check_threshold
 
-    fest = open_fest(*model, device=device)
+    fest = open_model(*model, device=device)
     fest.threads = resolve_threads(threads)
     for name, value in (("th1", th1), ("th2", th2)):
         if value is not None:

@@ -6,5 +6,5 @@ from .dataset import Dataset as Dataset
 from .dataset import Sample as Sample
 from .dataset import load_dataset as load_dataset
 from .dataset import split_dataset as split_dataset
-from .statistics import TargetFigures as TargetFigures
+from .statistics import TargetStatistics as TargetStatistics
 from .statistics import measure_targets as measure_targets

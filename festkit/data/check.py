@@ -75,7 +75,7 @@ def how_to_mend(images: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class SplitFigures:
+class SplitStatistics:
     """What the images of one split amount to.
 
     Attributes:
@@ -142,7 +142,7 @@ class DatasetReport:
     name: str
     folder: Path
     layout: str
-    figures: Mapping[str, SplitFigures]
+    figures: Mapping[str, SplitStatistics]
     sizes: Mapping[tuple[int, int], int]
     modes: Mapping[str, int]
     bit_depths: Mapping[int, int]
@@ -274,7 +274,7 @@ def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
     )
 
 
-_ROWS: tuple[tuple[str, Callable[[SplitFigures], str]], ...] = (
+_ROWS: tuple[tuple[str, Callable[[SplitStatistics], str]], ...] = (
     ("images", lambda part: f"{part.images}"),
     ("  with more than one target", lambda part: _percent(part.several, part.images)),
     ("targets (8-connected)", lambda part: f"{part.targets}"),
@@ -291,7 +291,7 @@ _ROWS: tuple[tuple[str, Callable[[SplitFigures], str]], ...] = (
 )
 
 
-def _table(figures: Mapping[str, SplitFigures]) -> list[str]:
+def _table(figures: Mapping[str, SplitStatistics]) -> list[str]:
     head = " " * 28 + "".join(f"{split:>17}" for split in figures)
     rows = (
         f"{title:<28}" + "".join(f"{show(part):>17}" for part in figures.values())
@@ -467,7 +467,7 @@ def _identical_images(
     return tuple(leaked), tuple(identical)
 
 
-def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[str, SplitFigures]:
+def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[str, SplitStatistics]:
     by_image = {look.pair.image: look for look in looks}
     images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
     images = {"all": {pair.image for pair in folder.pairs}, **images}
@@ -480,12 +480,12 @@ def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[st
     }
 
 
-def _figures(images: int, looks: Sequence[_Look]) -> SplitFigures:
+def _figures(images: int, looks: Sequence[_Look]) -> SplitStatistics:
     fitting = [(look.areas, look.shape) for look in looks if look.areas is not None]
     areas = np.array([area for found, _ in fitting for area in found], int)
     pixels = sum(height * width for _, (height, width) in fitting)
     quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
-    return SplitFigures(
+    return SplitStatistics(
         images=images,
         several=sum(len(found) > 1 for found, _ in fitting),
         targets=len(areas),

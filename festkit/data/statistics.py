@@ -12,7 +12,7 @@ from .._support.errors import InputError
 from .._support.files import write_json
 from .._support.progress import progress
 from ..ops.components import find_components
-from ..ops.size_classes import SIZES, kind_of
+from ..ops.size_classes import SIZE_CLASSES, kind_of
 from .dataset import Dataset, Sample
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -23,7 +23,7 @@ TARGET_COLUMNS = ("split", "image", "row", "column", "area", "kind", "contrast",
 
 
 @dataclass(frozen=True, eq=False)
-class TargetFigures:
+class TargetStatistics:
     """What the images and targets of a dataset measure.
 
     Attributes:
@@ -34,7 +34,7 @@ class TargetFigures:
             NaN for a target that has no ring.
 
     Example:
-        >>> figures = TargetFigures("sky", pd.DataFrame(columns=list(IMAGE_COLUMNS)),
+        >>> figures = TargetStatistics("sky", pd.DataFrame(columns=list(IMAGE_COLUMNS)),
         ...                         pd.DataFrame(columns=list(TARGET_COLUMNS)))
         >>> figures.record()["all"]["targets"]
         0
@@ -49,9 +49,9 @@ class TargetFigures:
         """The splits that were measured, in order."""
         return list(dict.fromkeys(self.images["split"]))
 
-    def of_split(self, split: str) -> "TargetFigures":
+    def of_split(self, split: str) -> "TargetStatistics":
         """The figures of one split."""
-        return TargetFigures(
+        return TargetStatistics(
             self.name,
             self.images[self.images["split"] == split],
             self.targets[self.targets["split"] == split],
@@ -99,12 +99,12 @@ class TargetFigures:
             "side_px": _quantiles(sides),
             "share": {
                 kind: float((targets["kind"] == kind).mean()) if len(targets) else None
-                for kind in SIZES
+                for kind in SIZE_CLASSES
             },
         }
 
 
-def measure_targets(*splits: Dataset) -> TargetFigures:
+def measure_targets(*splits: Dataset) -> TargetStatistics:
     """Measure every target of a dataset.
 
     A target is an 8-connected component of the mask. Its SCR is (target mean - ring mean) / ring
@@ -146,7 +146,7 @@ def measure_targets(*splits: Dataset) -> TargetFigures:
             height, width = sample.image.shape
             images.append(where | {"height": height, "width": width, "targets": len(found)})
             targets += [where | target for target in found]
-    return TargetFigures(
+    return TargetStatistics(
         names[0],
         pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
         pd.DataFrame(targets, columns=list(TARGET_COLUMNS)),

@@ -28,14 +28,14 @@ from .outputs import Draw, Written, write_table
 from .reading import AskedLevels, check_asked, read_levels, tiled_maps
 
 
-class ImagesLeftOut(InputError):
+class SkippedImages(InputError):
     """Some of many images could not be read or written; all others are done.
 
     Attributes:
         table: ``targets.csv`` of the others.
 
     Example:
-        >>> ImagesLeftOut(["a.png is truncated"], 5, Path("targets.csv")).table.name
+        >>> SkippedImages(["a.png is truncated"], 5, Path("targets.csv")).table.name
         'targets.csv'
     """
 
@@ -96,7 +96,7 @@ def predict_images(
     Raises:
         FileNotFoundError: for a path that is not there, or if there is no image in it.
         ValueError: for no path, or settings that do not fit; or if two images bear one name.
-        ImagesLeftOut: when all others are done, if an image cannot be read or written.
+        SkippedImages: when all others are done, if an image cannot be read or written.
         FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
             or other files.
 
@@ -140,7 +140,7 @@ def predict_images(
     if few > 1:
         warnings.warn(f"{few} images keep few gray levels, or none", stacklevel=2)
     if faults:
-        raise ImagesLeftOut(faults, len(files), table)
+        raise SkippedImages(faults, len(files), table)
     return table
 
 

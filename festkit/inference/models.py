@@ -17,7 +17,7 @@ from ..training.run import Run
 from ..weights import read_card
 
 
-def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
+def open_model(*sources: str | Path, device: str = "auto") -> FEST:
     """Open what predicts, from one source, or from several that are the scales of a FEST.
 
     Args:
@@ -37,7 +37,7 @@ def open_fest(*sources: str | Path, device: str = "auto") -> FEST:
             device that is not at hand.
 
     Example:
-        >>> fest = open_fest("nuaa-sirst/acm", device="cpu")
+        >>> fest = open_model("nuaa-sirst/acm", device="cpu")
         >>> list(fest.backbones), fest.th1, fest.th2
         ([512, 768], 0.5, 0.1)
     """
@@ -56,7 +56,7 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
     """The datasets that something was trained on, as far as its cards say.
 
     Args:
-        sources: as in :func:`open_fest`.
+        sources: as in :func:`open_model`.
 
     Returns:
         By name the fingerprint of the dataset's test images; None where the card does not say it,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._support.errors import InputError
-from .._support.files import NUMBER, read_json, whole_file, write_json, write_text
+from .._support.files import NUMBER, atomic_write, read_json, write_json, write_text
 from ..sensitivity import Detection
 
 Draw = Callable[[NDArray[np.uint8], Detection], Any]
@@ -82,10 +82,10 @@ class Written:
     def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
         """Write all files of the image anew."""
         self.remove()
-        with whole_file(self.mask) as part:
+        with atomic_write(self.mask) as part:
             Image.fromarray(found.mask).save(part, format="png")
         if draw is not None:
-            with whole_file(self.picture) as part:
+            with atomic_write(self.picture) as part:
                 draw(gray, found).savefig(part, dpi=120, format="png")
         height, width = gray.shape
         targets = [

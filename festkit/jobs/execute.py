@@ -25,7 +25,7 @@ from traitlets.config import Config
 from .._support.errors import InputError
 from .._support.files import write_text
 from .parameters import check_parameters, code_cells, find_notebook, kernel_of, read_parameters
-from .status import NotebookError, Status, Watch
+from .status import NotebookError, RunRecorder, Status
 
 
 def run_notebook(
@@ -91,9 +91,11 @@ def run_recorded(
     _check_kernel(source)
     check_limit(max_minutes)
     entries = {"notebook": source.name, "parameters": values, **record}
-    watch = Watch(out, entries, _code_cells(source) + bool(values), _device(source, values))
-    with termination_as_exit(), watch, _live_copy(out, source.stem) as live:
-        _execute(source, values, live, watch, max_minutes)
+    recorder = RunRecorder(
+        out, entries, _code_cells(source) + bool(values), _device(source, values)
+    )
+    with termination_as_exit(), recorder, _live_copy(out, source.stem) as live:
+        _execute(source, values, live, recorder, max_minutes)
         _keep(live, out / source.name)
     return out / source.name
 
@@ -155,7 +157,11 @@ def _live_copy(out: Path, name: str) -> Iterator[Path]:
 
 
 def _execute(
-    source: Path, values: dict[str, Any], live: Path, watch: Watch, max_minutes: float | None
+    source: Path,
+    values: dict[str, Any],
+    live: Path,
+    recorder: RunRecorder,
+    max_minutes: float | None,
 ) -> None:
     until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     try:
@@ -174,30 +180,34 @@ def _execute(
                 start_timeout=300,  # seconds; a busy machine is slow, and a death is seen at once
                 iopub_timeout=300,
                 timeout_func=lambda _: until and max(0.01, until - time.monotonic()),
-                on_cell_execute=watch.cell_starts,
-                on_cell_executed=watch.cell_ends,
+                on_cell_execute=recorder.cell_starts,
+                on_cell_executed=recorder.cell_ends,
             )
     except PapermillExecutionError as error:
-        raise _failure(source, live, watch, "failed", f"{error.ename}: {error.evalue}") from error
+        raise _failure(
+            source, live, recorder, "failed", f"{error.ename}: {error.evalue}"
+        ) from error
     except DeadKernelError as error:
         reason = "its kernel died, by a signal or for want of memory"
-        raise _failure(source, live, watch, "killed", reason) from error
+        raise _failure(source, live, recorder, "killed", reason) from error
     except (FileNotFoundError, RuntimeError) as error:
-        if watch.cell:
+        if recorder.cell:
             raise
         reason = f"its kernel {kernel_of(source)!r} did not start: {error}"
-        raise _failure(source, live, watch, "failed", reason) from error
+        raise _failure(source, live, recorder, "failed", reason) from error
     except CellTimeoutError as error:
         if until is None or time.monotonic() < until:
             raise
         reason = f"it took more than {max_minutes:g} minutes"
-        raise _failure(source, live, watch, "timed out", reason) from error
+        raise _failure(source, live, recorder, "timed out", reason) from error
 
 
-def _failure(source: Path, live: Path, watch: Watch, status: Status, reason: str) -> NotebookError:
+def _failure(
+    source: Path, live: Path, recorder: RunRecorder, status: Status, reason: str
+) -> NotebookError:
     ended = "was killed" if status == "killed" else status
     failed = live.with_name(f"{source.stem}.failed.ipynb")
-    where = f"in code cell {watch.cell}; all of it is in {failed}"
+    where = f"in code cell {recorder.cell}; all of it is in {failed}"
     return NotebookError(status, f"{source.name} {ended}: {reason} ({where})")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from .._support.errors import InputError, MissingFileError
 from .._support.files import flush_folder
-from .._support.locks import hold
+from .._support.locks import file_lock
 from .execute import check_limit, run_recorded
 from .parameters import Parameter, check_parameters, find_notebook, read_parameters
 from .provenance import last_look, look_again, origin_of
@@ -20,7 +20,7 @@ from .status import NotebookError, Status, write_status
 SYNTHETIC = "synthetic"
 """As a dataset's name: the notebook makes scenes."""
 
-PLACES = ("data_root", "device", "threads")
+RUNTIME_PARAMETERS = ("data_root", "device", "threads")
 """Parameters that say where a job runs, not what comes out."""
 
 
@@ -74,7 +74,9 @@ class Job:
     recorded: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_parameters(find_notebook(self.notebook), self.filled(lambda output: output.path))
+        check_parameters(
+            find_notebook(self.notebook), self.resolve_outputs(lambda output: output.path)
+        )
         if "out" in self.parameters:
             raise InputError(
                 f"parameter out is {self.parameters['out']!r}, but a job's folder is named after "
@@ -114,7 +116,7 @@ class Job:
 
     def _look(self) -> dict[str, Any]:
         source = find_notebook(self.notebook)
-        name = name_of(source, self.filled(lambda o: f"{o.job.record['name']}/{o.path}"))
+        name = name_of(source, self.resolve_outputs(lambda o: f"{o.job.record['name']}/{o.path}"))
         dataset, root = self._dataset(read_parameters(source)), self.parameters.get("data_root")
         origin = origin_of(source, dataset, root, [need.key for need in self.needs])
         return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
@@ -133,7 +135,7 @@ class Job:
             >>> Job("00_quickstart", {"backbone": "ACM", "epochs": 2}).title
             '00_quickstart ACM'
         """
-        given = self.filled(lambda output: Path(output.path).name)
+        given = self.resolve_outputs(lambda output: Path(output.path).name)
         words = [given.get(name) for name in ("backbone", "size", "loss", "dataset")]
         options = given.get("loss_options") or {}
         words += [f"{name} {value:g}" for name, value in options.items()]
@@ -144,18 +146,20 @@ class Job:
     def needs(self) -> tuple["Job", ...]:
         """The jobs whose outputs it takes, each once."""
         jobs: dict[str, Job] = {}
-        self.filled(lambda output: jobs.setdefault(output.job.key, output.job))
+        self.resolve_outputs(lambda output: jobs.setdefault(output.job.key, output.job))
         return tuple(jobs.values())
 
-    def filled(self, fill: Callable[[Output], Any]) -> dict[str, Any]:
+    def resolve_outputs(self, fill: Callable[[Output], Any]) -> dict[str, Any]:
         """The parameters with something in place of every output."""
-        return {name: filled(value, fill) for name, value in self.parameters.items()}
+        return {name: resolve_outputs(value, fill) for name, value in self.parameters.items()}
 
     def plain(self) -> dict[str, Any]:
         """The job as JSON values, for another process, which may stand in another folder."""
         source = Path(self.notebook)
         notebook = source.resolve() if source.is_file() else source
-        parameters = self.filled(lambda output: {OUTPUT: [output.job.plain(), output.path]})
+        parameters = self.resolve_outputs(
+            lambda output: {OUTPUT: [output.job.plain(), output.path]}
+        )
         return {"notebook": str(notebook), "parameters": parameters, "recorded": self.record}
 
     @classmethod
@@ -182,7 +186,7 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
     differing = {
         name: text
         for name, text in texts.items()
-        if name not in PLACES and text != _text(known[name].default, known[name])
+        if name not in RUNTIME_PARAMETERS and text != _text(known[name].default, known[name])
     }
     return f"{notebook.stem}-{_hash(differing)}"
 
@@ -190,7 +194,7 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
 OUTPUT = "output of a job"
 
 
-def ordered(jobs: Iterable[Job]) -> dict[str, Job]:
+def topological_order(jobs: Iterable[Job]) -> dict[str, Job]:
     """All jobs and what they need, by key, each after what it needs.
 
     Example:
@@ -202,11 +206,11 @@ def ordered(jobs: Iterable[Job]) -> dict[str, Job]:
     found: dict[str, Job] = {}
     for job in jobs:
         if job.key not in found:
-            found |= ordered(job.needs) | {job.key: job}
+            found |= topological_order(job.needs) | {job.key: job}
     return found
 
 
-def filled(value: Any, fill: Callable[[Any], Any], kind: type = Output) -> Any:
+def resolve_outputs(value: Any, fill: Callable[[Any], Any], kind: type = Output) -> Any:
     """A value with something in place of whatever is of a kind in it.
 
     Example:
@@ -216,9 +220,9 @@ def filled(value: Any, fill: Callable[[Any], Any], kind: type = Output) -> Any:
     if isinstance(value, kind):
         return fill(value)
     if isinstance(value, Mapping):
-        return {name: filled(entry, fill, kind) for name, entry in value.items()}
+        return {name: resolve_outputs(entry, fill, kind) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [filled(entry, fill, kind) for entry in value]
+        return [resolve_outputs(entry, fill, kind) for entry in value]
     return value
 
 
@@ -333,7 +337,7 @@ def lock_file(job: Job, folder: str | Path) -> Path:
 def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
     work, done = work_folder(job, folder), folder / "done" / job.key
     try:
-        with hold(lock_file(job, folder), inherit=True):
+        with file_lock(lock_file(job, folder), inherit=True):
             if before := finished(job, folder):
                 return before
             _run(job, work, max_minutes)
@@ -353,7 +357,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
     _clear_parts(work)
     metrics.unlink(missing_ok=True)
     done = work.parent.parent.resolve() / "done"
-    given = job.filled(lambda output: str(done / output.name))
+    given = job.resolve_outputs(lambda output: str(done / output.name))
     run_recorded(source, given, work, {"job": job.seen()}, max_minutes)
     try:
         check_metrics(metrics)

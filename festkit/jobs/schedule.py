@@ -18,7 +18,7 @@ from typing import Any
 from .._support.devices import available_cpus
 from .._support.errors import InputError, MissingPackageError, ProcessError
 from .._support.files import NUMBER, read_json
-from .._support.locks import hold
+from .._support.locks import file_lock
 from .._support.progress import progress
 from .execute import check_limit, termination_as_exit
 from .job import Job, Outcome, finished, lock_file, not_run, work_folder
@@ -57,7 +57,7 @@ def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float
         known.setdefault(kind, []).append(minutes / work)
     estimates: dict[str, float | None] = {}
     for job in jobs:
-        parameters = job.filled(lambda output: output.name)
+        parameters = job.resolve_outputs(lambda output: output.name)
         kind, work = _kind_and_work(Path(job.notebook).stem, parameters)
         estimates[job.key] = mean(known[kind]) * work if kind in known else None
     return estimates
@@ -224,7 +224,7 @@ def _lost(job: Job, folder: Path, code: int, *, stopped: bool) -> Outcome:
 def _mark_killed(job: Job, folder: Path, reason: str) -> None:
     """Say so in the job's folder once the kernel, which shares the lock, is gone, too."""
     for _ in range(100):
-        with suppress(BlockingIOError), hold(lock_file(job, folder), wait=False):
+        with suppress(BlockingIOError), file_lock(lock_file(job, folder), wait=False):
             if work_folder(job, folder).is_dir():
                 write_status(work_folder(job, folder), "killed", reason=reason)
             return
@@ -345,7 +345,7 @@ def run_jobs(
                 if scheduler is None
                 else on_cluster(place, scheduler, max_minutes)
             )
-            _carry_out(plan, stack.enter_context(executor), outcomes, place, bar)
+            _run_ready_jobs(plan, stack.enter_context(executor), outcomes, place, bar)
     return [outcomes[key] for key in asked]
 
 
@@ -364,7 +364,7 @@ def unfinished(jobs: Iterable[Job], folder: str | Path) -> dict[str, Job]:
     return found
 
 
-def _carry_out(
+def _run_ready_jobs(
     plan: dict[str, Job], submit: Submit, outcomes: dict[str, Outcome], folder: Path, bar: Any
 ) -> None:
     """Submit every job as soon as what it needs is done, until all have an outcome."""
@@ -375,15 +375,15 @@ def _carry_out(
             ended = [outcomes[need] for need in needs if need in outcomes]
             lost = next((need for need in ended if need.status != "done"), None)
             if lost:
-                _tell(not_run(job, folder, lost), outcomes, bar)
+                _report(not_run(job, folder, lost), outcomes, bar)
                 del waiting[key]
             elif len(ended) == len(needs):
                 running[submit(waiting.pop(key))] = key
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            _tell(_outcome(future, plan[running.pop(future)], folder), outcomes, bar)
+            _report(_outcome(future, plan[running.pop(future)], folder), outcomes, bar)
 
 
-def _tell(outcome: Outcome, outcomes: dict[str, Outcome], bar: Any) -> None:
+def _report(outcome: Outcome, outcomes: dict[str, Outcome], bar: Any) -> None:
     outcomes[outcome.key] = outcome
     bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
     bar.update()

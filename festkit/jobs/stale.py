@@ -9,7 +9,7 @@ from typing import Any
 
 from .._support.errors import InputError
 from .._support.files import read_json
-from .job import Job, Output, filled, name_of, ordered
+from .job import Job, Output, name_of, resolve_outputs, topological_order
 from .parameters import find_notebook
 from .provenance import differences, look_again
 
@@ -45,7 +45,7 @@ def check_done(
     look_again()
     done = _Done(Path(folder), keep_stale)
     taken = [done.taken(job) for job in jobs]
-    for key, job in ordered(taken).items():
+    for key, job in topological_order(taken).items():
         old = [need.key for need in job.needs if need.key in done.stale]
         if old and key not in done.stale:
             done.stale[key] = f"made from {', '.join(old)}"
@@ -80,7 +80,7 @@ class _Done:
     def _compared(self, job: Job) -> Job:
         if job.recorded:
             return job
-        needs = job.filled(lambda output: Output(self.taken(output.job), output.path))
+        needs = job.resolve_outputs(lambda output: Output(self.taken(output.job), output.path))
         job = replace(job, parameters=needs)
         self._name_old(find_notebook(job.notebook))
         earlier = self._records.get(job.record["name"], [])
@@ -97,7 +97,7 @@ class _Done:
     def _name_old(self, notebook: Path) -> None:
         """Name the jobs of a notebook whose records hold no name; needs are named before."""
         for key, record in self._old.pop(notebook.name, []):  # the first that ended comes first
-            given = filled(record.get("parameters", {}), self._by_name, str)
+            given = resolve_outputs(record.get("parameters", {}), self._by_name, str)
             given.pop("out", None)
             with suppress(InputError):  # a parameter that the notebook no longer has
                 name = self._names[key] = name_of(notebook, given)

@@ -33,7 +33,7 @@ class NotebookError(ProcessError):
         self.status: Status = status
 
 
-class Watch:
+class RunRecorder:
     """Writes ``status.json``, ``progress.jsonl`` and ``environment.json`` while its block runs.
 
     How the block ends decides the status. Where the process itself is killed, "running" stays.
@@ -59,7 +59,7 @@ class Watch:
         self._out, self._record, self._cells, self._device = out, dict(record), cells, device
         self.cell = 0
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "RunRecorder":
         self._record |= {"minutes_before": _minutes_spent(self._out)}
         try:
             self._record |= environment(self._device)

@@ -8,7 +8,7 @@ and "–" in print.
 Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`.
 """
 
-from ..ops.size_classes import SIZES
+from ..ops.size_classes import SIZE_CLASSES
 from .counts import FA_LIMIT, Counts, TargetCounts
 from .intervals import INTERVAL_METHOD, confidence_intervals, record_of
 from .matching import (
@@ -25,7 +25,7 @@ __all__ = [
     "FA_LIMIT",
     "INTERVAL_METHOD",
     "MATCH_DISTANCE",
-    "SIZES",
+    "SIZE_CLASSES",
     "Counts",
     "TargetCounts",
     "as_mask",

@@ -14,7 +14,7 @@ from .._support.errors import InputError
 from .._support.jit import compiled
 from .._support.names import find_name
 from ..ops.components import Components, find_components
-from ..ops.size_classes import SIZES
+from ..ops.size_classes import SIZE_CLASSES
 from .counts import Counts, TargetCounts
 
 MATCH_DISTANCE = 3.0
@@ -93,7 +93,7 @@ def count_targets(
         >>> count_targets(pred, truth, size="point").pd, count_targets(pred, truth, size="spot").pd
         (1.0, 0.0)
     """
-    areas = (1, math.inf) if size is None else SIZES[find_name("size", size, SIZES)]
+    areas = (1, math.inf) if size is None else SIZE_CLASSES[find_name("size", size, SIZE_CLASSES)]
     pairs = _image_pairs(pred, mask, max_distance)
     return sum((_count_targets(p, m, areas, max_distance) for p, m in pairs), TargetCounts())
 

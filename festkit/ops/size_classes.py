@@ -19,7 +19,7 @@ def kind_of(area: int) -> str:
 MOST_SHARE = 0.5
 """Share of an image above which a mask of small targets cannot be right."""
 
-SIZES = {
+SIZE_CLASSES = {
     "point": (1, POINT_AREA),
     "spot": (POINT_AREA + 1, SPOT_AREA),
     "extended": (SPOT_AREA + 1, math.inf),

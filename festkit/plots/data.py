@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from .._support.errors import InputError
 from ..data.dataset import Sample
-from ..data.statistics import TargetFigures, measure_sample
-from ..metrics import SIZES
+from ..data.statistics import TargetStatistics, measure_sample
+from ..metrics import SIZE_CLASSES
 from ..ops.components import find_components
 from ..ops.size_classes import POINT_AREA, SPOT_AREA
 from .overlays import box_of, draw_gray, frame, outline, window
@@ -31,7 +31,7 @@ SIZES_NAMED = 3
 SCR_TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300)
 
 
-def plot_targets(figures: TargetFigures) -> Figure:
+def plot_targets(figures: TargetStatistics) -> Figure:
     """Histograms of area, SCR, contrast and targets per image; SCR over area; image sizes.
 
     Dashed lines part point, spot and extended targets. The histograms of SCR and contrast end at
@@ -52,7 +52,7 @@ def plot_targets(figures: TargetFigures) -> Figure:
         >>> images = pd.DataFrame([["test", "a", 64, 64, 1]], columns=IMAGE_COLUMNS)
         >>> row = ["test", "a", 9.0, 9.0, 4, "point", 30.0, 5.0]
         >>> targets = pd.DataFrame([row], columns=TARGET_COLUMNS)
-        >>> figure = plot_targets(TargetFigures("sky", images, targets))
+        >>> figure = plot_targets(TargetStatistics("sky", images, targets))
         >>> figure.get_suptitle()
         'sky: 1 target in 1 image (test 1)'
     """
@@ -119,7 +119,7 @@ def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3
     return figure
 
 
-def _headline(figures: TargetFigures) -> str:
+def _headline(figures: TargetStatistics) -> str:
     counts = figures.images["split"].value_counts()
     splits = ", ".join(f"{split} {counts[split]}" for split in figures.splits)
     targets, images = len(figures.targets), len(figures.images)
@@ -146,7 +146,7 @@ def _bars(
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_areas(axes: Axes, figures: TargetFigures) -> None:
+def _draw_areas(axes: Axes, figures: TargetStatistics) -> None:
     largest = max(figures.targets["area"].max(), SPOT_AREA + 1)
     borders = (1, POINT_AREA + 1, SPOT_AREA + 1, largest + 1)
     parts = [
@@ -159,7 +159,9 @@ def _draw_areas(axes: Axes, figures: TargetFigures) -> None:
     axes.set_ylabel("targets")
     axes.legend(fontsize=8, title="targets", title_fontsize=8)
     share = figures.targets["kind"].value_counts(normalize=True)
-    axes.set_title(", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZES), size=9)
+    axes.set_title(
+        ", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZE_CLASSES), size=9
+    )
 
 
 def _log_areas(axes: Axes, areas: pd.Series) -> None:
@@ -173,7 +175,7 @@ def _log_areas(axes: Axes, areas: pd.Series) -> None:
         axes.axvline(border + 0.5, color="black", linestyle="--", linewidth=1)
 
 
-def _draw_histogram(axes: Axes, figures: TargetFigures, column: str, label: str) -> None:
+def _draw_histogram(axes: Axes, figures: TargetStatistics, column: str, label: str) -> None:
     values = figures.targets[column].dropna().astype(float)
     low, high = values.quantile([0.005, 0.995])
     bins = np.linspace(min(low, 0), max(high, 1), 33)
@@ -183,7 +185,7 @@ def _draw_histogram(axes: Axes, figures: TargetFigures, column: str, label: str)
     axes.set_title(f"5 % {least:.1f}, median {median:.1f}, 95 % {most:.1f}", size=9)
 
 
-def _draw_targets_per_image(axes: Axes, figures: TargetFigures) -> None:
+def _draw_targets_per_image(axes: Axes, figures: TargetStatistics) -> None:
     found = figures.images["targets"].astype(int)
     bins = np.arange(found.max() + 2) - 0.5
     _bars(axes, figures.images, "targets", figures.splits, bins, stacked=False)
@@ -195,7 +197,7 @@ def _draw_targets_per_image(axes: Axes, figures: TargetFigures) -> None:
     axes.set_title(f"none {none}, one {one}, several {several}", size=9)
 
 
-def _draw_scr_over_area(axes: Axes, figures: TargetFigures) -> None:
+def _draw_scr_over_area(axes: Axes, figures: TargetStatistics) -> None:
     for number, split in enumerate(figures.splits):
         part = figures.of_split(split).targets
         axes.plot(
@@ -212,7 +214,7 @@ def _draw_scr_over_area(axes: Axes, figures: TargetFigures) -> None:
     axes.legend(fontsize=8)
 
 
-def _draw_sizes(axes: Axes, figures: TargetFigures) -> None:
+def _draw_sizes(axes: Axes, figures: TargetStatistics) -> None:
     """One disc for every size of image, its area the number of images."""
     counts = figures.images.groupby(["width", "height"]).size().sort_values(ascending=False)
     widths, heights = (counts.index.get_level_values(side) for side in ("width", "height"))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .._support.errors import ExistingFileError, InputError
-from .._support.files import read_json, whole_folder, write_json
+from .._support.files import atomic_folder, read_json, write_json
 from .._support.names import find_name
 from .._support.progress import progress
 from .presets import PRESETS
@@ -62,7 +62,7 @@ def make_synthetic_dataset(
     if folder.exists():
         _check_same(folder, parameters)
         return folder
-    with whole_folder(folder) as part:
+    with atomic_folder(folder) as part:
         for name in ("images", "masks", "img_idx"):
             (part / name).mkdir()
         jobs = _seeds(train, test, seed)

@@ -34,7 +34,7 @@ class Window(NamedTuple):
     corner: Any
 
 
-class Flood(NamedTuple):
+class ComponentTree(NamedTuple):
     """Components in every segment, and the forest in which they grew.
 
     Attributes:
@@ -79,8 +79,8 @@ def segments(maps: Any, count: int) -> Any:
 
 
 @compiled
-def flood(rank: Any, starts: Any, window: Window) -> Flood:
-    """Flood a window's rank map (H, W), given the first level of its segments, descending."""
+def component_tree(rank: Any, starts: Any, window: Window) -> ComponentTree:
+    """ComponentTree a window's rank map (H, W), given the first level of its segments, descending."""
     values = rank.reshape(-1)
     order = _descending(values)
     node = np.empty((rank.size, 7), np.int64)
@@ -101,11 +101,11 @@ def flood(rank: Any, starts: Any, window: Window) -> Flood:
         for k in range(active):
             parts[begin + k] = node[roots[k]]
         offsets[segment + 1] = end
-    return Flood(offsets, parts, forest[0], forest[1])
+    return ComponentTree(offsets, parts, forest[0], forest[1])
 
 
 @compiled
-def root_in(segment: int, pixel: int, flooded: Flood) -> int:
+def root_in(segment: int, pixel: int, flooded: ComponentTree) -> int:
     """The pixel that stands for a pixel's component in a segment where it is foreground."""
     while flooded.joined[pixel] <= segment:
         pixel = flooded.parent[pixel]

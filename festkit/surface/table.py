@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._support.arguments import ArrayValues
 from .._support.errors import InputError
-from .._support.files import read_json, whole_file, write_json
+from .._support.files import atomic_write, read_json, write_json
 from ..metrics import FA_LIMIT, Counts
 from .curves import ROC
 
@@ -227,7 +227,7 @@ class ThresholdSurface(ArrayValues):
         if _format(path) == ".json":
             write_json(path, {name: np.asarray(value).tolist() for name, value in values.items()})
         else:
-            with whole_file(path) as part, part.open("wb") as file:
+            with atomic_write(path) as part, part.open("wb") as file:
                 np.savez_compressed(file, **values)
         return path
 

@@ -18,10 +18,10 @@ from .floods import (
     SUM_Y,
     TOP,
     TRUE,
-    Flood,
+    ComponentTree,
     Window,
     absorb,
-    flood,
+    component_tree,
     part_of_pixel,
     root_in,
     segments,
@@ -52,8 +52,8 @@ def add_window(deltas: Any, window: Window) -> None:
     last_row, last_column = deltas.shape[1] - 1, deltas.shape[2] - 1
     rows = segments(window.strong.reshape((1, *window.strong.shape)), last_row)
     columns = segments(window.scales, last_column)
-    strong = flood(window.strong, rows, window)
-    weak = [flood(window.scales[k], columns, window) for k in range(len(window.scales))]
+    strong = component_tree(window.strong, rows, window)
+    weak = [component_tree(window.scales[k], columns, window) for k in range(len(window.scales))]
     lowest = _lowest_tops(weak, len(columns))
     marks = np.full((3, window.true.size), -1)
     bottom = last_row
@@ -79,7 +79,7 @@ class _Strong(NamedTuple):
 
     window: Window
     level: Level
-    flood: Flood
+    flood: ComponentTree
 
 
 @compiled

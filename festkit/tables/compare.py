@@ -12,7 +12,7 @@ from .._support.errors import InputError
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts, confidence_intervals, record_of
 from .paper import METRICS, key_columns
-from .records import counts_of_images, read_results, said_of_row
+from .records import counts_of_images, read_results, row_value
 from .render import NONE
 
 SAME = ("fingerprint", "split", "profile", "backbone", "rule", "sizes", "epochs", "protocol")
@@ -101,7 +101,7 @@ def _check_value(
     two: tuple[str | Path, Mapping[str, Any]],
 ) -> None:
     for row in rows:
-        values = [said_of_row(run, name, row) for _, run in (one, two)]
+        values = [row_value(run, name, row) for _, run in (one, two)]
         said = not any(value is None or isinstance(value, list) for value in values)
         if said and values[0] != values[1]:
             raise InputError(
@@ -225,7 +225,7 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
         table,
         measured="; ".join(dict.fromkeys(map(_measured, paths, runs, [table] * len(runs)))),
     )
-    sizes = {row: [said_of_row(run, "sizes", row) for run in own] for row, own in of_row.items()}
+    sizes = {row: [row_value(run, "sizes", row) for run in own] for row, own in of_row.items()}
     return with_sizes(found, sizes)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from .._support.errors import InputError
 from .._support.names import check_several, find_name
 from ..data.catalogue import list_datasets
-from ..jobs.job import SYNTHETIC, Job, Output, ordered
+from ..jobs.job import SYNTHETIC, Job, Output, topological_order
 from ..jobs.parameters import find_notebook, read_parameters
 from ..pretrained import UNION
 from .paper import TABLES, find_table
@@ -79,7 +79,7 @@ def plan_jobs(
                 jobs.append(Job(TABLES[name], common | {"runs": runs}))
                 if table == "all" and name == "backbones":
                     jobs += _stories(common, runs)
-    return list(ordered(jobs).values())
+    return list(topological_order(jobs).values())
 
 
 def _datasets(table: str, profile: str) -> tuple[str, ...]:

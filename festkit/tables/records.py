@@ -169,7 +169,7 @@ def _number_of(field: Field[Any]) -> Callable[[Any], float]:
     return float if field.type is float else int
 
 
-def said_of_row(run: Mapping[str, Any], name: str, row: str) -> Any:
+def row_value(run: Mapping[str, Any], name: str, row: str) -> Any:
     """What a run says of one of its rows: its own value of a dict by row, else the value of all.
 
     Args:
@@ -182,7 +182,7 @@ def said_of_row(run: Mapping[str, Any], name: str, row: str) -> Any:
 
     Example:
         >>> run = {"schemes": {"a": {}, "b": {}}, "epochs": {"a": 8, "b": 3}, "sizes": [64, 96]}
-        >>> said_of_row(run, "epochs", "b"), said_of_row(run, "sizes", "b")
+        >>> row_value(run, "epochs", "b"), row_value(run, "sizes", "b")
         (3, '64+96')
     """
     value = run.get(name)

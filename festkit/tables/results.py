@@ -12,7 +12,7 @@ import torch
 
 from .. import __version__
 from .._support.errors import InputError
-from .._support.files import read_json, whole_file
+from .._support.files import atomic_write, read_json
 from ..metrics import Counts
 from ..training.stored_maps import RunMaps
 from .compare import (
@@ -23,7 +23,7 @@ from .compare import (
     with_sizes,
 )
 from .paper import list_paper_tables, paper_table
-from .records import has_figures, said_of_row, save_results
+from .records import has_figures, row_value, save_results
 from .render import save_table
 from .specs import COMPARED
 
@@ -35,7 +35,7 @@ PROTOCOLS = {
 
 IMAGES = {"test": "test images", "holdout": "held-out training images"}
 
-SAID = ("backbone", "loss", "loss_options", "epochs", "protocol")
+RECORD_FIELDS = ("backbone", "loss", "loss_options", "epochs", "protocol")
 """What is told as the records have it."""
 
 PAPER_NETWORK, PAPER_IMAGES = "MSDA-Net", "W-IRSTD"
@@ -159,7 +159,7 @@ seed 0; the test images chose the epoch'
         "fingerprint": first.dataset.fingerprint,
         **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}),
         "sizes": _by_row({row: "+".join(map(str, each.sizes)) for row, each in rows.items()}),
-        **{name: _said_saving(name, rows) for name in SAID},
+        **{name: _said_saving(name, rows) for name in RECORD_FIELDS},
         "versions": {"festkit": __version__, "torch": torch.__version__},
     }
 
@@ -303,7 +303,7 @@ def save_gathered(
         table["stale"] = table["job"].map(stale)
     paths = [Path(folder) / f"results.{kind}" for kind in ("csv", "parquet")]
     for path, write in zip(paths, (_write_csv, _write_parquet), strict=True):
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             write(table, part)
     return paths
 
@@ -412,7 +412,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _said_gathered(run: dict[str, Any], row: str) -> dict[str, Any]:
-    return {name: _cell(said_of_row(run, name, row)) for name in RUN if name in run}
+    return {name: _cell(row_value(run, name, row)) for name in RUN if name in run}
 
 
 def _cell(value: Any) -> Any:

@@ -14,7 +14,7 @@ from .specs import BEST
 FUSED = ("th1", "th2", "sensitivity")
 """Tables of one set of fused maps."""
 
-SIZES = ("input_size", "fusion")
+SIZE_CLASSES = ("input_size", "fusion")
 """Tables whose rows are of one input size each."""
 
 ONE_SIZE = ("losses", "hyperparameters")
@@ -81,7 +81,7 @@ def open_rows(
 def _known_rows(table: str) -> list[str]:
     if table in FUSED:
         return ["fused"]
-    return list(paper_table("input_size" if table in SIZES else table).index)
+    return list(paper_table("input_size" if table in SIZE_CLASSES else table).index)
 
 
 def _check_row(table: str, row: str, maps: RunMaps) -> None:
@@ -123,7 +123,7 @@ def _check_together(table: str, opened: Mapping[str, RunMaps]) -> None:
     _check_same(rows, "images", [maps.dataset.fingerprint for maps in opened.values()])
     if table != "backbones":
         _check_same(rows, "network", [r["backbone"] for m in opened.values() for r in m.records])
-    if table in SIZES:
+    if table in SIZE_CLASSES:
         _check_sizes(table, sizes)
     if table in ONE_SIZE:
         _check_same(rows, "size", sizes)

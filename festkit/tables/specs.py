@@ -10,7 +10,7 @@ from ..data.catalogue import dataset_card
 from .paper import find_table
 from .trainings import Profile, Training, find_profile, first_training, further_training
 
-SIZES = (256, 384, 512, 640, 768, 896, 1024)
+SIZE_CLASSES = (256, 384, 512, 640, 768, 896, 1024)
 
 FUSED = (896, 768, 1024)
 
@@ -96,7 +96,9 @@ def _rows(table: str, profile: Profile, backbone: str) -> dict[str, tuple[Traini
             for name, value in options
         }
     first = first_training(profile, backbone, size)
-    by_size = {paper: further_training(profile, first, profile.size(paper)) for paper in SIZES}
+    by_size = {
+        paper: further_training(profile, first, profile.size(paper)) for paper in SIZE_CLASSES
+    }
     if table in ("input_size", "fusion"):
         return {str(paper): (training,) for paper, training in by_size.items()}
     return {"fused": tuple(by_size[paper] for paper in FUSED)}

@@ -64,8 +64,8 @@ PROFILES = {
     "smoke": Profile(
         scale=4,
         backbone="ACM",
-        small={"epochs": 10, "batch_size": 4, "learning_rate": 6e-3, "average_decay": 0.9} | LAST,
-        large={"epochs": 1, "batch_size": 2, "learning_rate": 2e-3, "average_decay": 0.8} | LAST,
+        small={"epochs": 10, "batch_size": 4, "learning_rate": 6e-3, "ema_decay": 0.9} | LAST,
+        large={"epochs": 1, "batch_size": 2, "learning_rate": 2e-3, "ema_decay": 0.8} | LAST,
         further=1,
         scenes={"train": 16, "test": 16, "size": 128, "preset": "easy"},
     ),

@@ -2,7 +2,7 @@
 
 from .config import TrainConfig as TrainConfig
 from .run import Run as Run
-from .stored_maps import MappedImage as MappedImage
+from .stored_maps import PredictedImage as PredictedImage
 from .stored_maps import RunMaps as RunMaps
 from .stored_maps import open_maps as open_maps
 from .trainer import train as train

@@ -106,7 +106,7 @@ class TrainingImages:
             )
         grays, masks = torch.from_numpy(gray), torch.from_numpy(mask)
         bank = cut_targets(grays, masks).to(device)
-        if config.data_on == "device":
+        if config.cache_on == "device":
             grays, masks = grays.to(device), masks.to(device)
         return cls(grays, masks, bank, mean, std, device, vanishing)
 

@@ -24,10 +24,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": get_args(Protocol),
     "precision": get_args(Precision),
     "schedule": ("cosine", "constant"),
-    "data_on": ("device", "host"),
+    "cache_on": ("device", "host"),
 }
 
-PLACES = ("out", "data_root", "device", "data_on", "workers", "threads")
+RUNTIME_PARAMETERS = ("out", "data_root", "device", "cache_on", "workers", "threads")
 """Fields that say where a run is, not what comes out."""
 
 
@@ -58,7 +58,7 @@ class TrainConfig:
         warmup_steps: updates of linear rise before, at most a quarter of all.
         weight_decay: of AdamW.
         clip_norm: largest norm of the gradient; None leaves it as it is.
-        average_decay: share of the running average of the weights that an update keeps, in [0, 1);
+        ema_decay: share of the running average of the weights that an update keeps, in [0, 1);
             0 keeps the last weights.
         protocol: what chooses the epoch: "holdout", a part of the training images that is not
             trained on, whose best thresholds are recorded, too, but not applied; "paper", the test
@@ -74,7 +74,7 @@ class TrainConfig:
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         out: run folder; None names one under ``runs`` after the configuration.
-        data_on: "device" keeps the training images there; "host" in main memory, for large sets.
+        cache_on: "device" keeps the training images there; "host" in main memory, for large sets.
         workers: threads that prepare batches ahead; 0 prepares each when it is needed.
         threads: CPU threads to compute with; None takes one per idle CPU, measured at the start,
             and a run that continues takes as many as it began with. Other numbers round otherwise.
@@ -104,7 +104,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_norm: float | None = None
-    average_decay: float = 0.998
+    ema_decay: float = 0.998
     protocol: Protocol = "holdout"
     holdout: float = 0.15
     validate_every: int = 5
@@ -115,7 +115,7 @@ class TrainConfig:
     device: str = "auto"
     data_root: str | None = None
     out: str | None = None
-    data_on: Literal["device", "host"] = "device"
+    cache_on: Literal["device", "host"] = "device"
     workers: int = 0
     threads: int | None = None
 
@@ -149,8 +149,8 @@ class TrainConfig:
             raise InputError(f"learning_rate is {self.learning_rate}, expected a number above 0")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
-        if not 0 <= self.average_decay < 1:
-            raise InputError(f"average_decay is {self.average_decay}, expected it in [0, 1)")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay is {self.ema_decay}, expected it in [0, 1)")
         if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
             raise InputError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
         if not -(2**63) <= self.seed < 2**63:
@@ -204,7 +204,7 @@ class TrainConfig:
             'EEDM'
         """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in PLACES:
+        for name in RUNTIME_PARAMETERS:
             del values[name]
         names = {
             "backbone": backbone_name(self.backbone),
@@ -225,7 +225,7 @@ class TrainConfig:
         words = ["festkit", "train"]
         for option in fields(self):
             value = getattr(self, option.name)
-            if option.name in PLACES or value in (option.default, {}):
+            if option.name in RUNTIME_PARAMETERS or value in (option.default, {}):
                 continue
             value = backbone_name(self.backbone) if option.name == "backbone" else value
             pairs = value.items() if isinstance(value, Mapping) else [(value,)]

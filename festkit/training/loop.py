@@ -31,7 +31,7 @@ SILENT_EPOCHS = 10
 """After so many epochs in a row without one predicted pixel, a network is called collapsed."""
 
 
-class Watch:
+class ProgressLogger:
     """The progress bar of a run, counted in images, and its warnings.
 
     Args:
@@ -154,9 +154,9 @@ class Loop:
             self.watch.close()
         return True
 
-    def _watch(self) -> Watch:
+    def _watch(self) -> ProgressLogger:
         config, state, images = self.config, self.state, self.batches.images_per_epoch
-        return Watch(
+        return ProgressLogger(
             f"{backbone_name(config.backbone)} {config.size} px {config.loss}",
             self.run.folder,
             done=state.epoch * images + state.step * config.batch_size,
@@ -235,13 +235,13 @@ class Loop:
             nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
         if scaler is None:
             state.optimizer.step()
-            state.step_on(config.average_decay)
+            state.step_on(config.ema_decay)
         else:
             before = scaler.get_scale()
             scaler.step(state.optimizer)
             scaler.update()
             if scaler.get_scale() >= before:  # else the gradient had overflowed, and was skipped
-                state.step_on(config.average_decay)
+                state.step_on(config.ema_decay)
         state.optimizer.zero_grad()
 
     def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._support.errors import ExistingFileError, InputError, MissingFileError
-from .._support.files import NUMBER, read_json, whole_file, write_json, write_text
+from .._support.files import NUMBER, atomic_write, read_json, write_json, write_text
 from ..data.catalogue import dataset_name, members_of
 from .config import DEFAULTS, TrainConfig
 
@@ -249,7 +249,7 @@ class Run:
 
         levels = {name: np.rint(prob * MAP_LEVELS).astype(np.uint16) for name, prob in maps.items()}
         with (
-            whole_file(self.folder / f"{name}_maps.npz") as part,
+            atomic_write(self.folder / f"{name}_maps.npz") as part,
             zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             for image, level in levels.items():  # savez would take some for its own arguments

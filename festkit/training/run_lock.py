@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .._support.errors import BusyError
-from .._support.locks import hold
+from .._support.locks import file_lock
 from .config import TrainConfig
 from .processes import Processes
 from .run import Run, open_run
@@ -15,7 +15,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def claimed(config: TrainConfig, processes: Processes, **images: str) -> Iterator[Run]:
+def lock_run(config: TrainConfig, processes: Processes, **images: str) -> Iterator[Run]:
     """The run of a configuration, for this training alone while the block runs.
 
     Of several processes that share a training the main one claims the folder; if it may not have
@@ -51,7 +51,7 @@ def _claim(run: Run, held: ExitStack) -> None:
     if not run.folder.exists():
         held.callback(_remove_if_empty, run.folder)
     try:
-        held.enter_context(hold(run.folder / LOCK, wait=False))
+        held.enter_context(file_lock(run.folder / LOCK, wait=False))
     except BlockingIOError as error:
         raise BusyError(
             f"{run.folder} is being trained by {error.strerror}; wait for its end, or stop it "

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .._support.devices import available_cpus, resolve_precision
 from .._support.errors import InputError
-from .._support.files import whole_file
+from .._support.files import atomic_write
 from ..backbones import create_backbone
 from ..backbones.contract import own_copy
 from ..weights import load_weights
@@ -82,7 +82,7 @@ class TrainState:
         else:
             model = own_copy(config.backbone)
         if config.initial_weights is None:
-            start_at_prior(model)
+            init_output_bias(model)
         else:
             load_weights(config.initial_weights, model)
         model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -110,7 +110,7 @@ class TrainState:
             name: getattr(self, name) for name in ("sums", "epoch", "step", "history", "threads")
         }
         best = None if self.best is None else vars(self.best)
-        with whole_file(run.checkpoint) as part, part.open("wb") as file:
+        with atomic_write(run.checkpoint) as part, part.open("wb") as file:
             try:
                 torch.save(parts | plain | {"best": best}, file)
             except RuntimeError as error:  # it hides the system's own, such as a full disk
@@ -196,10 +196,10 @@ PRIOR = 0.01
 """Probability of target at which a network starts."""
 
 NARROW = 8
-"""An output layer with at most this many inputs is narrow, see :func:`start_at_prior`."""
+"""An output layer with at most this many inputs is narrow, see :func:`init_output_bias`."""
 
 
-def start_at_prior(backbone: nn.Module) -> None:
+def init_output_bias(backbone: nn.Module) -> None:
     """Let a network start with a probability of target of 0.01 instead of 0.5, in place.
 
     The bias of the output layer is set to log(0.01 / 0.99). Where that layer sees only a few
@@ -214,7 +214,7 @@ def start_at_prior(backbone: nn.Module) -> None:
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1)
-        >>> start_at_prior(network)
+        >>> init_output_bias(network)
         >>> round(network.bias.sigmoid().item(), 3)
         0.01
     """

@@ -16,7 +16,7 @@ from ..sensitivity import Detection, adjust_sensitivity
 from .run import Run, StoredMaps
 
 
-class MappedImage(NamedTuple):
+class PredictedImage(NamedTuple):
     """An image, its truth and its probabilities.
 
     Attributes:
@@ -65,12 +65,12 @@ class RunMaps:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> MappedImage:
+    def __getitem__(self, index: int) -> PredictedImage:
         sample = self.dataset[index]
         scales = tuple(each[sample.name] for each in self.stored)
-        return MappedImage(sample, fuse(list(scales), scales[0].shape), scales)
+        return PredictedImage(sample, fuse(list(scales), scales[0].shape), scales)
 
-    def __iter__(self) -> Iterator[MappedImage]:
+    def __iter__(self) -> Iterator[PredictedImage]:
         return (self[index] for index in range(len(self)))
 
     def evaluate(

@@ -2,7 +2,7 @@
 
 Small targets need care where large ones forgive. Under default initialisation a small network
 predicts nothing for dozens of epochs, because one pixel in a thousand is target; so the output
-layer starts at such a prior (:func:`start_at_prior`). And single steps move the result by many
+layer starts at such a prior (:func:`init_output_bias`). And single steps move the result by many
 points; so a running average of the weights is what is kept and measured.
 
 Everything random follows from the seed, the epoch and the step. A killed run therefore continues
@@ -40,7 +40,7 @@ from .interrupt import Stop
 from .loop import Loop
 from .processes import joined
 from .run import Run
-from .run_lock import claimed
+from .run_lock import lock_run
 from .validation import best_thresholds, calibrate, figures, map_images, split_holdout
 
 
@@ -99,7 +99,7 @@ def train(
         cpu_threads(resolve_threads(config.threads)),
         whole_float32(),
         joined(device) as processes,
-        claimed(config, processes, **given) as run,
+        lock_run(config, processes, **given) as run,
     ):
         if run.finished:
             return run

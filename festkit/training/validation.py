@@ -21,7 +21,7 @@ from ..backbones.contract import input_channels
 from ..backbones.forward import probability_map
 from ..data.dataset import Dataset, Sample
 from ..metrics import FA_LIMIT, Counts, count, evaluate_images, record_of
-from ..ops.components import above
+from ..ops.components import binarize
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface
 from .batches import TrainingImages
@@ -114,7 +114,7 @@ def judge(
     network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
 ) -> Counts:
     """Counts at th1 = 0.5, without weak targets; every image is read once."""
-    found = (count(above(_map(network, config, images, s), 0.5), s.mask) for s in dataset)
+    found = (count(binarize(_map(network, config, images, s), 0.5), s.mask) for s in dataset)
     return sum(found, Counts())
 
 
@@ -127,7 +127,7 @@ def _map(
 def figures(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
     """Counts, ratios and their intervals, without and with adjustable sensitivity at 0.5 / 0.1."""
     truth = list(masks.values())
-    plain = (above(maps[name], 0.5) for name in masks)
+    plain = (binarize(maps[name], 0.5) for name in masks)
     refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in masks)
     return [_row(None, plain, truth), _row(0.1, refined, truth)]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._support.errors import InputError, MissingFileError
 from .._support.files import write_json
-from .._support.locks import hold
+from .._support.locks import file_lock
 from .._support.progress import progress
 from ..data.dataset import Dataset
 from ..data.images import EXTENSIONS, Mask, read_raster
@@ -276,7 +276,7 @@ def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
         saved = f"no FEST, since {error}"
     entry = tuned.record() | {"scales": scales}
     for run in runs:
-        with hold(run.folder / LOCK):
+        with file_lock(run.folder / LOCK):
             write_json(run.folder / "record.json", run.record | {"tuned": entry})
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 

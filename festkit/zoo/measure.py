@@ -18,7 +18,7 @@ from .._support.progress import progress
 from ..data.catalogue import dataset_card, find_folder, images_of
 from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
-from ..inference.models import open_fest, trained_on
+from ..inference.models import open_model, trained_on
 from ..metrics import Counts, count, record_of
 from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, sha256, weights_file
 from ..scenes import make_synthetic_dataset
@@ -209,7 +209,7 @@ def open_entry(
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
     check_threads(threads)
-    fest = open_fest(name, device=device)
+    fest = open_model(name, device=device)
     fest.threads = threads
     return name, fest, {scale: sha256(weights_file(scale)) for scale in scales_of(name)}
 
@@ -252,7 +252,7 @@ def evaluate(
     with open_images(given, data_root) as testset:
         if write:
             _check_worth(name, scales, seen, testset)
-        warn_of_seen(name, seen, testset)
+        warn_if_trained_on(name, seen, testset)
         record: dict[str, Any] = {
             "entry": name,
             "scales": scales,
@@ -269,7 +269,7 @@ def evaluate(
     return record
 
 
-def warn_of_seen(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
+def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
     """Warn of images that may be among the training images.
 
     Args:

@@ -17,7 +17,7 @@ from ..pretrained import (
     outdated,
     read_named,
     read_record,
-    shelf,
+    weights_dir,
 )
 from ..tables.compare import compare_with_paper
 from ..tables.paper import METRICS, paper_table
@@ -158,7 +158,7 @@ def _introduction() -> str:
     """What the page shows, and by which methods its intervals were made."""
     named = [*ENTRIES, *(family.name for family in FAMILIES.values())]
     records = [read_record(name) for name in named]
-    records += [read_named(path) for path in sorted(shelf().glob("*/*.on-*.json"))]
+    records += [read_named(path) for path in sorted(weights_dir().glob("*/*.on-*.json"))]
     rows = [row for record in records if record for row in record["test"]]
     used = sorted({row["intervals"].get("method", OLD_METHOD) for row in rows if row["intervals"]})
     told = ", ".join(METHODS.get(method, method) for method in used)
@@ -285,7 +285,7 @@ def _crossed() -> str:
     """What was measured on other test images than the entry's own, of sets it saw, and others."""
     seen: list[list[str]] = []
     foreign: list[list[str]] = []
-    for path in sorted(shelf().glob("*/*.on-*.json")):
+    for path in sorted(weights_dir().glob("*/*.on-*.json")):
         record = read_named(path)
         _check_fresh(record)
         own = {ENTRIES[name].config.dataset for name in record["scales"]}

@@ -22,8 +22,8 @@ from ..pretrained import (
     read_record,
     record_file,
     sha256,
-    shelf,
     trained,
+    weights_dir,
     weights_file,
 )
 from ..weights import read_card
@@ -130,7 +130,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Place:
+class VerifyOptions:
     """Where a check is done.
 
     Attributes:
@@ -182,29 +182,31 @@ def verify(
     known = [*ENTRIES, *FAMILIES]
     asked = [find_name("entry", name, known) for name in names] or known
     entries = [name for name in asked if name in trained() or record_file(name).is_file()]
-    measured = [path for name in asked for path in sorted(shelf().glob(f"{name}.on-*.json"))]
+    measured = [path for name in asked for path in sorted(weights_dir().glob(f"{name}.on-*.json"))]
     strangers = [] if names else _strangers()
     if not entries and not measured and not strangers:
-        raise MissingFileError(f"there is nothing to verify in {shelf()}: no weights, no record")
-    checks: dict[str, Callable[[Place], str]] = {
+        raise MissingFileError(
+            f"there is nothing to verify in {weights_dir()}: no weights, no record"
+        )
+    checks: dict[str, Callable[[VerifyOptions], str]] = {
         name: partial(_check_entry, name) for name in entries
     }
     for path in measured:
-        label = path.relative_to(shelf()).with_suffix("").as_posix()
+        label = path.relative_to(weights_dir()).with_suffix("").as_posix()
         checks[label] = partial(_check_measurement, path)
     for number, (label, check) in enumerate(checks.items(), 1):
-        place = Place(f"{number}/{len(checks)}", data_root, device, threads)
-        yield _verdict(label, partial(check, place))
+        options = VerifyOptions(f"{number}/{len(checks)}", data_root, device, threads)
+        yield _verdict(label, partial(check, options))
     for path in strangers:
-        label = path.relative_to(shelf()).as_posix()
+        label = path.relative_to(weights_dir()).as_posix()
         yield Verdict(label, "of no entry or FEST of the catalogue: remove it", "")
 
 
 def _strangers() -> list[Path]:
     """Files of weights or records that belong to nothing in the catalogue."""
     known = {*ENTRIES, *FAMILIES}
-    files = [*shelf().rglob("*.safetensors"), *shelf().rglob("*.json")]
-    names = {p: p.relative_to(shelf()).with_suffix("").as_posix() for p in files}
+    files = [*weights_dir().rglob("*.safetensors"), *weights_dir().rglob("*.json")]
+    names = {p: p.relative_to(weights_dir()).with_suffix("").as_posix() for p in files}
     return sorted(p for p, name in names.items() if name.partition(".on-")[0] not in known)
 
 
@@ -216,7 +218,7 @@ def _verdict(label: str, check: Callable[[], str]) -> Verdict:
         return Verdict(label, str(error), "")
 
 
-def _check_entry(name: str, place: Place) -> str:
+def _check_entry(name: str, options: VerifyOptions) -> str:
     if not record_file(name).is_file():
         raise InputError("weights without a record")
     record, path = read_named(record_file(name)), weights_file(name)
@@ -228,7 +230,7 @@ def _check_entry(name: str, place: Place) -> str:
         raise InputError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
     if read_card(path) | {"sha256": record["sha256"]} != record:
         raise InputError("the card in the file is not the record beside it")
-    return _check_figures(name, record, place)
+    return _check_figures(name, record, options)
 
 
 def _check_catalogue(name: str, record: dict[str, Any]) -> None:
@@ -242,7 +244,7 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
         raise InputError(f"it is no record of {name}: {'; '.join(wrong)}")
 
 
-def _check_measurement(path: Path, place: Place) -> str:
+def _check_measurement(path: Path, options: VerifyOptions) -> str:
     record = read_named(path)
     name, scales = record["entry"], record["scales"]
     if record_file(name, record["dataset"]) != path:
@@ -255,7 +257,7 @@ def _check_measurement(path: Path, place: Place) -> str:
     reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
     if reason:
         raise InputError(f"{reason}; again: {record['command']}")
-    return _check_figures(name, record, place)
+    return _check_figures(name, record, options)
 
 
 def _check_counts(rows: Rows) -> None:
@@ -268,14 +270,14 @@ def _check_counts(rows: Rows) -> None:
             raise InputError(f"{', '.join(wrong)} do not follow from the counts")
 
 
-def _check_figures(name: str, record: dict[str, Any], place: Place) -> str:
+def _check_figures(name: str, record: dict[str, Any], options: VerifyOptions) -> str:
     """Load the networks and, where the images are here, measure again."""
-    _, fest, _ = open_entry(name, place.device, place.threads)
-    if not are_here(record["dataset"], place.data_root):
+    _, fest, _ = open_entry(name, options.device, options.threads)
+    if not are_here(record["dataset"], options.data_root):
         return "loads; figures not checked: no dataset"
-    with open_images(record["dataset"], place.data_root) as testset:
+    with open_images(record["dataset"], options.data_root) as testset:
         same = testset.fingerprint == record["test_split"]
-        rows = measure(fest, testset, label=f"{place.number} {name} on {testset.name}")
+        rows = measure(fest, testset, label=f"{options.number} {name} on {testset.name}")
     wrong = [
         f"{key} is {row[key]}, not {told[key]}"
         for row, told in zip(rows, record["test"], strict=True)

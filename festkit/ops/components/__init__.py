@@ -73,7 +73,7 @@ class Components(ArrayValues):
         """(K, 2) centroid truncated to a pixel; it may lie outside its component."""
         return columns(self.sum_y // self.area, self.sum_x // self.area)
 
-    def touch(self, mask: Any) -> Any:
+    def overlaps(self, mask: Any) -> Any:
         """(K,) whether each component shares a pixel with a mask of the batch's shape."""
         hit = mask.reshape(-1)[self.pixels]
         if isinstance(hit, Tensor):
@@ -106,11 +106,11 @@ def columns(*arrays: Array) -> Array:
     return torch.stack(arrays, dim=1) if isinstance(first, Tensor) else np.array(arrays).T
 
 
-def above(values: Array, threshold: float) -> Array:
+def binarize(values: Array, threshold: float) -> Array:
     """The pixels strictly above a threshold, compared as float32; NaN is background.
 
     Example:
-        >>> above(np.array([0.1, 0.5, 0.6], np.float32), 0.5)
+        >>> binarize(np.array([0.1, 0.5, 0.6], np.float32), 0.5)
         array([False, False,  True])
     """
     if isinstance(values, Tensor):
