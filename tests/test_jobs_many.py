@@ -55,10 +55,12 @@ def test_what_a_job_needs_is_part_of_its_name(tmp_path, book):
     last = diamond(book)
     assert last.key == diamond(book).key != diamond(book, "other").key
     (first,) = {need.key for middle in last.needs for need in middle.needs}
-    assert next(iter(ordered([last]))) == first
-    assert len(ordered([last, *last.needs])) == 4
+    assert next(iter(topological_order([last]))) == first
+    assert len(topological_order([last, *last.needs])) == 4
     again = Job.from_plain(json.loads(json.dumps(last.plain())))
-    assert [job.key for job in ordered([again]).values()] == list(ordered([last]))
+    assert [job.key for job in topological_order([again]).values()] == list(
+        topological_order([last])
+    )
 
 
 def test_where_a_job_runs_is_not(tmp_path):

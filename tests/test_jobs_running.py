@@ -11,7 +11,7 @@ from smallbooks import alive, entries, notebook, start, status, wait_for
 
 import festkit
 from festkit.jobs.execute import run_notebook
-from festkit.jobs.status import NotebookError, Watch, write_status
+from festkit.jobs.status import NotebookError, RunRecorder, write_status
 
 PID = "import os; from pathlib import Path; Path({!r}).write_text(str(os.getpid()))"
 CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid)"
@@ -100,7 +100,7 @@ class TestStart:
         (out / ".left.part").touch()
         (out / ".left.part").unlink()
         os.utime(out, (began + 9000, began + 9000))
-        with Watch(out, {}, cells=0):
+        with RunRecorder(out, {}, cells=0):
             pass
         again = json.loads((out / "environment.json").read_text())
         assert again["minutes_before"] == pytest.approx(2, abs=0.01)

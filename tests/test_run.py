@@ -145,7 +145,7 @@ class TestCommand:
                 "accumulate": 4,
                 "clip_norm": 1.0,
                 "schedule": "constant",
-                "compiled": True,
+                "compile": True,
             },
             {"protocol": "paper", "validate_every": 1, "holdout": 0.25},
             {"protocol": "last", "cache_on": "host", "workers": 2, "precision": "fp16"},
@@ -223,6 +223,19 @@ class TestOpenRun:
     def test_the_same_configuration_opens_it_again(self, config):
         same = dataclasses.replace(config, data_root="/elsewhere", backbone="acm")
         assert with_checkpoint(config) == opened(same)
+
+    def test_a_configuration_of_an_earlier_version_is_the_same_run(self, config):
+        run = with_checkpoint(config)
+        written = run.folder / "config.json"
+        former = {"ema_decay": "average_decay", "compile": "compiled"}
+        values = json.loads(written.read_text())
+        written.write_text(json.dumps({former.get(k, k): v for k, v in values.items()}))
+        assert opened(config) == run
+        written.write_text(
+            json.dumps({former.get(k, k): v for k, v in (values | {"ema_decay": 0.5}).items()})
+        )
+        with pytest.raises(FileExistsError, match="ema_decay 0.5 -> 0.998"):
+            opened(config)
 
     def test_another_configuration_names_every_change(self, config):
         with_checkpoint(config)

@@ -215,7 +215,7 @@ class TestSeveralProcesses:
             Processes, "shared", lambda self, model: steps.append("shared") or model
         )
         monkeypatch.setattr(torch, "compile", lambda model: steps.append("compiled") or model)
-        train(tiny(folder, tmp_path / "run", epochs=1, compiled=True))
+        train(tiny(folder, tmp_path / "run", epochs=1, compile=True))
         assert steps == ["shared", "compiled"]
 
     def test_each_augments_its_own_images_alone(self, folder, monkeypatch):

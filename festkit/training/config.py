@@ -70,7 +70,7 @@ class TrainConfig:
             layer anew, also of a network passed as such: continue trained weights by their file.
         precision: "fp32", "bf16", "fp16" (on CUDA), or "auto": bf16 where the hardware multiplies
             it.
-        compiled: let torch.compile build the network; minutes at first, worth it on CUDA.
+        compile: let torch.compile build the network; minutes at first, worth it on CUDA.
         device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         out: run folder; None names one under ``runs`` after the configuration.
@@ -111,7 +111,7 @@ class TrainConfig:
     seed: int = 0
     initial_weights: str | None = None
     precision: Precision = "auto"
-    compiled: bool = False
+    compile: bool = False
     device: str = "auto"
     data_root: str | None = None
     out: str | None = None
@@ -264,3 +264,17 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
             f"{name} {size} px is not a positive multiple of {divisor}, which "
             f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
         )
+
+
+FORMER_NAMES = {"average_decay": "ema_decay", "compiled": "compile"}
+"""What fields were called in configurations and cards of earlier versions."""
+
+
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a configuration or card, under the names that its fields have now.
+
+    Example:
+        >>> current_names({"average_decay": 0.99, "size": 256})
+        {'ema_decay': 0.99, 'size': 256}
+    """
+    return {FORMER_NAMES.get(name, name): value for name, value in values.items()}

@@ -141,7 +141,7 @@ class Loop:
         elif self.processes.is_main:
             self.run.forget()
         self.shared: Any = self.processes.shared(state.model)
-        self.model: Any = torch.compile(self.shared) if self.config.compiled else self.shared
+        self.model: Any = torch.compile(self.shared) if self.config.compile else self.shared
         state.saved = time.monotonic(), 0.0
         self.watch = self._watch()
         try:

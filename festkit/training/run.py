@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._support.errors import ExistingFileError, InputError, MissingFileError
 from .._support.files import NUMBER, atomic_write, read_json, write_json, write_text
 from ..data.catalogue import dataset_name, members_of
-from .config import DEFAULTS, TrainConfig
+from .config import DEFAULTS, TrainConfig, current_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -299,7 +299,7 @@ def open_run(
     there = {name for name in found if not name.startswith(".")}
     if there and "config.json" not in there:
         raise ExistingFileError(f"{run.folder} holds other files; choose another run folder")
-    before = read_json(written, {"dataset?": str}) if there else {}
+    before = current_names(read_json(written, {"dataset?": str})) if there else {}
     if "dataset" in before:  # older ones hold what was typed
         before["dataset"] = dataset_name(before["dataset"])
     old = DEFAULTS | {"training_masks": MASK_RULE} | before  # older ones lack what came later

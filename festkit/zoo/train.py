@@ -27,7 +27,7 @@ from ..pretrained import (
     weights_file,
 )
 from ..scenes import make_synthetic_dataset
-from ..training.config import DEFAULTS
+from ..training.config import DEFAULTS, current_names
 from ..training.run import Run
 from ..training.trainer import device_name, train, versions
 from ..weights import read_card, save_tensors
@@ -36,7 +36,7 @@ from .measure import Rows, largest_move, measure, open_images
 TOLERANCE = 0.05
 """Points by which rounding the weights to 16 bit may move a figure."""
 
-FREE = ("initial_weights", "compiled")
+FREE = ("initial_weights", "compile")
 """Fields in which a run may differ from its entry: where it was trained, not what."""
 
 
@@ -111,7 +111,7 @@ def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
     Where an entry leaves the precision to the machine, any will do. A record that was written
     before an option came means its default.
     """
-    told = DEFAULTS | dict(record)
+    told = DEFAULTS | current_names(record)
     wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE and v != "auto"}
     return [f"{k} is {told.get(k)!r}, not {v!r}" for k, v in wanted.items() if told.get(k) != v]
 
