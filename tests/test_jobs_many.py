@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from smallbooks import entries, notebook, wait_for
 
-from festkit.jobs.job import Job, Output, ordered, run_job
+from festkit.jobs.job import Job, Output, run_job, topological_order
 from festkit.jobs.schedule import lost_by_cluster, run_jobs, unfinished
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nparts: dict = None\nfault: str = 'none'"
