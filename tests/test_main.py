@@ -619,7 +619,7 @@ class TestTables:
             record |= {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
             write_json(tmp_path / "done" / job.key / "environment.json", record)
             write_json(tmp_path / "done" / job.key / "metrics.json", {"n": 1})
-        monkeypatch.setattr("festkit..__version__", "9.0")
+        monkeypatch.setattr("festkit.cli.main.__version__", "9.0")
         words = ["tables", "run", "losses", "--folder", str(tmp_path)]
         assert main([*words, "--dry-run"]) == 0
         said = capsys.readouterr().out
