@@ -3,17 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow bench lint lab gallery lock
+.PHONY: demo test test-rest test-all bench lint lab gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
 
-# Three files at a time, since many tests wait.
-test: $(READY)  ## the suite, without what is left out for its cost
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
+FAST := not slow and not system and not browser
 
-test-slow: $(READY)  ## all of it, before a release
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --slow
+test: $(READY)  ## the fast tests
+	$(BIN)/python -m pytest -n 2 -m "$(FAST)"
+
+# Three files at a time, since many of these tests wait.
+test-rest: $(READY)  ## the others: slow ones, processes, browser
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not ($(FAST))"
+
+test-all: test test-rest  ## all tests
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks

@@ -22,9 +22,15 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser/" in item.nodeid:
+            item.add_marker("browser")
+
+
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="device of the torch tests: cpu, cuda, mps")
-    parser.addoption("--slow", action="store_true", help="also what is left out for its cost")
+    parser.addoption("--slow", action="store_true", help="largest networks, too, and every size")
 
 
 @pytest.fixture(scope="session")
