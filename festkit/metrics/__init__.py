@@ -5,7 +5,8 @@ An image, a worker or a whole test set returns :class:`Counts` (pixels and targe
 end, over everything that was added. A ratio with nothing in its denominator is NaN, null in JSON
 and "–" in print.
 
-Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`.
+Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`,
+`names` (how they are printed).
 """
 
 from ..ops.size_classes import SIZE_CLASSES
@@ -20,13 +21,16 @@ from .matching import (
     evaluate_images,
     match_targets,
 )
+from .names import METRICS, Metric
 
 __all__ = [
     "FA_LIMIT",
     "INTERVAL_METHOD",
     "MATCH_DISTANCE",
+    "METRICS",
     "SIZE_CLASSES",
     "Counts",
+    "Metric",
     "TargetCounts",
     "as_mask",
     "confidence_intervals",

@@ -1,0 +1,47 @@
+"""How the metrics are printed: title, unit and scale of each, the same in tables and plots."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a ratio is printed.
+
+    Attributes:
+        name: of the ratio, as in :class:`Counts`.
+        title: what the field calls it.
+        unit: of the printed number.
+        scale: printed number / ratio.
+
+    Example:
+        >>> METRICS["fa"].head, METRICS["fa"].text(3.25e-6)
+        ('Fa [10⁻⁶]', '3.25')
+    """
+
+    name: str
+    title: str
+    unit: str = "%"
+    scale: float = 100.0
+
+    @property
+    def head(self) -> str:
+        """Title and unit, for table heads and axes."""
+        return f"{self.title} [{self.unit}]"
+
+    def text(self, ratio: float | None) -> str:
+        """The printed number, two decimals; "–" for None and NaN."""
+        return "–" if ratio is None or math.isnan(ratio) else f"{self.scale * ratio:.2f}"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("iou", "IoU"),
+        Metric("niou", "nIoU"),
+        Metric("pd", "Pd"),
+        Metric("fa", "Fa", "10⁻⁶", 1e6),
+        Metric("score", "Score"),
+    )
+}
+"""The metrics of tables, in the order of their columns."""
