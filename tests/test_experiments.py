@@ -9,7 +9,7 @@ from festkit.tables.trainings import PROFILES, find_profile
 
 
 def scales(table, profile="paper", **options):
-    rows = fk.table_trainings(table, profile, **options)
+    rows = fk.tables.table_trainings(table, profile, **options)
     return {row: [training.size for training in each] for row, each in rows.items()}
 
 
@@ -19,7 +19,7 @@ def test_the_rows_are_the_papers(table, profile):
     paper = paper_table(table)
     if table == "backbones":
         paper = paper[paper.dataset == "NUAA-SIRST"]
-    assert list(fk.table_trainings(table, profile)) == list(paper.index)
+    assert list(fk.tables.table_trainings(table, profile)) == list(paper.index)
 
 
 def test_the_papers_sizes():
@@ -38,7 +38,7 @@ def test_trainings_are_shared_between_tables():
     names = {
         training.name
         for table in TABLES
-        for each in fk.table_trainings(table).values()
+        for each in fk.tables.table_trainings(table).values()
         for training in each
     }
     # 7 sizes; 5 more losses; 4 + 4 more options; 8 networks with BCE, EEDM and a second size,
@@ -47,30 +47,30 @@ def test_trainings_are_shared_between_tables():
 
 
 def test_a_further_size_continues_the_first_where_the_profile_says_so():
-    quick = fk.table_trainings("input_size", "quick")["1024"][0]
+    quick = fk.tables.table_trainings("input_size", "quick")["1024"][0]
     assert (quick.size, quick.start.size, quick.options["epochs"]) == (512, 256, 20)
     assert quick.options["learning_rate"] == quick.start.options["learning_rate"] / 2
-    assert fk.table_trainings("input_size", "paper")["1024"][0].start is None
+    assert fk.tables.table_trainings("input_size", "paper")["1024"][0].start is None
 
 
 def test_every_training_is_one_that_can_be_configured(tmp_path):
     for table in TABLES:
         for profile in PROFILES:
-            for each in fk.table_trainings(table, profile).values():
+            for each in fk.tables.table_trainings(table, profile).values():
                 for training in each:
-                    config = fk.training_config(training, "NUAA-SIRST", tmp_path, seed=3)
+                    config = fk.tables.training_config(training, "NUAA-SIRST", tmp_path, seed=3)
                     assert config.seed == 3
                     assert config.protocol == ("paper" if profile == "paper" else "last")
 
 
 def test_one_network_for_all_tables_but_one():
     with pytest.raises(ValueError, match="the table th1 is made with one network, got ACM, ALCNet"):
-        fk.table_trainings("th1", backbones=["ACM", "ALCNet"])
-    assert fk.table_trainings("th1", backbones=["dnanet"])["fused"][0].backbone == "DNA-Net"
+        fk.tables.table_trainings("th1", backbones=["ACM", "ALCNet"])
+    assert fk.tables.table_trainings("th1", backbones=["dnanet"])["fused"][0].backbone == "DNA-Net"
     with pytest.raises(ValueError, match="unknown backbone 'ACN'"):
-        fk.table_trainings("backbones", backbones=["ACN"])
+        fk.tables.table_trainings("backbones", backbones=["ACN"])
     with pytest.raises(ValueError, match="unknown backbone 'ALCNet-LC'"):  # not in the paper
-        fk.table_trainings("backbones", backbones=["ALCNet-LC"])
+        fk.tables.table_trainings("backbones", backbones=["ALCNet-LC"])
 
 
 def test_names():
@@ -86,15 +86,15 @@ def test_names():
 
 def test_what_a_row_needs_is_trained_once(tmp_path):
     scenes = fk.make_synthetic_dataset(tmp_path / "scenes", train=2, test=1, size=64)
-    first = fk.Training("ACM", 32, "BCE", options={"epochs": 1, "protocol": "last"})
-    further = fk.Training("ACM", 48, "BCE", {}, first.options, first)
-    rows = fk.train_all({"a": [further], "b": [first, further]}, scenes, tmp_path / "runs")
+    first = fk.tables.Training("ACM", 32, "BCE", options={"epochs": 1, "protocol": "last"})
+    further = fk.tables.Training("ACM", 48, "BCE", {}, first.options, first)
+    rows = fk.tables.train_all({"a": [further], "b": [first, further]}, scenes, tmp_path / "runs")
     assert rows == {
         "a": [str(tmp_path / "runs" / "acm-48-bce")],
         "b": [str(tmp_path / "runs" / "acm-32-bce"), str(tmp_path / "runs" / "acm-48-bce")],
     }
     before = [(tmp_path / "runs" / name / "record.json").stat() for name in ("acm-32-bce",)]
-    fk.train_all(rows={"b": [first]}, dataset=scenes, out=tmp_path / "runs")
+    fk.tables.train_all(rows={"b": [first]}, dataset=scenes, out=tmp_path / "runs")
     assert [(tmp_path / "runs" / "acm-32-bce" / "record.json").stat()] == before
     started = fk.Run(tmp_path / "runs" / "acm-48-bce").record["initial_weights"]
     assert started is not None

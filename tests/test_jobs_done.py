@@ -112,7 +112,7 @@ class TestDone:
     def test_two_drivers(self, tmp_path):
         job = steps(tmp_path, "time.sleep(3)")
         command = (
-            "import sys, festkit; print(festkit.run_job(festkit.Job(sys.argv[1]), '.').status)"
+            "import sys, festkit; print(festkit.jobs.run_job(festkit.Job(sys.argv[1]), '.').status)"
         )
         drivers = [
             subprocess.Popen(
@@ -148,7 +148,7 @@ def test_after_a_fault_the_next_run_completes(tmp_path, fault, ended, reason):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_after_the_end_of_its_driver_the_next_run_completes(tmp_path, number):
     job = steps(tmp_path, "time.sleep(600)")
-    command = "import sys, festkit; festkit.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
+    command = "import sys, festkit; festkit.jobs.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
     driver = start("-c", command, job.notebook, tmp_path)
     kernel = wait_for(lambda: (tmp_path / "fault").exists() and (tmp_path / "fault").read_text())
     driver.send_signal(number)

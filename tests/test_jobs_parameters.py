@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from smallbooks import notebook
 
-from festkit import check_notebook
+from festkit.jobs import check_notebook
 from festkit.jobs.execute import run_notebook
 from festkit.jobs.parameters import (
     NOTEBOOKS,
@@ -193,7 +193,7 @@ class TestInTheNotebook:
     @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
     def test_each_of_the_kits_notebooks_checks_in_its_first_cell(self, path):
         parameters, first, *_ = code_cells(path)
-        assert "fk.check_notebook(globals())" in first.splitlines()
+        assert "fk.jobs.check_notebook(globals())" in first.splitlines()
         for parameter in read_assigned(parameters):
             assert parameter.annotated
             assert parameter.kinds

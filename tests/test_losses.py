@@ -11,20 +11,21 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from torch import nn
 
 import festkit.losses
-from festkit import (
+from festkit import EEDMLoss, create_loss, eedm_loss
+from festkit._support.errors import InputTypeError
+from festkit.losses import (
+    LOSSES,
     BCELoss,
     DiceLoss,
     DMLoss,
-    EEDMLoss,
     EELoss,
     SoftIoULoss,
-    create_loss,
+    dice_loss,
     edge_map,
-    eedm_loss,
     hard_mining,
+    pixel_bce,
+    soft_iou_loss,
 )
-from festkit._support.errors import InputTypeError
-from festkit.losses import LOSSES, dice_loss, pixel_bce, soft_iou_loss
 from festkit.ops import order_statistic as selection
 from festkit.ops.order_statistic import can_fuse, kth_smallest
 

@@ -229,7 +229,8 @@ class TestEncodings:
     def test_a_process_of_its_own_warns_counts_and_fails(self, encoding):
         script = f"""
 import warnings, festkit.cli.main as m
-from festkit import _progress, InputError
+from festkit import _progress
+from festkit._support.errors import InputError
 _progress.DELAY = 0
 def command():
     print("{ODD}")

@@ -75,8 +75,8 @@ def test_a_planned_training_is_the_one_that_a_notebook_alone_carries_out(tmp_pat
             (job.parameters["size"], job.parameters["loss"]): job.parameters
             for job in trainings(plan_jobs("losses", profile, ["NUAA-SIRST"]))
         }
-        for (training,) in fk.table_trainings("losses", profile).values():
-            expected = fk.training_config(training, "NUAA-SIRST", tmp_path)
+        for (training,) in fk.tables.table_trainings("losses", profile).values():
+            expected = fk.tables.training_config(training, "NUAA-SIRST", tmp_path)
             given = planned[training.size, training.loss]
             config = fk.TrainConfig(
                 given["dataset"], size=given["size"], backbone=given["backbone"],
@@ -132,7 +132,7 @@ def test_unknown_names():
     with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
         plan_jobs("losses", backbones="ACM")
     with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
-        fk.table_trainings("losses", backbones="ACM")
+        fk.tables.table_trainings("losses", backbones="ACM")
     with pytest.raises(ValueError, match="seeds is empty, expected at least one"):
         plan_jobs("losses", seeds=())
     with pytest.raises(ValueError, match="device is 'cudaa', expected one of auto, cpu, cuda, mps"):

@@ -48,7 +48,7 @@ def test_what_differs_between_rows_is_told_of_each(tmp_path):
     other = {"backbone": "ALCNet", "size": 96, "loss": "BCE", "epochs": 3, "protocol": "paper"}
     other["loss_options"] = {"keep_ratio": 0.3}
     rows = {row: maps_of(record | own) for row, own in {"a": {}, "b": other}.items()}
-    told = fk.describe_runs(rows, fk.paper_table("th1"), profile="smoke")
+    told = fk.tables.describe_runs(rows, fk.paper_table("th1"), profile="smoke")
     job(tmp_path, "a", {"a": hits(4, 3), "b": hits(4, 2)}, **told, th1=0.5, th2={"a": None, "b": 1})
     names = ["backbone", "loss", "loss_options", "epochs", "protocol", "sizes", "th1", "th2"]
     assert load_results(tmp_path)[names].fillna(-1).values.tolist() == [
@@ -58,7 +58,7 @@ def test_what_differs_between_rows_is_told_of_each(tmp_path):
 
 
 def maps_of(record):
-    return fk.RunMaps("", (record["size"],), Dataset("sky", "test", ()), (), (record,))
+    return fk.training.RunMaps("", (record["size"],), Dataset("sky", "test", ()), (), (record,))
 
 
 def test_files_hold_the_same(tmp_path):

@@ -25,8 +25,8 @@ def runs(tmp_path_factory):
     images = fk.load_dataset(
         fk.make_synthetic_dataset(folder / "scenes", train=2, test=6, size=64), "test"
     )
-    first = fk.Training("ACM", 32, "EEDM", options={"epochs": 5})
-    second = fk.Training("ACM", 64, "EEDM", options={"epochs": 2}, start=first)
+    first = fk.tables.Training("ACM", 32, "EEDM", options={"epochs": 5})
+    second = fk.tables.Training("ACM", 64, "EEDM", options={"epochs": 2}, start=first)
     return [made(folder, images, training, seed=3) for training in (first, second)]
 
 
@@ -154,7 +154,7 @@ class TestFigure7:
         assert metrics["epochs"] == "5+2"
         with Image.open(tmp_path / "fig7_sensitivity.png") as picture:
             assert min(picture.size) > 600
-        surface = fk.ThresholdSurface.load(tmp_path / "surface.npz")
+        surface = fk.surface.ThresholdSurface.load(tmp_path / "surface.npz")
         assert surface.at(0.3, 0.1).record() == pytest.approx(
             counted(runs, 0.3, 0.1, per_scale=True)
         )
@@ -179,7 +179,7 @@ OTHERS = {
 
 def rows_of(table):
     """What a table trains, with one network where it compares networks."""
-    return fk.table_trainings(table, backbones=["ACM"] if table == "backbones" else None)
+    return fk.tables.table_trainings(table, backbones=["ACM"] if table == "backbones" else None)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ SKY = Dataset("sky", "test", ())
 def maps_of(*records, images=SKY, split="test"):
     records = [RECORD | record for record in records]
     sizes = tuple(record["size"] for record in records)
-    return fk.RunMaps("", sizes, images, (), tuple(records), split)
+    return fk.training.RunMaps("", sizes, images, (), tuple(records), split)
 
 
 def told(maps, table="th1", profile="smoke"):
-    return fk.describe_runs(maps, fk.paper_table(table), profile=profile)
+    return fk.tables.describe_runs(maps, fk.paper_table(table), profile=profile)
 
 
 class TestWhatIsTold:
@@ -69,9 +69,9 @@ class TestWhatIsTold:
     def test_networks_are_compared_on_their_own_images(self):
         paper = fk.paper_table("backbones").query("dataset == 'NUDT-SIRST'")
         rows = {"ACM, FEST, NUDT-SIRST": maps_of({}, images=replace(SKY, name="NUDT-SIRST"))}
-        assert "compar" not in fk.describe_runs(rows, paper, profile="paper")["measured"]
+        assert "compar" not in fk.tables.describe_runs(rows, paper, profile="paper")["measured"]
         rows = {"ACM, FEST, NUDT-SIRST": maps_of({})}
-        measured = fk.describe_runs(rows, paper, profile="paper")["measured"]
+        measured = fk.tables.describe_runs(rows, paper, profile="paper")["measured"]
         assert measured.endswith("; other images than the paper's NUDT-SIRST, so not comparable")
 
     def test_where_rows_differ_it_is_told_by_row(self):
@@ -119,30 +119,30 @@ def hand(tmp_path):
 class TestRows:
     def test_every_row_opened(self, hand):
         runs = {"BCE": [hand("a", loss="BCE")], "eedm": [hand("b")]}
-        maps = fk.open_rows("table2_losses", runs)
+        maps = fk.tables.open_rows("table2_losses", runs)
         assert list(maps) == ["BCE", "EEDM"]
         assert maps["BCE"].records[0]["loss"] == "BCE"
         assert maps["EEDM"].title == "ACM 64 on hand, test images"
 
     def test_fused_maps_and_schemes(self, hand):
         scales = [hand("a"), hand("b", size=96)]
-        assert fk.open_rows("th2", {"fused": scales})["fused"].sizes == (64, 96)
+        assert fk.tables.open_rows("th2", {"fused": scales})["fused"].sizes == (64, 96)
         rows = {
             "ACM, FEST, NUAA-SIRST": scales,
             "ACM, Original, NUAA-SIRST": [hand("c", loss="BCE")],
         }
-        assert len(fk.open_rows("backbones", rows)) == 2
+        assert len(fk.tables.open_rows("backbones", rows)) == 2
 
     def test_options_of_the_loss(self, hand):
         runs = {
             "edge_weight 4": [hand("a")],
             "keep_ratio 0.5": [hand("b", loss_options={"edge_weight": 4})],
         }
-        assert len(fk.open_rows("fig5", runs)) == 2
+        assert len(fk.tables.open_rows("fig5", runs)) == 2
         with pytest.raises(
             ValueError, match=r"row 'keep_ratio 0.3' .* the loss_options \{'edge_we"
         ):
-            fk.open_rows("fig5", {"keep_ratio 0.3": [hand("a")]})
+            fk.tables.open_rows("fig5", {"keep_ratio 0.3": [hand("a")]})
 
     @pytest.mark.parametrize(
         ("table", "rows", "message"),
@@ -179,14 +179,14 @@ class TestRows:
             for row, records in rows.items()
         }
         with pytest.raises(ValueError, match=message):
-            fk.open_rows(table, runs)
+            fk.tables.open_rows(table, runs)
 
     @pytest.mark.parametrize("table", fk.tables.TABLES)
     def test_what_a_table_plans_passes(self, hand, table):
         backbones = ["ACM", "UIU-Net"] if table == "backbones" else None
-        rows = fk.table_trainings(table, "paper", backbones=backbones)
+        rows = fk.tables.table_trainings(table, "paper", backbones=backbones)
         runs = {row: [self.trained(hand, each) for each in scales] for row, scales in rows.items()}
-        assert list(fk.open_rows(table, runs)) == list(rows)
+        assert list(fk.tables.open_rows(table, runs)) == list(rows)
 
     def trained(self, hand, training):
         names = ("backbone", "size", "loss", "loss_options")
@@ -196,10 +196,12 @@ class TestRows:
 class TestFiles:
     def test_the_table_and_what_it_was_measured_on(self, hand, tmp_path):
         rows = {"256": [hand("a", seed=2)], "384": [hand("b", size=96, seed=2)]}
-        maps = fk.open_rows("input_size", rows)
+        maps = fk.tables.open_rows("input_size", rows)
         ours = {row: each.evaluate(0.5) for row, each in maps.items()}
         paper = fk.paper_table("input_size")
-        table = fk.save_paper_results(tmp_path / "out", paper, ours, maps, profile="quick", more=1)
+        table = fk.tables.save_paper_results(
+            tmp_path / "out", paper, ours, maps, profile="quick", more=1
+        )
         assert table["our size"].tolist() == ["64", "96", *"–––––"]
         assert table.loc["256", "iou"] == 100
         saved = json.loads((tmp_path / "out" / "metrics.json").read_text())
@@ -216,10 +218,10 @@ class TestFiles:
 
     def test_thresholds_are_written_and_told(self, hand, tmp_path):
         rows = {"256": [hand("a")], "384": [hand("b", size=96)]}
-        maps = fk.open_rows("input_size", rows)
+        maps = fk.tables.open_rows("input_size", rows)
         ours = {row: each.evaluate(0.5) for row, each in maps.items()}
         paper = fk.paper_table("input_size")
-        table = fk.save_paper_results(
+        table = fk.tables.save_paper_results(
             tmp_path, paper, ours, maps, profile="quick", note="so", th1=0.5, rule="per scale"
         )
         saved = json.loads((tmp_path / "metrics.json").read_text())
@@ -231,20 +233,25 @@ class TestFiles:
         pd.testing.assert_frame_equal(compare_files([tmp_path], paper), table)
 
     def test_what_a_column_says_the_caption_does_not(self, hand, tmp_path):
-        maps, paper = fk.open_rows("th2", {"fused": [hand("a")]})["fused"], fk.paper_table("th2")
+        maps, paper = (
+            fk.tables.open_rows("th2", {"fused": [hand("a")]})["fused"],
+            fk.paper_table("th2"),
+        )
         paper.insert(0, "weak targets", "fused")
         ours = {"th1 0.3": maps.evaluate(0.3)}
         ours["th1 0.3, th2 0.1"] = maps.evaluate(0.3, 0.1)
-        table = fk.save_paper_results(tmp_path, paper, ours, maps, profile="quick", rule="fused")
+        table = fk.tables.save_paper_results(
+            tmp_path, paper, ours, maps, profile="quick", rule="fused"
+        )
         assert table.attrs["caption"].endswith("so not comparable")
         saved = json.loads((tmp_path / "metrics.json").read_text())
         assert saved["th1"] == {"th1 0.3": 0.3, "th1 0.3, th2 0.1": 0.3}
         assert saved["th2"] == {"th1 0.3": None, "th1 0.3, th2 0.1": 0.1}
 
     def test_sizes_that_are_the_same_need_no_column(self, hand, tmp_path):
-        maps = fk.open_rows("th1", {"fused": [hand("a"), hand("b", size=96)]})["fused"]
+        maps = fk.tables.open_rows("th1", {"fused": [hand("a"), hand("b", size=96)]})["fused"]
         ours, paper = {"th1 0.5": maps.evaluate(0.5)}, fk.paper_table("th1")
-        table = fk.save_paper_results(
+        table = fk.tables.save_paper_results(
             tmp_path / "out", paper, ours, maps, profile="smoke", note="th1 alone", table="another"
         )
         assert table.attrs["caption"].endswith("not comparable; th1 alone")

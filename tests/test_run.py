@@ -234,7 +234,7 @@ class TestOpenRun:
         written.write_text(
             json.dumps({former.get(k, k): v for k, v in (values | {"ema_decay": 0.5}).items()})
         )
-        with pytest.raises(FileExistsError, match="ema_decay 0.5 -> 0.998"):
+        with pytest.raises(FileExistsError, match=r"ema_decay 0\.5 -> 0\.998"):
             opened(config)
 
     def test_another_configuration_names_every_change(self, config):

@@ -103,7 +103,7 @@ def hand(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def figures(hand):
-    return fk.measure_targets(fk.load_dataset(hand, "train"), fk.load_dataset(hand, "test"))
+    return fk.data.measure_targets(fk.load_dataset(hand, "train"), fk.load_dataset(hand, "test"))
 
 
 class TestSet:
@@ -138,12 +138,12 @@ class TestSet:
         assert every["side_px"]["95 %"] == pytest.approx((48 * 64) ** 0.5)
 
     def test_a_split_measured_twice_as_all(self, hand):
-        record = fk.measure_targets(fk.load_dataset(hand, "all")).record()
+        record = fk.data.measure_targets(fk.load_dataset(hand, "all")).record()
         assert record["all"]["targets"] == 10
 
     def test_images_without_targets_give_none(self, tmp_path):
         folder = make_set(tmp_path / "hand", targets=False)
-        empty = fk.measure_targets(fk.load_dataset(folder, "test"))
+        empty = fk.data.measure_targets(fk.load_dataset(folder, "test"))
         path = empty.save(tmp_path)
         check_metrics(path)
         every = json.loads(path.read_text())["figures"]["all"]
@@ -156,7 +156,7 @@ class TestSet:
         folder = make_set(tmp_path / "hand")
         for image in (folder / "masks").glob("e*.png"):
             Image.new("L", (64, 48), 255).save(image)
-        full = fk.measure_targets(fk.load_dataset(folder, "test"))
+        full = fk.data.measure_targets(fk.load_dataset(folder, "test"))
         check_metrics(full.save(tmp_path))
         assert full.record()["test"]["scr"] is None
         assert full.record()["test"]["area_px"]["50 %"] == 48 * 64
@@ -172,12 +172,12 @@ class TestSet:
 
     def test_nothing_to_measure(self):
         with pytest.raises(ValueError, match="got splits of no dataset, expected splits of one"):
-            fk.measure_targets()
+            fk.data.measure_targets()
 
     def test_splits_of_two_datasets(self, hand, tmp_path):
         other = make_set(tmp_path / "other", train=1, test=1)
         with pytest.raises(ValueError, match=r"got splits of hand and other, .* load a union"):
-            fk.measure_targets(fk.load_dataset(hand, "test"), fk.load_dataset(other, "test"))
+            fk.data.measure_targets(fk.load_dataset(hand, "test"), fk.load_dataset(other, "test"))
 
 
 def test_the_notebook(tmp_path):
@@ -210,7 +210,7 @@ def test_nuaa_sirst():
         splits = [fk.load_dataset("NUAA-SIRST", split) for split in ("train", "test")]
     except FileNotFoundError:
         pytest.skip("NUAA-SIRST is not there; set FESTKIT_DATA")
-    every = fk.measure_targets(*splits).record()["all"]
+    every = fk.data.measure_targets(*splits).record()["all"]
     measured = pd.DataFrame({key: every[key] for key in ("area_px", "scr", "contrast")}).T
     expected = [[7, 14, 20, 39, 107], [1.9, 5.3, 10.5, 16.9, 28.6], [19, 35, 52, 74, 113]]
     assert measured.to_numpy() == pytest.approx(np.array(expected), rel=0.03)
