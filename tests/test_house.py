@@ -11,6 +11,7 @@ import sys
 import tomllib
 from importlib import import_module
 from importlib.metadata import packages_distributions
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,18 @@ def test_every_package_that_is_declared_is_pinned():
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     assert declared(["*"]) - pinned == set()
+
+
+def test_the_drawing_of_imports_is_of_these_rooms():
+    spec = spec_from_file_location("imports", ROOT / "docs" / "imports.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert [*module.ROOMS, "__main__"] == ROOMS
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", page, re.MULTILINE)
+    assert told == module.ROOMS
+    for file in re.findall(r"`((?:\w+/)*\w+\.py)`", page.partition("## Where to change what")[2]):
+        assert (HOUSE / file).is_file(), file
 
 
 def test_import_is_light():
