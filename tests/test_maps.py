@@ -164,3 +164,12 @@ def test_hardest_images_of_nothing_or_of_different_images(runs, tmp_path):
     fewer = replace(maps, dataset=maps.dataset[:2])
     with pytest.raises(ValueError, match=r"of different images \(ACM 32 on hand, test images, ACM"):
         hardest_images([maps, fewer])
+
+
+def test_a_run_that_is_named_after_its_dataset_does_not_hide_it(runs, tmp_path):
+    (tmp_path / "data").mkdir()
+    images = (tmp_path / "hand").rename(tmp_path / "data" / "hand")
+    for folder in runs:
+        write_json(folder / "config.json", {"dataset_folder": str(images)})
+    write_json(tmp_path / "hand" / "config.json", {})  # such a run
+    assert len(open_maps(*runs)) == 3

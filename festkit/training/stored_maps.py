@@ -185,22 +185,39 @@ def _open_images(
     dataset: str | Path | None,
     root: str | Path | None,
 ) -> Dataset:
-    """The images that the runs' maps belong to."""
-    if dataset is None:
-        beside = run.folder.parent / records[0]["dataset"]
-        known = run.dataset_folder if root is None else None
-        dataset = beside if beside.is_dir() else known or records[0]["dataset"]
-    try:
-        images = load_dataset(dataset, "train" if split == "holdout" else "test", root=root)
-    except (FileNotFoundError, ValueError) as error:
-        raise MissingFileError(
-            f"the images of the run are not at hand ({error}); name their folder (dataset, "
-            "--dataset), or the folder that all datasets lie in (root, --data-root, FESTKIT_DATA)"
-        ) from error
-    expected = {record[f"{images.split}_split"] for record in records}
-    if expected != {images.fingerprint}:
-        raise InputError(
-            f"the {images.split} images of {images.name} are not those of the run "
-            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
+    """The images that the runs' maps belong to: of the first place that holds them."""
+    part = "train" if split == "holdout" else "test"
+    expected = {record[f"{part}_split"] for record in records}
+    refused: list[Exception] = []
+    for place in _places(records[0], run, root) if dataset is None else [dataset]:
+        try:
+            images = load_dataset(place, part, root=root)
+        except (FileNotFoundError, ValueError) as error:
+            refused.append(
+                MissingFileError(
+                    f"the images of the run are not at hand ({error}); name their folder (dataset, "
+                    "--dataset), or the folder of all datasets (root, --data-root, FESTKIT_DATA)"
+                )
+            )
+            continue
+        if expected == {images.fingerprint}:
+            return images
+        refused.append(
+            InputError(
+                f"the {part} images of {images.name} are not those of the run "
+                f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
+            )
         )
-    return images
+    raise refused[0]
+
+
+def _places(record: Mapping[str, Any], run: Run, root: str | Path | None) -> list[str | Path]:
+    """Where the images may be: beside the run, where they were when it was trained, by name.
+
+    A folder beside the run may be another run that is named after the dataset.
+    """
+    name = record["dataset"]
+    beside = run.folder.parent / name
+    known = run.dataset_folder if root is None else None
+    places = [beside if beside.is_dir() else None, known, name]
+    return [place for place in places if place is not None]
