@@ -258,19 +258,19 @@ class TestCountTargets:
     def test_worked_by_hand(self, size, counts):
         iou_sum = {None: 2 / 6 + 50 / 100, "point": 2 / 6, "spot": 0, "extended": 50 / 100}[size]
         expected = TargetCounts(pixels=24 * 32, iou_sum=iou_sum, **counts)
-        assert_same(count_targets(self.PRED, self.TRUTH, size=size), expected)
+        assert_same(count_targets(self.PRED, self.TRUTH, size_class=size), expected)
 
     @pytest.mark.parametrize("size", [None, *SIZE_CLASSES])
     @given(pair=st.one_of(mask_pairs(), block_pairs()), max_distance=st.sampled_from([1.5, 3, 9]))
     def test_agrees_with_plain_loops(self, size, pair, max_distance):
         areas = (1, math.inf) if size is None else SIZE_CLASSES[size]
         expected = plain_count_targets(*pair, areas, max_distance)
-        assert_same(count_targets(*pair, size=size, max_distance=max_distance), expected)
+        assert_same(count_targets(*pair, size_class=size, max_distance=max_distance), expected)
 
     @given(block_pairs())
     def test_the_size_classes_add_up(self, pair):
         whole = count_targets(*pair)
-        parts = sum((count_targets(*pair, size=size) for size in SIZE_CLASSES), TargetCounts())
+        parts = sum((count_targets(*pair, size_class=s) for s in SIZE_CLASSES), TargetCounts())
         assert_same(replace(parts, pixels=whole.pixels), whole)
 
     @given(block_pairs())
@@ -285,10 +285,11 @@ class TestCountTargets:
     )
     def test_edges_of_the_size_classes(self, height, width, size):
         block, empty = draw_mask((12, 50), (1, 1, height, width)), np.zeros((12, 50), bool)
-        assert {s: count_targets(empty, block, size=s).targets for s in SIZE_CLASSES} == {
+        assert {s: count_targets(empty, block, size_class=s).targets for s in SIZE_CLASSES} == {
             s: int(s == size) for s in SIZE_CLASSES
         }
-        assert {s: count_targets(block, empty, size=s).false_targets for s in SIZE_CLASSES} == {
+        found = {s: count_targets(block, empty, size_class=s) for s in SIZE_CLASSES}
+        assert {s: counts.false_targets for s, counts in found.items()} == {
             s: int(s == size) for s in SIZE_CLASSES
         }
 
@@ -664,8 +665,10 @@ class TestCounts:
         cells = dict(
             zip(*(re.findall(f"<{t}>(.*?)</{t}>", html) for t in ("th", "td")), strict=True)
         )
-        assert (cells["pd %"], cells["fa ×10⁻⁶"], cells["iou %"]) == ("50.00", "120.00", "0.00")
-        assert (cells["precision %"], cells["score %"]) == ("–", "–")  # undefined; void at this Fa
+        shown = [cells[name] for name in ("Pd [%]", "Fa [10⁻⁶]", "IoU [%]")]
+        assert shown == ["50.00", "120.00", "0.00"]
+        assert cells["precision [%]"] == "–"  # undefined
+        assert cells["Score [%]"] == "–"  # void at this Fa
         assert "<td>–</td>" in TargetCounts()._repr_html_()
 
     @given(st.lists(mask_pairs(), min_size=3, max_size=3))
@@ -743,8 +746,8 @@ class TestBadInput:
 
     def test_refuses_an_unknown_size(self):
         mask = np.ones((4, 4), bool)
-        with pytest.raises(ValueError, match=r"unknown size 'spots'; known are .* mean 'spot'\?"):
-            count_targets(mask, mask, size="spots")
+        with pytest.raises(ValueError, match=r"size class 'spots'; known are .* mean 'spot'\?"):
+            count_targets(mask, mask, size_class="spots")
 
     def test_refuses_sets_of_unequal_length(self):
         masks = [np.zeros((4, 4), bool)] * 3

@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+from .names import METRICS, Metric
+
 FA_LIMIT = 1e-4
 """A Score counts only while Fa is below this (paper section 4.2)."""
 
@@ -64,9 +66,9 @@ class Sums:
         heads, cells = "", ""
         for name in self.ratios:
             value = None if name == "score" and not record["valid"] else record[name]
-            unit, scale = ("×10⁻⁶", 1e6) if name == "fa" else ("%", 100)
-            heads += f"<th>{name} {unit}</th>"
-            cells += f"<td>{'–' if value is None else f'{scale * value:.2f}'}</td>"
+            metric = METRICS.get(name) or Metric(name, name)
+            heads += f"<th>{metric.head}</th>"
+            cells += f"<td>{metric.text(value)}</td>"
         return f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 

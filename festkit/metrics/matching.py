@@ -28,7 +28,7 @@ FEW = 8
 
 Mask = NDArray[np.bool_]
 
-Size = Literal["point", "spot", "extended"]
+SizeClass = Literal["point", "spot", "extended"]
 
 
 def count(
@@ -67,7 +67,7 @@ def count_targets(
     pred: Mask | Tensor,
     mask: Mask | Tensor,
     *,
-    size: Size | None = None,
+    size_class: SizeClass | None = None,
     max_distance: float = MATCH_DISTANCE,
 ) -> TargetCounts:
     """Compare one predicted mask, or a batch of them, with the truth, target by target.
@@ -79,21 +79,23 @@ def count_targets(
     Args:
         pred: (H, W), (N, H, W) or (N, 1, H, W), bool or 0/1.
         mask: the truth, of the same shape.
-        size: "point" (up to 9 px), "spot" (10 to 81 px), "extended" (more), or None for all.
+        size_class: "point" (up to 9 px), "spot" (10 to 81 px), "extended" (more), or None for all.
         max_distance: centroids at this distance or farther do not match [px].
 
     Raises:
-        ValueError: as :func:`count`, or if there is no such size.
+        ValueError: as :func:`count`, or if there is no such size class.
 
     Example:
         >>> truth = np.zeros((16, 16), bool); truth[2:4, 2:4] = True; truth[8:12, 8:12] = True
         >>> pred = truth.copy(); pred[3, 3] = False; pred[8:12, 8:12] = False
         >>> count_targets(pred, truth).hiou
         0.375
-        >>> count_targets(pred, truth, size="point").pd, count_targets(pred, truth, size="spot").pd
-        (1.0, 0.0)
+        >>> [count_targets(pred, truth, size_class=area).pd for area in ("point", "spot")]
+        [1.0, 0.0]
     """
-    areas = (1, math.inf) if size is None else SIZE_CLASSES[find_name("size", size, SIZE_CLASSES)]
+    areas: tuple[float, float] = (1, math.inf)
+    if size_class is not None:
+        areas = SIZE_CLASSES[find_name("size class", size_class, SIZE_CLASSES)]
     pairs = _image_pairs(pred, mask, max_distance)
     return sum((_count_targets(p, m, areas, max_distance) for p, m in pairs), TargetCounts())
 
