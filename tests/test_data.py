@@ -244,7 +244,7 @@ class TestDeepFiles:
             assert np.abs(sample.image - 255 * share.clip(0, 1)).max() <= 0.5
         (note,) = [note for note in check_dataset(folder).notes if "8 bit" in note]
         assert note.startswith("images of more than 8 bit: their levels 1001 to 1199 become black")
-        assert check_dataset(folder).figures["train"].gray_mean == train.statistics()[0]
+        assert check_dataset(folder).splits["train"].gray_mean == train.statistics()[0]
         before = load_dataset(folder, "train").fingerprint
         tifffile.imwrite(folder / "images" / "c.tif", (rows + 999).astype(dtype))
         assert load_dataset(folder, "train").fingerprint != before
@@ -620,7 +620,7 @@ class TestWithoutLists:
         assert report.layout == "no lists: images/ masks/"
         (fault,) = report.faults
         assert re.match(f"no list names the images of either split: {self.ADVICE}$", fault)
-        assert (report.figures["all"].images, report.figures["all"].targets) == (9, 18)
+        assert (report.splits["all"].images, report.splits["all"].targets) == (9, 18)
 
     def test_all_images_need_no_list(self, bare):
         assert load_dataset(bare, "all").names == tuple("abcdefghi")
@@ -891,7 +891,7 @@ class TestValidation:
         assert load_dataset(folder, "val").names == ("v",)
         assert load_dataset(folder, "all").names == ("a", "b", "v", "c")
         report = check_dataset(folder)
-        assert report.figures["val"].images == 1
+        assert report.splits["val"].images == 1
         assert "4 images, 2/1/1 train/val/test" in str(report)
         assert report.notes == (
             f"files of other formats and other folders, not read: 1 ({images.format('extra')}/)",
@@ -933,7 +933,7 @@ class TestValidation:
     def test_where_there_is_none(self, folder):
         with pytest.raises(ValueError, match=r"the val split of sky is empty.*are: train, test"):
             load_dataset(folder, "val")
-        assert "val" not in check_dataset(folder).figures
+        assert "val" not in check_dataset(folder).splits
 
 
 class TestFinding:
@@ -1154,8 +1154,8 @@ class TestCheck:
         assert report.sizes == {(4, 3): 3}
         assert (report.modes, report.bit_depths) == ({"L": 3}, {8: 3})
         grays = [GRAY + np.uint8(ord(name) % 50) for name in "abc"]
-        assert report.figures["all"].gray_mean == pytest.approx(np.mean(grays) / 255)
-        assert report.figures["test"].gray_std == pytest.approx(np.std(grays[2]) / 255)
+        assert report.splits["all"].gray_mean == pytest.approx(np.mean(grays) / 255)
+        assert report.splits["test"].gray_std == pytest.approx(np.std(grays[2]) / 255)
 
     def test_by_name(self, folder):
         assert check_dataset("sky", root=folder.parent) == check_dataset(folder)
@@ -1168,11 +1168,11 @@ class TestCheck:
         mask[5, 20] = mask[6, 21] = 255  # diagonal: one target of 2 px
         save(folder / "images" / "c.png", mask // 2)
         save(folder / "masks" / "c.png", mask)
-        figures = check_dataset(folder).figures["test"]
-        assert (figures.targets, figures.several) == (5, 1)
-        assert (figures.point, figures.spot, figures.extended) == (2, 2, 1)
-        assert figures.areas[::2] == (2, 10, 82)
-        assert figures.target_share == (9 + 10 + 81 + 82 + 2) / 1600
+        part = check_dataset(folder).splits["test"]
+        assert (part.targets, part.several) == (5, 1)
+        assert (part.point, part.spot, part.extended) == (2, 2, 1)
+        assert part.areas[::2] == (2, 10, 82)
+        assert part.target_share == (9 + 10 + 81 + 82 + 2) / 1600
 
     def test_missing_partners(self, folder):
         (folder / "images" / "a.png").unlink()
@@ -1183,7 +1183,7 @@ class TestCheck:
             "images without a mask: 1 (b)",
         )
         assert report.notes == ("masks without an image, not used: 1 (a.png)",)
-        assert report.figures["train"].images == 1
+        assert report.splits["train"].images == 1
 
     def test_unreadable_file(self, folder):
         (folder / "images" / "c.png").write_bytes(b"\x89PNG")
@@ -1205,19 +1205,21 @@ class TestCheck:
             "masks of another size, resampled to that of their image: 1"
             " (a: mask 8 × 6 px, image 4 × 3 px)",
         )
-        assert report.figures["train"].targets == 2
+        assert report.splits["train"].targets == 2
 
     def test_image_in_both_splits(self, folder):
         write(folder / "img_idx" / "test_NUAA.txt", "c\nb")
         report = check_dataset(folder)
         assert report.faults == ("images in the train list and in the test list: 1 (b)",)
         assert hash(report) == hash(check_dataset(folder))
-        assert report.figures["all"].images == 3
+        assert report.splits["all"].images == 3
 
     def test_identical_images(self, folder):
         save(folder / "images" / "b.png", GRAY)
         save(folder / "images" / "a.png", GRAY)
-        assert check_dataset(folder).notes == ("identical images under two names: 1 (a = b)",)
+        report = check_dataset(folder)
+        assert report.notes == ("identical images under two names: 1 (a = b)",)
+        assert report.names_of("identical_images") == ("a = b",)
         Image.fromarray(GRAY).convert("RGB").save(folder / "images" / "c.png")
         assert check_dataset(folder).faults == (
             "train images that are identical to a test image: 1 (a = b = c)",
@@ -1228,7 +1230,7 @@ class TestCheck:
         save(folder / "masks" / "b.png", GRAY.reshape(4, 3))
         save(folder / "images" / "a.png", GRAY)
         report = check_dataset(folder)
-        assert (report.identical_images, report.leaked_images) == ((), ())
+        assert [*report.names_of("identical_images"), *report.names_of("leaked_images")] == []
 
     def test_notes(self, folder):
         save(folder / "masks" / "a.png", np.where(MASK, 200, 3).astype(np.uint8))
@@ -1280,7 +1282,7 @@ class TestCheck:
         save(tmp_path / "sky" / "test" / "image" / "1.png", GRAY[::-1].copy())
         report = check_dataset(tmp_path / "sky")
         assert report.faults == ()
-        assert (report.figures["all"].images, report.figures["test"].images) == (2, 1)
+        assert (report.splits["all"].images, report.splits["test"].images) == (2, 1)
 
     def test_text_fits_a_terminal(self, folder):
         assert max(len(line) for line in str(check_dataset(folder)).splitlines()[4:]) <= 80
@@ -1314,7 +1316,7 @@ def test_real_sets(name):
         pytest.skip(str(error))
     assert str(report).splitlines()[0] == first_line
     assert report.faults == ()
-    train = report.figures["train"]
+    train = report.splits["train"]
     assert (train.gray_mean, train.gray_std) == pytest.approx(statistics, abs=1e-5)
 
 

@@ -1,12 +1,13 @@
-"""The report on a dataset folder: facts, what is wrong among them, and the text for a terminal."""
+"""Check a dataset folder: statistics of its splits, faults, notes, and a text for a terminal."""
 
 import hashlib
 import math
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -16,33 +17,7 @@ from .catalogue import dataset_card, dataset_name, find_folder, known_card, list
 from .images import Mask, format_size, read_raster, resize_mask, same_aspect
 from .layouts import DatasetFolder, Pair, open_folder
 
-_FAULTS = {
-    "missing_images": "listed names without an image file",
-    "missing_masks": "images without a mask",
-    "unreadable": "pairs with an unreadable file",
-    "mismatched_pairs": "masks of another size and aspect than their image",
-    "implausible_masks": "masks that mark most of their image as target, as if inverted (targets"
-    " are white on black)",
-    "lost_images": "images that the levels of the dataset leave (almost) no gray, as if of another"
-    " sensor (make a dataset of each)",
-    "in_both_splits": "images in the train list and in the test list",
-    "in_train_and_val": "images in the train list and in the val list (list each in one of them;"
-    " trainval is the train list where there is no other)",
-    "in_val_and_test": "images in the val list and in the test list",
-    "leaked_images": "train images that are identical to a test image",
-}
-
-_NOTES = {
-    "nonbinary_masks": "non-binary masks, binarised at > 127 of 255",
-    "resampled_pairs": "masks of another size, resampled to that of their image",
-    "empty_masks": "images without a target",
-    "identical_images": "identical images under two names",
-    "listed_twice": "names listed more than once in a split, used once",
-    "unlisted": "images in neither split, not used",
-    "lone_masks": "masks without an image, not used",
-    "turned_images": "images turned by the EXIF orientation in their files",
-    "passed_over": "files of other formats and other folders, not read",
-}
+Severity = Literal["fault", "note"]
 
 
 def how_to_list(folder: Path) -> str:
@@ -75,8 +50,32 @@ def how_to_mend(images: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One thing that the check of a dataset found.
+
+    Attributes:
+        code: short name of its kind, such as "missing_masks".
+        severity: "fault": to be put right before the dataset can be trusted; "note": worth
+            knowing, and handled when the dataset is read.
+        text: what was found.
+        names: the images, files or groups concerned; empty where it concerns the whole folder.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The text, the number of names and the first five of them."""
+        names = f": {len(self.names)} ({_some(self.names)})" if self.names else ""
+        return self.text + names
+
+
+@dataclass(frozen=True)
 class SplitStatistics:
-    """What the images of one split amount to.
+    """Statistics of the images and targets of one split.
 
     Attributes:
         images: number of images.
@@ -109,64 +108,26 @@ class DatasetReport:
 
     Attributes:
         name: name of the dataset.
-        folder: where it lies.
+        folder: its folder.
         layout: the layout it follows.
-        figures: the figures of "all", "train", "test" and, where there is one, "val"; "all" counts
+        splits: statistics of "all", "train", "test" and, where there is one, "val"; "all" counts
             unlisted images too.
         sizes: number of images of each (width, height), px.
         modes: number of images of each Pillow mode.
         bit_depths: number of images of each number of bits per channel.
         levels: levels of the images of more than 8 bit that become black and white, else None.
-        lists: the list files.
-        missing_images: listed names without an image.
-        missing_masks: images without a mask.
-        unreadable: for every pair that cannot be read, which file and why.
-        mismatched_pairs: pairs whose mask has another size and aspect than the image.
-        implausible_masks: masks that mark more than half of their image, with the share.
-        lost_images: for every image of more than 8 bit that keeps few gray levels, or none, how.
-        in_both_splits: images in the train list and in the test list.
-        in_train_and_val: images in the train list and in the val list.
-        in_val_and_test: images in the val list and in the test list.
-        leaked_images: groups of identical images under two names, in train and in test.
-        identical_images: groups of identical images under two names, within one split.
-        nonbinary_masks: masks that hold more than two levels.
-        resampled_pairs: pairs whose mask has another size, but the aspect of the image.
-        empty_masks: images without a target.
-        listed_twice: names listed more than once in one split.
-        unlisted: images in neither split.
-        lone_masks: masks without an image.
-        turned_images: images whose files hold an EXIF orientation, which is applied.
-        passed_over: files of other formats and folders of no known split.
+        findings: faults, then notes.
     """
 
     name: str
     folder: Path
     layout: str
-    figures: Mapping[str, SplitStatistics]
+    splits: Mapping[str, SplitStatistics]
     sizes: Mapping[tuple[int, int], int]
     modes: Mapping[str, int]
     bit_depths: Mapping[int, int]
     levels: tuple[float, float] | None
-    lists: tuple[str, ...]
-    missing_images: tuple[str, ...]
-    missing_masks: tuple[str, ...]
-    unreadable: tuple[str, ...]
-    mismatched_pairs: tuple[str, ...]
-    implausible_masks: tuple[str, ...]
-    lost_images: tuple[str, ...]
-    in_both_splits: tuple[str, ...]
-    in_train_and_val: tuple[str, ...]
-    in_val_and_test: tuple[str, ...]
-    leaked_images: tuple[str, ...]
-    identical_images: tuple[str, ...]
-    nonbinary_masks: tuple[str, ...]
-    resampled_pairs: tuple[str, ...]
-    empty_masks: tuple[str, ...]
-    listed_twice: tuple[str, ...]
-    unlisted: tuple[str, ...]
-    lone_masks: tuple[str, ...]
-    turned_images: tuple[str, ...]
-    passed_over: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     def __hash__(self) -> int:
         return hash((self.name, self.folder))
@@ -174,71 +135,25 @@ class DatasetReport:
     @property
     def faults(self) -> tuple[str, ...]:
         """What must be put right before the dataset can be trusted, one sentence each."""
-        nothing = () if self._has("all") else ("the folder holds no image",)
-        return (*nothing, *self._no_split(), *self._findings(_FAULTS), *self._off_card())
+        return tuple(found.message for found in self.findings if found.severity == "fault")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing and is handled, one sentence each."""
-        empty = [
-            f"the {split} split is empty"
-            for split, part in self.figures.items()
-            if split != "all" and not part.images
-        ]
-        return (*self._findings(_NOTES), *self._depth_note(), *empty)
+        return tuple(found.message for found in self.findings if found.severity == "note")
 
-    def _findings(self, kinds: Mapping[str, str]) -> list[str]:
-        found = {what: getattr(self, field) for field, what in kinds.items()}
-        return [f"{what}: {len(names)} ({_some(names)})" for what, names in found.items() if names]
-
-    def _no_split(self) -> list[str]:
-        if not self._has("all") or any(map(self._has, self.figures.keys() - {"all"})):
-            return []
-        if self.lists:
-            return [
-                f"the lists ({', '.join(self.lists)}) name no image that is there:"
-                f" {how_to_mend(self.unlisted)}"
-            ]
-        return [f"no list names the images of either split: {how_to_list(self.folder)}"]
-
-    def _has(self, split: str) -> bool:
-        return self.figures[split].images > 0
-
-    def _off_card(self) -> list[str]:
-        """Counts that differ from what is known of a public dataset."""
-        if self.name not in list_datasets():
-            return []
-        card, figures = dataset_card(self.name), self.figures
-        counts = (
-            ("images", figures["all"].images, card.images),
-            ("train images", figures["train"].images, card.train),
-            ("test images", figures["test"].images, card.test),
-            ("targets", figures["all"].targets, card.targets),
-            ("test targets", figures["test"].targets, card.test_targets),
-        )
-        return [
-            f"{self.name} should have {known} {what}, this folder has {here}"
-            for what, here, known in counts
-            if known is not None and here != known
-        ]
-
-    def _depth_note(self) -> list[str]:
-        if self.levels is None:
-            return []
-        black, white = self.levels
-        return [
-            f"images of more than 8 bit: their levels {black} to {white} become black to white"
-            " (percentiles 0.1 and 99.99 of all of them)"
-        ]
+    def names_of(self, code: str) -> tuple[str, ...]:
+        """The names that the finding of a code concerns; none without such a finding."""
+        return next((found.names for found in self.findings if found.code == code), ())
 
     def __str__(self) -> str:
-        every, test = self.figures["all"], self.figures["test"]
-        splits = {split: part.images for split, part in self.figures.items() if split != "all"}
+        every, test = self.splits["all"], self.splits["test"]
+        images = {split: part.images for split, part in self.splits.items() if split != "all"}
         lines = [
-            f"{self.name}: {every.images} images, {'/'.join(map(str, splits.values()))}"
-            f" {'/'.join(splits)},"
+            f"{self.name}: {every.images} images, {'/'.join(map(str, images.values()))}"
+            f" {'/'.join(images)},"
             f" {every.targets} targets ({test.targets} test),"
-            f" {len(self.nonbinary_masks)} non-binary masks",
+            f" {len(self.names_of('nonbinary_masks'))} non-binary masks",
             "",
             f"folder   {self.folder}",
             f"layout   {self.layout}",
@@ -246,7 +161,7 @@ class DatasetReport:
             f"modes    {_tally(self.modes)}",
             f"depths   {_tally({f'{bits} bit': n for bits, n in self.bit_depths.items()})}",
             "",
-            *_table(self.figures),
+            *_table(self.splits),
             "",
             *_bullets("faults", self.faults),
             *_bullets("notes", self.notes),
@@ -286,15 +201,15 @@ _ROWS: tuple[tuple[str, Callable[[SplitStatistics], str]], ...] = (
         lambda part: "/".join(f"{area:.0f}" for area in part.areas) or "-",
     ),
     ("pixels on targets", lambda part: f"{100 * part.target_share:.4f} %"),
-    ("gray mean, of 255", lambda part: _fraction(part.gray_mean)),
-    ("gray std, of 255", lambda part: _fraction(part.gray_std)),
+    ("gray mean, of 255", lambda part: _share(part.gray_mean)),
+    ("gray std, of 255", lambda part: _share(part.gray_std)),
 )
 
 
-def _table(figures: Mapping[str, SplitStatistics]) -> list[str]:
-    head = " " * 28 + "".join(f"{split:>17}" for split in figures)
+def _table(splits: Mapping[str, SplitStatistics]) -> list[str]:
+    head = " " * 28 + "".join(f"{split:>17}" for split in splits)
     rows = (
-        f"{title:<28}" + "".join(f"{show(part):>17}" for part in figures.values())
+        f"{title:<28}" + "".join(f"{show(part):>17}" for part in splits.values())
         for title, show in _ROWS
     )
     return [head, *rows]
@@ -304,7 +219,7 @@ def _percent(part: int, whole: int) -> str:
     return f"{part} ({100 * part / whole:.1f} %)" if whole else f"{part}"
 
 
-def _fraction(value: float) -> str:
+def _share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
@@ -335,48 +250,127 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
     name, path = find_folder(folder_or_name, root)
     folder = open_folder(path)
     looks, unreadable = _look_at_all(name, folder)
-    leaked, identical = _identical_images(looks, folder)
-    unequal = [look for look in looks if look.mask_shape != look.shape]
-    test = set(folder.splits["test"])
-    is_deep = any(look.is_deep for look in looks)
+    splits = _statistics_of_splits(looks, folder)
+    levels = folder.pairs[0].files.levels if any(look.is_deep for look in looks) else None
+    listed = _named_findings(folder, looks, unreadable)
     return DatasetReport(
         name=name,
         folder=path,
         layout=str(folder.layout),
-        figures=_figures_of_splits(looks, folder),
+        splits=splits,
         sizes=Counter((look.shape[1], look.shape[0]) for look in looks),
         modes=Counter(look.mode for look in looks),
         bit_depths=Counter(look.bits for look in looks),
-        levels=folder.pairs[0].files.levels if is_deep else None,
-        lists=tuple(file.relative_to(path).as_posix() for file in folder.lists),
-        missing_images=_names(pair for pair in folder.listed if not pair.image.is_file()),
-        missing_masks=_names(
-            pair for pair in folder.pairs if pair.image.is_file() and not pair.mask.is_file()
-        ),
-        unreadable=unreadable,
-        mismatched_pairs=tuple(look.sizes for look in unequal if look.areas is None),
-        implausible_masks=tuple(
-            f"{look.pair.name}: {100 * look.share:.1f} %"
-            for look in looks
-            if look.share > MOST_SHARE
-        ),
-        lost_images=tuple(look.lost_gray for look in looks if look.lost_gray),
-        in_both_splits=_names(set(folder.splits["train"]) & test),
-        in_train_and_val=_names(folder.trained_val),
-        in_val_and_test=_names(set(folder.splits.get("val", ())) & test),
-        leaked_images=leaked,
-        identical_images=identical,
-        turned_images=_names(look.pair for look in looks if look.turned),
-        nonbinary_masks=_names(look.pair for look in looks if not look.mask_is_binary),
-        resampled_pairs=tuple(look.sizes for look in unequal if look.areas is not None),
-        empty_masks=_names(look.pair for look in looks if look.areas == ()),
-        listed_twice=_listed_twice(folder),
-        unlisted=_names(folder.unlisted),
-        lone_masks=tuple(file.name for file in folder.lone_masks),
-        passed_over=tuple(
-            file.relative_to(path).as_posix() + "/" * file.is_dir() for file in folder.passed_over
+        levels=levels,
+        findings=(
+            *_without_split(folder, splits),
+            *(found for found in listed if found.severity == "fault"),
+            *_off_card(name, splits),
+            *(found for found in listed if found.severity == "note"),
+            *_of_levels(levels),
+            *_empty_splits(splits),
         ),
     )
+
+
+def _named_findings(
+    folder: DatasetFolder, looks: "Sequence[_Look]", unreadable: tuple[str, ...]
+) -> list[Finding]:
+    """What concerns single images, masks, names or files."""
+    present = [pair for pair in folder.pairs if pair.image.is_file()]
+    train, val, test = (set(folder.splits.get(split, ())) for split in ("train", "val", "test"))
+    unequal = [look for look in looks if look.mask_shape != look.shape]
+    implausible = [look for look in looks if look.share > MOST_SHARE]
+    leaked, identical = _identical_images(looks, folder)
+    listed = (Counter(pairs).items() for pairs in folder.splits.values())
+    findings: tuple[tuple[Severity, str, str, Iterable[Pair | str]], ...] = (
+        ("fault", "missing_images", "listed names without an image file",
+         [pair for pair in folder.listed if not pair.image.is_file()]),
+        ("fault", "missing_masks", "images without a mask",
+         [pair for pair in present if not pair.mask.is_file()]),
+        ("fault", "unreadable", "pairs with an unreadable file", unreadable),
+        ("fault", "mismatched_pairs", "masks of another size and aspect than their image",
+         [look.sizes for look in unequal if look.areas is None]),
+        ("fault", "implausible_masks", "masks that mark most of their image as target, as if"
+         " inverted (targets are white on black)",
+         [f"{look.pair.name}: {100 * look.share:.1f} %" for look in implausible]),
+        ("fault", "lost_images", "images that the levels of the dataset leave (almost) no gray, as"
+         " if of another sensor (make a dataset of each)",
+         [look.lost_gray for look in looks if look.lost_gray]),
+        ("fault", "in_both_splits", "images in the train list and in the test list", train & test),
+        ("fault", "in_train_and_val", "images in the train list and in the val list (list each in"
+         " one of them; trainval is the train list where there is no other)", folder.trained_val),
+        ("fault", "in_val_and_test", "images in the val list and in the test list", val & test),
+        ("fault", "leaked_images", "train images that are identical to a test image", leaked),
+        ("note", "nonbinary_masks", "non-binary masks, binarised at > 127 of 255",
+         [look.pair for look in looks if not look.mask_is_binary]),
+        ("note", "resampled_pairs", "masks of another size, resampled to that of their image",
+         [look.sizes for look in unequal if look.areas is not None]),
+        ("note", "empty_masks", "images without a target",
+         [look.pair for look in looks if look.areas == ()]),
+        ("note", "identical_images", "identical images under two names", identical),
+        ("note", "listed_twice", "names listed more than once in a split, used once",
+         [pair for counts in listed for pair, times in counts if times > 1]),
+        ("note", "unlisted", "images in neither split, not used", folder.unlisted),
+        ("note", "lone_masks", "masks without an image, not used",
+         [file.name for file in folder.lone_masks]),
+        ("note", "turned_images", "images turned by the EXIF orientation in their files",
+         [look.pair for look in looks if look.turned]),
+        ("note", "passed_over", "files of other formats and other folders, not read",
+         [file.relative_to(folder.path).as_posix() + "/" * file.is_dir()
+          for file in folder.passed_over]),
+    )  # fmt: skip
+    return [
+        Finding(code, severity, text, _names(which))
+        for severity, code, text, which in findings
+        if which
+    ]
+
+
+def _without_split(
+    folder: DatasetFolder, splits: Mapping[str, SplitStatistics]
+) -> Iterator[Finding]:
+    if not splits["all"].images:
+        yield Finding("no_images", "fault", "the folder holds no image")
+    elif not any(part.images for split, part in splits.items() if split != "all"):
+        lists = ", ".join(file.relative_to(folder.path).as_posix() for file in folder.lists)
+        cure = how_to_mend(_names(folder.unlisted)) if lists else how_to_list(folder.path)
+        named = f"the lists ({lists}) name no image that is there"
+        missing = named if lists else "no list names the images of either split"
+        yield Finding("no_split", "fault", f"{missing}: {cure}")
+
+
+def _off_card(name: str, splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
+    """Counts that differ from what is known of a public dataset."""
+    if name not in list_datasets():
+        return
+    card = dataset_card(name)
+    counts = (
+        ("images", splits["all"].images, card.images),
+        ("train images", splits["train"].images, card.train),
+        ("test images", splits["test"].images, card.test),
+        ("targets", splits["all"].targets, card.targets),
+        ("test targets", splits["test"].targets, card.test_targets),
+    )
+    for what, here, known in counts:
+        if known is not None and here != known:
+            message = f"{name} should have {known} {what}, this folder has {here}"
+            yield Finding("off_card", "fault", message)
+
+
+def _of_levels(levels: tuple[float, float] | None) -> Iterator[Finding]:
+    if levels:
+        message = (
+            f"images of more than 8 bit: their levels {levels[0]} to {levels[1]} become black to"
+            " white (percentiles 0.1 and 99.99 of all of them)"
+        )
+        yield Finding("levels", "note", message)
+
+
+def _empty_splits(splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
+    for split, part in splits.items():
+        if split != "all" and not part.images:
+            yield Finding("empty_split", "note", f"the {split} split is empty")
 
 
 @dataclass(frozen=True)
@@ -467,12 +461,14 @@ def _identical_images(
     return tuple(leaked), tuple(identical)
 
 
-def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[str, SplitStatistics]:
+def _statistics_of_splits(
+    looks: Iterable[_Look], folder: DatasetFolder
+) -> dict[str, SplitStatistics]:
     by_image = {look.pair.image: look for look in looks}
     images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
     images = {"all": {pair.image for pair in folder.pairs}, **images}
     return {
-        split: _figures(
+        split: _statistics(
             sum(path.is_file() for path in paths),
             [look for path, look in by_image.items() if path in paths],
         )
@@ -480,7 +476,7 @@ def _figures_of_splits(looks: Iterable[_Look], folder: DatasetFolder) -> dict[st
     }
 
 
-def _figures(images: int, looks: Sequence[_Look]) -> SplitStatistics:
+def _statistics(images: int, looks: Sequence[_Look]) -> SplitStatistics:
     fitting = [(look.areas, look.shape) for look in looks if look.areas is not None]
     areas = np.array([area for found, _ in fitting for area in found], int)
     pixels = sum(height * width for _, (height, width) in fitting)
@@ -499,14 +495,12 @@ def _figures(images: int, looks: Sequence[_Look]) -> SplitStatistics:
     )
 
 
-def _listed_twice(folder: DatasetFolder) -> tuple[str, ...]:
-    counts = (Counter(pairs) for pairs in folder.splits.values())
-    return _names(pair for count in counts for pair, times in count.items() if times > 1)
-
-
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _names(pairs: Iterable[Pair]) -> tuple[str, ...]:
-    return tuple(sorted(pair.name for pair in pairs))
+def _names(which: Iterable[Pair | str]) -> tuple[str, ...]:
+    """Names of pairs in alphabetical order; texts stay in theirs."""
+    items = list(which)
+    texts = [item for item in items if isinstance(item, str)]
+    return tuple(texts or sorted(item.name for item in items if isinstance(item, Pair)))
