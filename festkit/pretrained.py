@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,6 @@ from ._support.names import find_name
 from .backbones import backbone_name
 from .training.config import TrainConfig
 from .training.run import FIGURES
-
-SCENES = {"train": 600, "test": 100, "size": 256, "preset": "nuaa", "seed": 0}
-"""Of the entries that see no real image: the arguments of make_synthetic_dataset."""
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
 """The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
@@ -73,196 +71,32 @@ class Family:
     original: str | None = None
 
 
-def _entry(
-    name: str,
-    dataset: str,
-    size: int,
-    *,
-    cpu: int | None,
-    gpu: int,
-    start: str | None = None,
-    scenes: Mapping[str, Any] | None = None,
-    **training: Any,
-) -> Entry:
-    """An entry in 32 bit, so that it is the same training on every machine."""
-    settings = {"protocol": "last", "precision": "fp32", **training}
-    config = TrainConfig(dataset, size=size, **settings)
-    return Entry(name, config, start, cpu, gpu, scenes)
+def _read_catalogue() -> tuple[dict[str, Entry], dict[str, Family]]:
+    """Entries, in the order in which they are trained, and families, by name."""
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    recipes = tomllib.loads(text)
+    entries = {
+        name: Entry(
+            name,
+            TrainConfig(**recipes["defaults"] | recipe["train"]),
+            recipe.get("start"),
+            recipe["minutes"].get("cpu"),
+            recipe["minutes"]["gpu"],
+            recipes["scenes"] if recipe.get("scenes") else None,
+        )
+        for name, recipe in recipes["entries"].items()
+    }
+    families = {}
+    for name, parts in recipes["families"].items():
+        scales = tuple(f"{name}-{scale}" for scale in parts["scales"])
+        light = f"{name}-{parts['light']}" if "light" in parts else scales[-1]
+        original = f"{name}-{parts['original']}" if "original" in parts else None
+        families[name] = Family(name, parts["backbone"], parts["dataset"], scales, light, original)
+    return entries, families
 
 
-def _continued(start: str, dataset: str, size: int, *, to: str, **training: Any) -> Entry:
-    """An entry that goes on at half the learning rate from the weights of another.
-
-    That one is of a smaller size, was trained on squares of the images, or for fewer epochs.
-    """
-    return _entry(to, dataset, size, start=start, learning_rate=1.5e-3, **training)
-
-
-def _for_gpu(backbone: str, size: int, *, gpu: int) -> Entry:
-    """The paper's epochs and learning rate, too long for a CPU; in bf16 where there is any."""
-    name = f"nuaa-sirst/{backbone.lower()}-{size}-eedm"
-    training: dict[str, Any] = {"epochs": 300, "learning_rate": 5e-4, "precision": "auto"}
-    return _entry(name, "NUAA-SIRST", size, cpu=None, gpu=gpu, backbone=backbone, **training)
-
-
-_NUAA, _NUDT, _IRSTD = "NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K"
-
-_IN_ORDER = (
-    _entry("nuaa-sirst/acm-256-eedm", _NUAA, 256, epochs=160, cpu=41, gpu=2),
-    _continued(
-        "nuaa-sirst/acm-256-eedm", _NUAA, 512, to="nuaa-sirst/acm-512-eedm", epochs=60,
-        cpu=139, gpu=2,
-    ),
-    _entry("nuaa-sirst/acm-256-bce", _NUAA, 256, loss="BCE", epochs=160, cpu=55, gpu=2),
-    _continued(
-        "nuaa-sirst/acm-256-bce", _NUAA, 512, to="nuaa-sirst/acm-512-bce", loss="BCE", epochs=60,
-        cpu=60, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/acm-512-eedm", _NUAA, 768, to="nuaa-sirst/acm-768-eedm", epochs=15,
-        ema_decay=0.99, cpu=64, gpu=2,
-    ),
-    _entry(
-        "nuaa-sirst/alcnet-256-eedm", _NUAA, 256, backbone="ALCNet", epochs=160, cpu=52, gpu=2
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm",
-        backbone="ALCNet", epochs=40, cpu=39, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-512-eedm", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm",
-        backbone="ALCNet", epochs=15, ema_decay=0.99, cpu=31, gpu=2,
-    ),
-    _entry(
-        "nuaa-sirst/alcnet-256-bce", _NUAA, 256, backbone="ALCNet", loss="BCE", epochs=160,
-        cpu=34, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-256-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce",
-        backbone="ALCNet", loss="BCE", epochs=40, cpu=29, gpu=2,
-    ),
-    _entry(
-        "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, backbone="ALCNet-LC", epochs=80,
-        crop=128, cpu=103, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-lc-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/alcnet-lc-256-eedm",
-        backbone="ALCNet-LC", epochs=10, ema_decay=0.99, cpu=32, gpu=1,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-lc-256-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-lc-512-eedm",
-        backbone="ALCNet-LC", epochs=6, ema_decay=0.99, cpu=73, gpu=1,
-    ),
-    _entry(
-        "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, backbone="MLCL-Net", epochs=80,
-        crop=128, cpu=69, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/mlcl-net-256-eedm-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-eedm",
-        backbone="MLCL-Net", epochs=10, ema_decay=0.99, cpu=47, gpu=1,
-    ),
-    _continued(
-        "nuaa-sirst/mlcl-net-256-eedm", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-eedm",
-        backbone="MLCL-Net", epochs=6, ema_decay=0.99, cpu=40, gpu=1,
-    ),
-    _entry(
-        "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, backbone="MLCL-Net", loss="BCE",
-        epochs=80, crop=128, cpu=109, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/mlcl-net-256-bce-crop", _NUAA, 256, to="nuaa-sirst/mlcl-net-256-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=10, ema_decay=0.99, cpu=30, gpu=1,
-    ),
-    _continued(
-        "nuaa-sirst/mlcl-net-256-bce", _NUAA, 384, to="nuaa-sirst/mlcl-net-384-bce",
-        backbone="MLCL-Net", loss="BCE", epochs=6, ema_decay=0.99, cpu=84, gpu=1,
-    ),
-    _entry(
-        "synthetic/acm-256", "synthetic-nuaa", 256, epochs=80, cpu=129, gpu=3, scenes=SCENES
-    ),
-    _continued(
-        "synthetic/acm-256", "synthetic-nuaa", 512, to="synthetic/acm-512", epochs=12,
-        ema_decay=0.99, cpu=36, gpu=2, scenes=SCENES,
-    ),
-    _entry("union/acm-256", UNION, 256, epochs=40, cpu=89, gpu=4),
-    _entry("nudt-sirst/acm-256-eedm", _NUDT, 256, epochs=60, cpu=38, gpu=3),
-    _continued(
-        "nudt-sirst/acm-256-eedm", _NUDT, 384, to="nudt-sirst/acm-384-eedm", epochs=25,
-        cpu=54, gpu=2,
-    ),
-    _entry("irstd-1k/acm-256-eedm", _IRSTD, 256, epochs=50, cpu=82, gpu=3),
-    _continued(
-        "irstd-1k/acm-256-eedm", _IRSTD, 512, to="irstd-1k/acm-512-eedm", epochs=16,
-        cpu=57, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-512-eedm", _NUAA, 512, to="nuaa-sirst/alcnet-512-eedm-long",
-        backbone="ALCNet", epochs=80, cpu=86, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-512-bce", _NUAA, 512, to="nuaa-sirst/alcnet-512-bce-long",
-        backbone="ALCNet", loss="BCE", epochs=80, cpu=82, gpu=2,
-    ),
-    _continued(
-        "nuaa-sirst/alcnet-512-eedm-long", _NUAA, 768, to="nuaa-sirst/alcnet-768-eedm-long",
-        backbone="ALCNet", epochs=25, ema_decay=0.99, cpu=46, gpu=2,
-    ),
-    _for_gpu("MSDA-Net", 512, gpu=70),
-    _for_gpu("MSDA-Net", 768, gpu=157),
-    _for_gpu("DNA-Net", 512, gpu=45),
-    _for_gpu("DNA-Net", 768, gpu=100),
-    _for_gpu("GGL-Net", 512, gpu=25),
-    _for_gpu("GGL-Net", 768, gpu=56),
-    _for_gpu("ALCL-Net", 512, gpu=17),
-    _for_gpu("ALCL-Net", 768, gpu=36),
-    _for_gpu("UIU-Net", 512, gpu=42),
-    _for_gpu("UIU-Net", 768, gpu=95),
-)  # fmt: skip
-
-ENTRIES = {entry.name: entry for entry in _IN_ORDER}
-"""Every entry by name, in the order in which they are trained."""
-
-
-def _family(
-    name: str,
-    backbone: str,
-    dataset: str,
-    *scales: str,
-    light: str | None = None,
-    original: str | None = None,
-) -> Family:
-    """A family; its largest size stands for LW-FEST where no other is named."""
-    entries = tuple(f"{name}-{scale}" for scale in scales)
-    alone = f"{name}-{light or scales[-1]}"
-    part = None if original is None else f"{name}-{original}"
-    return Family(name, backbone, dataset, entries, light=alone, original=part)
-
-
-_FAMILIES = (
-    _family(
-        "nuaa-sirst/acm", "ACM", _NUAA, "512-eedm", "768-eedm", light="512-eedm",
-        original="512-bce",
-    ),
-    _family(
-        "nuaa-sirst/alcnet", "ALCNet", _NUAA, "512-eedm-long", "768-eedm-long",
-        light="512-eedm-long", original="512-bce-long",
-    ),
-    _family("nuaa-sirst/alcnet-lc", "ALCNet-LC", _NUAA, "256-eedm", "512-eedm"),
-    _family(
-        "nuaa-sirst/mlcl-net", "MLCL-Net", _NUAA, "256-eedm", "384-eedm", original="384-bce"
-    ),
-    _family("synthetic/acm", "ACM", "synthetic", "256", "512"),
-    _family("union/acm", "ACM", "union", "256"),
-    _family("nudt-sirst/acm", "ACM", _NUDT, "256-eedm", "384-eedm"),
-    _family("irstd-1k/acm", "ACM", _IRSTD, "256-eedm", "512-eedm"),
-    *(
-        _family(f"nuaa-sirst/{backbone.lower()}", backbone, _NUAA, "512-eedm", "768-eedm")
-        for backbone in ("MSDA-Net", "DNA-Net", "GGL-Net", "ALCL-Net", "UIU-Net")
-    ),
-)  # fmt: skip
-
-FAMILIES = {family.name: family for family in _FAMILIES}
-"""Every family by name; several scales make a FEST, one a LW-FEST."""
+ENTRIES, FAMILIES = _read_catalogue()
+"""Every entry and every family by name; several scales make a FEST, one a LW-FEST."""
 
 
 def find_entry(name: str) -> Entry:

@@ -1,6 +1,7 @@
 """The public datasets festkit knows: what each holds, whence it comes, where it lies."""
 
 import os
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,138 +32,32 @@ class DatasetCard:
     """
 
     name: str
-    aliases: tuple[str, ...]
-    images: int | None
-    train: int | None
-    test: int | None
-    targets: int | None
-    test_targets: int | None
-    fusion_sizes: tuple[int, ...]
     source: str
     citation: str
     licence: str
     how_to_get: str
     remarks: str
+    aliases: tuple[str, ...] = ()
+    images: int | None = None
+    train: int | None = None
+    test: int | None = None
+    targets: int | None = None
+    test_targets: int | None = None
+    fusion_sizes: tuple[int, ...] = ()
     holds: tuple[str, ...] = ()
 
 
-_LISTS = (
-    "The train and test lists of the paper are BasicIRSTD's (https://github.com/XinyiYing/"
-    "BasicIRSTD): put them into img_idx/."
-)
+def _read_cards() -> list[DatasetCard]:
+    entries = tomllib.loads(_FILE.read_text(encoding="utf-8"))["dataset"]
+    return [
+        DatasetCard(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
+        for entry in entries
+    ]
 
-_CARDS = (
-    DatasetCard(
-        name="NUAA-SIRST",
-        aliases=("SIRST-v1", "SIRST"),
-        images=427,
-        train=213,
-        test=214,
-        targets=533,
-        test_targets=263,
-        fusion_sizes=(512, 768),
-        source="Y. Dai et al., https://github.com/YimianDai/sirst; real images",
-        citation=(
-            "Y. Dai, Y. Wu, F. Zhou, K. Barnard, Asymmetric Contextual Modulation for Infrared"
-            " Small Target Detection, WACV 2021"
-        ),
-        licence="none stated; research use with citation",
-        how_to_get=f"Clone https://github.com/YimianDai/sirst as NUAA-SIRST. {_LISTS}",
-        remarks=(
-            "The paper speaks of 10 % of images with several targets; by connected components it"
-            " is 16 %. In the original files the mask of Misc_111 has another size than its image."
-        ),
-    ),
-    DatasetCard(
-        name="NUDT-SIRST",
-        aliases=(),
-        images=1327,
-        train=663,
-        test=664,
-        targets=1863,
-        test_targets=945,
-        fusion_sizes=(256, 384),
-        source=(
-            "B. Li et al., https://github.com/YeRen123455/Infrared-Small-Target-Detection;"
-            " synthetic targets on five kinds of background"
-        ),
-        citation=(
-            "B. Li, C. Xiao, L. Wang, Y. Wang, Z. Lin, M. Li, W. An, Y. Guo, Dense Nested"
-            " Attention Network for Infrared Small Target Detection, IEEE TIP 32, 2023"
-        ),
-        licence="none stated for the images (the code beside them is MIT); research use",
-        how_to_get=(
-            "Follow the cloud-drive link in the README of https://github.com/YeRen123455/"
-            "Infrared-Small-Target-Detection; its 50_50 lists are the paper's."
-        ),
-        remarks="4-connectivity would count 1923 targets.",
-    ),
-    DatasetCard(
-        name="IRSTD-1K",
-        aliases=(),
-        images=1001,
-        train=800,
-        test=201,
-        targets=1492,
-        test_targets=297,
-        fusion_sizes=(512, 768),
-        source="M. Zhang et al., https://github.com/RuiZhang97/ISNet; real images, 512 × 512 px",
-        citation=(
-            "M. Zhang, R. Zhang, Y. Yang, H. Bai, J. Zhang, J. Guo, ISNet: Shape Matters for"
-            " Infrared Small Target Detection, CVPR 2022"
-        ),
-        licence="MIT, as the source states",
-        how_to_get=(
-            "Follow the cloud-drive link in the README of https://github.com/RuiZhang97/ISNet."
-            f" {_LISTS}"
-        ),
-        remarks=(
-            "85 masks hold gray edge values. The paper states 801:200; the test list in use has"
-            " 201 names."
-        ),
-    ),
-    DatasetCard(
-        name="SIRST-V2",
-        aliases=(),
-        images=None,
-        train=None,
-        test=None,
-        targets=None,
-        test_targets=None,
-        fusion_sizes=(),
-        source="Y. Dai et al.; real images, among them those of NUAA-SIRST",
-        citation=(
-            "Y. Dai, X. Li, F. Zhou, Y. Qian, Y. Chen, J. Yang, One-Stage Cascade Refinement"
-            " Networks for Infrared Small Target Detection, IEEE TGRS 61, 2023"
-        ),
-        licence="not examined; ask its authors",
-        how_to_get="See https://github.com/YimianDai/open-deepinfrared, where its paper points.",
-        remarks="It holds the images of NUAA-SIRST: do not train on one and test on the other.",
-        holds=("NUAA-SIRST",),
-    ),
-    DatasetCard(
-        name="W-IRSTD",
-        aliases=(),
-        images=9000,
-        train=7200,
-        test=1800,
-        targets=None,
-        test_targets=None,
-        fusion_sizes=(896, 768, 1024),
-        source=(
-            "drawn from seven public sets (SIRST-V2, IRSTD-1k, IRDST, NUDT-SIRST, NUDT-SIRST-Sea,"
-            " NUDT-MIRSDT, Anti-UAV410) for the ICPR 2024 LimitIRSTD competition"
-        ),
-        citation=(
-            "B. Li, X. Ying, R. Li et al., ICPR 2024 Competition on Resource-Limited Infrared"
-            " Small Target Detection Challenge: Methods and Results, ICPR 2024"
-        ),
-        licence="not published; its parts carry their own",
-        how_to_get="It is not publicly available as files; ask the organisers of the competition.",
-        remarks="Figures are the FEST paper's; none could be measured.",
-        holds=("SIRST-V2", "IRSTD-1K", "NUDT-SIRST"),
-    ),
-)
+
+_FILE = Path(__file__).with_name("datasets.toml")
+
+_CARDS = _read_cards()
 
 _BY_NAME = {name: card for card in _CARDS for name in (card.name, *card.aliases)}
 
