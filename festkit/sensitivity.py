@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._support.arguments import ArrayValues, as_numbers, check_number, html_table
 from ._support.errors import InputError
-from ._support.jit import HAS_NUMBA, compiled
+from ._support.jit import compiled
 from .ops.components import Components, binarize, columns, compact, find_components
 from .ops.components.compiled import find
 
@@ -238,11 +238,11 @@ class _Weak(NamedTuple):
 
 def _inject_weak(mask: Any, prob: Any, th2: float) -> _Weak:
     """Add the centroid pixels of the components that do not meet the mask."""
-    if HAS_NUMBA and isinstance(mask, np.ndarray):
+    if isinstance(mask, np.ndarray):
         return _Weak(prob, *_inject(mask, compact(prob), np.float32(th2)))
     found = find_components(prob, th2)
     lone = ~found.overlaps(mask)
-    chosen = lone.nonzero().flatten() if isinstance(lone, Tensor) else np.flatnonzero(lone)
+    chosen = lone.nonzero().flatten()
     centres = columns(found.image, *found.centroid_pixel.T)[chosen]
     mask[tuple(centres.T)] = True
     return _Weak(prob, chosen, centres)
@@ -315,7 +315,7 @@ def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tupl
     where something is above: pages of zeros that nobody writes are never made.
     """
     maps = _as_floats(name, prob)
-    if HAS_NUMBA and isinstance(maps, np.ndarray) and maps.flags.carray:
+    if isinstance(maps, np.ndarray) and maps.flags.carray:
         strong, mask = np.zeros((2, *maps.shape), bool)
         level = np.float32(abs(threshold))  # of -0, too
         if _mark_above(maps, level, strong, mask) <= BITS_OF_ONE:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
-from festkit import fuse, fusion, resize_map
+from festkit import fuse, resize_map
 from festkit._support.errors import InputTypeError
 from festkit.backbones.contract import input_channels
 from festkit.backbones.forward import gray_levels, network_input, probability_map
@@ -156,13 +156,11 @@ class TestResizeMap:
             np.testing.assert_array_equal(np.isnan(ours), reached)
 
     @given(shapes, shapes)
-    def test_with_and_without_gradient_or_numba_equal_to_the_bit(self, shape, size):
+    def test_with_and_without_gradient_equal_to_the_bit(self, shape, size):
         prob = torch.from_numpy(random_map((3, *shape)))
         expected = resize_map(prob, size)
         assert torch.equal(resize_map(prob.clone().requires_grad_(), size).detach(), expected)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fusion, "HAS_NUMBA", False)
-            np.testing.assert_array_equal(resize_map(prob.numpy(), size), expected)
+        np.testing.assert_array_equal(resize_map(prob.numpy(), size), expected)
 
     def test_gradients_flow_through(self):
         prob = torch.rand(2, 5, 6, dtype=torch.float64, requires_grad=True)

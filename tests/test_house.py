@@ -148,16 +148,6 @@ def test_only_one_room_knows_papermill_one_matplotlib_and_one_widgets(path):
         assert package not in used or room_of(path) == room
 
 
-def test_every_file_with_compiled_code_counts_for_the_cache():
-    from festkit._support.jit import SOURCES  # noqa: PLC0415 - it may load numba
-
-    marked = {
-        name for path, name in zip(FILES, FILE_IDS, strict=True) if "@compiled" in path.read_text()
-    }
-    assert marked <= set(SOURCES)
-    assert all((HOUSE / name).is_file() for name in SOURCES)
-
-
 def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "HOUSE", tmp_path)
     file = tmp_path / "scenes" / "sky.py"

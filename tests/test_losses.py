@@ -26,7 +26,6 @@ from festkit.losses import (
     pixel_bce,
     soft_iou_loss,
 )
-from festkit.ops import order_statistic as selection
 from festkit.ops.order_statistic import can_fuse, kth_smallest
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=8))
@@ -300,7 +299,7 @@ class TestEEDM:
     @pytest.mark.parametrize("fused", [True, False])
     def test_equal_logits_tie_whatever_code_reaches_them(self, fused, monkeypatch):
         """The last pixels of a batch do not fill a vector, and are rounded otherwise."""
-        monkeypatch.setattr(selection, "HAS_NUMBA", fused and selection.HAS_NUMBA)
+        monkeypatch.setattr(festkit.losses, "can_fuse", lambda _: fused)
         for pixels in (9, 17, 31, 33, 75):
             for value in torch.linspace(-8, 8, 81).tolist():
                 logits = torch.full((1, 1, 1, pixels), value, requires_grad=True)
@@ -402,7 +401,7 @@ class TestFusedEEDM:
             assert torch.equal(gradient, expected[1])
 
     def test_same_bits_without_compiled_loops(self, monkeypatch):
-        monkeypatch.setattr("festkit._support.jit.HAS_NUMBA", False)
+        monkeypatch.setattr(festkit.losses, "can_fuse", lambda _: False)
         for seed in range(3):
             assert_same_bits(*random_batch(seed))
 

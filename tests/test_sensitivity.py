@@ -4,6 +4,7 @@ from itertools import chain
 
 import cv2
 import numpy as np
+import plain_components
 import pytest
 import torch
 from goldens import GOLDENS, bits, dense, each_case
@@ -14,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from festkit import Detection, adjust_sensitivity, count, fuse, sensitivity
 from festkit._support.errors import InputTypeError
 from festkit.ops import components
-from festkit.ops.components import find_components, plain
+from festkit.ops.components import Components, columns, compiled, find_components
 from festkit.sensitivity import check_threshold
 
 LEVELS = st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.6, 1.0])
@@ -76,11 +77,20 @@ def refine_by_tensors(device, prob, *thresholds, scale_maps=None):
     return found
 
 
+def inject_plainly(mask, prob, th2):
+    found = Components(*plain_components.find(prob, th2))
+    chosen = np.flatnonzero(~found.overlaps(mask))
+    centres = columns(found.image, *found.centroid_pixel.T)[chosen]
+    mask[tuple(centres.T)] = True
+    return chosen, centres
+
+
 def refine_plainly(_, prob, *thresholds, scale_maps=None):
     """The same without compiled loops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(components, "_find_in_array", plain.find)
-        patch.setattr(sensitivity, "HAS_NUMBA", False)
+        patch.setattr(compiled, "find", plain_components.find)
+        patch.setattr(sensitivity, "_inject", inject_plainly)
+        patch.setattr(sensitivity, "_mark_above", lambda *_: 2**32 - 1)  # leaves it to numpy
         found = refine(prob, *thresholds, scale_maps=scale_maps)
         targets = found.targets()
     assert found.targets() == targets

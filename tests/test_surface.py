@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import warnings
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -21,7 +19,7 @@ from test_components import blobs, checkerboard, comb, rings, spiral
 from festkit import Counts
 from festkit._support.errors import InputTypeError
 from festkit.surface import EIGHT_BIT, ROC, ThresholdSurface, roc, threshold_surface
-from festkit.surface.image import _add_windows
+from festkit.surface.image import _add_regions
 
 GRID = [0.0, 0.1, 0.25, 0.3, 0.5, 0.8]
 RULES = ["fused", "per scale", "scales swapped", "three scales"]
@@ -540,7 +538,7 @@ class TestSets:
     def test_memory_layout_and_permission_do_not_matter(self, tmp_path):
         prob, mask = MAPS["blobs"], self.MASKS[0]
         expected = threshold_surface([prob], [mask], GRID, GRID)
-        compiled_for = list(getattr(_add_windows, "signatures", []))
+        compiled_for = list(getattr(_add_regions, "signatures", []))
         spread = np.zeros((96, 96), np.float32)
         spread[::2, ::2] = prob
         frozen = prob.copy(), mask.copy()
@@ -556,7 +554,7 @@ class TestSets:
         others.append((np.load(tmp_path / "prob.npy", mmap_mode="r"), mask))
         for same, truth in others:
             assert_same_surface(threshold_surface([same], [truth], GRID, GRID), expected)
-        assert list(getattr(_add_windows, "signatures", [])) == compiled_for
+        assert list(getattr(_add_regions, "signatures", [])) == compiled_for
 
     @pytest.mark.parametrize("byte", [2, 255])
     def test_true_bytes_other_than_1(self, byte):
@@ -1166,38 +1164,6 @@ class TestROC:
             roc([NOISE], [NOISE > 0.5], [0.0, 0.5])
         with pytest.warns(UserWarning, match="1 NaN of 4 values"):
             roc([np.array([[0.1, np.nan], [0.5, 0.9]])], [np.eye(2, dtype=bool)])
-
-
-WITHOUT_NUMBA = """
-import sys
-sys.modules["numba"] = None  # importing it fails
-import numpy as np
-from festkit.ops.components import HAS_NUMBA
-from festkit.surface import threshold_surface
-assert not HAS_NUMBA
-folder, grid = sys.argv[1], [0.1, 0.3, 0.5]
-with np.load(f"{folder}/maps.npz") as maps:
-    probs, masks = maps["probs"], maps["masks"]
-fused = threshold_surface(probs, masks, grid, grid)
-fused.save(f"{folder}/fused.npz")
-scales = [[prob[::-1], prob] for prob in probs]
-threshold_surface(probs, masks, grid, grid, scale_maps=scales).save(f"{folder}/scales.npz")
-"""
-
-
-def test_is_the_same_without_numba(tmp_path):
-    grid = [0.1, 0.3, 0.5]
-    probs = np.stack([random_map(seed, (14, 17)) for seed in range(6)])
-    masks = np.stack([random_map(seed + 6, (14, 17)) > 0.7 for seed in range(6)])
-    np.savez(tmp_path / "maps.npz", probs=probs, masks=masks)
-    subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", WITHOUT_NUMBA, str(tmp_path)],
-        check=True,
-    )
-    scales = [[prob[::-1], prob] for prob in probs]
-    for name, own in (("fused", None), ("scales", scales)):
-        ours = threshold_surface(probs, masks, grid, grid, scale_maps=own)
-        assert_same_surface(ThresholdSurface.load(tmp_path / f"{name}.npz"), ours)
 
 
 def test_refuses_more_pairs_than_memory_holds():

@@ -11,12 +11,12 @@ from tinyrun import PlainNet, plain_net, tiny
 from torch import nn
 from waits import counted_waits
 
+from festkit import losses
 from festkit._support.devices import send, whole_float32
 from festkit.backbones.alcnet_lc import local_contrast
 from festkit.backbones.forward import probability_map
 from festkit.data.dataset import load_dataset
 from festkit.ops import components
-from festkit.ops import order_statistic as selection
 from festkit.training import trainer as training
 from festkit.training.batches import Batches, TrainingImages
 from festkit.training.loop import Loop
@@ -36,7 +36,7 @@ class TestHostWaits:
 
     @pytest.mark.parametrize("options", [{}, {"crop": 16, "clip_norm": 1.0}, {"loss": "BCE"}])
     def test_none_in_a_training_step(self, folder, tmp_path, monkeypatch, options):
-        monkeypatch.setattr(selection, "HAS_NUMBA", False)
+        monkeypatch.setattr(losses, "can_fuse", lambda _: False)
         monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_, **__: None)
         total, calls = Counter(), Counter()
 

@@ -1,7 +1,4 @@
-"""Compiled loops: numba where it is installed, plain Python otherwise.
-
-Without numba the same functions run uncompiled: equal results, a hundred times slower.
-"""
+"""Loops compiled by numba, cached on disk for every version of the sources."""
 
 import hashlib
 import tempfile
@@ -12,30 +9,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+import numba
 from platformdirs import user_cache_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-try:
-    import numba
-except ImportError:
-    HAS_NUMBA = False
-else:
-    HAS_NUMBA = True
-
 _DECORATING = Lock()
-
-SOURCES = (
-    "ops/components/compiled.py",
-    "ops/resize.py",
-    "metrics/matching.py",
-    "ops/order_statistic.py",
-    "sensitivity.py",
-    "surface/floods.py",
-    "surface/image.py",
-    "surface/window.py",
-)
-"""Files whose functions and constants go into compiled code, in which each takes in others."""
 
 
 def compiled(function: Function) -> Function:
@@ -47,13 +26,11 @@ def compiled(function: Function) -> Function:
         >>> compiled(lambda x: x + 1)(2)
         3
     """
-    if not HAS_NUMBA:
-        return function
     folder = _cache_folder()
     caching: Any = numba.config  # whose names are not known before it runs
     if folder is None:
         return cast(Function, numba.njit(nogil=True)(function))
-    with _DECORATING:  # imports of several threads share numba's setting
+    with _DECORATING:  # threads that import at the same time share numba's setting
         before, caching.CACHE_DIR = caching.CACHE_DIR, str(folder)
         try:
             return cast(Function, numba.njit(nogil=True, cache=True)(function))
@@ -67,7 +44,8 @@ def compiled(function: Function) -> Function:
 def _cache_folder() -> Path | None:
     """A folder for this state of the sources; None where nothing can be written.
 
-    numba looks at a function's own file alone, and would go on with what the others were.
+    numba compares a function's own file alone: it would miss changes in functions that are inlined
+    from other files.
     """
     asked = vars(numba.config)["CACHE_DIR"]
     own = [Path(__file__).parent / "__pycache__", user_cache_path("festkit")]
@@ -81,7 +59,6 @@ def _cache_folder() -> Path | None:
 
 
 def _stamp() -> str:
-    """Changes with every file of :data:`SOURCES`."""
-    folder = Path(__file__).parents[1]
-    texts = b"\0".join((folder / name).read_bytes() for name in SOURCES)
-    return hashlib.sha256(texts).hexdigest()[:16]
+    """Changes with every file of the kit that holds compiled functions."""
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py")))
+    return hashlib.sha256(b"\0".join(t for t in texts if b"@compiled" in t)).hexdigest()[:16]

@@ -11,8 +11,8 @@ def lazy_names(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` of a package that has a stub beside it.
 
-    The stub ``__init__.pyi`` lists every public name as ``from .module import name as name``; type
-    checkers read the same file. Packages, ``from . import name as name``, are not listed by ``dir``.
+    The stub ``__init__.pyi`` lists every public name as ``from .module import name as name``, and
+    type checkers read it. Packages (``from . import name as name``) are not listed by ``dir``.
 
     Args:
         package: ``__name__`` of the package.

@@ -1,7 +1,7 @@
 """Fast selection of the hardest pixels: the exact k-th smallest loss, and EEDM built on it.
 
-On the CPU compiled loops do the work on float32, the type that losses are computed in. Elsewhere
-numpy and torch do it, with equal results.
+On the CPU compiled loops work on float32, the type that losses are computed in. On other devices,
+and on float64, torch and numpy give the same results.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .._support.errors import InputError, ProcessError
-from .._support.jit import HAS_NUMBA, compiled
+from .._support.jit import compiled
 
 BLOCK = 4096
 """Values whose digits are found together, few enough to stay in the cache."""
@@ -48,8 +48,8 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
         raise InputError(f"rank {k} is outside 0 to {flat.numel() - 1}, the ranks of the values")
     if flat.device.type != "cpu" or torch.compiler.is_compiling():
         return _largest_of_smallest(flat, k)
-    if flat.dtype == torch.float64 or not HAS_NUMBA:
-        return _partition(flat, k)
+    if flat.dtype == torch.float64:
+        return torch.tensor(np.partition(flat.numpy(), k)[k])
     return torch.tensor(_radix_select(flat.float().numpy(), k), dtype=flat.dtype)
 
 
@@ -66,8 +66,8 @@ def least_kept(value: Tensor) -> Tensor:
 
 
 def can_fuse(logits: Tensor) -> bool:
-    """Whether :func:`fused_eedm` takes these logits: on the CPU, by numba, not in torch.compile."""
-    return HAS_NUMBA and logits.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether :func:`fused_eedm` takes these logits: on the CPU, not in torch.compile."""
+    return logits.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def fused_eedm(
@@ -151,11 +151,6 @@ def _largest_of_smallest(flat: Tensor, k: int) -> Tensor:
     return flat.topk(k + 1, largest=False, sorted=False).values.max()
 
 
-def _partition(flat: Tensor, k: int) -> Tensor:
-    known = flat.float() if flat.dtype == torch.bfloat16 else flat  # which numpy does not know
-    return torch.tensor(np.partition(known.numpy(), k)[k], dtype=flat.dtype)
-
-
 @compiled
 def _negate(mask: Any, values: Any, out: Any) -> None:
     """Negate under the mask; 0 stays 0, as the sum of both branches' gradients would be."""
@@ -206,7 +201,7 @@ def _radix_select(values: Any, k: int) -> Any:
 
 @compiled
 def _count_digits(values: Any, shift: Any) -> Any:
-    """How many values have each digit; two tables, lest equal neighbours wait for each other."""
+    """How many values have each digit; two tables, so that equal neighbours do not stall."""
     counts = np.zeros((2, 65536), np.int32)
     for start in range(0, len(values), BLOCK):
         digits = _digits(values[start : start + BLOCK], shift)
@@ -222,7 +217,7 @@ def _count_digits(values: Any, shift: Any) -> Any:
 @compiled
 def _with_digit(values: Any, shift: Any, digit: Any, count: int) -> Any:
     found = np.empty(count + 1, np.float32)
-    done = np.uint64(0)  # unsigned, lest every index is checked for being negative
+    done = np.uint64(0)  # unsigned: skips numba's negative-index check
     for start in range(0, len(values), BLOCK):
         block = values[start : start + BLOCK]
         digits = _digits(block, shift)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .._support.arguments import as_numbers
 from .._support.errors import InputError, InputTypeError
-from .._support.jit import HAS_NUMBA, compiled
-from .components import find_components
+from .._support.jit import compiled
+from .components import compact, find_components
 
 Map = TypeVar("Map", NDArray[Any], Tensor)
 
@@ -150,17 +150,10 @@ def _taps(source: int, target: int) -> tuple[Any, Any, Any]:
 
 
 def _resize_array(maps: NDArray[np.float32], rows: Any, columns: Any) -> NDArray[np.float32]:
-    if not HAS_NUMBA:
-        return np.asarray(_resize_tensor(torch.from_numpy(maps.copy()), rows, columns))
     shape = *maps.shape[:-2], len(rows[2]), len(columns[2])
     resized = np.empty(shape, np.float32)
-    flat = maps.reshape(-1, *maps.shape[-2:])
-    _resize(
-        np.require(flat, requirements=["C", "A", "W"]),
-        rows,
-        columns,
-        resized.reshape(-1, *shape[-2:]),
-    )
+    flat = compact(maps.reshape(-1, *maps.shape[-2:]))
+    _resize(flat, rows, columns, resized.reshape(-1, *shape[-2:]))
     return resized
 
 

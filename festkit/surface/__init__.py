@@ -1,10 +1,11 @@
 """Every pair of thresholds at once: exact counts of a whole test set over th1 and th2.
 
-Adjustable sensitivity has two thresholds, so its figures form a surface. Instead of thresholding
-and labelling once per pair, each map is flooded twice, once per threshold, and counted where
-something changes; the result is the same to the last pixel.
+Adjustable sensitivity has two thresholds, so its metrics form a surface. Instead of thresholding
+and labelling once per pair, each map gets one component tree per threshold, and pixels are counted
+only where a tree changes; the result is the same to the last pixel.
 
-Reading order: `floods` (components at every level), `window` (a part of the frame), `image`.
+Reading order: `component_tree` (components at every level), `region` (counts of a part of a frame),
+`image` (counts of a frame), `table` (the surface), `curves` (ROC).
 """
 
 import warnings
@@ -25,16 +26,16 @@ from ..metrics import as_mask
 from ..sensitivity import as_maps, check_threshold
 from .curves import ROC
 from .image import add_image
+from .region import TABLES
 from .table import OperatingPoint, ThresholdSurface
-from .window import TABLES
 
 __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "threshold_surface"]
 
 EIGHT_BIT = tuple(level / 255 for level in range(256))
 """The thresholds that tell 8-bit maps apart."""
 
-FLOODED, MANY = 0.1, 10_000
-"""A lowest threshold that this share of many pixels exceeds lies under the noise floor."""
+NOISE_SHARE, MANY = 0.1, 10_000
+"""A lowest threshold below this share of many pixels is taken to be under the noise floor."""
 
 MOST_CELLS = 1 << 23
 """Largest number of pairs; the tables of so many take 400 MB."""
@@ -59,7 +60,7 @@ def threshold_surface(
     workers: int | None = None,
     quiet: bool = False,
 ) -> ThresholdSurface:
-    """Exact figures of a test set for every pair of thresholds, as AS and the metrics define them.
+    """Exact metrics of a test set for every pair of thresholds, as AS and the metrics define them.
 
     The first call on a machine compiles, for half a minute or so.
 
@@ -117,7 +118,7 @@ def roc(
     """
     grids = thresholds, [1.0]
     images = _images(probs, masks, None)
-    return _surface(images, grids, workers, _length(probs), floods=True).roc(th2=1.0)
+    return _surface(images, grids, workers, _length(probs), warned=True).roc(th2=1.0)
 
 
 def _surface(
@@ -126,7 +127,7 @@ def _surface(
     workers: int | None,
     length: int | None,
     *,
-    floods: bool = False,
+    warned: bool = False,
     quiet: bool = False,
 ) -> ThresholdSurface:
     """Count images by the chunk, as many chunks at a time as there are workers."""
@@ -139,24 +140,24 @@ def _surface(
     workers = len(available_cpus()) if workers is None else workers
     if workers < 1:
         raise InputError(f"workers is {workers}, expected at least 1, or None for all processors")
-    surface, flooded = ThresholdSurface.of_no_images(th1, th2), 0
+    surface, above = ThresholdSurface.of_no_images(th1, th2), 0
     quiet = quiet or length == 1
     bar = progress(None, "threshold surface", unit="image", total=length, quiet=quiet)
     with ThreadPoolExecutor(workers) as pool:
         chunks = iter(lambda: list(islice(images, CHUNK)), [])
         while wave := list(islice(chunks, workers)):
             counted = map if len(wave) == 1 else pool.map
-            for part, above in counted(lambda chunk: _count(chunk, th1, th2), wave):
-                surface, flooded = surface + part if surface.images else part, flooded + above
+            for part, more in counted(lambda chunk: _count(chunk, th1, th2), wave):
+                surface, above = surface + part if surface.images else part, above + more
                 bar.update(part.images)
-            if not floods and flooded > max(FLOODED * surface.pixels, MANY):
+            if not warned and above > max(NOISE_SHARE * surface.pixels, MANY):
                 warnings.warn(
-                    f"{flooded / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
+                    f"{above / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
                     f"{min(th1[0], th2[0]):.4g}: it lies under the noise floor and makes the "
                     "surface slow",
                     stacklevel=3,
                 )
-                floods = True
+                warned = True
     bar.close()
     if not surface.images:
         raise InputError("no images came; a surface needs at least one map and its truth")

@@ -2,7 +2,7 @@
 
 What happens in one place of a frame does not depend on what happens far away: predicted targets
 merge only where they touch and match only within reach. So the components of a frame fall into
-groups that are counted one by one, each in a window of its own, in which the others are background.
+groups that are counted one by one, each in a region of its own, where the others are background.
 """
 
 import math
@@ -13,8 +13,8 @@ import numpy as np
 from .._support.jit import compiled
 from ..metrics.matching import MATCH_DISTANCE
 from ..ops.components.compiled import find
-from .floods import Window, ranks
-from .window import TABLES, add_window
+from .component_tree import Region, ranks
+from .region import TABLES, add_region
 
 APART = math.ceil(MATCH_DISTANCE) - 1
 """Components with so many empty rows or columns between them do not touch, and their centroids are
@@ -40,17 +40,17 @@ def add_image(tables: Any, image: Any, th1: Any, th2: Any) -> int:
     ends = np.ceil(centres).astype(np.int64) + 1
     boxes = [np.hstack((spots, ends)), find(fused, th1[0])[6]]
     boxes += [find(scale[None], th2[0])[6] for scale in scales]
-    windows, owner = _windows(np.concatenate(boxes), true.shape)
+    regions, owner = _regions(np.concatenate(boxes), true.shape)
     deltas = np.zeros((TABLES, len(th1) + 1, len(th2) + 1), np.int64)
     holder = owner[tuple(spots.T)]
     order = np.argsort(holder, kind="stable")
-    begins = np.searchsorted(holder[order], np.arange(len(windows) + 1))
-    _add_windows(deltas, image, (th1, th2), (centres[order], begins), (windows, owner))
+    begins = np.searchsorted(holder[order], np.arange(len(regions) + 1))
+    _add_regions(deltas, image, (th1, th2), (centres[order], begins), (regions, owner))
     _add_sums(tables, deltas, int(np.count_nonzero(true)))
     return len(area)
 
 
-def _windows(boxes: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
+def _regions(boxes: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
     """Groups of boxes [y0, x0, y1, x1) less than :data:`APART` from each other.
 
     Returns:
@@ -59,10 +59,10 @@ def _windows(boxes: Any, shape: tuple[int, int, int]) -> tuple[Any, Any]:
     """
     covered = np.zeros(shape, np.uint8)
     _cover(covered[0], boxes)
-    *_, windows, pixels, label = find(covered, np.uint8(0))
+    *_, regions, pixels, label = find(covered, np.uint8(0))
     owner = np.zeros(shape[1:], np.int32)
     owner.reshape(-1)[pixels] = label
-    return windows, owner
+    return regions, owner
 
 
 @compiled
@@ -73,20 +73,20 @@ def _cover(covered: Any, boxes: Any) -> None:
 
 
 @compiled
-def _add_windows(deltas: Any, image: Any, levels: Any, targets: Any, windows: Any) -> None:
+def _add_regions(deltas: Any, image: Any, levels: Any, targets: Any, regions: Any) -> None:
     """Add to (4, A + 1, B + 1) tables whose sums along both axes are the counts.
 
     Args:
         deltas: the tables.
         image: as in :func:`add_image`.
         levels: the thresholds.
-        targets: (T, 2) true centroids, window by window, and where those of each window begin.
-        windows: as of :func:`_windows`.
+        targets: (T, 2) true centroids, region by region, and where those of each region begin.
+        regions: as of :func:`_regions`.
     """
     fused, scales, true = image
     th1, th2 = levels
     centres, begins = targets
-    boxes, owner = windows
+    boxes, owner = regions
     for group in range(len(boxes)):
         top, left, bottom, right = boxes[group]
         inside = owner[top:bottom, left:right] == group
@@ -96,7 +96,7 @@ def _add_windows(deltas: Any, image: Any, levels: Any, targets: Any, windows: An
             weak[k] = ranks(scales[k, top:bottom, left:right], th2, inside)
         here = true[0, top:bottom, left:right]
         own = centres[begins[group] : begins[group + 1]]
-        add_window(deltas, Window(strong, weak, here, own, boxes[group, :2]))
+        add_region(deltas, Region(strong, weak, here, own, boxes[group, :2]))
 
 
 @compiled

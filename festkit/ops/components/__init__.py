@@ -3,8 +3,8 @@
 A component is a maximal 8-connected set of pixels above a threshold. Components are numbered image
 by image, in raster order of their first pixel; everything that counts targets builds on this order.
 
-Three ways to the same result, equal to the bit: compiled loops for arrays, OpenCV where numba is
-not installed, and tensor operations that stay on the tensor's device.
+Two ways to the same result, equal to the bit: compiled loops for arrays, and tensor operations that
+stay on the tensor's device.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,9 @@ from torch import Tensor
 
 from ..._support.arguments import ArrayValues, as_numbers, check_number
 from ..._support.errors import InputError
-from ..._support.jit import HAS_NUMBA
-from . import compiled, plain, tensors
+from . import compiled, tensors
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
-
-_find_in_array = compiled.find if HAS_NUMBA else plain.find
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,9 +146,9 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
     if isinstance(batch, Tensor):
         return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
     if batch.dtype == bool and 0 <= threshold < 1:
-        return Components(*_find_in_array(compact(batch).view(np.uint8), np.uint8(0)))
+        return Components(*compiled.find(compact(batch).view(np.uint8), np.uint8(0)))
     floats = compact(batch.astype(np.float32, copy=False))
-    return Components(*_find_in_array(floats, np.float32(threshold)))
+    return Components(*compiled.find(floats, np.float32(threshold)))
 
 
 def compact(array: NDArray[Any]) -> NDArray[Any]:

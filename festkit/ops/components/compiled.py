@@ -49,7 +49,7 @@ def _find_runs(batch: Any, threshold: Any) -> Any:
 def _edges(values: Any, threshold: Any) -> Any:
     """Where foreground starts and ends in turn, the rows strung together."""
     edges = np.empty(4 * BLOCK, np.int64)
-    count = np.uint64(0)  # unsigned, lest every index is checked for being negative
+    count = np.uint64(0)  # unsigned: skips numba's negative-index check
     above, changes = np.zeros(BLOCK + 1, np.uint8), np.empty(BLOCK, np.uint8)
     eights = changes.view(np.uint64)
     whole = len(values) // BLOCK * BLOCK

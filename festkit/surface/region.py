@@ -1,7 +1,7 @@
-"""Exact counts of every pair of thresholds within a window, a part of the frame on its own.
+"""Exact counts of one region of a frame for every pair of thresholds.
 
-Both thresholds' levels fall into segments within which no component changes. So a window is counted
-once for every strong segment, and once more for every pair of segments that has weak targets.
+Within a segment of levels no component changes. So a region is counted once for every segment of
+the strong threshold, and once more for every pair of segments that has weak targets.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 
 from .._support.jit import compiled
 from ..metrics.matching import FEW, MATCH_DISTANCE, take_first
-from .floods import (
+from .component_tree import (
     AREA,
     FIRST,
     ROOT,
@@ -19,7 +19,7 @@ from .floods import (
     TOP,
     TRUE,
     ComponentTree,
-    Window,
+    Region,
     absorb,
     component_tree,
     part_of_pixel,
@@ -41,45 +41,45 @@ class Level(NamedTuple):
 
 
 @compiled
-def add_window(deltas: Any, window: Window) -> None:
-    """Add a window's counts to difference tables.
+def add_region(deltas: Any, region: Region) -> None:
+    """Add a region's counts to difference tables.
 
     Args:
         deltas: (4, A + 1, B + 1) tables whose sums along both axes are the counts, for A strong and
             B weak thresholds.
-        window: the window.
+        region: the region.
     """
     last_row, last_column = deltas.shape[1] - 1, deltas.shape[2] - 1
-    rows = segments(window.strong.reshape((1, *window.strong.shape)), last_row)
-    columns = segments(window.scales, last_column)
-    strong = component_tree(window.strong, rows, window)
-    weak = [component_tree(window.scales[k], columns, window) for k in range(len(window.scales))]
+    rows = segments(region.strong.reshape((1, *region.strong.shape)), last_row)
+    columns = segments(region.scales, last_column)
+    strong = component_tree(region.strong, rows, region)
+    weak = [component_tree(region.scales[k], columns, region) for k in range(len(region.scales))]
     lowest = _lowest_tops(weak, len(columns))
-    marks = np.full((3, window.true.size), -1)
+    marks = np.full((3, region.true.size), -1)
     bottom = last_row
     for segment in range(len(rows)):
         row = Level(segment, rows[segment])
         present = strong.parts[strong.offsets[segment] : strong.offsets[segment + 1]]
-        base = _score(present, window.centres)
+        base = _score(present, region.centres)
         _add_block(deltas, base, NOTHING, (row.start, bottom), (0, last_column))
         right = last_column
         for k in range(len(columns)):
             if lowest[k] <= row.start:
-                pixels = _weak_pixels(weak, window, row, Level(k, columns[k]), marks[0])
-                parts = _with_pixels(present, pixels, window)
-                _connect(parts, len(present), _Strong(window, row, strong), marks[1:])
-                counts = _score(parts, window.centres)
+                pixels = _weak_pixels(weak, region, row, Level(k, columns[k]), marks[0])
+                parts = _with_pixels(present, pixels, region)
+                _connect(parts, len(present), _Strong(region, row, strong), marks[1:])
+                counts = _score(parts, region.centres)
                 _add_block(deltas, counts, base, (row.start, bottom), (columns[k], right))
             right = columns[k]
         bottom = row.start
 
 
 class _Strong(NamedTuple):
-    """The strong components of a window at one level."""
+    """The strong components of a region at one level."""
 
-    window: Window
+    region: Region
     level: Level
-    flood: ComponentTree
+    tree: ComponentTree
 
 
 @compiled
@@ -94,28 +94,28 @@ def _lowest_tops(weak: Any, count: int) -> Any:
 
 
 @compiled
-def _weak_pixels(weak: Any, window: Window, row: Level, column: Level, held: Any) -> Any:
+def _weak_pixels(weak: Any, region: Region, row: Level, column: Level, held: Any) -> Any:
     """Centroid pixels of every scale's weak components: no strong pixel, none of earlier scales.
 
     ``held`` marks components that hold a centroid of an earlier scale; it is -1 before and after.
     """
-    width, count, most = window.true.shape[1], 0, 0
-    for flooded in weak:
-        most += flooded.offsets[column.segment + 1] - flooded.offsets[column.segment]
+    width, count, most = region.true.shape[1], 0, 0
+    for tree in weak:
+        most += tree.offsets[column.segment + 1] - tree.offsets[column.segment]
     pixels, roots = np.empty(most, np.int64), np.empty(most, np.int64)
     for scale in range(len(weak)):
-        flooded, ranks, holders = weak[scale], window.scales[scale].reshape(-1), 0
+        tree, ranks, holders = weak[scale], region.scales[scale].reshape(-1), 0
         for pixel in pixels[:count]:
             if ranks[pixel] > column.start:
-                roots[holders] = root_in(column.segment, pixel, flooded)
+                roots[holders] = root_in(column.segment, pixel, tree)
                 held[roots[holders]] = scale
                 holders += 1
-        begin, end = flooded.offsets[column.segment], flooded.offsets[column.segment + 1]
+        begin, end = tree.offsets[column.segment], tree.offsets[column.segment + 1]
         for k in range(begin, end):
-            part = flooded.parts[k]
+            part = tree.parts[k]
             if part[TOP] <= row.start and held[part[ROOT]] < 0:
-                y = part[SUM_Y] // part[AREA] - window.corner[0]
-                x = part[SUM_X] // part[AREA] - window.corner[1]
+                y = part[SUM_Y] // part[AREA] - region.corner[0]
+                x = part[SUM_X] // part[AREA] - region.corner[1]
                 pixels[count] = y * width + x
                 count += 1
         for root in roots[:holders]:
@@ -124,12 +124,12 @@ def _weak_pixels(weak: Any, window: Window, row: Level, column: Level, held: Any
 
 
 @compiled
-def _with_pixels(present: Any, pixels: Any, window: Window) -> Any:
-    """The strong components of a window, followed by its weak centroids as parts of one pixel."""
+def _with_pixels(present: Any, pixels: Any, region: Region) -> Any:
+    """The strong components of a region, followed by its weak centroids as parts of one pixel."""
     parts = np.empty((len(present) + len(pixels), 7), np.int64)
     parts[: len(present)] = present
     for k in range(len(pixels)):
-        part_of_pixel(parts[len(present) + k], pixels[k], window)
+        part_of_pixel(parts[len(present) + k], pixels[k], region)
     return parts
 
 
@@ -164,13 +164,13 @@ def _connect(parts: Any, count: int, strong: _Strong, marks: Any) -> None:
 def _link_neighbours(link: Any, k: int, pixel: int, strong: _Strong, marks: Any) -> None:
     """Link a weak centroid, part k, with the strong parts and centroids around it."""
     slot, place = marks
-    height, width = strong.window.strong.shape
+    height, width = strong.region.strong.shape
     y, x = pixel // width, pixel % width
     for v in range(max(y - 1, 0), min(y + 2, height)):
         for u in range(max(x - 1, 0), min(x + 2, width)):
             other = v * width + u
-            if strong.window.strong[v, u] > strong.level.start:
-                _link(link, k, slot[root_in(strong.level.segment, other, strong.flood)])
+            if strong.region.strong[v, u] > strong.level.start:
+                _link(link, k, slot[root_in(strong.level.segment, other, strong.tree)])
             elif place[other] >= 0:
                 _link(link, k, place[other])
 

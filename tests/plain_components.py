@@ -1,4 +1,4 @@
-"""Components by OpenCV and numpy, for where numba is not installed."""
+"""Components by OpenCV and numpy: the oracle of the compiled loops and of the tensor operations."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Components at every level of a map at once, by flooding it from its highest value down.
+"""Component tree (max-tree) of a map: its connected components at every threshold at once.
 
-Values are given as ranks: the number of levels below them, so that a pixel is above level i if its
-rank exceeds i. Between the ranks that occur nothing changes; such a stretch of levels is a segment,
-and segments are counted from the highest down.
+Pixels are added from the highest value down. Values are given as ranks, the number of levels below
+them: a pixel is above level i if its rank exceeds i. Levels between two ranks that occur have the
+same components; such a run of levels is a segment. Segments are numbered from the highest down.
 """
 
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ AREA, SUM_Y, SUM_X, FIRST, TRUE, TOP, ROOT = range(7)
 pixel, true pixels, highest rank under the strong threshold, and the pixel that stands for it."""
 
 
-class Window(NamedTuple):
-    """A part of the frame that is counted on its own, with T true targets.
+class Region(NamedTuple):
+    """A rectangle of the frame that is counted on its own, with T true targets.
 
     Attributes:
         strong: (H, W) ranks of the fused map under the strong thresholds.
@@ -35,13 +35,13 @@ class Window(NamedTuple):
 
 
 class ComponentTree(NamedTuple):
-    """Components in every segment, and the forest in which they grew.
+    """Components in every segment, and the union-find forest that joined them.
 
     Attributes:
         offsets: (segments + 1,) where the components of every segment begin.
         parts: (M, 7) components, see :data:`AREA` and the others.
-        parent: (H·W,) pixel under which every pixel came.
-        joined: (H·W,) segment in which it came there.
+        parent: (H·W,) parent of every pixel in the forest; a root is its own.
+        joined: (H·W,) segment in which the pixel was joined to its parent.
     """
 
     offsets: Any
@@ -79,8 +79,8 @@ def segments(maps: Any, count: int) -> Any:
 
 
 @compiled
-def component_tree(rank: Any, starts: Any, window: Window) -> ComponentTree:
-    """ComponentTree a window's rank map (H, W), given the first level of its segments, descending."""
+def component_tree(rank: Any, starts: Any, region: Region) -> ComponentTree:
+    """The tree of a region's rank map (H, W); ``starts`` are the segments' first levels."""
     values = rank.reshape(-1)
     order = _descending(values)
     node = np.empty((rank.size, 7), np.int64)
@@ -90,7 +90,7 @@ def component_tree(rank: Any, starts: Any, window: Window) -> ComponentTree:
     active, done = 0, 0
     for segment in range(len(starts)):
         while done < len(order) and values[order[done]] > starts[segment]:
-            part_of_pixel(node[order[done]], order[done], window)
+            part_of_pixel(node[order[done]], order[done], region)
             _join_neighbours(order[done], segment, rank, node, forest)
             roots[active] = order[done]
             active, done = active + 1, done + 1
@@ -105,23 +105,23 @@ def component_tree(rank: Any, starts: Any, window: Window) -> ComponentTree:
 
 
 @compiled
-def root_in(segment: int, pixel: int, flooded: ComponentTree) -> int:
+def root_in(segment: int, pixel: int, tree: ComponentTree) -> int:
     """The pixel that stands for a pixel's component in a segment where it is foreground."""
-    while flooded.joined[pixel] <= segment:
-        pixel = flooded.parent[pixel]
+    while tree.joined[pixel] <= segment:
+        pixel = tree.parent[pixel]
     return pixel
 
 
 @compiled
-def part_of_pixel(part: Any, pixel: int, window: Window) -> None:
-    """Fill in the component that a single pixel of the window makes."""
-    y, x = pixel // window.true.shape[1], pixel % window.true.shape[1]
+def part_of_pixel(part: Any, pixel: int, region: Region) -> None:
+    """Fill in the component that a single pixel of the region makes."""
+    y, x = pixel // region.true.shape[1], pixel % region.true.shape[1]
     part[AREA] = 1
-    part[SUM_Y] = window.corner[0] + y
-    part[SUM_X] = window.corner[1] + x
+    part[SUM_Y] = region.corner[0] + y
+    part[SUM_X] = region.corner[1] + x
     part[FIRST] = pixel
-    part[TRUE] = window.true[y, x]
-    part[TOP] = window.strong[y, x]
+    part[TRUE] = region.true[y, x]
+    part[TOP] = region.strong[y, x]
     part[ROOT] = pixel
 
 
