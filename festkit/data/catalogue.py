@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .._support.errors import InputError, MissingFileError
 from .._support.names import find_name, plain
@@ -47,17 +48,15 @@ class DatasetCard:
     holds: tuple[str, ...] = ()
 
 
-def _read_cards() -> list[DatasetCard]:
-    entries = tomllib.loads(_FILE.read_text(encoding="utf-8"))["dataset"]
-    return [
-        DatasetCard(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
-        for entry in entries
-    ]
+def _card(**entry: Any) -> DatasetCard:
+    """The card of a TOML table, whose arrays become tuples."""
+    lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return DatasetCard(**entry | lists)
 
 
 _FILE = Path(__file__).with_name("datasets.toml")
 
-_CARDS = _read_cards()
+_CARDS = [_card(**entry) for entry in tomllib.loads(_FILE.read_text("utf-8"))["dataset"]]
 
 _BY_NAME = {name: card for card in _CARDS for name in (card.name, *card.aliases)}
 
