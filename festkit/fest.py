@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._support.cards import check_scale, saved_origin
+from ._support.cards import FEST_CARD, check_scale, saved_origin
 from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError
-from ._support.files import write_json
+from ._support.files import check_form, write_json
 from ._support.progress import progress
 from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
 from .backbones.contract import check_network, input_channels, own_copy
@@ -45,6 +45,9 @@ Images = NDArray[Any] | Tensor
 
 SCALES_FILE = "fest.json"
 """What :meth:`FEST.fit` writes beside its runs: their sizes, in the order of the scales."""
+
+SETTINGS = ("th1", "th2", "rule", "mean", "std")
+"""Attributes of a FEST that its card holds as they are."""
 
 
 class FEST:
@@ -130,10 +133,9 @@ class FEST:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the settings, and a row for every network."""
-        names = ("th1", "th2", "rule", "mean", "std", "device")
-        told = {name: getattr(self, name) for name in names}
-        told["trained on"] = (self.origin or {}).get("dataset")
-        settings = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+        facts = {name: getattr(self, name) for name in (*SETTINGS, "device")}
+        facts["trained on"] = (self.origin or {}).get("dataset")
+        settings = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
         rows = "".join(
             f"<tr><td>{escape(backbone_name(net))}</td><td>{size} px</td></tr>"
             for size, net in self.backbones.items()
@@ -444,10 +446,9 @@ class FEST:
             }
             for size, net in self.backbones.items()
         ]
-        card = {"kind": "FEST", "networks": networks}
-        settings = {name: getattr(self, name) for name in ("th1", "th2", "rule", "mean", "std")}
-        told = {"chosen_on": self.chosen_on, "origin": self.origin}
-        return save_tensors(tensors, path, card | settings | told)
+        card: dict[str, Any] = {"kind": "FEST", "networks": networks}
+        card |= {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
+        return save_tensors(tensors, path, card)
 
     @classmethod
     def load(
@@ -473,22 +474,19 @@ class FEST:
             raise InputError(
                 f"{path} holds the weights of one network, not a FEST; see load_weights"
             )
+        check_form(f"the card of {path}", card, FEST_CARD)
         nets: dict[int, nn.Module] = {}
-        try:
-            for entry in card["networks"]:
-                size = entry["size"]
-                given = (backbones or {}).get(size)
-                nets[size] = create_from_card(entry, path) if given is None else given
-                prefix = f"{size}."
-                names = [name for name in tensors if name.startswith(prefix)]
-                own = {name.removeprefix(prefix): tensors.pop(name) for name in names}
-                fill_backbone(nets[size], own, path)
-            settings = {name: card[name] for name in ("th1", "th2", "rule", "mean", "std")}
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path} has a damaged FEST card ({error!r})") from error
+        for entry in card["networks"]:
+            size = entry["size"]
+            given = (backbones or {}).get(size)
+            nets[size] = create_from_card(entry, path) if given is None else given
+            prefix = f"{size}."
+            names = [name for name in tensors if name.startswith(prefix)]
+            own = {name.removeprefix(prefix): tensors.pop(name) for name in names}
+            fill_backbone(nets[size], own, path)
         if tensors:
             raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
-        fest = cls(nets, **settings, device=device)
+        fest = cls(nets, **{name: card[name] for name in SETTINGS}, device=device)
         fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
 

@@ -19,7 +19,6 @@ from festkit.scenes import (
     PRESETS,
     Scene,
     SceneTarget,
-    contact_sheet,
     dataset,
     local_scr,
     make_scene,
@@ -30,6 +29,7 @@ from festkit.scenes.sensor import expose
 from festkit.scenes.shapes import KINDS, draw_shape
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SHEET = Path(__file__).parents[1] / "docs" / "scenes.py"
 
 
 def digest(scene):
@@ -366,16 +366,20 @@ class TestDataset:
 
 
 class TestContactSheet:
-    def test_grid(self):
+    @pytest.fixture(scope="class")
+    def contact_sheet(self):
+        return runpy.run_path(str(SHEET))["contact_sheet"]
+
+    def test_grid(self, contact_sheet):
         scenes = [make_scene(seed, size=64) for seed in range(3)]
         one = contact_sheet(scenes[:1], columns=1)
         assert contact_sheet(scenes, columns=2).shape == (2 * one.shape[0], 2 * one.shape[1], 3)
 
-    def test_no_scenes(self):
+    def test_no_scenes(self, contact_sheet):
         with pytest.raises(ValueError, match="no scenes to draw"):
             contact_sheet([])
 
-    def test_outline_does_not_cover_the_target(self):
+    def test_outline_does_not_cover_the_target(self, contact_sheet):
         image, mask = np.full((64, 64), 50, np.uint8), np.zeros((64, 64), bool)
         mask[30:33, 30:34] = True
         image[mask] = 200
@@ -389,9 +393,9 @@ class TestContactSheet:
         assert (sheet == (0, 255, 0)).all(axis=2).any()
 
     def test_command(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sys, "argv", ["festkit.scenes", str(tmp_path / "sheet.png")])
-        runpy.run_module("festkit.scenes", run_name="__main__")
+        monkeypatch.setattr(sys, "argv", ["scenes.py", str(tmp_path / "sheet.png")])
+        runpy.run_path(str(SHEET), run_name="__main__")
         assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] > 6 * 216
-        monkeypatch.setattr(sys, "argv", ["festkit.scenes"])
-        with pytest.raises(SystemExit, match=r"usage: python -m festkit\.scenes OUT\.png"):
-            runpy.run_module("festkit.scenes", run_name="__main__")
+        monkeypatch.setattr(sys, "argv", ["scenes.py"])
+        with pytest.raises(SystemExit, match=r"usage: python docs/scenes\.py OUT\.png"):
+            runpy.run_path(str(SHEET), run_name="__main__")

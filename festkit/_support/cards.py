@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .files import NUMBER, check_form
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,18 +15,27 @@ if TYPE_CHECKING:
 CHECKSUM = "checksum"
 """Name of the checksum in a card; files written before it came have none."""
 
-CARD = {"size": "whole number", "train_split": "text", "mean": "number", "std": "number"}
-"""What the card of weights must say for them to be a scale."""
-
-OPTIONAL = {"th1": "number", "th2": "number or nothing", "dataset": "text", "test_split": "text"}
-"""What that card may say besides."""
-
-KINDS: dict[str, Any] = {
-    "whole number": int,
-    "text": str,
-    "number": int | float,
-    "number or nothing": int | float | None,
+SCALE = {
+    "size": int,
+    "train_split": str,
+    "mean": NUMBER,
+    "std": NUMBER,
+    "th1?": NUMBER,
+    "th2?": NUMBER | None,
+    "dataset?": str,
+    "test_split?": str,
 }
+"""What the card of weights that are one scale of a FEST holds."""
+
+FEST_CARD = {
+    "networks": [{"size": int}],
+    "th1": NUMBER,
+    "th2": NUMBER | None,
+    "rule": str,
+    "mean": NUMBER | None,
+    "std": NUMBER | None,
+}
+"""What the card of a whole FEST holds."""
 
 
 def parse_card(header: Mapping[str, str], path: str | Path) -> dict[str, Any]:
@@ -65,8 +75,8 @@ def checksum(tensors: "Mapping[str, Tensor]", card: Mapping[str, Any]) -> str:
 
     names = sorted(tensors)
     layout = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
-    told = {name: value for name, value in card.items() if name != CHECKSUM}
-    digest = hashlib.sha256(json.dumps([layout, told], sort_keys=True).encode())
+    signed = {name: value for name, value in card.items() if name != CHECKSUM}
+    digest = hashlib.sha256(json.dumps([layout, signed], sort_keys=True).encode())
     for name in names:
         digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
@@ -105,16 +115,13 @@ def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
     """
     if card.get("kind") == "FEST":
         raise InputError(f"{path} holds a whole FEST, not one network; read it with FEST.load")
-    missing = [name for name in CARD if name not in card]
+    missing = [name for name in SCALE if not name.endswith("?") and name not in card]
     if missing:
         raise InputError(
             f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
             "others are passed to FEST as networks"
         )
-    for name, kind in (CARD | OPTIONAL).items():
-        value = card.get(name)
-        if name in card and (isinstance(value, bool) or not isinstance(value, KINDS[kind])):
-            raise InputError(f"the card of {path} has {name} {value!r}, expected a {kind}")
+    check_form(f"the card of {path}", card, SCALE)
 
 
 def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:

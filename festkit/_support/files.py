@@ -108,28 +108,44 @@ def read_json(path: str | Path, form: Any = None) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not readable JSON ({error})") from error
     if form is not None:
-        _check_form(path, value, form, ())
+        check_form(path, value, form)
     return value
 
 
-def _check_form(path: str | Path, value: Any, form: Any, place: tuple[object, ...]) -> None:
+def check_form(
+    source: str | Path, value: Any, form: Any, place: tuple[object, ...] = ()
+) -> None:
+    """Refuse a value of another form than :func:`read_json` describes.
+
+    Args:
+        source: where it was read, for the message.
+        value: what came.
+        form: what is expected; a bool is no number.
+        place: names and indices that led to the value.
+
+    Raises:
+        ValueError: if it has another form; the message names the place.
+
+    Example:
+        >>> check_form("the card of acm", {"size": 512}, {"size": int, "th1?": NUMBER})
+    """
     kind = type(form) if isinstance(form, dict | list) else form
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, NUMBER)):
         where = ", ".join(map(str, place)) or "the whole"
         found = "is missing" if value is ... else f"is {value!r}"
         expected = getattr(kind, "__name__", kind)
         raise InputError(
-            f"{path} is damaged: {where} {found}, expected {expected}; restore the file, or remove "
-            "it to have it made again"
+            f"{source} is damaged: {where} {found}, expected {expected}; restore the file, or "
+            "remove it to have it made again"
         )
     if isinstance(form, dict) and isinstance(value, dict):
         for name, inner in form.items():
             known = name.removesuffix("?")
             if known in value or known == name:
-                _check_form(path, value.get(known, ...), inner, (*place, known))
+                check_form(source, value.get(known, ...), inner, (*place, known))
     elif isinstance(form, list):
         for number, inner in enumerate(value):
-            _check_form(path, inner, form[0], (*place, number))
+            check_form(source, inner, form[0], (*place, number))
 
 
 def flush_folder(folder: Path) -> None:

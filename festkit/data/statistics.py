@@ -192,7 +192,7 @@ def _quantiles(values: pd.Series) -> dict[str, float] | None:
     return {f"{100 * q:g} %": float(known.quantile(q)) for q in QUANTILES}
 
 
-Window = tuple[slice, slice]
+Slices = tuple[slice, slice]
 
 RING = 20
 """How far the surroundings of a target reach beyond its bounding box [px]."""
@@ -201,7 +201,7 @@ LEAST_STD = 0.5
 """Least standard deviation of a ring: the finest that 8 bits resolve [gray levels]."""
 
 
-def surroundings(marked: NDArray[np.bool_], top: int = 0, left: int = 0) -> Window:
+def surroundings(marked: NDArray[np.bool_], top: int = 0, left: int = 0) -> Slices:
     """The bounding box of marked pixels, moved down and right, then grown by 20 px.
 
     Example:

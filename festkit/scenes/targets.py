@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..data.statistics import Window, surroundings
+from ..data.statistics import Slices, surroundings
 from .fields import Field
 from .sensor import Frame
 
@@ -20,7 +20,7 @@ class SceneTarget:
         y: row of its centre of radiance, px.
         x: column of its centre of radiance, px.
         area: labelled pixels.
-        scr: signal-to-clutter ratio measured on the finished image, see `local_scr` of `_clutter`.
+        scr: signal-to-clutter ratio measured on the finished image, see `local_scr`.
         stated_scr: signal-to-clutter ratio at which it was drawn.
     """
 
@@ -44,7 +44,7 @@ class Placed:
         scr: signal-to-clutter ratio it has there.
     """
 
-    window: Window
+    window: Slices
     fill: Field
     level: float
     label: np.ndarray

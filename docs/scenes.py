@@ -1,13 +1,17 @@
-"""Contact sheet: scenes in a grid, targets framed, and enlarged with their labels outlined."""
+"""Contact sheet of synthetic scenes: targets framed, and enlarged with their labels outlined.
 
+Run ``python docs/scenes.py docs/scenes.png`` to draw it again.
+"""
+
+import sys
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .._support.errors import InputError
-from .scene import FAMILIES, Scene, make_scene
-from .targets import SceneTarget
+from festkit._support.errors import InputError
+from festkit._support.files import atomic_write
+from festkit.scenes import FAMILIES, Scene, SceneTarget, make_scene
 
 SIDE, CAPTION = 216, 15
 
@@ -97,3 +101,11 @@ def _enlarged(scene: Scene, target: SceneTarget) -> np.ndarray:
 
 def _write(image: np.ndarray, text: str, x: int, y: int) -> None:
     cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python docs/scenes.py OUT.png")
+    with atomic_write(sys.argv[1]) as part:
+        _, packed = cv2.imencode(".png", default_sheet(), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+        part.write_bytes(packed.tobytes())
