@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from festkit._support.names import find_name, plain
+from festkit._support.names import find_name, normalize_name
 
 KNOWN = ["ACM", "ALCNet", "DNA-Net", "UIU-Net"]
 
@@ -28,7 +28,7 @@ def test_any_spelling_of_a_known_name_is_found(name, changes):
 
 @given(st.text(string.ascii_letters + string.digits + "-_ "))
 def test_plain_is_settled_after_one_turn(name):
-    assert plain(plain(name)) == plain(name)
+    assert normalize_name(normalize_name(name)) == normalize_name(name)
 
 
 def test_an_unknown_name_lists_the_known_and_the_nearest():

@@ -112,9 +112,7 @@ def read_json(path: str | Path, form: Any = None) -> Any:
     return value
 
 
-def check_form(
-    source: str | Path, value: Any, form: Any, place: tuple[object, ...] = ()
-) -> None:
+def check_form(source: str | Path, value: Any, form: Any, place: tuple[object, ...] = ()) -> None:
     """Refuse a value of another form than :func:`read_json` describes.
 
     Args:

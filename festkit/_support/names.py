@@ -15,11 +15,11 @@ LOSS_NAMES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A name as look-ups compare it: lower case, without hyphens, underscores and spaces.
 
     Example:
-        >>> plain("DNA-Net")
+        >>> normalize_name("DNA-Net")
         'dnanet'
     """
     return "".join(letter for letter in name.lower() if letter not in "-_ ")
@@ -35,12 +35,12 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
         >>> find_name("backbone", "dnanet", ["ACM", "DNA-Net"])
         'DNA-Net'
     """
-    by_plain = {plain(entry): entry for entry in known}
-    if plain(name) in by_plain:
-        return by_plain[plain(name)]
-    nearest = get_close_matches(plain(name), by_plain, n=1, cutoff=0.5)
-    hint = f" Did you mean {by_plain[nearest[0]]!r}?" if nearest else ""
-    raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_plain.values())}.{hint}")
+    by_normal = {normalize_name(entry): entry for entry in known}
+    if normalize_name(name) in by_normal:
+        return by_normal[normalize_name(name)]
+    nearest = get_close_matches(normalize_name(name), by_normal, n=1, cutoff=0.5)
+    hint = f" Did you mean {by_normal[nearest[0]]!r}?" if nearest else ""
+    raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_normal.values())}.{hint}")
 
 
 def check_several(**named: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._support.errors import InputError, MissingFileError
-from .._support.names import find_name, plain
+from .._support.names import find_name, normalize_name
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ _FILE = Path(__file__).with_name("datasets.toml")
 _CARDS = [_card(**entry) for entry in tomllib.loads(_FILE.read_text("utf-8"))["dataset"]]
 
 _BY_NAME = {name: card for card in _CARDS for name in (card.name, *card.aliases)}
+
+_BY_NORMAL = {normalize_name(name): card for name, card in _BY_NAME.items()}
 
 
 def list_datasets() -> list[str]:
@@ -123,10 +125,11 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     if not text.strip():
         raise InputError(f"empty dataset name; known are {', '.join(list_datasets())}")
     base = Path(root or os.environ.get("FESTKIT_DATA") or "data").expanduser()
-    under_root = {plain(entry.name): entry for entry in _folders(base)}
+    under_root = {normalize_name(entry.name): entry for entry in _folders(base)}
     card = known_card(text)
     spellings = (card.name, *card.aliases) if card else (text,)
-    found = next((under_root[plain(name)] for name in spellings if plain(name) in under_root), None)
+    hits = (under_root.get(normalize_name(name)) for name in spellings)
+    found = next(filter(None, hits), None)
     if path.is_dir() and (card is None or found is None):
         found = path
     if found:
@@ -189,7 +192,7 @@ def dataset_name(name_or_folder: str | Path) -> str:
 
 def known_card(name: str) -> DatasetCard | None:
     """The card of a known dataset, by any of its names; None of others."""
-    return next((card for known, card in _BY_NAME.items() if plain(known) == plain(name)), None)
+    return _BY_NORMAL.get(normalize_name(name))
 
 
 def _folders(base: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 from .._support.cards import saved_origin
 from .._support.errors import InputError
 from .._support.files import read_json
-from .._support.names import plain
+from .._support.names import normalize_name
 from ..data.catalogue import dataset_name
 from ..fest import FEST, SCALES_FILE
 from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
@@ -118,13 +118,13 @@ def _weights_files(source: str | Path) -> list[Path]:
         for run in runs:
             _ = run.record  # refuses one that has not finished
         return [run.weights for run in runs] or [_only_fest(path)]
-    by_plain = {plain(name): name for name in (*ENTRIES, *FAMILIES)}
-    if plain(str(source)) not in by_plain:
+    by_normal = {normalize_name(name): name for name in (*ENTRIES, *FAMILIES)}
+    if normalize_name(str(source)) not in by_normal:
         raise InputError(
             f"{source} is no file, no folder, and no entry of the zoo; nearest are "
             f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
         )
-    return [required_file(scale) for scale in scales_of(by_plain[plain(str(source))])]
+    return [required_file(scale) for scale in scales_of(by_normal[normalize_name(str(source))])]
 
 
 def _runs(folder: Path) -> list[Run]:
@@ -161,5 +161,5 @@ def _nearest(source: str) -> list[str]:
     """Up to four names of the zoo whose weights are here, families first."""
     here = set(trained())
     known = [name for name in (*FAMILIES, *ENTRIES) if here.issuperset(scales_of(name))]
-    holding = [name for name in known if plain(source) in plain(name)]
+    holding = [name for name in known if normalize_name(source) in normalize_name(name)]
     return (holding or get_close_matches(source, known, cutoff=0.3) or known)[:4]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .._support.errors import InputError
-from .._support.names import find_name, plain
+from .._support.names import find_name, normalize_name
 from ..backbones.paper import paper_numbers
 from ..metrics import FA_LIMIT
 
@@ -38,7 +38,7 @@ def find_table(name: str) -> str:
     """
     for table, notebook in TABLES.items():
         label = notebook.partition("_")[0]
-        if plain(name) in (plain(notebook), label, label.removeprefix("table")):
+        if normalize_name(name) in (normalize_name(notebook), label, label.removeprefix("table")):
             return table
     return find_name("table", name, TABLES)
 

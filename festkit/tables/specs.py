@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._support.errors import InputError
-from .._support.names import LOSS_NAMES, check_several, find_name, plain
+from .._support.names import LOSS_NAMES, check_several, find_name, normalize_name
 from ..backbones import backbone_card, list_backbones
 from ..data.catalogue import dataset_card
 from .paper import find_table
@@ -37,8 +37,8 @@ def paper_dataset(dataset: str) -> str:
         >>> paper_dataset("data/NUDT-SIRST"), paper_dataset("synthetic")
         ('NUDT-SIRST', 'NUAA-SIRST')
     """
-    own = plain(Path(dataset).name)
-    return next((name for name in COMPARED if plain(name) == own), COMPARED[0])
+    own = normalize_name(Path(dataset).name)
+    return next((name for name in COMPARED if normalize_name(name) == own), COMPARED[0])
 
 
 def table_trainings(

@@ -13,7 +13,7 @@ from typing import Any
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
 from .._support.files import write_json
-from .._support.names import find_name, plain
+from .._support.names import find_name, normalize_name
 from .._support.progress import progress
 from ..data.catalogue import dataset_card, find_folder, images_of
 from ..data.dataset import Dataset, load_dataset
@@ -57,8 +57,8 @@ def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Ite
 def _maker(dataset: str | Path) -> Entry | None:
     """The entry that makes the scenes of this name for itself, if one does."""
     makers = (entry for entry in ENTRIES.values() if entry.scenes is not None)
-    wanted = plain(str(dataset))
-    return next((entry for entry in makers if plain(entry.config.dataset) == wanted), None)
+    wanted = normalize_name(str(dataset))
+    return next((entry for entry in makers if normalize_name(entry.config.dataset) == wanted), None)
 
 
 def is_known(dataset: str | Path) -> bool:
@@ -68,8 +68,8 @@ def is_known(dataset: str | Path) -> bool:
         >>> is_known("sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
         (True, True, False)
     """
-    own = {plain(part) for e in ENTRIES.values() for part in e.config.dataset.split("+")}
-    return all(plain(part) in own or _is_public(part) for part in str(dataset).split("+"))
+    own = {normalize_name(part) for e in ENTRIES.values() for part in e.config.dataset.split("+")}
+    return all(normalize_name(part) in own or _is_public(part) for part in str(dataset).split("+"))
 
 
 def _is_public(name: str) -> bool:
