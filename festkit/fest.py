@@ -44,7 +44,7 @@ Batch = np.ndarray[tuple[int, int, int], Any]
 Images = NDArray[Any] | Tensor
 
 SCALES_FILE = "fest.json"
-"""What :meth:`FEST.fit` writes beside its runs: their sizes, in the order of the scales."""
+"""File that :meth:`FEST.fit` writes next to its runs: their sizes, in the order of the scales."""
 
 SETTINGS = ("th1", "th2", "rule", "mean", "std")
 """Attributes of a FEST that its card holds as they are."""
@@ -69,7 +69,7 @@ class FEST:
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
         threads: CPU threads to compute with; None takes one per idle CPU, measured at the first
             image and kept, since other numbers round otherwise.
-        device: where it trains and predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        device: where it trains and predicts: "cpu", "cuda", "mps", or "auto", the fastest one.
 
     Attributes:
         backbones: the networks by size, in eval mode.
@@ -283,10 +283,10 @@ class FEST:
         return runs
 
     def to(self, device: str | torch.device) -> "FEST":
-        """Move the networks to a device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        """Move the networks to a device: "cpu", "cuda", "mps", or "auto": the fastest available.
 
         Raises:
-            ValueError: if the name is unknown or the device is not at hand.
+            ValueError: if the name is unknown or the device is not available.
 
         Example:
             >>> FEST({32: "ACM"}).to("cpu").th1
@@ -367,7 +367,7 @@ class FEST:
         return found if gray.ndim == 3 else found[0]
 
     def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:
-        """Fuse and refine probability maps that are already at hand, with this FEST's thresholds.
+        """Fuse and refine probability maps already computed, with this FEST's thresholds.
 
         Args:
             scale_maps: (H, W) in [0, 1], one per size, all at the image's own size. NaN counts as
@@ -492,9 +492,9 @@ class FEST:
 
 
 def _origin(card: Mapping[str, Any]) -> dict[str, str]:
-    """What a card or record says of its images; all scales have the same training images."""
-    said = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
-    return said | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
+    """Training data that a card or record names; all scales have the same training images."""
+    splits = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
+    return splits | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
 
 
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Where the zoo's files lie: weights with their card, and the record beside them."""
+"""Trained weights: their recipes, files and records (`pretrained.toml` holds the recipes)."""
 
 import hashlib
 import os
@@ -24,11 +24,11 @@ class Entry:
     """One network at one input size, and the training that makes it.
 
     Attributes:
-        name: such as "nuaa-sirst/acm-256-eedm"; its files bear it.
+        name: such as "nuaa-sirst/acm-256-eedm"; its files have the same name.
         config: what is trained, without places.
         start: name of the entry whose weights it continues from; None starts at the prior.
-        cpu_minutes: wall-clock minutes on one CPU core in fp32, measured or estimated; None where
-            nobody knows.
+        cpu_minutes: wall-clock minutes on one CPU core in fp32, measured or estimated; None if
+            unknown.
         gpu_minutes: wall-clock minutes on an NVIDIA H100, estimated; an H200 needs at most these.
         scenes: arguments of make_synthetic_dataset, where the dataset is made for the entry.
 
@@ -204,12 +204,12 @@ def read_named(path: Path) -> dict[str, Any]:
     """A record's file.
 
     Raises:
-        ValueError: if it is damaged, or has not one row of figures without AS and one with.
+        ValueError: if it is damaged, or has not two rows of metrics, without AS and with.
     """
     record: dict[str, Any] = read_json(path, _MEASUREMENT if ".on-" in path.name else _ENTRY)
     if len(record["test"]) != 2:
         raise InputError(
-            f"{path} has {len(record['test'])} rows of figures, expected one without AS and one "
+            f"{path} has {len(record['test'])} rows of metrics, expected one without AS and one "
             "with; restore it, or measure again"
         )
     return record

@@ -1,7 +1,7 @@
 """Trained weights as safetensors files, each with its card in the file's header; published weights.
 
-The card says what the weights are: network, data, size, loss, seed, figures. Files are never
-unpickled, and they appear under their name only when they are whole.
+The card says what the weights are: network, data, size, loss, seed, metrics. Files are never
+unpickled, and they are written atomically.
 """
 
 import json
@@ -108,7 +108,7 @@ class ImportResult:
 def import_state_dict(
     path_or_mapping: str | Path | Mapping[str, Any], backbone: str | nn.Module
 ) -> ImportResult:
-    """Bring published weights into a backbone, name by name.
+    """Load published weights into a backbone, name by name.
 
     Files are read without running anything in them. Whatever else a checkpoint holds, its one state
     dict is found, by any name; of several, pass one as a mapping. Prefixes such as ``module.`` are
@@ -253,16 +253,13 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:
-    """Write named tensors and a card whole; the base of every weights file of the kit.
-
-    A checksum of both joins the card.
-    """
-    plain = {
+    """Write named tensors, their card and a checksum of both to one file, atomically."""
+    compact = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    text = json.dumps(dict(card), allow_nan=False)
-    told = json.loads(text) | {CHECKSUM: checksum(plain, json.loads(text))}
+    values = json.loads(json.dumps(dict(card), allow_nan=False))
+    values[CHECKSUM] = checksum(compact, values)
     with atomic_write(path) as part:
-        part.write_bytes(save(plain, metadata={"card": json.dumps(told)}))
+        part.write_bytes(save(compact, metadata={"card": json.dumps(values)}))
     return Path(path)

@@ -664,7 +664,7 @@ class TestWithoutLists:
 
     def test_a_public_set_has_lists_of_its_own(self, bare):
         public = bare.rename(bare.parent / "irstd1k")
-        with pytest.raises(ValueError, match="bears the name of a public set: put the lists of IR"):
+        with pytest.raises(ValueError, match="has the name of a public dataset: put the lists"):
             split_dataset(public)
         with pytest.raises(
             ValueError, match="no list of its test split: put the lists of IRSTD-1K"

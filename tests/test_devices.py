@@ -45,7 +45,7 @@ def test_a_device_of_torch(at_hand, place):
 
 def test_a_device_of_torch_that_is_not_at_hand(at_hand):
     at_hand()
-    with pytest.raises(ValueError, match="device 'cuda:1' is not at hand"):
+    with pytest.raises(ValueError, match="device 'cuda:1' is not available"):
         resolve_device(torch.device("cuda", 1))
 
 
@@ -58,14 +58,14 @@ def test_what_is_no_device(at_hand, name):
 
 def test_a_number_that_is_not_at_hand(at_hand):
     at_hand("cuda")
-    with pytest.raises(ValueError, match=r"'cuda:2' is not at hand.* has 2 CUDA devices"):
+    with pytest.raises(ValueError, match=r"'cuda:2' is not available.* has 2 CUDA devices"):
         resolve_device("cuda:2")
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps"])
 def test_a_device_that_is_not_at_hand(at_hand, name):
     at_hand()
-    with pytest.raises(ValueError, match=rf"device '{name}' is not at hand.*use 'cpu' or 'auto'"):
+    with pytest.raises(ValueError, match=rf"device '{name}' is not available.*use 'cpu' or 'auto'"):
         resolve_device(name)
 
 

@@ -226,7 +226,7 @@ class TestImages:
     def test_it_computes_on_one_device(self, folder, tmp_path, monkeypatch):
         fest = FEST({16: "ACM", 32: TinyNet()}, device=torch.device("cpu"))
         assert fest.device == torch.device("cpu")
-        with pytest.raises(ValueError, match="device 'cuda' is not at hand"):
+        with pytest.raises(ValueError, match="device 'cuda' is not available"):
             FEST({16: "ACM"}, device="cuda")
         seen = []
 

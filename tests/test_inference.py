@@ -625,7 +625,7 @@ class TestPredictImages:
         (frames / "empty").mkdir()
         with pytest.raises(FileNotFoundError, match=where):
             predict_images(bright(32), tmp_path / where, tmp_path / "out")
-        with pytest.raises(ValueError, match="no images came"):
+        with pytest.raises(ValueError, match="no images given"):
             predict_images(bright(32), [], tmp_path / "out")
         assert not (tmp_path / "out").exists()
 

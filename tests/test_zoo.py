@@ -664,7 +664,7 @@ class TestVerifying:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            ({"test": []}, "has 0 rows of figures, expected one without"),
+            ({"test": []}, "has 0 rows of metrics, expected one without"),
             ({"test": [{}, {}]}, "is damaged: test, 0, th1 is missing, expected "),
             ({"test": None}, "is damaged: test is None, expected list"),
             ({"scales": None}, "is damaged: scales is None, expected dict"),
@@ -742,7 +742,7 @@ class TestListing:
         row = read_json(path)["test"][1]
         broken = [{**row, "iou": "high"}, {**row, "valid": None}]
         for changed, told in (
-            ({"test": []}, "has 0 rows of figures"),
+            ({"test": []}, "has 0 rows of metrics"),
             ({"test": broken}, "test, 0, iou is 'high', expected int | float | None"),
             ({"test": broken[1:]}, "test, 0, valid is None, expected bool"),
             ({"minutes": "9"}, "minutes is '9', expected int | float | None"),

@@ -14,8 +14,7 @@ from .errors import InputTypeError
 def as_numbers(name: str, values: Any) -> Any:
     """An array of bool, integers or floats of anything array-like; tensors pass.
 
-    Every true of a bool array is then stored as 1, as compiled code takes it to be; a view of other
-    bytes holds what they are.
+    True is stored as 1 in the result, as compiled code expects; a bool view of other bytes is not.
 
     Raises:
         TypeError: for a masked array, whose mask would be lost, and for what holds no numbers.

@@ -1,4 +1,4 @@
-"""The card in the header of a weights file: how it is read, its checksum, what it must say."""
+"""The card in the header of a weights file: reading, checksum and required entries."""
 
 import hashlib
 import json
@@ -125,12 +125,10 @@ def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
 
 
 def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:
-    """What the card of a saved FEST says of its images; None where it says nothing.
-
-    That is texts by the names dataset, train_split and test_split.
+    """Training data named by the card of a saved FEST: dataset, train_split, test_split; or None.
 
     Raises:
-        ValueError: if it holds anything else.
+        ValueError: if the entry is no mapping of texts.
 
     Example:
         >>> saved_origin({"origin": {"dataset": "NUAA-SIRST"}}, "fest.safetensors")

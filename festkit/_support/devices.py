@@ -18,10 +18,10 @@ KNOWN = "known are auto, cpu, cuda, cuda:N and mps"
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """A device at hand, by its name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+    """An available device by name; "auto" takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        ValueError: if the name is unknown or the device is not at hand.
+        ValueError: if the name is unknown or the device is not available.
 
     Example:
         >>> resolve_device("cpu")
@@ -35,21 +35,21 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if kind not in ("cpu", *at_hand):
         raise InputError(f"unknown device {device!r}; {KNOWN}")
     if not at_hand.get(kind, True):
-        raise InputError(f"device {device!r} is not at hand on this machine; use 'cpu' or 'auto'")
+        raise InputError(f"device {device!r} is not available on this machine; use 'cpu' or 'auto'")
     try:
         place = torch.device(device)
     except RuntimeError as error:  # "cuda:first"
         raise InputError(f"unknown device {device!r}; {KNOWN}") from error
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"device {device!r} is not at hand on this machine, which has "
+            f"device {device!r} is not available on this machine, which has "
             f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
         )
     return place
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch found too little memory; on the CPU it says so in a plain RuntimeError.
+    """Whether torch ran out of memory; on the CPU that is a RuntimeError.
 
     Example:
         >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
@@ -141,7 +141,7 @@ def whole_float32() -> Iterator[None]:
     whole: Any = False
     try:
         before = [getattr(switch, name) for switch in switches]
-    except RuntimeError:  # torch does not tell it where fp32_precision was set
+    except RuntimeError:  # unreadable once fp32_precision was set
         switches = [cudnn, cudnn.conv, cudnn.rnn, matmul]
         name, whole = "fp32_precision", "ieee"
         before = [getattr(switch, name) for switch in switches]
@@ -176,7 +176,7 @@ TOLERATED = 0.25
 """Share of a CPU that other processes may take of those that count as idle."""
 
 QUOTAS = Path("/sys/fs/cgroup")
-"""Where Linux tells how much CPU time a container may take."""
+"""Files in which Linux states the CPU quota of a container."""
 
 
 def available_cpus() -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside their final name, flushed, then renamed."""
+"""Atomic files: written under a temporary name, flushed to disk, then renamed."""
 
 import io
 import json
@@ -22,7 +22,7 @@ NUMBER = int | float
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary path in the same folder that becomes ``path`` if the block ends well.
 
-    After an error (a full disk, an interrupt) nothing stands under ``path`` that was not there.
+    After an error (a full disk, an interrupt) ``path`` is as it was before.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -44,10 +44,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``path`` that becomes ``path`` if the block ends well.
+    """A temporary folder next to ``path`` that becomes ``path`` if the block ends well.
 
     Raises:
-        FileExistsError: if something already stands at ``path``.
+        FileExistsError: if ``path`` exists.
 
     Example:
         >>> target = Path(tempfile.mkdtemp()) / "set"
@@ -147,9 +147,9 @@ def check_form(source: str | Path, value: Any, form: Any, place: tuple[object, .
 
 
 def flush_folder(folder: Path) -> None:
-    """Have everything in a folder on the disk, so that it may be renamed to what counts as whole.
+    """Flush every file of a folder to disk, so that renaming the folder completes it.
 
-    Links are not followed, and files that may not be opened are passed over.
+    Links are not followed; files that cannot be opened are skipped.
 
     Example:
         >>> flush_folder(Path(tempfile.mkdtemp()))

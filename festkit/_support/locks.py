@@ -1,4 +1,4 @@
-"""A lock file that keeps processes apart, freed by the system when its last holder is gone."""
+"""Lock files between processes; the operating system frees them when the holder ends."""
 
 import errno
 import os
@@ -14,28 +14,27 @@ from filelock import lock_descriptor
 from .errors import BusyError
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
-"""What a file system without locks answers, such as some that clusters share."""
+"""Errors of file systems without locks, such as some shared by clusters."""
 
 FIRST = 1
-"""Where the holder's name begins in the file: Windows lets nobody else read the locked first byte.
-"""
+"""Offset of the holder's name: on Windows the locked first byte cannot be read by others."""
 
 
 @contextmanager
 def file_lock(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterator[None]:
-    """Hold a lock file while the block runs; it is gone afterwards.
+    """Hold a lock file while the block runs, then remove it.
 
-    The lock is the operating system's, on an open file, so a kill leaves a file, but nobody who
-    holds it. Where the file system has no locks, nobody is kept apart, and a warning says so.
+    The operating system locks the open file, so a killed process leaves a file that is not locked.
+    On a file system without locks a warning is issued, and nothing is locked.
 
     Args:
         path: the lock file.
-        wait: until whoever holds it has let go.
-        inherit: let child processes that inherit files hold it, too, except on Windows: a kernel
-            that outlives its killed driver for a moment does so under the lock.
+        wait: wait until the lock is free.
+        inherit: let child processes hold it too (not on Windows), so that the lock lasts while a
+            kernel outlives its killed parent.
 
     Raises:
-        BlockingIOError: if someone else holds it and ``wait`` is off; ``strerror`` tells who.
+        BlockingIOError: if another process holds it and ``wait`` is off; ``strerror`` names it.
 
     Example:
         >>> import tempfile
@@ -55,7 +54,7 @@ def file_lock(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterat
         os.set_inheritable(file, inherit)
         yield
     finally:
-        ours = _stands_at(file, path)  # a removed folder may hold another's lock by now
+        ours = _is_file_at(file, path)  # the path may be another lock by now
         if os.name == "nt":  # an open file cannot be removed there
             os.close(file)
         with suppress(OSError):  # nor one that another waits for
@@ -70,8 +69,8 @@ def _locked(path: Path, wait: bool) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(file, path, wait)
-            if _stands_at(file, path):
-                return file  # not one that its holder has removed meanwhile
+            if _is_file_at(file, path):
+                return file  # its holder may have removed it meanwhile
         except BaseException:
             os.close(file)
             raise
@@ -98,7 +97,7 @@ def _lock(file: int, path: Path, wait: bool) -> None:
         )
 
 
-def _stands_at(file: int, path: Path) -> bool:
+def _is_file_at(file: int, path: Path) -> bool:
     """Whether the open file is the one of that name."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())

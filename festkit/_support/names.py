@@ -1,7 +1,4 @@
-"""One message for every unknown name: what came, what is known, which is nearest.
-
-Here, too, are names that the command line lists without the rooms that they belong to.
-"""
+"""Look-up of names, with one message for every unknown one; names that need no heavy imports."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -16,7 +13,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def normalize_name(name: str) -> str:
-    """A name as look-ups compare it: lower case, without hyphens, underscores and spaces.
+    """A name in lower case, without hyphens, underscores and spaces, for comparison.
 
     Example:
         >>> normalize_name("DNA-Net")
@@ -26,7 +23,7 @@ def normalize_name(name: str) -> str:
 
 
 def find_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The known name that equals ``name`` but for case, hyphens, underscores and spaces.
+    """The known name that equals ``name`` up to case, hyphens, underscores and spaces.
 
     Raises:
         ValueError: if none does; the message lists the known names and the nearest one.
@@ -44,10 +41,10 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def check_several(**named: object) -> None:
-    """Refuse a single text where several are expected, of which each letter would be one.
+    """Refuse a string where a list of strings is expected.
 
     Raises:
-        ValueError: with the list that was meant.
+        ValueError: the message shows the list to pass.
 
     Example:
         >>> check_several(datasets="NUAA-SIRST")

@@ -21,21 +21,20 @@ def progress(
 ) -> Any:
     """Iterate with a text progress bar.
 
-    A terminal is refreshed twice a second. Elsewhere (a log file, a notebook run headless) the bar
-    is written only now and then, so that outputs stay short. What ends within half a second shows
-    no bar. It goes to standard error, so that a command's output stays its own; in a notebook,
-    which paints that red, to standard output.
+    A terminal is refreshed twice a second; a log file or a headless notebook every five seconds.
+    Loops shorter than half a second show no bar. The bar goes to standard error, in notebooks to
+    standard output.
 
     Args:
-        items: what to iterate; None for a bar that is moved by its ``update``.
+        items: what to iterate; None for a bar that the caller moves with ``update``.
         label: what is being done.
         unit: what one item is, such as "image".
         done: items already done before this call.
-        total: number of all items, if ``items`` cannot tell.
+        total: number of all items, if ``items`` has no length.
         quiet: show nothing.
 
     Returns:
-        The iterator, a tqdm bar; its ``set_postfix_str`` adds figures to the line.
+        The iterator, a tqdm bar; its ``set_postfix_str`` adds values to the line.
 
     Example:
         >>> list(progress([1, 2], "reading", unit="image"))

@@ -1,4 +1,4 @@
-"""The public datasets festkit knows: what each holds, whence it comes, where it lies."""
+"""Public datasets: their cards, and look-up of their folders."""
 
 import os
 import tomllib
@@ -91,7 +91,7 @@ def dataset_card(name: str) -> DatasetCard:
 
 
 def images_of(names: Iterable[str]) -> set[str]:
-    """Datasets, and the known ones whose images are among theirs.
+    """The named datasets and all known datasets that they contain.
 
     Example:
         >>> sorted(images_of(["SIRST-V2", "own"]))
@@ -110,7 +110,7 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     Args:
         name_or_folder: a known name, looked up under the root under all its names; or the path of
             a folder; or the name of any folder under the root.
-        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+        root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Raises:
         FileNotFoundError: if a known dataset or a path is not there; says where it was looked for.
@@ -149,7 +149,7 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
 
 
 def members_of(name_or_folder: str | Path) -> list[str | Path]:
-    """The datasets of a union, whose names or folders are joined by +; a folder is one of its own.
+    """The datasets of a union, whose names or folders are joined by +.
 
     Example:
         >>> members_of("NUAA-SIRST + NUDT-SIRST")
@@ -161,11 +161,11 @@ def members_of(name_or_folder: str | Path) -> list[str | Path]:
 
 
 def dataset_folder(name_or_folder: str | Path, root: str | Path | None = None) -> str:
-    """Where a dataset lies: its absolute folder, or those of a union, joined by +.
+    """The absolute folder of a dataset, or those of a union, joined by +.
 
     Args:
         name_or_folder: as in :func:`find_folder`, or a union of these.
-        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+        root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Raises:
         FileNotFoundError: if a known dataset or a path is not there.
@@ -180,7 +180,7 @@ def dataset_folder(name_or_folder: str | Path, root: str | Path | None = None) -
 
 
 def dataset_name(name_or_folder: str | Path) -> str:
-    """What a dataset, or a union, is called, wherever it lies; a known one however it is spelled.
+    """The name of a dataset or a union, from its folder or any spelling of a known name.
 
     Example:
         >>> dataset_name("sirst"), dataset_name("/data/NUDT_SIRST+/data/own")

@@ -21,7 +21,7 @@ Severity = Literal["fault", "note"]
 
 
 def how_to_list(folder: Path) -> str:
-    """What to do with a folder whose lists are missing; a known set has lists of its own.
+    """What to do if a folder has no lists; public datasets have published ones.
 
     Example:
         >>> how_to_list(Path("sky"))
@@ -30,7 +30,7 @@ sky draw them'
     """
     if card := known_card(dataset_name(folder)):
         return (
-            f"put the lists of {card.name} into it, with which figures are compared: "
+            f"put the lists of {card.name} into it, on which results are compared: "
             f"{card.how_to_get}"
         )
     return (
@@ -40,7 +40,7 @@ sky draw them'
 
 
 def how_to_mend(images: Sequence[str]) -> str:
-    """What to do with lists that name none of these images.
+    """What to do if the lists name none of these images.
 
     Example:
         >>> how_to_mend(["1/0001", "1/0002"])
@@ -85,7 +85,7 @@ class SplitStatistics:
         spot: targets of 10 to 81 px.
         extended: targets of more than 81 px.
         areas: least, 5 %, median, 95 % and largest target area, px; empty without targets.
-        target_share: fraction of all pixels that lie on targets.
+        target_share: fraction of all pixels on targets.
         gray_mean: mean over images of the gray mean, of 255; NaN without images.
         gray_std: mean over images of the gray standard deviation, of 255; NaN without images.
     """
@@ -173,7 +173,7 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     more = f", and {len(names) - most} more" if len(names) > most else ""
     parts = [name.partition("; ") for name in names]
     heads, cures = [part[0] for part in parts], [part[2] for part in parts]
-    if len(names) > 1 and cures[0] and len(set(cures)) == 1:  # said once
+    if len(names) > 1 and cures[0] and len(set(cures)) == 1:  # the cure is given once
         return f"{', '.join(heads[:most])}{more}; {cures[0]}"
     return ", ".join(names[:most]) + more
 
@@ -228,7 +228,7 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
 
     Args:
         folder_or_name: a known name, a folder under the root, or the path of a folder.
-        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+        root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
         The report; counts of a known dataset that differ from its card are faults.
@@ -249,18 +249,18 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
     """
     name, path = find_folder(folder_or_name, root)
     folder = open_folder(path)
-    looks, unreadable = _look_at_all(name, folder)
-    splits = _statistics_of_splits(looks, folder)
-    levels = folder.pairs[0].files.levels if any(look.is_deep for look in looks) else None
-    listed = _named_findings(folder, looks, unreadable)
+    facts, unreadable = _read_all(name, folder)
+    splits = _statistics_of_splits(facts, folder)
+    levels = folder.pairs[0].files.levels if any(each.is_deep for each in facts) else None
+    listed = _named_findings(folder, facts, unreadable)
     return DatasetReport(
         name=name,
         folder=path,
         layout=str(folder.layout),
         splits=splits,
-        sizes=Counter((look.shape[1], look.shape[0]) for look in looks),
-        modes=Counter(look.mode for look in looks),
-        bit_depths=Counter(look.bits for look in looks),
+        sizes=Counter((each.shape[1], each.shape[0]) for each in facts),
+        modes=Counter(each.mode for each in facts),
+        bit_depths=Counter(each.bits for each in facts),
         levels=levels,
         findings=(
             *_without_split(folder, splits),
@@ -274,14 +274,14 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
 
 
 def _named_findings(
-    folder: DatasetFolder, looks: "Sequence[_Look]", unreadable: tuple[str, ...]
+    folder: DatasetFolder, facts: "Sequence[_PairFacts]", unreadable: tuple[str, ...]
 ) -> list[Finding]:
     """What concerns single images, masks, names or files."""
     present = [pair for pair in folder.pairs if pair.image.is_file()]
     train, val, test = (set(folder.splits.get(split, ())) for split in ("train", "val", "test"))
-    unequal = [look for look in looks if look.mask_shape != look.shape]
-    implausible = [look for look in looks if look.share > MOST_SHARE]
-    leaked, identical = _identical_images(looks, folder)
+    unequal = [each for each in facts if each.mask_shape != each.shape]
+    implausible = [each for each in facts if each.share > MOST_SHARE]
+    leaked, identical = _identical_images(facts, folder)
     listed = (Counter(pairs).items() for pairs in folder.splits.values())
     findings: tuple[tuple[Severity, str, str, Iterable[Pair | str]], ...] = (
         ("fault", "missing_images", "listed names without an image file",
@@ -290,24 +290,24 @@ def _named_findings(
          [pair for pair in present if not pair.mask.is_file()]),
         ("fault", "unreadable", "pairs with an unreadable file", unreadable),
         ("fault", "mismatched_pairs", "masks of another size and aspect than their image",
-         [look.sizes for look in unequal if look.areas is None]),
+         [each.sizes for each in unequal if each.areas is None]),
         ("fault", "implausible_masks", "masks that mark most of their image as target, as if"
          " inverted (targets are white on black)",
-         [f"{look.pair.name}: {100 * look.share:.1f} %" for look in implausible]),
+         [f"{each.pair.name}: {100 * each.share:.1f} %" for each in implausible]),
         ("fault", "lost_images", "images that the levels of the dataset leave (almost) no gray, as"
          " if of another sensor (make a dataset of each)",
-         [look.lost_gray for look in looks if look.lost_gray]),
+         [each.lost_gray for each in facts if each.lost_gray]),
         ("fault", "in_both_splits", "images in the train list and in the test list", train & test),
         ("fault", "in_train_and_val", "images in the train list and in the val list (list each in"
          " one of them; trainval is the train list where there is no other)", folder.trained_val),
         ("fault", "in_val_and_test", "images in the val list and in the test list", val & test),
         ("fault", "leaked_images", "train images that are identical to a test image", leaked),
         ("note", "nonbinary_masks", "non-binary masks, binarised at > 127 of 255",
-         [look.pair for look in looks if not look.mask_is_binary]),
+         [each.pair for each in facts if not each.mask_is_binary]),
         ("note", "resampled_pairs", "masks of another size, resampled to that of their image",
-         [look.sizes for look in unequal if look.areas is not None]),
+         [each.sizes for each in unequal if each.areas is not None]),
         ("note", "empty_masks", "images without a target",
-         [look.pair for look in looks if look.areas == ()]),
+         [each.pair for each in facts if each.areas == ()]),
         ("note", "identical_images", "identical images under two names", identical),
         ("note", "listed_twice", "names listed more than once in a split, used once",
          [pair for counts in listed for pair, times in counts if times > 1]),
@@ -315,7 +315,7 @@ def _named_findings(
         ("note", "lone_masks", "masks without an image, not used",
          [file.name for file in folder.lone_masks]),
         ("note", "turned_images", "images turned by the EXIF orientation in their files",
-         [look.pair for look in looks if look.turned]),
+         [each.pair for each in facts if each.turned]),
         ("note", "passed_over", "files of other formats and other folders, not read",
          [file.relative_to(folder.path).as_posix() + "/" * file.is_dir()
           for file in folder.passed_over]),
@@ -374,8 +374,8 @@ def _empty_splits(splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one pair of files showed; ``areas`` is None where the mask does not fit the image."""
+class _PairFacts:
+    """Facts of one pair of files; ``areas`` is None if the mask does not fit the image."""
 
     pair: Pair
     mode: str
@@ -398,28 +398,28 @@ class _Look:
 
     @property
     def share(self) -> float:
-        """Of the image, on targets."""
+        """Fraction of the image on targets."""
         return sum(self.areas or ()) / (self.shape[0] * self.shape[1])
 
 
-def _look_at_all(name: str, folder: DatasetFolder) -> tuple[list[_Look], tuple[str, ...]]:
-    """What every complete pair showed, and a sentence for each that cannot be read."""
-    looks, unreadable = [], []
+def _read_all(name: str, folder: DatasetFolder) -> tuple[list[_PairFacts], tuple[str, ...]]:
+    """Facts of every complete pair, and a message for every pair that cannot be read."""
+    facts, unreadable = [], []
     complete = [pair for pair in folder.pairs if pair.image.is_file() and pair.mask.is_file()]
     for pair in progress(complete, f"checking {name}", unit="image"):
         try:
-            looks.append(_look(pair))
+            facts.append(_read_pair(pair))
         except ValueError as error:
             unreadable.append(str(error))
-    return looks, tuple(unreadable)
+    return facts, tuple(unreadable)
 
 
-def _look(pair: Pair) -> _Look:
+def _read_pair(pair: Pair) -> _PairFacts:
     files = pair.files
     image, mask = read_raster(pair.image), files.mask(pair.mask)
     gray = files.gray(image)
     fits = same_aspect(mask.levels.shape, gray.shape)
-    return _Look(
+    return _PairFacts(
         pair=pair,
         mode=image.mode,
         bits=image.bits,
@@ -443,12 +443,12 @@ def _target_areas(mask: Mask) -> tuple[int, ...]:
 
 
 def _identical_images(
-    looks: Iterable[_Look], folder: DatasetFolder
+    facts: Iterable[_PairFacts], folder: DatasetFolder
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Groups of images with equal gray levels: those across train and test, and the others."""
     groups: dict[str, list[Pair]] = defaultdict(list)
-    for look in looks:
-        groups[look.digest].append(look.pair)
+    for each in facts:
+        groups[each.digest].append(each.pair)
     images_of = {split: {pair.image for pair in ps} for split, ps in folder.splits.items()}
     trained = images_of["train"] | images_of.get("val", set())
     leaked: list[str] = []
@@ -462,22 +462,22 @@ def _identical_images(
 
 
 def _statistics_of_splits(
-    looks: Iterable[_Look], folder: DatasetFolder
+    facts: Iterable[_PairFacts], folder: DatasetFolder
 ) -> dict[str, SplitStatistics]:
-    by_image = {look.pair.image: look for look in looks}
+    by_image = {each.pair.image: each for each in facts}
     images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
     images = {"all": {pair.image for pair in folder.pairs}, **images}
     return {
         split: _statistics(
             sum(path.is_file() for path in paths),
-            [look for path, look in by_image.items() if path in paths],
+            [each for path, each in by_image.items() if path in paths],
         )
         for split, paths in images.items()
     }
 
 
-def _statistics(images: int, looks: Sequence[_Look]) -> SplitStatistics:
-    fitting = [(look.areas, look.shape) for look in looks if look.areas is not None]
+def _statistics(images: int, facts: Sequence[_PairFacts]) -> SplitStatistics:
+    fitting = [(each.areas, each.shape) for each in facts if each.areas is not None]
     areas = np.array([area for found, _ in fitting for area in found], int)
     pixels = sum(height * width for _, (height, width) in fitting)
     quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
@@ -490,8 +490,8 @@ def _statistics(images: int, looks: Sequence[_Look]) -> SplitStatistics:
         extended=int(np.sum(areas > SPOT_AREA)),
         areas=tuple(quantiles),
         target_share=int(areas.sum()) / pixels if pixels else 0.0,
-        gray_mean=_mean([look.gray_mean for look in looks]),
-        gray_std=_mean([look.gray_std for look in looks]),
+        gray_mean=_mean([each.gray_mean for each in facts]),
+        gray_std=_mean([each.gray_std for each in facts]),
     )
 
 

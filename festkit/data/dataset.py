@@ -92,8 +92,9 @@ class Sample(NamedTuple):
         picture.thumbnail((256, 256))
         picture.save(file, format="png")
         data = base64.b64encode(file.getvalue()).decode()
-        told = f"{self.name}, {format_size(self.image.shape)}, {int(self.mask.sum())} px on targets"
-        return f'<img src="data:image/png;base64,{data}"/><br/>{html.escape(told)}'
+        size, area = format_size(self.image.shape), int(self.mask.sum())
+        caption = html.escape(f"{self.name}, {size}, {area} px on targets")
+        return f'<img src="data:image/png;base64,{data}"/><br/>{caption}'
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,8 +124,8 @@ class Dataset(Sequence[Sample]):
 
     def _repr_html_(self) -> str:
         names = ", ".join(self.names[:5]) + ", …" * (len(self) > 5)
-        told = f"{self.name}, split {self.split}: {len(self)} images ({names})"
-        return f"<p>{html.escape(told)}</p>"
+        caption = f"{self.name}, split {self.split}: {len(self)} images ({names})"
+        return f"<p>{html.escape(caption)}</p>"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,7 +188,7 @@ def load_dataset(
             "NUAA-SIRST+NUDT-SIRST", whose sample names carry the dataset's name in front.
         split: "train", "test", "all", or "val" where there is one; a folder of images and masks
             without lists has "all" alone.
-        root: where datasets lie; default the environment's FESTKIT_DATA, else ``data``.
+        root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
         The dataset; nothing but the lists is read until a sample is asked for. Images of more
@@ -265,9 +266,9 @@ def _warn_of_trained_val(name: str, folder: DatasetFolder) -> None:
 def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:
     """Draw the lists of a folder that has images and masks, but none that names its splits.
 
-    Every image is drawn by itself. Frames of one sequence resemble each other, so that figures on
-    some say little once others were trained on: list such frames by hand, a sequence in one split.
-    Public sets have lists of their own, and figures on others cannot be compared.
+    Every image is drawn independently. Frames of one sequence resemble each other: list them by
+    hand, each sequence in one split, or test scores will be too high. Use the published lists of
+    public datasets; results on other lists cannot be compared.
 
     Args:
         folder: with ``images`` and ``masks``, or the names of the original IRSTD-1k.
@@ -281,7 +282,7 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
         FileNotFoundError: if there is no such folder.
         FileExistsError: if it has its splits already.
         ValueError: if an image has no mask, one split would be empty, ``test`` is no share, or the
-            folder is no dataset, or bears the name of a public one.
+            folder is no dataset, or has the name of a public one.
 
     Example:
         >>> import tempfile
@@ -328,7 +329,7 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
             "away to draw others"
         )
     if known_card(dataset_name(folder)):
-        raise InputError(f"{folder} bears the name of a public set: {how_to_list(folder)}")
+        raise InputError(f"{folder} has the name of a public dataset: {how_to_list(folder)}")
     for pair in found.pairs:
         _require_files(pair)
     return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it

@@ -155,8 +155,8 @@ def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
 
     Args:
         path: as of :func:`read_raster`.
-        least_top: the level that means "target" in the masks beside it, where that is known.
-        others: what the masks beside it reach, for the message.
+        least_top: the level that means "target" in the other masks of the folder, if known.
+        others: highest level of the other masks, for the message.
 
     Raises:
         ValueError: as :func:`read_raster`; for class numbers instead of black and white; or if the

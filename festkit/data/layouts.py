@@ -1,6 +1,6 @@
-"""Dataset folders as people have them, recognised by what they hold.
+"""Layouts of dataset folders, recognised by their contents.
 
-A layout says where images and masks lie and which list files name the splits. The first row of
+A layout names the folders of images and masks, and the list files of the splits. The first row of
 ``LAYOUTS`` that fits a folder decides; a new layout is one more row.
 """
 
@@ -60,7 +60,7 @@ WITHOUT_LISTS = (
 
 _WORDS = {"train": ("trainval", "train"), "val": ("val", "validation"), "test": ("test",)}
 
-_ALWAYS = ("train", "test")  # splits that are told to be empty where they are not there
+_ALWAYS = ("train", "test")  # splits that are reported as empty if absent
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class DatasetFolder:
         lists: the list files.
         unlisted: pairs whose image is on disk but in no split.
         lone_masks: masks without an image.
-        passed_over: files and folders beside them that are not read.
+        passed_over: other files and folders, which are not read.
     """
 
     path: Path
@@ -188,7 +188,7 @@ def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], 
     images: list[Path] = []
     others: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):  # as macOS puts beside files
+        if path.name.startswith("."):  # such as those of macOS
             continue
         if path.is_dir():
             if not (_leads_back(path) or _is_of_predictions(path) or _is_same(path, leave)):
@@ -206,7 +206,7 @@ _TEXTS = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf"),
     *(".ini", ".db", ".log", ".py", ".sh", ".bat", ".zip"),
 )
-"""Files that lie beside images and hold none."""
+"""Suffixes of other files that are often found next to images."""
 
 
 def _is_of_predictions(folder: Path) -> bool:
@@ -263,7 +263,7 @@ def _named(places: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], list[Pa
 
 @dataclass(frozen=True)
 class _Found:
-    """What lies in the folders of the images and of the masks."""
+    """Files in the folders of images and masks."""
 
     folders: tuple[Path, Path]
     images: Mapping[str, Path]
@@ -305,7 +305,7 @@ def _look(folder: Path, layout: Layout) -> _Found | None:
 
 
 def _places(folder: Path, kind: str) -> list[tuple[str, Path]]:
-    """Folders of one kind, and what stands in front of the names in each."""
+    """Folders of one kind, and the prefix of the names in each."""
     found = sorted(path for path in folder.glob(kind) if path.is_dir())
     return [(f"{path.parent.name}/" * kind.startswith("*/"), path) for path in found]
 
@@ -395,7 +395,7 @@ def _find_list(folder: Path, pattern: str, words: Iterable[str], split: str) -> 
 
 
 def _read_list(path: Path, found: _Found, layout: Layout) -> list[str]:
-    """The names in a list file, as the images bear them; what means none stays as it is."""
+    """Names of images in a list file; entries without an image stay as they are."""
     lines = [line.strip() for line in _decode(path, found, layout).splitlines()]
     by_line = {line: _names_of(line, found, layout, path) for line in lines if line}
     for line, names in by_line.items():

@@ -76,18 +76,16 @@ def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> st
 levels left'
     """
     black, white = black_white
-    told = (
+    facts = (
         f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to"
         f" {raster.levels.max():g}"
     )
     if not ((raster.levels >= black) & (raster.levels <= white)).any():
-        return (
-            f"{told}, none of them between black {black:g} and white {white:g}: it has no gray left"
-        )
+        return f"{facts}, none of them between black {black:g} and white {white:g}: it has no gray left"
     left = np.count_nonzero(np.bincount(gray.ravel()))
     if left >= FEWEST or left >= len(np.unique(raster.levels)):
         return ""
-    return f"{told}; between black {black:g} and white {white:g} it has {left} gray levels left"
+    return f"{facts}; between black {black:g} and white {white:g} it has {left} gray levels left"
 
 
 def auto_levels(files: Iterable[Path]) -> Levels | None:

@@ -1,4 +1,4 @@
-"""The targets of a dataset, measured: how large, how bright, how far they stand out."""
+"""Statistics of targets: area, contrast and signal-to-clutter ratio (SCR)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ TARGET_COLUMNS = ("split", "image", "row", "column", "area", "kind", "contrast",
 
 @dataclass(frozen=True, eq=False)
 class TargetStatistics:
-    """What the images and targets of a dataset measure.
+    """Measurements of the images and targets of a dataset.
 
     Attributes:
         name: name of the dataset.
@@ -34,9 +34,8 @@ class TargetStatistics:
             NaN for a target that has no ring.
 
     Example:
-        >>> figures = TargetStatistics("sky", pd.DataFrame(columns=list(IMAGE_COLUMNS)),
-        ...                         pd.DataFrame(columns=list(TARGET_COLUMNS)))
-        >>> figures.record()["all"]["targets"]
+        >>> empty = (pd.DataFrame(columns=list(c)) for c in (IMAGE_COLUMNS, TARGET_COLUMNS))
+        >>> TargetStatistics("sky", *empty).record()["all"]["targets"]
         0
     """
 
@@ -50,7 +49,7 @@ class TargetStatistics:
         return list(dict.fromkeys(self.images["split"]))
 
     def of_split(self, split: str) -> "TargetStatistics":
-        """The figures of one split."""
+        """The statistics of one split."""
         return TargetStatistics(
             self.name,
             self.images[self.images["split"] == split],
@@ -115,7 +114,7 @@ def measure_targets(*splits: Dataset) -> TargetStatistics:
         splits: of one dataset, such as its train and its test split.
 
     Returns:
-        The figures of every image and of every target.
+        The measurements of every image and of every target.
 
     Raises:
         ValueError: if no dataset is given, they are not splits of one, or a file cannot be read.
@@ -126,8 +125,8 @@ def measure_targets(*splits: Dataset) -> TargetStatistics:
         >>> from festkit.scenes import make_synthetic_dataset
         >>> folder = Path(tempfile.mkdtemp()) / "sky"
         >>> folder = make_synthetic_dataset(folder, train=1, test=2, size=64, seed=3)
-        >>> figures = measure_targets(load_dataset(folder, "train"), load_dataset(folder, "test"))
-        >>> figures.images[["split", "height", "width"]].values.tolist()
+        >>> found = measure_targets(load_dataset(folder, "train"), load_dataset(folder, "test"))
+        >>> found.images[["split", "height", "width"]].values.tolist()
         [['train', 64, 64], ['test', 64, 64], ['test', 64, 64]]
     """
     names = list(dict.fromkeys(split.name for split in splits))

@@ -1,4 +1,4 @@
-"""Many images into files: stopped at any moment, the same call continues."""
+"""Predict many images into a folder; an interrupted call continues where it stopped."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ from ..data.layouts import find_files
 from ..data.levels import Levels, auto_levels
 from ..fest import FEST
 from ..sensitivity import Detection
-from .outputs import Draw, Written, write_table
+from .outputs import Draw, ImageOutputs, write_table
 from .reading import AskedLevels, check_asked, read_levels, tiled_maps
 
 
@@ -81,7 +81,7 @@ def predict_images(
             within, or several of these. A sequence is a folder of its frames. Files of other
             formats in a folder are warned of.
         out: folder of the results.
-        tile: side [px] of the squares in which large frames are looked at, see :func:`tiled_maps`;
+        tile: side [px] of the squares that large frames are cut into, see :func:`tiled_maps`;
             None shows a network the whole image.
         levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
             takes one pair for all files of more than 8 bit, prints it and keeps it in
@@ -95,8 +95,8 @@ def predict_images(
 
     Raises:
         FileNotFoundError: for a path that is not there, or if there is no image in it.
-        ValueError: for no path, or settings that do not fit; or if two images bear one name.
-        SkippedImages: when all others are done, if an image cannot be read or written.
+        ValueError: for no path, or settings that do not fit; or if two images have one name.
+        SkippedImages: when all others are done, if an image cannot be read or outputs.
         FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
             or other files.
 
@@ -115,26 +115,26 @@ def predict_images(
     levels = check_asked(levels)
     out = Path(out)
     files = _image_files([images] if isinstance(images, str | Path) else images, out)
-    _detect(fest, np.zeros((32, 32), np.uint8), tile)  # wrong settings are told before any file
+    _detect(fest, np.zeros((32, 32), np.uint8), tile)  # refuses wrong settings at once
     settings = _settings(fest, tile, levels, files)
     chosen = _claim(out, settings, files.values())
     table = out / "targets.csv"
-    table.unlink(missing_ok=True)  # it stands for the whole
+    table.unlink(missing_ok=True)  # present only when complete
     done, faults = [], []
     few = 0
     for name, file in progress(files.items(), "predicting", unit="image"):
-        written = Written(out, file, name)
+        outputs = ImageOutputs(out, file, name)
         try:
-            if not written.is_done(drawn=draw is not None):
+            if not outputs.is_done(drawn=draw is not None):
                 gray, complaint = read_levels(file, levels, chosen)
                 if complaint and not few:
                     warnings.warn(complaint, stacklevel=2)
                 few += bool(complaint)
-                written.write(gray, _detect(fest, gray, tile), draw)
-            done.append(written)
+                outputs.write(gray, _detect(fest, gray, tile), draw)
+            done.append(outputs)
         except (ValueError, OSError) as error:
             with suppress(OSError):
-                written.remove()
+                outputs.remove()
             faults.append(str(error))
     write_table(table, done)
     if few > 1:
@@ -164,16 +164,16 @@ def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
         if not path.exists():
             raise MissingFileError(f"there is no image file or folder {path}")
         found, others = find_files(path, leave=out) if path.is_dir() else _alone(path)
-        told = _not_read(path, others)
+        skipped = _not_read(path, others)
         if not found:
-            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){told}")
-        if told:
-            warnings.warn(f"{path} holds other files, too{told}", stacklevel=3)
+            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){skipped}")
+        if skipped:
+            warnings.warn(f"{path} holds other files, too{skipped}", stacklevel=3)
         for file in found:
             name = file.name if path.is_file() else file.relative_to(path).as_posix()
             files.setdefault(file.resolve(), name)
     if not files:
-        raise InputError("no images came; name image files, or folders of them")
+        raise InputError("no images given; pass image files, or folders of them")
     return _of_different_names(files)
 
 
@@ -206,7 +206,7 @@ def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
 def _settings(
     fest: FEST, tile: int | None, levels: AskedLevels, files: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """What decides the result, and whence the images are: other folders may have equal names."""
+    """Everything that decides the result, and the folders of the images."""
     digest = hashlib.sha256()
     for network in fest.backbones.values():
         for name, tensor in network.state_dict().items():

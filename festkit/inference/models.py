@@ -1,4 +1,4 @@
-"""A FEST by what it is called: an entry of the zoo, a file, or training runs."""
+"""Open a FEST from an entry of the zoo, a weights file, or training runs."""
 
 import warnings
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
                 f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']} ({tuned['rule']}), and "
                 f"opens with {fest.th1} / {fest.th2} ({fest.rule}); the FEST that the tuner saved "
                 "has its own, fest-tuned-*.safetensors in the run folder or, of several runs, "
-                "beside them",
+                "next to them",
                 stacklevel=3,
             )
             return
@@ -132,14 +132,14 @@ def _runs(folder: Path) -> list[Run]:
 
     None where the folder holds saved FESTs instead.
     """
-    told = folder / SCALES_FILE
-    if not told.is_file():
+    scales = folder / SCALES_FILE
+    if not scales.is_file():
         run = Run(folder)
         return [run] if run.finished or not _saved_fests(folder) else []
-    record = read_json(told)
+    record = read_json(scales)
     sizes = record.get("sizes") if isinstance(record, dict) else None
     if not isinstance(sizes, list):
-        raise InputError(f"{told} does not name its sizes; name the runs instead of {folder}")
+        raise InputError(f"{scales} does not name its sizes; name the runs instead of {folder}")
     return [Run(folder / str(size)) for size in sizes]
 
 

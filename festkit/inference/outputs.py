@@ -1,4 +1,4 @@
-"""What is written of one image: mask, targets, picture; the targets last, as a sign of the end."""
+"""Files of one image: mask, picture and, written last, its targets."""
 
 import csv
 import hashlib
@@ -19,20 +19,20 @@ from ..sensitivity import Detection
 Draw = Callable[[NDArray[np.uint8], Detection], Any]
 """From an image and its detection to a figure with ``savefig``, such as festkit.show."""
 
-TOLD = {
+TARGETS_FORM = {
     "image": str,
     "sha256": str,
     "targets": [
         {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
     ],
 }
-"""What the file of an image's targets holds."""
+"""Form of the targets file of an image."""
 
 COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
 
 
 @dataclass(frozen=True)
-class Written:
+class ImageOutputs:
     """The files of one image in a folder of predictions.
 
     Attributes:
@@ -69,7 +69,7 @@ class Written:
         if not all(file.is_file() for file in files):
             return False
         try:
-            record = read_json(self.targets, TOLD)
+            record = read_json(self.targets, TARGETS_FORM)
         except InputError:  # a damaged file is written anew
             return False
         return bool(record["sha256"] == _digest(self.image))
@@ -88,39 +88,24 @@ class Written:
             with atomic_write(self.picture) as part:
                 draw(gray, found).savefig(part, dpi=120, format="png")
         height, width = gray.shape
-        targets = [
-            {
-                "kind": target.kind,
-                "centroid": target.centroid,
-                "area": target.area,
-                "peak": target.peak,
-                "box": target.box,
-            }
-            for target in found.targets()
-        ]
-        write_json(
-            self.targets,
-            {
-                "image": self.name,
-                "sha256": _digest(self.image),
-                "height": height,
-                "width": width,
-                "targets": targets,
-            },
-        )
+        names = ("kind", "centroid", "area", "peak", "box")
+        targets = [{name: getattr(each, name) for name in names} for each in found.targets()]
+        record = {"image": self.name, "sha256": _digest(self.image)}
+        write_json(self.targets, record | {"height": height, "width": width, "targets": targets})
 
 
-def write_table(path: Path, images: Iterable[Written]) -> None:
+def write_table(path: Path, images: Iterable[ImageOutputs]) -> None:
     """Write the targets of many images as one CSV table, in the order of the images."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for written in images:
-        record = read_json(written.targets)
+    for outputs in images:
+        record = read_json(outputs.targets)
         for target in record["targets"]:
             row, column = (f"{value:.2f}" for value in target["centroid"])
-            told = (target["kind"], row, column, target["area"], f"{target['peak']:.4f}")
-            writer.writerow([record["image"], *told, *target["box"]])
+            peak = f"{target['peak']:.4f}"
+            facts = (target["kind"], row, column, target["area"], peak, *target["box"])
+            writer.writerow([record["image"], *facts])
     write_text(path, text.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""One image file as a network looks at it: 8-bit gray levels, of any bit depth."""
+"""Read image files of any bit depth as 8-bit gray levels; predict large frames in tiles."""
 
 import math
 import warnings
@@ -119,7 +119,7 @@ OVERLAP = 0.25
 """Least share of a square that its neighbour sees, too: wider than any target is long."""
 
 FEW = 9
-"""So many squares cost little, whatever their size."""
+"""Number of squares that are cheap at any size."""
 
 
 def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDArray[np.float32]]:
@@ -135,8 +135,8 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     Args:
         fest: networks and thresholds.
         image: (H, W) gray, as :meth:`FEST.scale_maps` takes it.
-        tile: side of the squares [px], at least 16; the size of the training images, or whatever
-            shows targets as large as they were there. Where the image is smaller, it is not cut.
+        tile: side of the squares [px], at least 16; about the size of the training
+            images, so that targets appear as large as in training. Smaller images are not cut.
 
     Returns:
         (H, W) float32 in [0, 1] per network, in the order of the sizes.

@@ -1,4 +1,4 @@
-"""The field's figures: IoU, nIoU, Pd, Fa and Score (paper section 4.2), and how sure they are.
+"""Metrics: IoU, nIoU, Pd, Fa and Score (paper section 4.2), with confidence intervals.
 
 An image, a worker or a whole test set returns :class:`Counts` (pixels and targets) or
 :class:`TargetCounts` (targets, on request of one size), which add; ratios are taken once, at the

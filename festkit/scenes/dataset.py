@@ -36,7 +36,7 @@ def make_synthetic_dataset(
     appears whole or not at all. A folder that already holds the same set is returned at once.
 
     Args:
-        folder: where the set is to stand.
+        folder: the folder to make.
         train: scenes for training; scene i depends on ``seed``, ``preset``, ``size`` and i only.
         test: scenes for testing; no test scene has the seed of a training scene.
         size: side in px, or (height, width).

@@ -1,4 +1,4 @@
-"""Small targets in clutter: where they lie, how strong they are, which pixels are labelled."""
+"""Small targets in clutter: position, strength and labelled pixels."""
 
 import math
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Placed:
     """A target fitted into a frame, not yet painted.
 
     Attributes:
-        window: where it lies.
+        window: rows and columns that it covers.
         fill: how much of each pixel of the window it fills, at most 1.
         level: its gray level.
         label: labelled pixels of the window, bool.
