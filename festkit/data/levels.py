@@ -81,7 +81,8 @@ levels left'
         f" {raster.levels.max():g}"
     )
     if not ((raster.levels >= black) & (raster.levels <= white)).any():
-        return f"{facts}, none of them between black {black:g} and white {white:g}: it has no gray left"
+        levels = f"black {black:g} and white {white:g}"
+        return f"{facts}, none of them between {levels}: it has no gray left"
     left = np.count_nonzero(np.bincount(gray.ravel()))
     if left >= FEWEST or left >= len(np.unique(raster.levels)):
         return ""
