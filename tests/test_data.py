@@ -1056,7 +1056,8 @@ class TestDataset:
         assert load_dataset(folder.parent / "elsewhere" / "sky", "train").fingerprint == fingerprint
         assert len(fingerprint) == 12
         command = (
-            "import festkit.data, sys; d = festkit.data.dataset.load_dataset(sys.argv[1], 'train');"
+            "import sys; from festkit.data import load_dataset;"
+            " d = load_dataset(sys.argv[1], 'train');"
             " print(d.fingerprint, sorted({'torch', 'matplotlib', 'numba'} & set(sys.modules)))"
         )
         run = [sys.executable, "-c", command, str(folder)]
