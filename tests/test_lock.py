@@ -14,8 +14,8 @@ from festkit._support.locks import file_lock
 HOLDER = """
 import subprocess, sys, time
 from pathlib import Path
-from festkit._support.locks import hold
-with hold(Path(sys.argv[1]), inherit=sys.argv[2] == "True"):
+from festkit._support.locks import file_lock
+with file_lock(Path(sys.argv[1]), inherit=sys.argv[2] == "True"):
     heir = subprocess.Popen(["sleep", "600"], close_fds=False, stdout=subprocess.DEVNULL)
     print(heir.pid, flush=True)
     time.sleep(600)
@@ -93,9 +93,9 @@ def test_where_there_are_no_locks_a_warning_says_that_nobody_is_kept_apart(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(_lock, "lock_descriptor", no_locks)
-    path, said = tmp_path / "a.lock", "has no locks .*; run only one at a time there"
+    path, message = tmp_path / "a.lock", "has no locks .*; run only one at a time there"
     with (
-        pytest.warns(UserWarning, match=said) as told,
+        pytest.warns(UserWarning, match=message) as told,
         file_lock(path),
         file_lock(path, wait=False),
     ):
@@ -135,10 +135,10 @@ def test_a_system_without_flock_is_told():
 import sys, tempfile
 from pathlib import Path
 sys.modules["fcntl"] = None
-from festkit._support.locks import hold
-with hold(Path(tempfile.mkdtemp()) / "a.lock"):
+from festkit._support.locks import file_lock
+with file_lock(Path(tempfile.mkdtemp()) / "a.lock"):
     pass
 """
     command = [sys.executable, "-c", script]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (said.returncode, "has no locks" in said.stderr) == (0, True), said.stderr
+    message = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (message.returncode, "has no locks" in message.stderr) == (0, True), message.stderr
