@@ -365,11 +365,12 @@ class TestDataset:
             assert label(mask, connectivity=2).max() == len(entry["targets"])
 
 
-class TestContactSheet:
-    @pytest.fixture(scope="class")
-    def contact_sheet(self):
-        return runpy.run_path(str(SHEET))["contact_sheet"]
+@pytest.fixture(scope="module")
+def contact_sheet():
+    return runpy.run_path(str(SHEET))["contact_sheet"]
 
+
+class TestContactSheet:
     def test_grid(self, contact_sheet):
         scenes = [make_scene(seed, size=64) for seed in range(3)]
         one = contact_sheet(scenes[:1], columns=1)
