@@ -32,6 +32,7 @@ def executed(tmp_path_factory):
     return path
 
 
+@pytest.mark.system
 class TestSuccess:
     def test_the_executed_notebook_and_its_page_are_kept(self, executed):
         assert executed.name == "book.ipynb"
@@ -99,6 +100,7 @@ display(bundle | {{"image/png": "{PIXEL}"}}, raw=True)
     return run_notebook(source, {}, folder / "out")
 
 
+@pytest.mark.system
 class TestWidgets:
     def test_the_notebook_keeps_the_picture_and_no_state(self, executed_widget):
         book = nbformat.read(executed_widget, as_version=4)
@@ -133,12 +135,12 @@ class TestCopy:
 
 
 class TestFailure:
+    @pytest.mark.system
     def test_a_failing_cell(self, tmp_path):
         source = notebook(tmp_path, "1 / 0", "print('never')")
         with pytest.raises(
             RuntimeError,
-            match=r"book\.ipynb failed: ZeroDivisionError: division by zero "
-            r"\(in code cell 2; all of it is in .*book\.failed\.ipynb\)",
+            match=r"ZeroDivisionError: division by zero \(in code cell 2; see .*book\.failed\.ip",
         ):
             run_notebook(source, {}, tmp_path / "out")
         assert entries(tmp_path / "out") == ["book.failed.ipynb", *RECORDS]
@@ -146,6 +148,7 @@ class TestFailure:
         assert "ZeroDivisionError" in str(failed)
         assert "never" not in str([cell.get("outputs") for cell in failed.cells])
 
+    @pytest.mark.system
     def test_a_success_clears_the_failure_before_it(self, tmp_path):
         source = notebook(tmp_path, "assert epochs == 4, 'wrong'")
         with pytest.raises(RuntimeError, match="wrong"):
@@ -208,6 +211,7 @@ class TestOwnNotebooks:
         assert book.metadata.kernelspec.name == "python3"
 
 
+@pytest.mark.system
 def test_notebooks_run_side_by_side(tmp_path):
     """Kernels share nothing, not even what they find where their process was started."""
     book = notebook(tmp_path, "print(epochs)")
@@ -240,7 +244,7 @@ class TestFilesThatCannotBeRun:
             match=r"book\.ipynb has no cell tagged 'parameters', .* got epochs; add the tag",
         ):
             run_notebook(source, {"epochs": 4}, tmp_path / "out")
-        run_notebook(source, {}, tmp_path / "out")
+        assert notebooks.check_parameters(source, {}) == {}
 
     def test_a_tagged_cell_that_is_not_python(self, tmp_path):
         source = notebook(tmp_path, parameters="%matplotlib inline\nepochs: int = 3")
@@ -262,6 +266,7 @@ class TestFilesThatCannotBeRun:
             run_notebook(source, {}, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.system
     @pytest.mark.parametrize(
         "command", [["/no/python"], [sys.executable, "-c", "raise SystemExit(1)"]]
     )
@@ -272,7 +277,7 @@ class TestFilesThatCannotBeRun:
         monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
         source = changed(notebook(tmp_path), lambda book: set_kernel(book, {"name": "gone"}))
         with pytest.raises(
-            NotebookError, match=r"book\.ipynb failed: its kernel 'gone' did not start: "
+            NotebookError, match=r"book\.ipynb failed: the kernel 'gone' did not start: "
         ):
             run_notebook(source, {"epochs": 4}, tmp_path / "out")
 
@@ -290,6 +295,7 @@ def changed(path, change):
     return path
 
 
+@pytest.mark.system
 class TestOut:
     WRITE = "from pathlib import Path\nPath(out, 'left.txt').write_text('x')"
 

@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from smallbooks import alive, entries, notebook, status, wait_for
 
-from festkit.jobs import schedule as pool
 from festkit.jobs.job import Job, run_job
-from festkit.jobs.schedule import _Workers, run_jobs
+from festkit.jobs.schedule import run_jobs
+from festkit.jobs.worker import Workers
 
 PARAMETERS = "out: str = '.'\nn: int = 0\nfault: str = 'none'"
 CELL = """
@@ -54,6 +53,7 @@ def squares(outcomes):
     return [json.loads((o.folder / "metrics.json").read_text())["square"] for o in outcomes]
 
 
+@pytest.mark.system
 def test_four_at_a_time(tmp_path, book, capfd):
     children = set(psutil.Process().children(recursive=True))
     jobs = [Job(book, {"n": n % 4}) for n in range(5)]  # the last one is the first again
@@ -72,6 +72,7 @@ def test_four_at_a_time(tmp_path, book, capfd):
     assert [len(runs(tmp_path, n)) for n in range(4)] == [1] * 4
 
 
+@pytest.mark.system
 def test_faults_stay_with_their_jobs(tmp_path, book):
     faults = ["raise", "worker", "kernel", "none"]
     jobs = [Job(book, {"n": n, "fault": fault}) for n, fault in enumerate(faults)]
@@ -87,6 +88,7 @@ def test_faults_stay_with_their_jobs(tmp_path, book):
     assert "hello from 0" in (tmp_path / "work" / f"{failed.key}.log").read_text()
 
 
+@pytest.mark.system
 def test_a_worker_that_is_killed_twice(tmp_path, book):
     text = book.read_text().replace("and times == 1", "")
     book.write_text(text)
@@ -104,6 +106,7 @@ run_jobs([Job(sys.argv[1], {"n": n, "fault": "hang"}) for n in range(2)], sys.ar
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_after_the_end_of_the_driver_the_next_run_completes(tmp_path, book, number):
     driver = subprocess.Popen([sys.executable, "-c", COMMAND, book, tmp_path])
@@ -123,45 +126,23 @@ def test_after_the_end_of_the_driver_the_next_run_completes(tmp_path, book, numb
     assert entries(tmp_path / "work") == sorted(f"{job.key}.log" for job in jobs)
 
 
+@pytest.mark.system
 def test_a_time_limit_for_each(tmp_path, book):
     jobs = [Job(book, {"n": 0, "fault": "hang"}), Job(book, {"n": 1})]
-    hanging, other = run_jobs(jobs, tmp_path, workers=2, max_minutes=0.2)
+    hanging, other = run_jobs(jobs, tmp_path, workers=2, max_minutes=0.25)
     assert (hanging.status, other.status) == ("timed out", "done")
 
 
-def test_a_job_whose_pool_is_stopped_is_interrupted(tmp_path, book, monkeypatch):
+@pytest.mark.system
+def test_a_job_is_interrupted_when_its_driver_stops(tmp_path, book, monkeypatch):
     """On Windows a process that is told to end cannot hear it, and never returns 143."""
     monkeypatch.setattr(subprocess.Popen, "terminate", subprocess.Popen.kill)
-    with ThreadPoolExecutor() as threads, _Workers() as pool:
-        future = threads.submit(pool.run, Job(book, {"fault": "hang"}), tmp_path, None)
+    workers = Workers()
+    with ThreadPoolExecutor() as threads:
+        future = threads.submit(workers.run, Job(book, {"fault": "hang"}), tmp_path, None)
         wait_for(lambda: runs(tmp_path, 0))
-        pool.stop()
+        workers.stop()
         assert future.result(timeout=60).status == "interrupted"
-
-
-class DyingWorker:
-    """Its process has closed its pipe and is not yet known to be dead; the second one answers."""
-
-    started = 0
-
-    def __init__(self, threads):
-        DyingWorker.started += 1
-        self.dies = DyingWorker.started == 1
-        self.process = SimpleNamespace(
-            poll=lambda: None, wait=lambda **_: -signal.SIGKILL, terminate=lambda: None
-        )
-
-    def run(self, job, folder, max_minutes):
-        return None if self.dies else pool.Outcome(job.key, "done", folder)
-
-    def close(self):
-        """Nothing to let go of."""
-
-
-def test_a_dying_worker_gets_no_second_job(tmp_path, book, monkeypatch):
-    monkeypatch.setattr(pool, "_Worker", DyingWorker)
-    with _Workers() as workers:
-        assert workers.run(Job(book), tmp_path, None).status == "done"
 
 
 def test_nothing_to_do(tmp_path):
@@ -178,12 +159,9 @@ def test_no_worker(tmp_path):
 )
 def test_workers_share_the_cpus(monkeypatch, workers, given, threads):
     """Each would measure its load before the others have begun, and take all CPUs."""
-    monkeypatch.setattr(pool, "available_cpus", lambda: tuple(range(8)))
+    monkeypatch.setattr("festkit._support.devices.available_cpus", lambda: tuple(range(8)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
-    started = []
-    monkeypatch.setattr(pool.subprocess, "Popen", lambda *_, env, **__: started.append(env))
-    pool._Worker(pool._Workers(workers)._threads)
-    assert started[0].get("OMP_NUM_THREADS", "") == threads
-    assert started[0]["PATH"] == os.environ["PATH"]
+    environment = Workers(workers)._environment | os.environ
+    assert environment.get("OMP_NUM_THREADS", "") == threads

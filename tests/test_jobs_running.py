@@ -45,6 +45,7 @@ def out(tmp_path_factory):
     return run_notebook(notebook(folder, "1", "", "2"), {"epochs": 4}, folder / "out").parent
 
 
+@pytest.mark.system
 class TestRecords:
     def test_the_status(self, out):
         assert status(out)["status"] == "done"
@@ -67,6 +68,7 @@ class TestRecords:
 
 
 class TestStart:
+    @pytest.mark.system
     def test_torch_is_not_imported_for_a_notebook_that_takes_no_device(self):
         script = "import sys, festkit.jobs.worker, festkit.jobs.status as w; w.environment()"
         finished = subprocess.run(
@@ -74,6 +76,7 @@ class TestStart:
         )
         assert finished.returncode == 0
 
+    @pytest.mark.system
     def test_the_device_is_recorded_by_name(self, tmp_path):
         book = notebook(tmp_path, "1", parameters="device: str = 'cpu'")
         for given in ({}, {"device": "auto"}):
@@ -90,6 +93,7 @@ class TestStart:
         assert status(out)["status"] == "failed"
         assert "tpu" in status(out)["reason"]
 
+    @pytest.mark.system
     def test_minutes_before_end_with_the_last_file(self, tmp_path):
         """However long ago that was, and whatever was removed since."""
         out = run_notebook(notebook(tmp_path, "1"), {}, tmp_path / "out").parent
@@ -106,6 +110,7 @@ class TestStart:
         assert again["minutes_before"] == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.system
 def test_while_it_runs_it_can_be_looked_at(tmp_path):
     out = tmp_path / "out"
     look = f"""
@@ -127,63 +132,49 @@ print("first" in str(book["cells"][2]["outputs"]))
 
 
 class TestFaults:
-    def test_a_cell_that_raises(self, tmp_path):
-        out = tmp_path / "out"
-        with pytest.raises(NotebookError, match="ZeroDivisionError") as failed:
-            run_notebook(notebook(tmp_path, "1", "1 / 0"), {}, out)
-        assert failed.value.status == status(out)["status"] == "failed"
-        assert status(out)["cell"] == 3
-        assert "ZeroDivisionError: division by zero" in status(out)["reason"]
-
+    @pytest.mark.system
     def test_a_killed_kernel(self, tmp_path, pid_file):
         kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
         out = tmp_path / "out"
-        with pytest.raises(NotebookError, match=r"book\.ipynb was killed: its kernel died"):
+        with pytest.raises(NotebookError, match=r"book\.ipynb was killed: the kernel died"):
             run_notebook(hanging(tmp_path, pid_file, kill), {}, out)
         assert (status(out)["status"], status(out)["cell"]) == ("killed", 4)
         assert entries(out) == ["book.failed.ipynb", *RECORDS]
         assert not any(map(alive, pids(pid_file)))
 
-    def test_a_cell_that_hangs(self, tmp_path, pid_file):
-        out, before = tmp_path / "out", time.monotonic()
-        with pytest.raises(NotebookError, match=r"book\.ipynb timed out: it took more than 0\.1"):
-            run_notebook(hanging(tmp_path, pid_file), {}, out, max_minutes=0.1)
-        assert 6 <= time.monotonic() - before < 40
-        assert (status(out)["status"], status(out)["cell"]) == ("timed out", 4)
-        assert not any(map(alive, pids(pid_file)))
-
+    @pytest.mark.system
     def test_a_hanging_cell_that_ignores_interrupts(self, tmp_path, pid_file):
         ignore = f"""
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)
 {HANG}
 """
-        with pytest.raises(NotebookError, match="timed out"):
-            run_notebook(hanging(tmp_path, pid_file, ignore), {}, tmp_path / "o", max_minutes=0.1)
+        out, before = tmp_path / "out", time.monotonic()
+        with pytest.raises(NotebookError, match=r"timed out: it took more than 0\.1 minutes"):
+            run_notebook(hanging(tmp_path, pid_file, ignore), {}, out, max_minutes=0.1)
+        assert 6 <= time.monotonic() - before < 60
+        assert (status(out)["status"], status(out)["cell"]) == ("timed out", 4)
         assert not any(map(alive, pids(pid_file)))
-
-    def test_time_enough(self, tmp_path):
-        run_notebook(notebook(tmp_path, "1"), {}, tmp_path / "out", max_minutes=5)
-        assert status(tmp_path / "out")["status"] == "done"
 
     @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
     def test_no_time_is_refused(self, tmp_path, minutes):
         with pytest.raises(ValueError, match=f"max_minutes is {minutes}, expected a number above"):
             run_notebook(notebook(tmp_path), {}, tmp_path / "out", max_minutes=minutes)
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, None)])
-    def test_an_interrupt_takes_the_kernel_along(self, tmp_path, pid_file, number, code):
+    @pytest.mark.system
+    def test_an_interrupt_takes_the_kernel_along(self, tmp_path, pid_file):
         source, out = hanging(tmp_path, pid_file), tmp_path / "out"
         command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
         run = start("-c", command, source, out)
         progress = out / "progress.jsonl"
         wait_for(lambda: started(pid_file) and '"cell": 4' in progress.read_text())
-        run.send_signal(number)
-        assert run.wait(timeout=60) == (code or -signal.SIGINT)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=60) == -signal.SIGINT
         assert (status(out)["status"], status(out)["cell"]) == ("interrupted", 4)
         assert not any(map(alive, pids(pid_file)))
         assert entries(out) == ["book.failed.ipynb", *RECORDS]
 
+    @pytest.mark.system
     def test_a_killed_driver_takes_the_kernel_along(self, tmp_path, pid_file):
         source, out = hanging(tmp_path, pid_file), tmp_path / "out"
         command = "import sys, festkit; festkit.run_notebook(sys.argv[1], {}, sys.argv[2])"
@@ -196,6 +187,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, sign
         os.kill(child, signal.SIGKILL)
         assert status(out)["status"] == "running"
 
+    @pytest.mark.system
     def test_a_disk_that_fills_up(self, tmp_path, monkeypatch):
         flush = os.fsync
 

@@ -1,5 +1,6 @@
 """A job that is done counts only while it was made from what is here now."""
 
+import pickle
 import shutil
 
 import pytest
@@ -77,18 +78,19 @@ class TestWhatMakesStale:
         newer(monkeypatch)
         self.check(Job(book), tmp_path, old, f"festkit was {festkit.__version__}, now is 9.0")
 
-    def test_code_that_its_notebook_uses(self, tmp_path, book, house):
+    def test_the_code_of_the_kit(self, tmp_path, book, house):
         old = made(Job(book), tmp_path)
         append(house / "fusion.py", "\nchanged = 1\n")
-        append(house / "sensitivity.py", "\nchanged = 1\n")
-        append(house / "plots" / "__init__.py", "\nchanged = 1\n")
-        self.check(Job(book), tmp_path, old, "the code of fusion has changed")
+        self.check(Job(book), tmp_path, old, "the code of festkit has changed")
 
-    def test_code_that_the_code_it_uses_uses(self, tmp_path, house):
-        book = notebook(tmp_path, "from festkit import (\n    train,\n)", parameters=PARAMETERS)
-        old = made(Job(book), tmp_path)
-        append(house / "losses.py", "\nchanged = 1\n")
-        self.check(Job(book), tmp_path, old, "the code of losses has changed")
+    def test_a_record_of_an_earlier_version_names_the_code_of_rooms(self, tmp_path, book):
+        job = Job(book)
+        origin = {n: value for n, value in job.record["origin"].items() if n != "code"}
+        record = {
+            "job": job.record | {"key": "book-0", "origin": origin | {"rooms": {"fusion": "1"}}}
+        }
+        write_json(tmp_path / "done" / "book-0" / "environment.json", record)
+        self.check(job, tmp_path, "book-0", "the code of festkit has changed")
 
     def test_its_notebook(self, tmp_path, book):
         old = made(Job(book), tmp_path)
@@ -129,15 +131,15 @@ class TestWhatMakesStale:
     def test_images_that_only_a_worker_sees(self, tmp_path, book):
         job = Job(book, {"dataset": "sky", "data_root": str(tmp_path)})
         old = made(job, tmp_path)
-        plain = job.plain()
+        pickled = pickle.dumps(job)
         make_set(tmp_path / "sky", train=2)
         (again,), stale = check_done([job], tmp_path)
         assert (again.key, stale) == (old, {})
         look_again()
-        seen = Job.from_plain(plain).seen()
-        assert seen["key"] == old
-        assert seen["origin"]["images"] == Job(book, job.parameters).record["origin"]["images"]
-        assert plain["recorded"]["origin"]["images"] is None
+        here = pickle.loads(pickled).record_here()
+        assert here["key"] == old
+        assert here["origin"]["images"] == Job(book, job.parameters).record["origin"]["images"]
+        assert pickle.loads(pickled).record["origin"]["images"] is None
 
     def test_what_it_needs(self, tmp_path, book, house):
         first = Job(book, {"seed": 1})
@@ -147,8 +149,8 @@ class TestWhatMakesStale:
         append(house / "fusion.py", "\nchanged = 1\n")
         (again,), stale = check_done([last], tmp_path)
         assert stale == {
-            old[0]: "the code of fusion has changed",
-            old[1]: "what it needs has changed",
+            old[0]: "the code of festkit has changed",
+            old[1]: "a job that it needs has changed",
         }
         assert again.needs[0].key not in old
 
@@ -156,10 +158,10 @@ class TestWhatMakesStale:
         book = notebook(tmp_path, "from festkit import train, save_results", parameters=PARAMETERS)
         old = made(Job(book), tmp_path)
         append(house / "losses.py", '\n# a comment\nKNOWN = 1\n"""What is said of it."""\n')
-        again = self.check(Job(book), tmp_path, old, "the code of losses has changed")
+        again = self.check(Job(book), tmp_path, old, "the code of festkit has changed")
         made(again, tmp_path, "2026-01-02")
         append(house / "losses.py", '\n# another comment\n"""Said better."""\n')
-        for name in ("_errors", "_report", "results/latex", "results/readable"):
+        for name in ("_support/errors", "plots/style", "tables/render", "zoo/verify"):
             append(house / f"{name}.py", "\nchanged = 1\n")
         (last,), stale = check_done([Job(book)], tmp_path)
         assert (last.key, stale) == (again.key, {})
@@ -177,7 +179,7 @@ class TestWhatMakesStale:
         made_then("book-3", {"ended": None})
         first = Job(book, {"seed": 3})
         last = Job(book, {"run": Output(first, "run"), "seed": 4})
-        told = dict.fromkeys(["book-0", "book-1"], "its record does not say what it was made from")
+        told = dict.fromkeys(["book-0", "book-1"], "its record has no origin")
         (again,), stale = check_done([last], tmp_path)
         assert (again.key, stale) == (last.key, told)
         (kept,), stale = check_done([last], tmp_path, keep_stale=True)
@@ -206,11 +208,13 @@ class TestKept:
 
     def test_another_process_runs_it_under_the_same_key(self, tmp_path, book, monkeypatch):
         job = Job(book)
-        plain = job.plain()
+        old = job.key
+        pickled = pickle.dumps(job)
         newer(monkeypatch)
-        assert Job.from_plain(plain).key == plain["recorded"]["key"] != Job(book).key
+        assert pickle.loads(pickled).key == old != Job(book).key
 
 
+@pytest.mark.system
 def test_a_stale_job_is_run_again_and_its_folder_stays(tmp_path, monkeypatch):
     code = "import json; json.dump({'seed': seed}, open(f'{out}/metrics.json', 'w'))"
     job = Job(notebook(tmp_path, code, parameters=PARAMETERS), {"seed": 3})

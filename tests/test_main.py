@@ -21,7 +21,8 @@ from PIL import Image
 import festkit
 from festkit._support.errors import FestkitError, NumericalError
 from festkit._support.files import write_json, write_text
-from festkit.cli.main import COMMANDS, CONTINUING, draw_pretrained, main
+from festkit.cli.demo import draw_pretrained
+from festkit.cli.main import COMMANDS, CONTINUING, main
 from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.jobs.job import Outcome
@@ -48,6 +49,7 @@ class TestHelp:
         text = capsys.readouterr().out
         assert all(f"festkit {name} " in text for name in COMMANDS)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_command_explains_its_options(self, name, capsys):
         with pytest.raises(SystemExit) as stopped:
@@ -87,6 +89,7 @@ class TestHelp:
         assert "festkit zoo verify " in text
         assert "festkit demo" not in text
 
+    @pytest.mark.system
     def test_as_a_module(self):
         done = subprocess.run(
             [sys.executable, "-m", "festkit", "backbones", "--sise"],
@@ -94,6 +97,7 @@ class TestHelp:
         )  # fmt: skip
         assert done.returncode == 2
 
+    @pytest.mark.system
     def test_a_warning_for_the_user_is_one_line(self):
         script = """
 import warnings, festkit.cli.main as m
@@ -116,6 +120,7 @@ warnings.warn("after")
         assert main(["--version"]) == 0
         assert capsys.readouterr().out == f"festkit {festkit.__version__}\n"
 
+    @pytest.mark.system
     def test_text_is_printed_at_once_because_nothing_slow_is_imported(self):
         script = """
 import sys
@@ -163,6 +168,7 @@ def place(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp936", "cp1252"])
 class TestEncodings:
     """Every command ends well on a pipe whose encoding knows few characters."""
@@ -214,7 +220,6 @@ class TestEncodings:
             "zoo store": [self.MODEL, run],
             "zoo evaluate": [self.MODEL, "--dataset", hand, *device],
             "zoo verify": [self.MODEL, "--data-root", out],
-            "zoo results": ["--out", f"{out}/results.md"],
             "tune": [run],
         }
         assert set(walk) == set(COMMANDS)
@@ -226,16 +231,17 @@ class TestEncodings:
             said += out
         assert all(letters in said for letters in (ODD, "Fa 10⁻⁶", "256²", "–"))
 
+    @pytest.mark.system
     def test_a_process_of_its_own_warns_counts_and_fails(self, encoding):
         script = f"""
 import warnings, festkit.cli.main as m
-from festkit import _progress
+from festkit._support import progress
 from festkit._support.errors import InputError
-_progress.DELAY = 0
+progress.DELAY = 0
 def command():
     print("{ODD}")
     warnings.warn("look at {ODD}")
-    list(_progress.progress(range(3), "{ODD}", unit="m²"))
+    list(progress.progress(range(3), "{ODD}", unit="m²"))
     raise InputError("no {ODD}, and \\udcff of a file's name")
 m.COMMANDS["backbones"] = "", lambda: command
 raise SystemExit(m.main(["backbones"]))
@@ -261,6 +267,7 @@ STUDIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_studies_write_to_a_pipe_of_few_characters(name, monkeypatch):
     out = io.TextIOWrapper(io.BytesIO(), encoding="cp936")
@@ -352,8 +359,8 @@ class TestOwnImages:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "no images came; name files or folders, in front of --model"),
-            (["--model", "nuaa-sirst/acm", "data/samples/images"], "in front of --model"),
+            ([], "no images given; pass files or folders before --model"),
+            (["--model", "nuaa-sirst/acm", "data/samples/images"], "before --model"),
             (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
             (["data/samples/images", "--no-weak", "--th2", "0.1"], "drop one"),
             (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and no en"),
@@ -411,7 +418,7 @@ class TestOwnImages:
 
     def test_evaluate_without_a_model(self, capsys):
         assert main(["evaluate", "--dataset", "NUAA-SIRST"]) == 1
-        assert_one_line(capsys.readouterr().err, "no model came; name an entry of the zoo")
+        assert_one_line(capsys.readouterr().err, "no model given; pass an entry of the zoo")
 
     @pytest.mark.parametrize(
         ("name", "split", "warned"),
@@ -560,7 +567,10 @@ class TestTables:
         for job in jobs[:3]:
             (tmp_path / "done" / job.key).mkdir(parents=True)
         times = {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
-        given = {"notebook": "02_train.ipynb", "parameters": jobs[1].filled(lambda o: o.path)}
+        given = {
+            "notebook": "02_train.ipynb",
+            "parameters": jobs[1].resolve_outputs(lambda o: o.path),
+        }
         write_json(tmp_path / "done" / jobs[1].key / "environment.json", given | times)
         for words in (["plan"], ["run", "--dry-run"]):
             assert main(["tables", words[0], "losses", *words[1:], "--folder", str(tmp_path)]) == 0
@@ -570,8 +580,8 @@ class TestTables:
             assert "3.0 minutes" in lines[3]
             assert "02_train ACM 128 EE scenes seed 0" in "".join(lines)
             assert lines[-1] == (
-                "8 jobs, 3 done, 5 left: about 12 minutes of one worker, and 1 of which nothing is "
-                "known yet"
+                "8 jobs, 3 done, 5 left: about 12 minutes of one worker; time unknown for 1, since "
+                "nothing like them is done here"
             )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["done"]
 
@@ -579,7 +589,7 @@ class TestTables:
         where = ["--folder", str(tmp_path), "--data-root", str(tmp_path)]
         assert main(["tables", "plan", "losses", "--profile", "quick", *where]) == 0
         *_, state, missing = capsys.readouterr().out.splitlines()
-        assert state == "7 jobs, 0 done, 7 left: 7 of which nothing is known yet"
+        assert state.startswith("7 jobs, 0 done, 7 left: time unknown for 7")
         assert "NUAA-SIRST" in missing
         assert str(tmp_path) in missing
 
@@ -620,18 +630,18 @@ class TestTables:
             record |= {"started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:03:00"}
             write_json(tmp_path / "done" / job.key / "environment.json", record)
             write_json(tmp_path / "done" / job.key / "metrics.json", {"n": 1})
-        monkeypatch.setattr("festkit.cli.main.__version__", "9.0")
+        monkeypatch.setattr("festkit.jobs.provenance.__version__", "9.0")
         words = ["tables", "run", "losses", "--folder", str(tmp_path)]
         assert main([*words, "--dry-run"]) == 0
         said = capsys.readouterr().out
         for key in keys:
             assert f"{key} is stale: festkit was {festkit.__version__}, now is 9.0" in said
-        assert "run again under new keys; tables run --keep-stale takes them" in said
+        assert "run again under new keys; tables run --keep-stale uses them" in said
         assert "8 jobs, 0 done, 8 left" in said
         assert main([*words, "--keep-stale"]) == 0
         said = capsys.readouterr().out
         assert f"{keys[0]} is stale" in said
-        assert "taken as they are; the tables say so" in said
+        assert "used as they are; the tables say so" in said
         assert "8 of 8 jobs done" in said
         assert {path.name for path in (tmp_path / "done").iterdir()} == {*keys}
 
@@ -742,7 +752,7 @@ class TestErrors:
             (["--size", "32", "--holdout", "2"], "holdout is 2.0, expected a share in (0, 1)"),
             (["--size", "32", "--protocol", "best"], "('holdout', 'paper', 'last')"),
             (["--size", "32", "--schedule", "step"], "('cosine', 'constant')"),
-            (["--size", "32", "--data-on", "disk"], "('device', 'host')"),
+            (["--size", "32", "--cache-on", "disk"], "('device', 'host')"),
             (["--size", "32", "--precision", "fp8"], "('auto', 'fp32', 'bf16', 'fp16')"),
         ],
     )
@@ -861,6 +871,7 @@ class TestErrors:
         assert_one_line(capsys.readouterr().err, f"^festkit demo: {message}")
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.system
     @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="pipes of a POSIX shell")
     def test_a_reader_that_has_seen_enough(self):
         """The pipe is closed before anything is written to it."""
@@ -892,6 +903,7 @@ def demo(folder, tmp_path_factory):
     return out, times
 
 
+@pytest.mark.slow
 class TestDemo:
     def test_it_writes_the_six_things(self, demo):
         out, _ = demo

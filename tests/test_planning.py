@@ -48,19 +48,22 @@ def test_where_jobs_run_does_not_matter():
     assert {job.parameters["device"] for job in trainings(there)} == {"cuda"}
 
 
-def test_real_images_are_taken_as_they_are():
-    jobs = plan_jobs("losses", "quick")
+def test_real_images_are_taken_as_they_are(tmp_path):
+    jobs = plan_jobs("losses", "quick", data_root=str(tmp_path))
     assert {job.parameters["dataset"] for job in jobs} == {"NUAA-SIRST"}
     assert notebooks(jobs) == ["02_train"] * 6 + ["table2_losses"]
-    assert "01_data" in notebooks(plan_jobs("all", "quick", backbones=["ACM"]))
+    assert "01_data" in notebooks(
+        plan_jobs("all", "quick", backbones=["ACM"], data_root=str(tmp_path))
+    )
 
 
 def test_the_papers_own_set_is_not_public_so_a_union_stands_for_it(tmp_path):
     union = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
-    assert {job.parameters["dataset"] for job in plan_jobs("th1", "paper")} == {union}
+    nowhere = {"data_root": str(tmp_path)}  # images that are there are read for their hash
+    assert {job.parameters["dataset"] for job in plan_jobs("th1", "paper", **nowhere)} == {union}
     given = plan_jobs("th1", "paper", [str(tmp_path)])
     assert {job.parameters["dataset"] for job in given} == {str(tmp_path)}
-    compared = plan_jobs("backbones", "paper", backbones=["ACM"])
+    compared = plan_jobs("backbones", "paper", backbones=["ACM"], **nowhere)
     assert notebooks(compared).count("table6_backbones") == 3
     sizes = {(job.parameters["dataset"], job.parameters["size"]) for job in trainings(compared)}
     assert sizes == {
@@ -73,7 +76,9 @@ def test_a_planned_training_is_the_one_that_a_notebook_alone_carries_out(tmp_pat
     for profile in ("smoke", "quick", "paper"):
         planned = {
             (job.parameters["size"], job.parameters["loss"]): job.parameters
-            for job in trainings(plan_jobs("losses", profile, ["NUAA-SIRST"]))
+            for job in trainings(
+                plan_jobs("losses", profile, ["NUAA-SIRST"], data_root=str(tmp_path))
+            )
         }
         for (training,) in fk.tables.table_trainings("losses", profile).values():
             expected = fk.tables.training_config(training, "NUAA-SIRST", tmp_path)
@@ -92,8 +97,8 @@ def test_seeds_are_those_of_trainings_on_the_same_scenes():
     assert notebooks(jobs).count("02_train") == 12
 
 
-def test_real_images_are_looked_at_once_whatever_the_seeds():
-    jobs = plan_jobs("all", "quick", backbones=["ACM"], seeds=(0, 1))
+def test_real_images_are_looked_at_once_whatever_the_seeds(tmp_path):
+    jobs = plan_jobs("all", "quick", backbones=["ACM"], seeds=(0, 1), data_root=str(tmp_path))
     assert notebooks(jobs).count("01_data") == 1
     assert notebooks(jobs).count("03_fuse_and_refine") == 2
 
@@ -101,13 +106,14 @@ def test_real_images_are_looked_at_once_whatever_the_seeds():
 def test_a_dataset_of_the_paper_by_name_or_folder_has_its_rows_and_sizes(tmp_path):
     (tmp_path / "NUDT-SIRST").mkdir()
     for dataset in ("nudt-sirst", str(tmp_path / "NUDT-SIRST")):
-        jobs = plan_jobs("backbones", "quick", [dataset], backbones=["ACM"])
+        options = {"backbones": ["ACM"], "data_root": str(tmp_path / "nowhere")}
+        jobs = plan_jobs("backbones", "quick", [dataset], **options)
         assert {job.parameters["size"] for job in trainings(jobs)} == {128, 192}
         assert "ACM, FEST, NUDT-SIRST" in jobs[-1].parameters["runs"]
 
 
-def test_every_seed_is_a_table_of_its_own():
-    jobs = plan_jobs("losses", "quick", seeds=(0, 1, 2))
+def test_every_seed_is_a_table_of_its_own(tmp_path):
+    jobs = plan_jobs("losses", "quick", seeds=(0, 1, 2), data_root=str(tmp_path))
     assert len(jobs) == 3 * 7
     assert [job.parameters["seed"] for job in jobs if job.notebook == "table2_losses"] == [0, 1, 2]
 

@@ -91,7 +91,7 @@ class TestComparison:
         assert np.isnan([row.iou_sd, row.pd_low]).all()
 
     def test_a_record_without_intervals_shows_its_ratio_alone(self):
-        assert with_interval({"pd": 0.5, "intervals": None}, "pd", 100) == "50.00"
+        assert with_interval({"pd": 0.5, "intervals": None}, "pd") == "50.00"
 
     def test_seeds_of_different_images_are_not_pooled(self):
         larger = replace(HIT, pixels=2 * HIT.pixels)
@@ -143,9 +143,9 @@ class TestComparison:
         ("ours", "error", "message"),
         [
             ({"th1 0.31": [HIT]}, ValueError, "unknown row of the table 'th1 0.31'; known are th1"),
-            ({"th1 0.3": []}, ValueError, "'th1 0.3' has no figures; leave the row out"),
-            ({"th1 0.3": [[HIT, HIT]]}, ValueError, "figures of list; pass the Counts of every im"),
-            ({"th1 0.3": [HIT, {}]}, ValueError, "figures of Counts, dict; pass"),
+            ({"th1 0.3": []}, ValueError, "'th1 0.3' has no metrics; leave the row out"),
+            ({"th1 0.3": [[HIT, HIT]]}, ValueError, "metrics of list; pass the Counts of every im"),
+            ({"th1 0.3": [HIT, {}]}, ValueError, "metrics of Counts, dict; pass"),
         ],
     )
     def test_wrong_figures(self, ours, error, message):
@@ -267,7 +267,7 @@ class TestFiles:
     @pytest.mark.parametrize("text", ["[]", "{}", '{"schemes": [1]}', '{"schemes": {"a": 1}}', "{"])
     def test_another_file(self, tmp_path, text):
         (tmp_path / "metrics.json").write_text(text)
-        with pytest.raises(ValueError, match=r"metrics\.json (holds no figures|is not readable)"):
+        with pytest.raises(ValueError, match=r"metrics\.json (holds no metrics|is not readable)"):
             compare_files([tmp_path], TH1)
 
 

@@ -17,6 +17,8 @@ from festkit._support.files import write_json
 from festkit.ops.components import find_components
 from festkit.tables.compare import compare_files
 
+pytestmark = pytest.mark.slow  # trains, measures or draws
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -233,6 +235,7 @@ class TestTables:
         for name, (_, shown) in written.items():
             assert isinstance(shown, Figure) or hasattr(shown, "_repr_html_"), name
 
+    @pytest.mark.system
     def test_in_a_batch_each_has_a_kernel_and_a_page(self, asked, tmp_path, request):
         some = ["table1_input_size", "table6_backbones"]  # that ends in a picture, this in a table
         names = list(asked) if request.config.getoption("--slow") else some

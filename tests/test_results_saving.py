@@ -97,7 +97,7 @@ class TestWhatIsTold:
         assert told(rows["a"])["loss_options"] == {"edge_weight": 3.0}
 
     def test_nothing(self):
-        with pytest.raises(ValueError, match="no maps came"):
+        with pytest.raises(ValueError, match="no maps given"):
             told({})
 
 
@@ -150,7 +150,7 @@ class TestRows:
             ("losses", {"BCE": [{}]}, "row 'BCE' of losses got a run with the loss 'EEDM', exp"),
             ("losses", {"EEDM": [{}, {"size": 96}]}, "takes one run, got 2"),
             ("losses", {"BCE": [{"loss": "BCE"}], "EEDM": [{"backbone": "ALCNet"}]},
-             r"the rows of losses were given runs of different network \(ACM, ALCNet\)"),
+             r"the rows of losses got runs of different network \(ACM, ALCNet\)"),
             ("input_size", {"256": [{}], "384": [{"size": 96}], "512": [{}]},
              "input_size got runs of the sizes 64, 96, 64; every run needs a size of its own"),
             ("th1", {"fused": [{}, {}]}, "the row 'fused' of th1 got runs of the sizes 64, 64"),
@@ -160,17 +160,17 @@ class TestRows:
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}, {"size": 96, "loss": "BCE"}]},
              "the loss 'BCE', expected 'EEDM'"),
             ("losses", {"BCE": [{"loss": "BCE"}], "EEDM": [{"size": 96}]},
-             r"different size \(64, 96\); they differ in nothing but what they name, so give all"),
+             r"different size \(64, 96\); give all of them"),
             ("fig5", {"edge_weight 4": [{}], "keep_ratio 0.5": [{"size": 96}]},
-             r"the rows of hyperparameters were given runs of different size \(64, 96\)"),
+             r"the rows of hyperparameters got runs of different size \(64, 96\)"),
             ("losses", {"EEDM": [{"loss_options": {"edge_weight": 3}}]},
              r"the loss_options \{'edge_weight': 3, 'keep_ratio': 0.5\}, expected \{'edge_w"),
             ("backbones", {"ACM, FEST, NUAA-SIRST": [{}]},
              "the row 'ACM, FEST, NUAA-SIRST' of backbones fuses two runs or more, got 1; give it"),
             ("backbones", {"ACM, Original, NUAA-SIRST": [{"loss": "BCE"}],
                            "ACM, LW-FEST, NUAA-SIRST": [{"size": 96}]},
-             r"Original and LW-FEST of ACM in backbones were given runs of different size \(64,"),
-            ("fusion", {}, "no runs came for the table fusion; its rows are 256, 384"),
+             r"Original and LW-FEST of ACM in backbones got runs of different size \(64,"),
+            ("fusion", {}, "no runs given for the table fusion; its rows are 256, 384"),
         ],
     )  # fmt: skip
     def test_runs_that_are_not_what_the_row_says(self, hand, table, rows, message):

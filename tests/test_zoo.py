@@ -26,9 +26,12 @@ from festkit.weights import load_weights, read_card, save_weights
 from festkit.zoo import measure as measuring
 from festkit.zoo import train as making
 from festkit.zoo import train as storing
+from festkit.zoo.listing import listing
 from festkit.zoo.measure import evaluate
 from festkit.zoo.train import store, train_entry
-from festkit.zoo.verify import listing, verify
+from festkit.zoo.verify import verify
+
+pytestmark = pytest.mark.slow  # trains, measures or draws
 
 SMALL, LARGE = "hand/acm-32-eedm", "hand/acm-48-eedm"
 
@@ -181,7 +184,7 @@ class TestTraining:
         assert measuring.largest_move(record["test"], card["test"]) == 0
         (verdict,) = verify(["made/acm-32"], data_root=tmp_path / "none")
         assert not verdict.fault
-        assert verdict.note == "loads; figures on made differ by 0.000 points"
+        assert verdict.note == "loads; metrics on made differ by 0.000 points"
 
 
 class TestStoring:
@@ -245,7 +248,7 @@ class TestStoring:
         with pytest.raises(ValueError, match=f"weights 0123456789ab, not from .*{SMALL}, {known}"):
             store(LARGE, run)
         (shelf / f"{SMALL}.json").unlink()
-        with pytest.raises(ValueError, match="which are not on the shelf: store them first"):
+        with pytest.raises(ValueError, match="which are not stored; store them first"):
             store(LARGE, run)
         write_json(run.folder / "record.json", Run(made / "acm-32-eedm").record)
         with pytest.raises(ValueError, match="weights 0123456789ab, not from the prior"):
@@ -437,7 +440,7 @@ class TestMeasuring:
     def test_records_are_kept_of_known_datasets_only(self, shelf, tmp_path):
         for name in ("sky", "hand"):  # a folder may bear a known name
             folder = make_set(tmp_path / name, test=2)
-            with pytest.raises(ValueError, match=rf"{name} is a folder of your own.*--write"):
+            with pytest.raises(ValueError, match=rf"{name} is your own folder.*--write"):
                 evaluate(SMALL, folder, write=True)
         make_set(tmp_path / "NUAA-SIRST", test=2)
         for name in ("NUAA-SIRST", "sirst"):
@@ -449,14 +452,14 @@ class TestMeasuring:
 
     def test_what_the_card_says_is_not_kept_twice(self, shelf):
         with pytest.raises(
-            ValueError, match=rf"the card of {SMALL} holds the figures of {SMALL} on"
+            ValueError, match=rf"the card of {SMALL} already has the metrics of {SMALL} on"
         ):
             evaluate(SMALL, "HAND", write=True, device="cpu")
         assert not (shelf / "hand" / "acm-32-eedm.on-hand.json").exists()
 
     def test_other_test_images_than_the_cards(self, shelf, tmp_path):
         make_set(tmp_path / "hand", test=2)
-        told = r"test images of hand here \(split \w+\) are others, or other files of the same im"
+        told = r"test images of hand here \(split \w+\) differ from the card's \(split \w+\)"
         with pytest.warns(UserWarning, match=rf"{told}.* may have been trained on some of them"):
             evaluate(SMALL, "hand", data_root=tmp_path, device="cpu")
         record = (shelf / "hand" / "acm.on-hand.json").read_text()
@@ -522,7 +525,7 @@ class TestVerifying:
         assert list(found) == [SMALL, LARGE, "hand/acm.on-hand"]
         for verdict in found.values():
             assert not verdict.fault
-            assert verdict.note == "loads; figures on hand differ by 0.000 points"
+            assert verdict.note == "loads; metrics on hand differ by 0.000 points"
 
     def test_every_bar_says_what_is_measured_and_how_many_are_left(self, shelf, monkeypatch):
         labels = []
@@ -539,7 +542,7 @@ class TestVerifying:
 
     def test_without_the_dataset(self, shelf, tmp_path):
         found = verdicts(names=["hand/ACM-32-EEDM"], data_root=tmp_path)
-        assert [v.note for v in found.values()] == ["loads; figures not checked: no dataset"]
+        assert [v.note for v in found.values()] == ["loads; metrics not checked: no dataset"]
 
     def test_other_images_under_the_name(self, shelf, tmp_path):
         make_set(tmp_path / "hand", test=2)
@@ -554,7 +557,7 @@ class TestVerifying:
             image.save(file, compress_level=0)
         (verdict,) = verdicts(names=[SMALL], data_root=tmp_path).values()
         assert verdict.note == (
-            "loads; figures on hand, whose files are not the card's, differ by 0.000 points"
+            "loads; metrics on hand, whose files are not the card's, differ by 0.000 points"
         )
 
     def test_a_changed_byte(self, shelf):
@@ -776,7 +779,7 @@ class TestCommands:
         assert Run(Path("runs/zoo/hand/acm-32-bce")).finished
         assert main(words) == 0
         assert "now" in (last := capsys.readouterr().out.splitlines()[-1])
-        assert last.endswith("figures and ends of their intervals differ by up to 0.00 points")
+        assert last.endswith("metrics and ends of their intervals differ by up to 0.00 points")
         make_set(tmp_path / "NUAA-SIRST", test=2)
         monkeypatch.setenv("FESTKIT_DATA", str(tmp_path))
         evaluated = ["zoo", "evaluate", "hand/acm-32-bce", "--dataset", "NUAA-SIRST", "--write"]

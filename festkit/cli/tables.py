@@ -12,55 +12,50 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
 
 
-def tables_list() -> None:
+def list_tables() -> None:
     """List the paper's tables and figures: name, number, rows, what they hold."""
     from ..backbones.paper import paper_numbers
-    from ..tables.paper import TABLES
+    from ..tables.specs import TABLES
 
-    for name, notebook in TABLES.items():
-        table = paper_numbers().get(name)
-        if table is None:  # Fig. 7
-            label = notebook.partition("_")[0].replace("fig", "Fig. ")
-            print(f"{name:16} {label:8} drawn in the paper, without numbers")
-        else:
-            print(f"{name:16} {table['label']:8} {len(table['rows']):2} rows  {table['caption']}")
+    for name, spec in TABLES.items():
+        table = paper_numbers().get(name, {})
+        rows = f"{len(table['rows']):2} rows " if table else "drawn in the paper, without numbers"
+        print(f"{name:16} {spec.label:8} {rows} {table.get('caption', '')}".rstrip())
 
 
-def tables_show(
+def show(
     name: tyro.conf.Positional[str],
     format: Literal["text", "markdown", "latex", "html"] = "text",
     ours: tuple[Path, ...] = (),
 ) -> None:
-    """Print a table of the paper, with our own figures beside it if there are any.
+    """Print a table of the paper, with our own metrics if there are any.
 
     Args:
-        name: as tables list names it, or its number.
+        name: as tables list prints it, or its number.
         format: latex needs the packages booktabs and, with ours, graphicx; html is a whole page.
-        ours: metrics.json of a run of the table's notebook, or its folder; several are seeds.
+        ours: metrics.json of runs of the table's notebook, or their folders, one per seed.
     """
     from ..tables.compare import compare_files
     from ..tables.paper import paper_table
     from ..tables.render import render_table
 
     table = paper_table(name)
-    if ours:
-        table = compare_files(ours, table)
-    print(render_table(table, format), end="")
+    print(render_table(compare_files(ours, table) if ours else table, format), end="")
 
 
 @dataclass(frozen=True)
-class TablesPlan:
-    """What is to be made.
+class Request:
+    """Which tables to make, and how.
 
     Attributes:
-        table: what it holds, its number or its notebook (see tables list), fig5, fig7, or all.
-        profile: smoke proves in minutes that everything runs; quick takes hours on a CPU; paper is
+        table: name, number or notebook (see tables list), fig5, fig7, or all.
+        profile: smoke shows in minutes that everything runs; quick takes hours on a CPU; paper is
             the paper's recipe, for a GPU.
         dataset: names or folders; default synthetic scenes for smoke, NUAA-SIRST for quick, and for
             paper the paper's, with the union of the public sets for W-IRSTD.
         backbone: networks; default all eight where they are compared, else the profile's.
         seed: of trainings; several are averaged.
-        folder: of all jobs; what is done there is not done again.
+        folder: of all jobs; finished jobs are skipped.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: where trainings run: auto, cpu, cuda, cuda:N or mps.
         threads: CPU threads of a job; default one per CPU that is idle when it starts.
@@ -77,7 +72,7 @@ class TablesPlan:
     threads: int | None = None
 
     def jobs(self) -> "list[Job]":
-        """The jobs that make it."""
+        """The jobs that make them."""
         from ..tables.plan import plan_jobs
 
         root = None if self.data_root is None else str(Path(self.data_root).resolve())
@@ -93,34 +88,35 @@ class TablesPlan:
         )
 
 
-def tables_plan(plan: tyro.conf.OmitArgPrefixes[TablesPlan]) -> None:
-    """List the jobs that make a table: what is done, and how long the rest will take.
+def plan(plan: tyro.conf.OmitArgPrefixes[Request]) -> None:
+    """List the jobs that make a table, which are done, and how long the others will take.
 
-    Minutes are those of jobs like it that are done in the folder; of others nothing is known.
+    Times are estimated from similar jobs that are done in the folder.
     """
     _print_plan(_checked(plan, keep_stale=False)[0], plan.folder)
 
 
-def tables_run(
-    plan: tyro.conf.OmitArgPrefixes[TablesPlan],
+def run(
+    plan: tyro.conf.OmitArgPrefixes[Request],
     workers: int = 1,
     scheduler: str | None = None,
     max_minutes: float | None = None,
     dry_run: bool = False,
     keep_stale: bool = False,
 ) -> None:
-    """Make a table of the paper, or all: train what is missing, evaluate, print ours beside it.
+    """Make a table of the paper, or all: train, evaluate, compare with the paper.
 
-    Whatever ends it, the same command continues. Jobs that are done, but with another version or
-    other code of the kit, or other images, are named and run again; their folders stay.
+    After an interrupt or a failure the same command continues. Jobs are stale if they ran with
+    another version or other code of the kit, or on other images; they are listed and run again,
+    and their folders stay.
 
     Args:
-        plan: what is to be made.
-        workers: jobs that run at the same time.
+        plan: which tables to make.
+        workers: number of parallel jobs.
         scheduler: address of a Dask scheduler (tcp://...) whose workers run the jobs instead.
         max_minutes: minutes after which a job is stopped; the next run continues it.
-        dry_run: only say what would be run, as tables plan does.
-        keep_stale: take such jobs as they are instead; the tables say so.
+        dry_run: only list the jobs, as tables plan does.
+        keep_stale: use stale jobs as they are; the tables say so.
     """
     from ..jobs.schedule import run_jobs, unfinished
     from ..tables.render import render_table
@@ -144,12 +140,14 @@ def tables_run(
             print(folder / f"{folder.name.rpartition('-')[0]}.html")
     print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
     if len(done) < len(jobs):
-        lost = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
-        raise ProcessError("not all jobs are done; the same command continues\n" + "\n".join(lost))
+        missing = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
+        raise ProcessError(
+            "\n".join(["not all jobs are done; the same command continues", *missing])
+        )
 
 
-def _checked(plan: TablesPlan, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
-    """The jobs of a plan, and those that are done but stale, by key; these are printed."""
+def _checked(plan: Request, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
+    """The jobs of a plan, and why done jobs are stale, by key, after printing it."""
     from ..jobs.stale import check_done
 
     jobs, stale = check_done(plan.jobs(), plan.folder, keep_stale=keep_stale)
@@ -157,10 +155,9 @@ def _checked(plan: TablesPlan, *, keep_stale: bool) -> "tuple[list[Job], dict[st
         print(f"{key} is stale: {why}")
     if stale:
         print(
-            "stale jobs are taken as they are; the tables say so"
+            "stale jobs are used as they are; the tables say so"
             if keep_stale
-            else "stale jobs are run again under new keys; tables run --keep-stale takes them as "
-            "they are"
+            else "stale jobs are run again under new keys; tables run --keep-stale uses them"
         )
     return jobs, stale
 
@@ -172,21 +169,20 @@ def _print_plan(jobs: "list[Job]", folder: Path) -> None:
     minutes = estimate_minutes(jobs, folder)
     for job in jobs:
         known = minutes[job.key]
-        left_over = "minutes unknown" if known is None else f"{known:.1f} minutes"
-        state = left_over if job.key in left else "done"
-        print(f"{job.key:34} {state:16} {job.title}")
+        time = "" if known is None else f"{known:.1f} minutes"
+        print(f"{job.key:34} {time if job.key in left else 'done':14} {job.title}")
     known_left = [value for key in left if (value := minutes[key]) is not None]
     unknown = len(left) - len(known_left)
     parts = [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
-    parts += [f"{unknown} of which nothing is known yet"] if unknown else []
+    parts += [f"time unknown for {unknown}, since nothing like them is done here"] * bool(unknown)
     state = f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"
-    print(": ".join([state, ", and ".join(parts)]) if parts else state)
+    print(": ".join([state, "; ".join(parts)]) if parts else state)
     for line in _missing_datasets(left):
         print(line)
 
 
 def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
-    """What is wrong with the named datasets of jobs, each told once."""
+    """The errors of opening the jobs' datasets, one per dataset."""
     from ..data.dataset import load_dataset
 
     given = {
@@ -194,10 +190,10 @@ def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
         for job in jobs.values()
         if isinstance(job.parameters.get("dataset"), str)
     }
-    wrong = []
+    errors = []
     for name, root in sorted(given, key=str):
         try:
             load_dataset(name, "test", root=root)
         except FestkitError as error:
-            wrong.append(str(error))
-    return wrong
+            errors.append(str(error))
+    return errors

@@ -1,5 +1,6 @@
 """The commands ``festkit zoo ...``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -7,37 +8,51 @@ import tyro
 from .._support.errors import InputError
 
 
-def zoo_list() -> None:
-    """List the zoo: what is trained, its figures on its own test images, what is still to train.
+@dataclass(frozen=True)
+class Options:
+    """Where a command runs.
 
-    IoU, Pd and Score in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
-    """
-    from ..zoo.verify import listing
-
-    print(listing())
-    print("\nminutes as measured by the clock; ~ is an estimate, for one CPU core and for an H100")
-
-
-def zoo_train(
-    entry: tyro.conf.Positional[str],
-    max_minutes: float | None = None,
-    out: Path | None = None,
-    data_root: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-) -> None:
-    """Train an entry of the zoo and, when it has finished, store its weights and card.
-
-    Weights of the entry that lie on the shelf (FESTKIT_WEIGHTS, else the clone's weights) are
-    replaced; how far the figures are from theirs is told.
-
-    Args:
-        entry: as zoo list names it; interrupted, the same command continues.
-        max_minutes: after so many minutes the run ends with a checkpoint.
-        out: run folder; default runs/zoo/ENTRY.
+    Attributes:
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         device: cpu, cuda, mps, or auto.
         threads: CPU threads; default one per idle CPU.
+    """
+
+    data_root: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+
+Runtime = tyro.conf.OmitArgPrefixes[Options]
+
+
+def list_entries() -> None:
+    """List the zoo: its entries, their metrics on their own test images, what is not yet trained.
+
+    IoU, Pd and Score in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
+    """
+    from ..zoo.listing import listing
+
+    print(listing())
+    print("\nminutes of wall-clock time; ~ is an estimate, for one CPU core and for an H100")
+
+
+def train(
+    entry: tyro.conf.Positional[str],
+    runtime: Runtime = Options(),
+    max_minutes: float | None = None,
+    out: Path | None = None,
+) -> None:
+    """Train an entry of the zoo, and store its weights and card when it has finished.
+
+    After an interrupt the same command continues. Weights that the entry has already (in
+    FESTKIT_WEIGHTS, else the clone's weights) are replaced, and the difference is printed.
+
+    Args:
+        entry: as zoo list prints it.
+        runtime: where it runs.
+        max_minutes: minutes after which the run stops with a checkpoint.
+        out: run folder; default runs/zoo/ENTRY.
     """
     from ..pretrained import find_entry, read_record
     from ..zoo.measure import largest_move
@@ -48,116 +63,84 @@ def zoo_train(
         before = read_record(entry)
     except InputError:  # a damaged record is replaced like any other
         before = None
-    stored = train_entry(
-        entry, out=out, max_minutes=max_minutes, data_root=data_root, device=device, threads=threads
-    )
+    stored = train_entry(entry, out=out, max_minutes=max_minutes, **vars(runtime))
     if stored is None:
         print(f"stopped after {max_minutes:g} minutes, the same command continues")
-    else:
-        print(f"stored: {stored}")
-        after = read_record(entry)
-        if before is not None and after is not None:
-            moved = largest_move(before["test"], after["test"])
-            print(
-                f"instead of {before['sha256'][:12]}, now {after['sha256'][:12]}: figures and ends "
-                f"of their intervals differ by up to {moved:.2f} points"
-            )
+        return
+    print(f"stored: {stored}")
+    after = read_record(entry)
+    if before is not None and after is not None:
+        moved = largest_move(before["test"], after["test"])
+        print(
+            f"{after['sha256'][:12]} replaces {before['sha256'][:12]}: metrics and ends of their "
+            f"intervals differ by up to {moved:.2f} points"
+        )
 
 
-def zoo_store(
+def store(
     entry: tyro.conf.Positional[str],
     run: tyro.conf.Positional[Path],
+    runtime: Runtime = Options(),
     minutes: float | None = None,
-    data_root: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
 ) -> None:
-    """Store a finished run of festkit train as the entry that it is, measured anew.
+    """Store a finished run of festkit train as an entry, measured again.
 
     Args:
-        entry: as zoo list names it.
-        run: the run's folder; it is only read.
-        minutes: how long the training took by the clock, if known.
-        data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: on which it is measured: cpu, cuda, mps, or auto.
-        threads: CPU threads; default one per idle CPU.
+        entry: as zoo list prints it.
+        run: the run's folder, which is only read.
+        runtime: where it is measured.
+        minutes: wall-clock minutes of the training, if known.
     """
     from ..training.run import Run
-    from ..zoo.train import store
+    from ..zoo import train as zoo
 
-    print(
-        store(entry, Run(run), minutes=minutes, data_root=data_root, device=device, threads=threads)
-    )
+    print(zoo.store(entry, Run(run), minutes=minutes, **vars(runtime)))
 
 
-def zoo_evaluate(
+def evaluate(
     entry: tyro.conf.Positional[str],
+    runtime: Runtime = Options(),
     dataset: str | None = None,
     write: bool = False,
-    data_root: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
 ) -> None:
     """Measure an entry, or the FEST of several, on the test images of any dataset.
 
     Args:
-        entry: as zoo list names it; nuaa-sirst/acm is the FEST of its sizes.
+        entry: as zoo list prints it; nuaa-sirst/acm is the FEST of its sizes.
+        runtime: where it runs.
         dataset: a known dataset or a folder; default the one it was trained on.
-        write: keep the figures beside the weights, for zoo results; of known datasets only.
-        data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: cpu, cuda, mps, or auto.
-        threads: CPU threads; default one per idle CPU.
+        write: keep the metrics as a record beside the weights; of known datasets only.
     """
     from ..pretrained import record_file
-    from ..zoo.measure import evaluate
-    from ..zoo.results_page import HEAD, entry_lines, markdown_table
+    from ..tables.render import record_table
+    from ..zoo import measure
 
-    record = evaluate(
-        entry, dataset, write=write, data_root=data_root, device=device, threads=threads
-    )
+    record = measure.evaluate(entry, dataset, write=write, **vars(runtime))
     print(f"{record['entry']} on the test images of {record['dataset']}\n")
-    print(markdown_table(["thresholds", *HEAD], entry_lines(record), keys=1), end="")
+    print(record_table(record["test"]), end="")
     if write:
         print(record_file(record["entry"], record["dataset"]))
 
 
-def zoo_verify(
+def verify(
     entries: tyro.conf.Positional[tuple[str, ...]] = (),
-    data_root: str | None = None,
-    device: str = "cpu",
-    threads: int | None = None,
+    runtime: Runtime = Options(device="cpu"),
 ) -> None:
-    """Check the shipped files: checksum, card, network, and figures where the images are at hand.
+    """Check the shipped files: checksum, card, network, and metrics if the dataset is there.
 
-    Exits non-zero if a file is not what its record or the catalogue says, or a figure or an end of
-    its interval differs by more than 0.05 points (percent, Fa in 1e-6). Without the dataset figures
-    are not measured again.
+    Exits non-zero if a file differs from its record or the catalogue, or if a metric or an end of
+    its interval differs by more than 0.05 points (percent, Fa in 1e-6).
 
     Args:
-        entries: as zoo list names them; default all that have files.
-        data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: on which figures are computed again: cpu, cuda, mps, or auto.
-        threads: CPU threads; default one per idle CPU.
+        entries: as zoo list prints them; default all that have files.
+        runtime: where metrics are computed again.
     """
-    from ..zoo.verify import verify
+    from ..zoo import verify as zoo
 
     faults = 0
-    for verdict in verify(entries, data_root=data_root, device=device, threads=threads):
+    for verdict in zoo.verify(entries, **vars(runtime)):
         faults += bool(verdict.fault)
-        said = f"FAULT: {verdict.fault}" if verdict.fault else verdict.note
-        print(f"{verdict.name}: {said}", flush=True)
+        text = f"FAULT: {verdict.fault}" if verdict.fault else verdict.note
+        print(f"{verdict.name}: {text}", flush=True)
     if faults:
         raise SystemExit(1)
-
-
-def zoo_results(out: Path = Path("docs/results.md")) -> None:
-    """Write the page of results from the records beside the weights; no dataset is needed.
-
-    Args:
-        out: the page.
-    """
-    from .._support.files import write_text
-    from ..zoo.results_page import results_page
-
-    write_text(out, results_page())
-    print(out)

@@ -1,12 +1,12 @@
-"""Notebooks as batch jobs: checked before they start, watched while they run, done once.
+"""Notebooks as batch jobs: checked before they start, recorded while they run, done once.
 
-A notebook's process can end in many ways, and papermill does not report one whose kernel was
-killed. So a run writes its own status, and a job's folder appears under ``done`` only when its
-metrics are there and are numbers. Otherwise the next run continues in the same folder.
+Papermill does not report a killed kernel, so a run writes its own status. A job's folder appears
+under ``done`` only if its metrics are there and are finite numbers. Otherwise the next run
+continues in the same folder.
 
-Reading order: `parameters` (what notebooks take), `status` (written while one runs), `execute` (one
-notebook), `provenance` (what metrics come from), `job` (one job, done once), `stale` (what has
-changed since), `schedule` (many jobs), `worker`.
+Reading order: `parameters` (of a notebook), `status` (files of a run), `execute` (one notebook),
+`provenance` (what results depend on), `job` (one job, done once), `stale` (what has changed since),
+`worker` (a process per job), `schedule` (many jobs).
 """
 
 from .._support.lazy import lazy_names

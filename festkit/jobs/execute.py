@@ -1,4 +1,4 @@
-"""One notebook, run headless by papermill in a kernel that never outlives the run."""
+"""One notebook, run headless by papermill in a kernel that ends with the run."""
 
 import os
 import signal
@@ -35,19 +35,17 @@ def run_notebook(
     *,
     max_minutes: float | None = None,
 ) -> Path:
-    """Run a parameterised notebook headless and keep it, executed, with an HTML copy.
+    """Run a parameterised notebook headless, and keep it executed, with an HTML copy.
 
-    What the notebook prints is shown while it runs. Both files appear in ``out`` when the notebook
-    has come to its end; until then ``NAME.running.ipynb`` shows how far it is, and one that does
-    not come to its end is kept as ``NAME.failed.ipynb``. Of a widget, which is dead without its
-    kernel, they show the picture displayed with it.
+    What the notebook prints is shown while it runs. Both files appear in ``out`` when it has
+    finished. Meanwhile ``NAME.running.ipynb`` shows its progress; after a failure it is kept as
+    ``NAME.failed.ipynb``. Widgets, which need their kernel, are replaced by the picture displayed
+    with them. A parameter ``out`` of the notebook, the folder of its own files, defaults to
+    ``out``.
 
-    A parameter ``out`` of the notebook, the folder of what it writes itself, is ``out`` unless it
-    is given.
-
-    Beside them, ``status.json`` says "running", "done", "failed", "timed out", "interrupted" or
-    "killed" (the kernel was), in which code cell and why; ``progress.jsonl`` has a line for each
-    start and end of a cell; ``environment.json`` tells versions, git commit, device and times.
+    ``status.json`` says "running", "done", "failed", "timed out", "interrupted" or "killed" (the
+    kernel), in which code cell and why. ``progress.jsonl`` has a line for each start and end of a
+    cell, ``environment.json`` the versions, git commit, device and times.
 
     Args:
         notebook: a path, or the name of one of the kit's notebooks, such as "00_quickstart".
@@ -62,8 +60,8 @@ def run_notebook(
         FileNotFoundError: if there is no such notebook.
         ValueError: for a file that is no notebook, a kernel that is not installed, or a parameter
             that the notebook does not have, or of another type.
-        NotebookError: a RuntimeError, if its kernel does not start or is killed, a cell fails or
-            time is up; the message names the cell, its error and the failed notebook.
+        NotebookError: a RuntimeError, if the kernel does not start or is killed, a cell fails, or
+            the time is up; the message names the cell, its error and the failed notebook.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -84,7 +82,7 @@ def run_recorded(
     record: Mapping[str, Any],
     max_minutes: float | None,
 ) -> Path:
-    """:func:`run_notebook`, with entries of its caller's in ``environment.json``."""
+    """:func:`run_notebook`, with further entries in ``environment.json``."""
     source, out = find_notebook(notebook), Path(out)
     place = {"out": str(out.resolve())} if "out" in read_parameters(source) else {}
     values = check_parameters(source, place | dict(parameters))
@@ -101,7 +99,7 @@ def run_recorded(
 
 
 def _check_kernel(source: Path) -> None:
-    """Refuse a notebook whose kernel is not installed here."""
+    """Refuse a notebook whose kernel is not installed."""
     kernel, installed = kernel_of(source), KernelSpecManager().find_kernel_specs()
     if kernel not in installed:
         asks = f"asks for the kernel {kernel!r}" if kernel else "names no kernel"
@@ -112,24 +110,24 @@ def _check_kernel(source: Path) -> None:
 
 
 def _device(source: Path, values: Mapping[str, Any]) -> str | None:
-    """What a notebook is asked to use: as given, else by default; None if it takes no device."""
+    """The given device, or the notebook's default; None if it takes none."""
     known = read_parameters(source).get("device")
     device = values.get("device", known.default if known else None)
     return device if isinstance(device, str) else None
 
 
 def check_limit(max_minutes: float | None) -> None:
-    """Refuse a time limit that is no time."""
+    """Refuse a time limit that is not above 0."""
     if max_minutes is not None and not max_minutes > 0:
         raise InputError(f"max_minutes is {max_minutes}, expected a number above 0, or None")
 
 
 @contextmanager
 def termination_as_exit() -> Iterator[None]:
-    """SIGTERM leaves the block as SystemExit does, so that kernels and workers are ended, too."""
+    """SIGTERM raises SystemExit in the block, so that kernels and child processes end, too."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a second one would break what the first began
+        signal.signal(number, signal.SIG_IGN)  # a second one must not stop the clean-up
         raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
@@ -144,7 +142,7 @@ def termination_as_exit() -> Iterator[None]:
 
 @contextmanager
 def _live_copy(out: Path, name: str) -> Iterator[Path]:
-    """The notebook while it runs; it is gone after a good end and kept as failed after another."""
+    """The file of the running notebook; removed at the end, or kept as failed."""
     live, failed = out / f"{name}.running.ipynb", out / f"{name}.failed.ipynb"
     try:
         yield live
@@ -172,12 +170,12 @@ def _execute(
                 values,
                 language="python",  # as the parameters cell is
                 progress_bar=False,
-                store_widget_state=False,  # with a state, exporters prefer a widget to its picture
+                store_widget_state=False,  # else exporters prefer the widget to its picture
                 config=_local_kernel(folder),
                 kernel_manager_class=kernel,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
-                start_timeout=300,  # seconds; a busy machine is slow, and a death is seen at once
+                start_timeout=300,  # s; a kernel that dies is noticed at once
                 iopub_timeout=300,
                 timeout_func=lambda _: until and max(0.01, until - time.monotonic()),
                 on_cell_execute=recorder.cell_starts,
@@ -188,12 +186,12 @@ def _execute(
             source, live, recorder, "failed", f"{error.ename}: {error.evalue}"
         ) from error
     except DeadKernelError as error:
-        reason = "its kernel died, by a signal or for want of memory"
+        reason = "the kernel died (killed by a signal, or out of memory)"
         raise _failure(source, live, recorder, "killed", reason) from error
     except (FileNotFoundError, RuntimeError) as error:
         if recorder.cell:
             raise
-        reason = f"its kernel {kernel_of(source)!r} did not start: {error}"
+        reason = f"the kernel {kernel_of(source)!r} did not start: {error}"
         raise _failure(source, live, recorder, "failed", reason) from error
     except CellTimeoutError as error:
         if until is None or time.monotonic() < until:
@@ -207,13 +205,13 @@ def _failure(
 ) -> NotebookError:
     ended = "was killed" if status == "killed" else status
     failed = live.with_name(f"{source.stem}.failed.ipynb")
-    where = f"in code cell {recorder.cell}; all of it is in {failed}"
+    where = f"in code cell {recorder.cell}; see {failed}"
     return NotebookError(status, f"{source.name} {ended}: {reason} ({where})")
 
 
 @contextmanager
 def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
-    """Kernels that are killed at the end of the block, with all processes of their group."""
+    """A class of kernels that are killed at the end of the block, with their process groups."""
     started: list[AsyncKernelManager] = []
 
     class Kernel(AsyncKernelManager):
@@ -235,10 +233,9 @@ def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
 
 
 def _local_kernel(folder: str) -> Config:
-    """Kernels that listen on files of their own instead of network ports, where there are such."""
+    """Let kernels listen on sockets in a folder instead of network ports, except on Windows."""
     if sys.platform == "win32":
         return Config()
-    # The folder is one with a short path: sockets need that.
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
 
 
@@ -247,7 +244,7 @@ def _code_cells(source: Path) -> int:
 
 
 def _keep(live: Path, path: Path) -> None:
-    """Write the executed notebook slimmed, and its page, each whole."""
+    """Write the executed notebook, each stream in one piece, and its HTML page."""
     executed = nbformat.read(live, as_version=4)
     executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
     html, _ = HTMLExporter().from_notebook_node(executed, {"metadata": {"name": path.stem}})

@@ -1,4 +1,4 @@
-"""One job: a notebook with parameters, some of which may be what other jobs leave."""
+"""One job: a notebook with parameters, some of which may be outputs of other jobs."""
 
 import hashlib
 import json
@@ -18,18 +18,18 @@ from .provenance import last_look, look_again, origin_of
 from .status import NotebookError, Status, write_status
 
 SYNTHETIC = "synthetic"
-"""As a dataset's name: the notebook makes scenes."""
+"""The dataset of a notebook that makes its own scenes."""
 
 RUNTIME_PARAMETERS = ("data_root", "device", "threads")
-"""Parameters that say where a job runs, not what comes out."""
+"""Parameters that do not change the result."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """A file or folder that a job leaves; as another job's parameter it makes that one wait.
+    """A file or folder that a job writes; a job with such a parameter waits for it.
 
     Attributes:
-        job: whose it is.
+        job: that writes it.
         path: within the job's folder.
 
     Example:
@@ -43,7 +43,7 @@ class Output:
 
     @property
     def name(self) -> str:
-        """The same wherever the jobs' folder lies."""
+        """Its path relative to the folder of the done jobs."""
         return f"{self.job.key}/{self.path}"
 
 
@@ -53,11 +53,10 @@ class Job:
 
     Attributes:
         notebook: a path, or the name of one of the kit's notebooks.
-        parameters: values for its cell tagged ``parameters``, by name, all but ``out``: the job
-            has a folder of its own. Where a value is, or holds, an :class:`Output`, the notebook
-            gets that file's path, and the other job is run before.
-        recorded: the ``record`` of the same job in another process, or of an earlier run that
-            stands for it.
+        parameters: values for its cell tagged ``parameters``, by name, except ``out``. For an
+            :class:`Output`, or one within a list or dict, the other job runs first, and the
+            notebook gets the path.
+        recorded: the ``record`` of the same job in another process, or of an earlier run.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
@@ -79,37 +78,36 @@ class Job:
         )
         if "out" in self.parameters:
             raise InputError(
-                f"parameter out is {self.parameters['out']!r}, but a job's folder is named after "
-                "its key; leave out away, or use run_notebook"
+                f"parameter out is {self.parameters['out']!r}, but each job gets its own folder; "
+                "omit out, or use run_notebook"
             )
 
     @property
     def key(self) -> str:
-        """The name of the job's folder: the notebook's, and a hash of what its figures depend on.
+        """The name of the job's folder: the notebook, and a hash of what the result depends on.
 
         These are the parameters that differ from the notebook's, the notebook's code, the kit's
-        version, the code of the parts that the notebook uses, the images of its dataset, and the
-        keys of what it needs. Parameters that say where a job runs (data_root, device, threads) do
-        not count.
+        version and code, the images of the dataset, and the keys of the jobs that it needs, but not
+        data_root, device and threads.
         """
         return str(self.record["key"])
 
     @property
     def record(self) -> dict[str, Any]:
-        """What is kept of a job: its ``key``, its ``name`` and the ``origin`` of its figures.
+        """Its ``key``, its ``name`` and the ``origin`` of its results, for ``environment.json``.
 
-        The name is the same whatever the origin: notebook, and hash of the parameters alone.
+        The name is the notebook and a hash of the parameters alone.
         """
         if self.recorded:
             return dict(self.recorded)
         look, record = vars(self).get("_record", (None, {}))
-        if look != last_look():  # tables share trainings, so each is asked for many times
+        if look != last_look():  # cached, since tables share trainings
             look, record = last_look(), self._look()
             object.__setattr__(self, "_record", (look, record))
         return record
 
-    def seen(self) -> dict[str, Any]:
-        """Its record, with the images that are here if none were where it was planned."""
+    def record_here(self) -> dict[str, Any]:
+        """Its record, with the images of this machine if the planning one had none."""
         record, found = self.record, self._look()["origin"]["images"]
         origin = record["origin"]
         return record | {"origin": origin | {"images": origin.get("images") or found}}
@@ -122,14 +120,14 @@ class Job:
         return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
 
     def _dataset(self, known: Mapping[str, Parameter]) -> str | None:
-        """The name or folder of its images, if they are there before any job is run."""
+        """The name or folder of its images; None if a job makes them."""
         default = known["dataset"].default if "dataset" in known else None
         dataset = self.parameters.get("dataset", default)
         return dataset if isinstance(dataset, str) and dataset != SYNTHETIC else None
 
     @property
     def title(self) -> str:
-        """What it is about, in a line.
+        """Its notebook and main parameters in one line.
 
         Example:
             >>> Job("00_quickstart", {"backbone": "ACM", "epochs": 2}).title
@@ -144,32 +142,24 @@ class Job:
 
     @property
     def needs(self) -> tuple["Job", ...]:
-        """The jobs whose outputs it takes, each once."""
+        """The jobs whose outputs it uses, each once."""
         jobs: dict[str, Job] = {}
         self.resolve_outputs(lambda output: jobs.setdefault(output.job.key, output.job))
         return tuple(jobs.values())
 
     def resolve_outputs(self, fill: Callable[[Output], Any]) -> dict[str, Any]:
-        """The parameters with something in place of every output."""
+        """The parameters with ``fill(output)`` in place of every output."""
         return {name: resolve_outputs(value, fill) for name, value in self.parameters.items()}
 
-    def plain(self) -> dict[str, Any]:
-        """The job as JSON values, for another process, which may stand in another folder."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the key in another process, which may be in another folder or lack the images."""
         source = Path(self.notebook)
         notebook = source.resolve() if source.is_file() else source
-        parameters = self.resolve_outputs(
-            lambda output: {OUTPUT: [output.job.plain(), output.path]}
-        )
-        return {"notebook": str(notebook), "parameters": parameters, "recorded": self.record}
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "Job":
-        """The job that :meth:`plain` was of."""
-        return cls(plain["notebook"], _restored(plain["parameters"]), plain["recorded"])
+        return Job, (notebook, self.parameters, self.record)
 
 
 def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
-    """The name of a notebook's job with these parameters, whatever the origin of its figures.
+    """The name of a notebook's job with these parameters.
 
     Raises:
         ValueError: for a parameter that the notebook does not have, or of another type.
@@ -191,16 +181,13 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
     return f"{notebook.stem}-{_hash(differing)}"
 
 
-OUTPUT = "output of a job"
-
-
 def topological_order(jobs: Iterable[Job]) -> dict[str, Job]:
-    """All jobs and what they need, by key, each after what it needs.
+    """All jobs and the jobs they need, by key, each after those it needs.
 
     Example:
         >>> first = Job("00_quickstart")
         >>> second = Job("04_threshold_tuner", {"run": Output(first, "256-eedm")})
-        >>> list(ordered([second])) == [first.key, second.key]
+        >>> list(topological_order([second])) == [first.key, second.key]
         True
     """
     found: dict[str, Job] = {}
@@ -211,10 +198,10 @@ def topological_order(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def resolve_outputs(value: Any, fill: Callable[[Any], Any], kind: type = Output) -> Any:
-    """A value with something in place of whatever is of a kind in it.
+    """A value with ``fill(each)`` in place of each object of a class within it.
 
     Example:
-        >>> filled({"runs": ["a", 1]}, str.upper, str)
+        >>> resolve_outputs({"runs": ["a", 1]}, str.upper, str)
         {'runs': ['A', 1]}
     """
     if isinstance(value, kind):
@@ -226,17 +213,8 @@ def resolve_outputs(value: Any, fill: Callable[[Any], Any], kind: type = Output)
     return value
 
 
-def _restored(value: Any) -> Any:
-    if isinstance(value, dict) and set(value) == {OUTPUT}:
-        plain, path = value[OUTPUT]
-        return Output(Job.from_plain(plain), path)
-    if isinstance(value, dict):
-        return {name: _restored(entry) for name, entry in value.items()}
-    return [_restored(entry) for entry in value] if isinstance(value, list) else value
-
-
 def _text(value: Any, parameter: Parameter) -> str:
-    """The same of 1 and 1.0 where a float is expected."""
+    """A value as text, the same of 1 and 1.0 if a float is expected."""
     if "float" in parameter.kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     return json.dumps(value, sort_keys=True, default=str)
@@ -252,8 +230,8 @@ class Outcome:
 
     Attributes:
         key: the job's.
-        status: "done", or what else became of it; "not run" if it needs a job that is not done.
-        folder: with everything it wrote.
+        status: "done", or another one; "not run" if it needs a job that is not done.
+        folder: of its files.
         reason: why it is not done; empty if it is.
 
     Example:
@@ -268,23 +246,23 @@ class Outcome:
 
 
 def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -> Outcome:
-    """Run a job unless it is done, and before it what it needs.
+    """Run a job unless it is done, after the jobs that it needs.
 
-    It works in ``folder/work/KEY``, which becomes ``folder/done/KEY`` only when the notebook has
-    come to its end and its ``metrics.json`` holds figures, none of them NaN or infinite. A job that
-    ended otherwise keeps its folder: the next run's trainings continue from their last checkpoint.
-    If another process has the job, this one waits for it.
+    It works in ``folder/work/KEY``, which is renamed to ``folder/done/KEY`` when the notebook has
+    finished and its ``metrics.json`` holds numbers, none of them NaN or infinite. Otherwise the
+    work folder stays, and the next run's trainings continue from their last checkpoint. If another
+    process runs the job, this one waits for it.
 
     Args:
-        job: what to run; its ``out``, if the notebook has one, is set to the work folder.
+        job: to be run; the notebook's ``out``, if it has one, is set to the work folder.
         folder: of all jobs.
         max_minutes: minutes after which the notebook is stopped; None for no limit.
 
     Returns:
-        How it ended; whatever becomes of the notebook, only an interrupt is raised.
+        How it ended. Errors of the notebook are returned, only an interrupt is raised.
 
     Raises:
-        ValueError: for a limit that is no time.
+        ValueError: for a limit that is not above 0.
 
     Example:
         >>> import tempfile, nbformat
@@ -313,24 +291,24 @@ def _run_with_needs(job: Job, folder: Path, max_minutes: float | None) -> Outcom
 
 
 def finished(job: Job, folder: str | Path) -> Outcome | None:
-    """The outcome of a job that is done; None of any other."""
+    """The outcome of a done job; None of any other."""
     done = Path(folder) / "done" / job.key
     return Outcome(job.key, "done", done) if done.is_dir() else None
 
 
 def not_run(job: Job, folder: str | Path, need: Outcome) -> Outcome:
-    """The outcome of a job one of whose needs is not done."""
+    """The outcome of a job that needs one that is not done."""
     reason = f"it needs {need.key}, which is not done ({need.status})"
     return Outcome(job.key, "not run", work_folder(job, folder), reason)
 
 
 def work_folder(job: Job, folder: str | Path) -> Path:
-    """Where a job works until it is done."""
+    """The folder of a job until it is done."""
     return Path(folder) / "work" / job.key
 
 
 def lock_file(job: Job, folder: str | Path) -> Path:
-    """What whoever runs the job holds."""
+    """The lock of the process that runs the job."""
     return Path(folder) / "work" / f"{job.key}.lock"
 
 
@@ -358,7 +336,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
     metrics.unlink(missing_ok=True)
     done = work.parent.parent.resolve() / "done"
     given = job.resolve_outputs(lambda output: str(done / output.name))
-    run_recorded(source, given, work, {"job": job.seen()}, max_minutes)
+    run_recorded(source, given, work, {"job": job.record_here()}, max_minutes)
     try:
         check_metrics(metrics)
     except (OSError, ValueError) as error:
@@ -367,7 +345,7 @@ def _run(job: Job, work: Path, max_minutes: float | None) -> None:
 
 
 def check_metrics(path: Path) -> None:
-    """Refuse a file of figures that is absent, unreadable, empty, or holds NaN or infinity.
+    """Refuse a file of metrics that is missing, unreadable, empty, or holds NaN or infinity.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -382,16 +360,16 @@ def check_metrics(path: Path) -> None:
         festkit.InputError: ...metrics.json: pd, 1 is nan, expected a finite number
     """
     if not path.is_file():
-        raise MissingFileError(f"the notebook wrote no {path}, which a job must to be done")
+        raise MissingFileError(f"the notebook wrote no {path}, which every job must write")
     try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is not readable JSON ({error})") from error
-    if not isinstance(figures, dict):
-        raise InputError(f"{path} holds {type(figures).__name__}, expected figures by name")
-    if not figures:
-        raise InputError(f"{path} is empty, expected figures by name")
-    _check_finite(path, figures, ())
+    if not isinstance(metrics, dict):
+        raise InputError(f"{path} holds {type(metrics).__name__}, expected metrics by name")
+    if not metrics:
+        raise InputError(f"{path} is empty, expected metrics by name")
+    _check_finite(path, metrics, ())
 
 
 def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
@@ -404,7 +382,7 @@ def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
 
 
 def _clear_parts(work: Path) -> None:
-    """Remove what a killed process has left half-written."""
+    """Remove files that a killed process has not finished."""
     for part in list(work.rglob(".*.part")):
         if part.is_dir():
             shutil.rmtree(part)

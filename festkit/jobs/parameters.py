@@ -1,4 +1,4 @@
-"""What a notebook takes: read from its ``parameters`` cell, checked before anything starts."""
+"""The parameters of a notebook: read from its ``parameters`` cell, and checked."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "dict": (dict,),
     "None": (type(None),),
 }
-"""What a type's name accepts; a cell's text cannot tell a list from a tuple that is filled in."""
+"""The types that a type's name accepts; papermill writes tuples as lists."""
 
 EXAMPLES = {
     "bool": "false",
@@ -36,10 +36,10 @@ EXAMPLES = {
     "tuple": "[a, b]",
     "dict": "{a: b}",
 }
-"""A value of each type as papermill's option -y takes it."""
+"""A value of each type for papermill's option -y."""
 
 INJECTED = "# Parameters\n"
-"""How the cell begins that papermill adds."""
+"""First line of the cell that papermill adds."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Parameter:
     """One line of a ``parameters`` cell.
 
     Attributes:
-        name: what is assigned to.
-        kinds: names of accepted types, or the choices of a ``Literal`` as they are written; empty
-            if everything is accepted.
-        default: the value in the cell; an ellipsis if it is not a plain one.
-        annotated: whether the line says the type itself.
+        name: of the variable.
+        kinds: names of accepted types, or the choices of a ``Literal`` as written; empty if every
+            value is accepted.
+        default: the value in the cell; an ellipsis if it is not a literal.
+        annotated: whether the line has a type annotation.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Parameter:
         return not self.kinds or any(_fits(value, kind) for kind in self.kinds)
 
     def refusal(self, value: Any) -> str:
-        """What is said of a value that is not accepted.
+        """The message for a value that is not accepted.
 
         Example:
             >>> Parameter("epochs", ("int",), 3).refusal("4")
@@ -103,20 +103,19 @@ def read_assigned(source: str) -> Iterator[Parameter]:
 
 
 def check_notebook(space: Mapping[str, Any]) -> None:
-    """Refuse parameters of the calling notebook that have another type than its cell says.
+    """Refuse parameters of the calling notebook whose type differs from its annotation.
 
-    ``run_notebook`` does so before it starts one; papermill's own command and cells run by hand do
-    not: with ``-p weak false`` the notebook gets a text, with ``-p images 2024`` a number. So a
-    notebook calls this in the first cell after its parameters. The types are those that
-    annotated lines (``weak: bool = True``) of earlier cells state, as IPython keeps them in ``In``;
-    outside IPython there is nothing to check.
+    Notebooks call this in the first cell after their parameters, because papermill's command does
+    not check types: ``-p weak false`` gives a text, ``-p images 2024`` a number. Types are read
+    from annotated lines (``weak: bool = True``) of earlier cells, which IPython keeps in ``In``;
+    outside IPython nothing is checked.
 
     Args:
         space: the notebook's ``globals()``.
 
     Raises:
-        ValueError: naming the value, the type that is expected, and the option of papermill that
-            gives it; or for a name that no cell sets.
+        ValueError: naming the value, the expected type and the option of papermill for it; or for
+            a name that no cell sets.
 
     Example:
         >>> check_notebook({"In": ["epochs: int = 3"], "epochs": 4})
@@ -147,15 +146,15 @@ def _lines(source: str) -> list[Parameter]:
 
 
 def _cure(parameter: Parameter, value: Any) -> str:
-    """How papermill's command is given a value of the expected type."""
+    """The option of papermill's command for a value of the expected type."""
     if "str" in parameter.kinds and not isinstance(value, list | tuple | dict):
-        return f"; papermill takes text as it is by: -r {parameter.name} {value}"
+        return f"; papermill takes text by: -r {parameter.name} {value}"
     example = next((EXAMPLES[kind] for kind in parameter.kinds if kind in EXAMPLES), None)
     return f"; papermill takes it as: -y '{parameter.name}: {example}'" if example else ""
 
 
 def _kinds(annotation: ast.expr) -> tuple[str, ...]:
-    """Names of accepted types; none if one of them is not a plain type."""
+    """Names of accepted types; none if one of them is unknown."""
     each = [_one_kind(part) for part in _alternatives(annotation)]
     return tuple(dict.fromkeys(kind for kinds in each for kind in kinds)) if all(each) else ()
 
@@ -243,10 +242,10 @@ def kernel_of(notebook: Path) -> str:
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters as plain values, tuples as lists.
+    """The given parameters as JSON values, tuples as lists.
 
     Raises:
-        ValueError: for an unknown name, a value of another type, or one that is not plain.
+        ValueError: for an unknown name, a value of another type, or one that JSON does not have.
     """
     known = read_parameters(notebook)
     if parameters and not _state(notebook).tagged:
@@ -264,7 +263,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
             )
         if not known[name].accepts(value):
             raise InputError(f"parameter {name} of {notebook.name} {known[name].refusal(value)}")
-        values[name] = _plain(f"parameter {name} of {notebook.name}", value)
+        values[name] = _json_value(f"parameter {name} of {notebook.name}", value)
     return values
 
 
@@ -282,7 +281,7 @@ def _state(notebook: Path) -> _Notebook:
 
 @lru_cache
 def _read(notebook: Path, changed: int, length: int) -> _Notebook:
-    """What a notebook holds; read anew when the file's time or length says so."""
+    """The content of a notebook, read again when the file's time or length changes."""
     try:
         book = nbformat.read(notebook, as_version=4)
         code = [cell for cell in book.cells if cell.cell_type == "code"]
@@ -305,13 +304,13 @@ def _read(notebook: Path, changed: int, length: int) -> _Notebook:
     return _Notebook(tuple(cell.source for cell in code), known, bool(tagged), kernel)
 
 
-def _plain(what: str, value: Any) -> Any:
+def _json_value(what: str, value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{what} is {value!r}, expected a plain value: None, a truth value, a finite number, "
-            "a string, or a list or dict of such"
+            f"{what} is {value!r}, expected a JSON value: None, a bool, a finite number, a string, "
+            "or a list or dict of such"
         ) from error
 
 
@@ -341,7 +340,7 @@ def find_notebook(notebook: str | Path) -> Path:
 def write_parametrised(
     notebook: str | Path, parameters: Mapping[str, Any], path: str | Path
 ) -> Path:
-    """Write a copy of a notebook with these parameters, to be opened and run by hand.
+    """Write a copy of a notebook with these parameters, to be opened by hand.
 
     Args:
         notebook: a path, or the name of one of the kit's notebooks.

@@ -1,4 +1,4 @@
-"""What a job's figures come from: the kit's version and code, the notebook, the images."""
+"""The origin of a job's results: the kit's version and code, the notebook, the images."""
 
 import ast
 import hashlib
@@ -16,36 +16,35 @@ HOUSE = Path(__file__).resolve().parents[1]
 
 REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "data/check",
              "tables/render", "zoo")  # fmt: skip
-"""Rooms and files that draw, report or print; no result depends on them."""
+"""Rooms and files that only draw, report or print, so that no result depends on them."""
 
-UNKNOWN = "its record does not say what it was made from"
-"""What is said of jobs of early versions."""
+UNKNOWN = "its record has no origin"
+"""Of jobs of early versions."""
 
-SAID = {
+CHANGES = {
     "festkit": "festkit was {old}, now is {new}",
     "notebook": "the code of its notebook has changed",
     "code": "the code of festkit has changed",
     "images": "the images of its dataset have changed",
-    "needs": "what it needs has changed",
+    "needs": "a job that it needs has changed",
 }
-"""What is said of each part that differs."""
+"""A message for each part of an origin."""
 
 
 def origin_of(
     notebook: Path, dataset: str | None, root: str | None, needs: list[str]
 ) -> dict[str, Any]:
-    """What the figures of a notebook come from, besides its parameters.
+    """What the results of a notebook depend on, besides its parameters.
 
     Args:
         notebook: its file.
         dataset: name or folder of its images; None where another job makes them.
         root: folder of the datasets.
-        needs: keys of the jobs whose outputs it takes.
+        needs: keys of the jobs whose outputs it uses.
 
     Returns:
-        ``festkit``, its version; ``notebook``, a hash of its code; ``code``, a hash of
-        the kit's code that computes; ``images``, their fingerprint, None if they are not
-        there; ``needs``.
+        ``festkit``, its version; ``notebook``, a hash of its code; ``code``, a hash of the kit's
+        code that computes; ``images``, their fingerprint, None if they are missing; ``needs``.
 
     Example:
         >>> from festkit.jobs import find_notebook
@@ -64,10 +63,9 @@ def origin_of(
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """How what figures came from differs from what they would come from now, in words.
+    """The differences of an earlier origin from the present one, in words.
 
-    Images that are not there now, or were not then, are not compared. Records of early
-    versions hold nothing.
+    Images are compared if both origins have them. The origin of early versions is empty.
 
     Example:
         >>> old = {"festkit": "0.1.0", "images": "a1", "code": "b2"}
@@ -76,16 +74,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """
     if not old:
         return [UNKNOWN]
-    parts = [name for name in SAID if old.get(name) != new.get(name)]
+    parts = [name for name in CHANGES if old.get(name) != new.get(name)]
     return [
-        SAID[name].format(old=old.get(name), new=new.get(name))
+        CHANGES[name].format(old=old.get(name), new=new.get(name))
         for name in parts
         if name != "images" or None not in (old.get(name), new.get(name))
     ]
 
 
 def look_again() -> None:
-    """Forget what has been read of the kit's files, of datasets and for records of jobs.
+    """Read the kit's files and the datasets again for the next records of jobs.
 
     Example:
         >>> look_again()
@@ -97,7 +95,7 @@ def look_again() -> None:
 
 @cache
 def last_look() -> object:
-    """Another object after each :func:`look_again`.
+    """A new object after each :func:`look_again`.
 
     Example:
         >>> before = last_look()

@@ -1,29 +1,23 @@
 """Many jobs: each as soon as what it needs is done, on this machine or on a cluster."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from .._support.devices import available_cpus
 from .._support.errors import InputError, MissingPackageError, ProcessError
 from .._support.files import NUMBER, read_json
-from .._support.locks import file_lock
 from .._support.progress import progress
 from .execute import check_limit, termination_as_exit
-from .job import Job, Outcome, finished, lock_file, not_run, work_folder
+from .job import Job, Outcome, finished, not_run, work_folder
 from .provenance import look_again
-from .status import write_status
+from .worker import Workers, run_in_child
+
+Submit = Callable[[Job], "Future[Outcome]"]
 
 RECORDED = {
     "started": str,
@@ -32,18 +26,18 @@ RECORDED = {
     "notebook": str,
     "parameters": dict,
 }
-"""What a job that is done says of its time."""
+"""What the record of a done job says about its time."""
 
 
 def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float | None]:
-    """Minutes that each job will take, by key; None where nothing like it has been done there.
+    """Minutes that each job will take, by key; None if no job like it is done in the folder.
 
-    A training's time goes with its epochs and the pixels of its input; what is known of the same
-    network on the same dataset counts.
+    The time of a training is proportional to its epochs and to the pixels of its input; trainings
+    of the same network on the same dataset are compared.
 
     Args:
-        jobs: what is to be run.
-        folder: of all jobs, with those that are done.
+        jobs: to be run.
+        folder: of all jobs.
 
     Example:
         >>> job = Job("00_quickstart")
@@ -76,7 +70,7 @@ def _recorded(path: Path) -> tuple[str, dict[str, Any], float]:
 
 
 def _kind_and_work(notebook: str, parameters: dict[str, Any]) -> tuple[str, float]:
-    """What takes alike, and how many times as long."""
+    """The group of jobs whose times compare, and the work within the group."""
     if notebook != "02_train" or parameters.get("size") is None:
         return notebook, 1.0
     dataset = Path(str(parameters.get("dataset", ""))).name
@@ -85,165 +79,29 @@ def _kind_and_work(notebook: str, parameters: dict[str, Any]) -> tuple[str, floa
 
 
 @contextmanager
-def on_this_machine(
-    folder: Path, workers: int, max_minutes: float | None
-) -> Iterator[Callable[[Job], "Future[Outcome]"]]:
-    """A function that runs jobs in a pool of processes; at the end of the block all are gone."""
-    with _Workers(workers) as pool, ThreadPoolExecutor(workers) as threads:
+def on_this_machine(folder: Path, workers: int, max_minutes: float | None) -> Iterator[Submit]:
+    """A function that runs jobs in child processes; an error in the block ends them all."""
+    processes = Workers(workers)
+    with ThreadPoolExecutor(workers) as threads:
         try:
-            yield lambda job: threads.submit(pool.run, job, folder, max_minutes)
+            yield lambda job: threads.submit(processes.run, job, folder, max_minutes)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
-            pool.stop()
+            processes.stop()
             raise
 
 
-def run_in_child(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
-    """Run a job in a process of its own, which ends with this one."""
-    with _Workers() as pool:
-        return pool.run(job, folder, max_minutes)
-
-
-class _Workers:
-    """Processes that run jobs; one that has ended its job takes the next."""
-
-    def __init__(self, count: int = 1) -> None:
-        share = max(1, len(available_cpus()) // count)  # each would take all CPUs for its own
-        self._threads = {} if count == 1 else {"OMP_NUM_THREADS": str(share)}
-        self._all: list[_Worker] = []
-        self._idle: list[_Worker] = []
-        self._stopped = False
-        self._lock = threading.Lock()
-
-    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
-        """Run a job, and once more if it is killed."""
-        outcome = self._attempt(job, folder, max_minutes)
-        if outcome.status == "killed" and not self._stopped:
-            outcome = self._attempt(job, folder, max_minutes)
-        return outcome
-
-    def _attempt(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
-        with self._lock:
-            if self._stopped:
-                return Outcome(job.key, "interrupted", work_folder(job, folder), "never started")
-            worker = self._idle.pop() if self._idle else _Worker(self._threads)
-            self._all = [*(other for other in self._all if other is not worker), worker]
-        outcome = worker.run(job, folder, max_minutes)
-        if outcome is None:  # on Windows, the status of a process that was ended tells nothing
-            return _lost(job, folder, worker.process.wait(), stopped=self._stopped)
-        with self._lock:
-            self._idle.append(worker)
-        return outcome
-
-    def stop(self) -> None:
-        """End all of them and their kernels at once; who does not listen is killed."""
-        with self._lock:
-            self._stopped = True
-        for worker in self._all:
-            worker.process.terminate()
-        for worker in self._all:
-            try:
-                worker.process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-
-    def __enter__(self) -> "_Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        for worker in self._all:
-            worker.close()
-
-
-class _Worker:
-    """A process that runs one job at a time."""
-
-    def __init__(self, threads: dict[str, str]) -> None:
-        self.process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-m", "festkit.jobs.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=threads | os.environ,
-            start_new_session=True,  # a terminal's Ctrl-C reaches the driver only
-        )
-
-    def run(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome | None:
-        """Run a job to its end; None if the process ends before it."""
-        key, log = job.key, _log(job, folder)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        order = {
-            "job": job.plain(),
-            "folder": str(folder),
-            "max_minutes": max_minutes,
-            "log": str(log),
-        }
-        answer = self._ask(json.dumps(order))
-        if not answer:
-            return None
-        status, place, reason = json.loads(answer)
-        if status == "done":
-            log.unlink(missing_ok=True)
-        return Outcome(key, status, Path(place), reason)
-
-    def _ask(self, order: str) -> str:
-        assert self.process.stdin
-        assert self.process.stdout
-        with suppress(BrokenPipeError):
-            print(order, file=self.process.stdin, flush=True)
-        return self.process.stdout.readline()
-
-    def close(self) -> None:
-        """Let go of an ended process."""
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe
-            with suppress(BrokenPipeError):
-                pipe.close()
-
-
-def _log(job: Job, folder: Path) -> Path:
-    return folder / "work" / f"{job.key}.log"
-
-
-def _lost(job: Job, folder: Path, code: int, *, stopped: bool) -> Outcome:
-    """The outcome of a job whose process ended without telling one."""
-    work = work_folder(job, folder)
-    if stopped or code == 128 + signal.SIGTERM:
-        return Outcome(job.key, "interrupted", work, "its process was told to end")
-    if code >= 0:
-        reason = f"its process ended with status {code}; see {_log(job, folder)}"
-        return Outcome(job.key, "failed", work, reason)
-    reason = f"its process was killed by signal {-code}"
-    _mark_killed(job, folder, reason)
-    return Outcome(job.key, "killed", work, reason)
-
-
-def _mark_killed(job: Job, folder: Path, reason: str) -> None:
-    """Say so in the job's folder once the kernel, which shares the lock, is gone, too."""
-    for _ in range(100):
-        with suppress(BlockingIOError), file_lock(lock_file(job, folder), wait=False):
-            if work_folder(job, folder).is_dir():
-                write_status(work_folder(job, folder), "killed", reason=reason)
-            return
-        time.sleep(0.1)
-
-
 @contextmanager
-def on_cluster(
-    folder: Path, scheduler: Any, max_minutes: float | None
-) -> Iterator[Callable[[Job], "Future[Outcome]"]]:
-    """A function that runs jobs on a cluster, each in a child process of the worker that takes it.
+def on_cluster(folder: Path, scheduler: Any, max_minutes: float | None) -> Iterator[Submit]:
+    """A function that runs jobs on a Dask cluster, each in a child process of a Dask worker.
 
-    A worker that dies takes its child and kernel along; Dask gives the job to another one, which
+    The child and its kernel end with the worker; Dask gives the job to another one, which
     continues it.
 
     Raises:
         ImportError: if Dask is not installed.
         RuntimeError: if the scheduler does not answer.
-        ValueError: if its address is none.
+        ValueError: if its address is invalid.
     """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
@@ -273,11 +131,8 @@ def on_cluster(
 
 
 def lost_by_cluster(error: Exception) -> bool:
-    """Whether an error is Dask's own: it has lost a job's workers, or the scheduler."""
+    """Whether an error is Dask's: it has lost a job's workers, or the scheduler."""
     return isinstance(error, CancelledError) or type(error).__module__.startswith("distributed.")
-
-
-Submit = Callable[[Job], "Future[Outcome]"]
 
 
 def run_jobs(
@@ -290,19 +145,19 @@ def run_jobs(
 ) -> list[Outcome]:
     """Run jobs and what they need, several at a time, each as :func:`run_job` does.
 
-    Every worker is a process, and every job has a kernel of its own, so a job that fails or is
-    killed touches no other; one that needs it is not run. A job that is killed is run once more.
-    What the notebooks print is kept in ``folder/work/KEY.log`` until the job is done. An interrupt
-    ends all of them, on a cluster those that have not begun; the same call continues.
+    Every job has its own process and kernel, so one that fails or is killed affects no other; jobs
+    that need it are not run. A killed job is tried once more. What the notebooks print is kept in
+    ``folder/work/KEY.log`` until the job is done. An interrupt ends all jobs (on a cluster those
+    that have not begun); the same call continues.
 
     Args:
-        jobs: what to run; done ones are skipped, and so is what they needed.
+        jobs: to be run; done ones are skipped, and so is what only they need.
         folder: of all jobs; every machine of a cluster must see it under this path.
-        workers: jobs that run at the same time on this machine.
+        workers: number of parallel jobs on this machine.
         scheduler: a Dask scheduler's address ("tcp://..."), client or cluster, to run the jobs
-            there instead: as many at a time as its workers have threads, so start one worker with
-            one thread per GPU. Workers that die are survived. Folders among the jobs' parameters
-            must be whole paths, for a worker stands elsewhere. Needs ``festkit[cluster]``.
+            there instead, one per thread of its workers; start one worker with one thread per GPU.
+            Failed workers are tolerated. Folders among the parameters must be absolute paths.
+            Needs ``festkit[cluster]``.
         max_minutes: minutes after which a notebook is stopped; None for no limit.
 
     Returns:
@@ -329,28 +184,28 @@ def run_jobs(
         raise InputError(f"workers is {workers}, expected at least 1")
     check_limit(max_minutes)
     look_again()
-    jobs = list(jobs)
-    asked = [job.key for job in jobs]
+    jobs, folder = list(jobs), Path(folder)
+    keys = [job.key for job in jobs]
     plan = unfinished(jobs, folder)
     outcomes = {job.key: done for job in jobs if (done := finished(job, folder))}
-    total = len({*asked, *plan})
-    bar = progress(None, "jobs", unit="job", total=total, done=len(outcomes))
-    with ExitStack() as stack:
-        stack.enter_context(termination_as_exit())
-        stack.enter_context(bar)
-        if plan:
-            place = Path(folder)
-            executor = (
-                on_this_machine(place, workers, max_minutes)
-                if scheduler is None
-                else on_cluster(place, scheduler, max_minutes)
-            )
-            _run_ready_jobs(plan, stack.enter_context(executor), outcomes, place, bar)
-    return [outcomes[key] for key in asked]
+    if plan:
+        total = len({*keys, *plan})
+        executor = (
+            on_this_machine(folder, workers, max_minutes)
+            if scheduler is None
+            else on_cluster(folder, scheduler, max_minutes)
+        )
+        with (
+            termination_as_exit(),
+            progress(None, "jobs", unit="job", total=total, done=len(outcomes)) as bar,
+            executor as submit,
+        ):
+            _run_ready_jobs(plan, submit, outcomes, folder, bar)
+    return [outcomes[key] for key in keys]
 
 
 def unfinished(jobs: Iterable[Job], folder: str | Path) -> dict[str, Job]:
-    """Jobs that are not done, and what these need and is not done, by key, needs first.
+    """Jobs that are not done, and what they need and is not done, by key, needs first.
 
     Example:
         >>> job = Job("00_quickstart")
@@ -373,9 +228,9 @@ def _run_ready_jobs(
         for key, job in list(waiting.items()):
             needs = [need.key for need in job.needs if need.key in plan]
             ended = [outcomes[need] for need in needs if need in outcomes]
-            lost = next((need for need in ended if need.status != "done"), None)
-            if lost:
-                _report(not_run(job, folder, lost), outcomes, bar)
+            failed = next((need for need in ended if need.status != "done"), None)
+            if failed:
+                _report(not_run(job, folder, failed), outcomes, bar)
                 del waiting[key]
             elif len(ended) == len(needs):
                 running[submit(waiting.pop(key))] = key
@@ -393,9 +248,8 @@ def _outcome(future: "Future[Outcome]", job: Job, folder: Path) -> Outcome:
     try:
         return future.result()
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
         if not lost_by_cluster(error):
-            return Outcome(job.key, "failed", work_folder(job, folder), told)
-        reason = "its workers died again and again, or its scheduler is gone"
-        reason = f"the cluster gave it up: {reason} ({told})"
+            return Outcome(job.key, "failed", work_folder(job, folder), reason)
+        reason = f"the cluster gave it up: its workers or the scheduler died ({reason})"
         return Outcome(job.key, "killed", work_folder(job, folder), reason)

@@ -1,4 +1,4 @@
-"""Which of the jobs that are done were made from something else than what is here now."""
+"""Stale jobs: done, but with other code, another notebook or other images than now."""
 
 import re
 from collections.abc import Iterable
@@ -17,22 +17,20 @@ from .provenance import differences, look_again
 def check_done(
     jobs: Iterable[Job], folder: str | Path, *, keep_stale: bool = False
 ) -> tuple[list[Job], dict[str, str]]:
-    """Compare jobs that are done with the kit, notebooks and images that are here now.
+    """Compare done jobs with the present kit, notebooks and images.
 
-    A job is stale if its record tells of another version of the kit, other code of a part that its
-    notebook uses, other code of the notebook or other images, or if what it needs has changed; so
-    is one of an early version, whose record does not say what it was made from. Comments and
-    docstrings of the kit do not count. A stale job is run again under a new key; the folder of the
-    old one stays.
+    A job is stale if the version or the code of the kit, the code of its notebook or its images
+    have changed, or a job that it needs; so is one of an early version, whose record has no origin.
+    Comments and docstrings of the kit do not count. A stale job runs again under a new key; the
+    folder of the old one stays.
 
     Args:
-        jobs: what is to be run.
+        jobs: to be run.
         folder: of all jobs.
-        keep_stale: take stale jobs as they are, and run nothing again.
+        keep_stale: use stale jobs as they are.
 
     Returns:
-        The jobs, as they are to be given to ``run_jobs``; and by key, why a job is stale or made
-        from one that is.
+        The jobs for ``run_jobs``; and why jobs are stale, or made from stale ones, by key.
 
     Raises:
         ValueError: for a record that is not readable JSON.
@@ -53,7 +51,7 @@ def check_done(
 
 
 class _Done:
-    """The jobs that are done in a folder."""
+    """The done jobs of a folder."""
 
     def __init__(self, folder: Path, keep_stale: bool) -> None:
         self._folder, self._keep_stale = folder / "done", keep_stale
@@ -72,7 +70,7 @@ class _Done:
                 self._old.setdefault(record["notebook"], []).insert(0, (key, record))
 
     def taken(self, job: Job) -> Job:
-        """A job as it is to be run: under the key of an earlier one where that may stand for it."""
+        """A job to be run, under the key of an earlier one that equals it."""
         if job.key not in self._taken:
             self._taken[job.key] = self._compared(job)
         return self._taken[job.key]
@@ -95,8 +93,8 @@ class _Done:
         return replace(job, recorded=newest) if self._keep_stale else job
 
     def _name_old(self, notebook: Path) -> None:
-        """Name the jobs of a notebook whose records hold no name; needs are named before."""
-        for key, record in self._old.pop(notebook.name, []):  # the first that ended comes first
+        """Name the jobs of a notebook whose records have no name, after those they need."""
+        for key, record in self._old.pop(notebook.name, []):  # in the order in which they ended
             given = resolve_outputs(record.get("parameters", {}), self._by_name, str)
             given.pop("out", None)
             with suppress(InputError):  # a parameter that the notebook no longer has
@@ -104,7 +102,7 @@ class _Done:
                 self._records.setdefault(name, []).append({"key": key, "name": name, "origin": {}})
 
     def _by_name(self, text: str) -> str:
-        """A path in the folder of a job that is done, as it stands in names of jobs."""
+        """A path in the folder of a done job, as names of jobs contain it."""
         found = re.fullmatch(r".*[/\\]done[/\\]([^/\\]+)[/\\](.+)", text)
         if not found or found[1] not in self._names:
             return text

@@ -1,4 +1,4 @@
-"""What is written beside a notebook while it runs: status, progress, environment."""
+"""The files that describe the run of a notebook: status, progress, environment."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Status = Literal["running", "done", "failed", "timed out", "interrupted", "kille
 
 
 class NotebookError(ProcessError):
-    """A notebook that did not come to its end; ``status`` says how it ended.
+    """A notebook that did not finish; ``status`` says how it ended.
 
     Example:
         >>> NotebookError("timed out", "one.ipynb took more than 5 minutes").status
@@ -36,18 +36,18 @@ class NotebookError(ProcessError):
 class RunRecorder:
     """Writes ``status.json``, ``progress.jsonl`` and ``environment.json`` while its block runs.
 
-    How the block ends decides the status. Where the process itself is killed, "running" stays.
+    The end of the block decides the status. If the process itself is killed, it stays "running".
 
     Args:
         out: the run's folder.
-        record: what is run, for ``environment.json``.
+        record: further entries of ``environment.json``.
         cells: number of code cells.
-        device: what the notebook is asked to use; None where it takes none.
+        device: that the notebook uses; None if it takes none.
 
     Example:
         >>> import tempfile
         >>> out = Path(tempfile.mkdtemp())
-        >>> with Watch(out, {"notebook": "one.ipynb"}, cells=0):
+        >>> with RunRecorder(out, {"notebook": "one.ipynb"}, cells=0):
         ...     pass
         >>> json.loads((out / "status.json").read_text())["status"]
         'done'
@@ -97,7 +97,7 @@ class RunRecorder:
             self._close("done")
             return
         status, reason = _ending(error)
-        with suppress(OSError):  # a disk that is full now was full before: the first error is told
+        with suppress(OSError):  # on a full disk the first error counts
             self._close(status, cell=self.cell, reason=reason)
 
     def _close(self, status: Status, **details: Any) -> None:
@@ -106,13 +106,13 @@ class RunRecorder:
 
 
 def write_status(out: Path, status: Status, **details: Any) -> None:
-    """Write a run's ``status.json``, with the time and the process that says so."""
+    """Write a run's ``status.json``, with the time and this process."""
     who = {"time": now(), "process": os.getpid(), "host": socket.gethostname()}
     write_json(out / "status.json", {"status": status, **details, **who})
 
 
 def _minutes_spent(out: Path) -> float:
-    """By earlier attempts at the same run; one that was killed ended when it last wrote a file."""
+    """Minutes of earlier attempts; a killed one ended when it last wrote a file."""
     try:
         record = read_json(out / "environment.json", {"started": str, "minutes_before?": NUMBER})
         started = datetime.fromisoformat(record["started"]).timestamp()
@@ -124,14 +124,13 @@ def _minutes_spent(out: Path) -> float:
 
 
 def environment(device: str | None = None) -> dict[str, Any]:
-    """Versions, git commit and device, as they go into a run's record.
+    """Versions, git commit and device, for a run's record.
 
     Args:
-        device: what the notebook was asked to use; None, where it takes no device, is recorded as
-            it is.
+        device: that the notebook uses; None if it takes none.
 
     Raises:
-        ValueError: if the device is unknown or not at hand.
+        ValueError: if the device is unknown or not available.
 
     Example:
         >>> environment()["versions"]["festkit"] == __version__
@@ -141,14 +140,14 @@ def environment(device: str | None = None) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), "festkit": __version__} | packages,
         "platform": platform.platform(),
-        "device": None if device is None else _device_at_hand(device),
+        "device": None if device is None else _device_name(device),
         "git": _git(),
     }
 
 
-def _device_at_hand(device: str) -> str:
+def _device_name(device: str) -> str:
     """Kind and name of a device."""
-    import torch  # noqa: PLC0415 - seconds for every job, where most wait for a kernel
+    import torch  # noqa: PLC0415 - takes seconds, and most jobs have no device
 
     from .._support.devices import resolve_device  # noqa: PLC0415
 
@@ -171,7 +170,7 @@ def _ending(error: BaseException) -> tuple[Status, str]:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the checkout that the kit runs from, and whether files differ from it."""
+    """Commit of the kit's checkout, and whether files differ from it."""
 
     def ask(*words: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *words]

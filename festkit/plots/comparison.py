@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts
 from ..surface import ThresholdSurface
-from ..tables.paper import METRICS, paper_table
-from ..tables.render import HEADS
+from ..tables.paper import COLUMNS, paper_table
 from .style import DASHES, LINES, MISSED
 
 OURS, PAPER = LINES[0], LINES[2]
@@ -23,7 +22,7 @@ def plot_compared(
     table: pd.DataFrame,
     over: str | Sequence[str],
     *,
-    figures: Sequence[str] = METRICS,
+    figures: Sequence[str] = tuple(COLUMNS),
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """IoU, Pd, Fa and Score of a table's rows, ours with 95 % intervals and the paper's.
@@ -51,7 +50,7 @@ def plot_compared(
     """
     columns = [over] if isinstance(over, str) else list(over)
     columns = [find_name("column", column, list(map(str, table.columns))) for column in columns]
-    names = [find_name("figure", name, METRICS) for name in figures]
+    names = [find_name("figure", name, COLUMNS) for name in figures]
     size = (2.9 * len(names), 2.6 * len(columns) + 0.4)
     figure, grid = plt.subplots(
         len(columns), len(names), figsize=size, sharex="row", layout="constrained", squeeze=False
@@ -63,7 +62,7 @@ def plot_compared(
             if column in (marks or {}):
                 label = "best in the paper"
                 axes.axvline((marks or {})[column], color="black", linestyle=":", label=label)
-            axes.set(xlabel=column, ylabel=HEADS[name])
+            axes.set(xlabel=column, ylabel=COLUMNS[name].head)
     labelled = {
         label: line
         for axes in grid.flat
@@ -155,7 +154,7 @@ def plot_sensitivity(
     grid[0, 1].axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
     grid[1, 1].axvline(th1, color="black", linestyle=":", linewidth=1)
     grid[0, 0].set(ylabel="[%]", ylim=(0, 101))
-    grid[1, 0].set_ylabel(HEADS["fa_e6"])
+    grid[1, 0].set_ylabel(COLUMNS["fa_e6"].head)
     grid[1, 0].set(xlabel="strong threshold th1")
     grid[1, 1].set(xlabel="weak threshold th2")
     for row in grid:

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from .._support.errors import InputError
 from .._support.files import read_json
 from .._support.names import find_name
-from ..metrics import FA_LIMIT
+from ..metrics import FA_LIMIT, METRICS
 from ..surface import ROC, ThresholdSurface
-from ..tables.render import HEADS
 from ..training.run import Run
 from .style import DASHES, LINES, MISSED, WEAK
 
@@ -129,7 +128,7 @@ def plot_surface(
     figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
     axes.set_facecolor("#dddddd")
     mesh = _draw_values(axes, surface, name, hidden)
-    figure.colorbar(mesh, ax=axes, label=HEADS["fa_e6" if name == "fa" else name])
+    figure.colorbar(mesh, ax=axes, label=METRICS[name].head)
     fa = np.ma.masked_array(surface.fa.T, hidden)
     if fa.min() < max_fa < fa.max():
         _draw_limit(axes, surface, fa, max_fa)
@@ -225,7 +224,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     left.set(xlabel="background pixels predicted [%]", ylabel="true pixels predicted [%]")
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlim=(0, 100), ylim=(0, 101), title="ROC of pixels")
-    right.set(xlabel=HEADS["fa_e6"], ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
+    right.set(xlabel=METRICS["fa"].head, ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
     right.set_ylim(None, 101)
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -1,9 +1,9 @@
-"""The paper's tables: what they train, where their rows come from, ours beside the paper's.
+"""The paper's tables: what they train, what the paper prints, and our metrics next to it.
 
-Reading order: `specs` (what a table trains, at which cost), `trainings`, `plan` (as jobs), `paper`
-(the paper's numbers), `runs` (the runs that fill rows), `records`, `results`, `compare` (ours
-beside the paper's), `render` (text, Markdown, LaTeX, HTML),
-`selection` (which scales to fuse, which images to show).
+Reading order: `specs` (what each table is), `trainings`, `plan` (as jobs), `paper` (the paper's
+numbers), `runs` (the runs that fill rows), `records` (what a run leaves), `compare`, `render`
+(text, Markdown, LaTeX, HTML), `describe` (what was measured, in words), `results` (saved and
+gathered), `selection` (which scales to fuse, which images to show).
 """
 
 from .._support.lazy import lazy_names

@@ -1,4 +1,4 @@
-"""Our figures beside the paper's, row by row."""
+"""Our metrics next to the paper's, row by row."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -11,33 +11,36 @@ import pandas as pd
 from .._support.errors import InputError
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts, confidence_intervals, record_of
-from .paper import METRICS, key_columns
+from .paper import COLUMNS, key_columns
 from .records import counts_of_images, read_results, row_value
 from .render import NONE
+from .specs import TABLES
 
-SAME = ("fingerprint", "split", "profile", "backbone", "rule", "sizes", "epochs", "protocol")
-"""What the seeds of a row have in common: the images, the network, and how it was trained."""
+RULES = {
+    "per scale": "weak targets from each scale's own map",
+    "fused": "weak targets from the fused map",
+}
+"""Where weak targets come from, in words."""
 
-ORDERED = ("sizes", "epochs")
-"""Of these what every seed of the table of fusion has for itself: it orders the sizes itself."""
+Seeds = Sequence[Counts] | Sequence[Mapping[str, Any]]
+Run = Mapping[str, Any]
 
 
 def shared_names(table: str) -> list[str]:
-    """Of :data:`SAME` what the seeds of a table share.
+    """What all seeds of a row have in common: the images, the network, and how it was trained.
 
     Example:
         >>> shared_names("fusion")
         ['fingerprint', 'split', 'profile', 'backbone', 'rule', 'protocol']
     """
-    return [name for name in SAME if table != "fusion" or name not in ORDERED]
+    names = ["fingerprint", "split", "profile", "backbone", "rule"]
+    return [*names, *([] if TABLES[table].orders_sizes else ["sizes", "epochs"]), "protocol"]
 
 
-def check_seeds(
-    paths: Sequence[str | Path], runs: Sequence[Mapping[str, Any]], table: pd.DataFrame
-) -> None:
-    """Refuse to average runs that differ in more than their seed, or not even in it.
+def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.DataFrame) -> None:
+    """Refuse to average runs of the same seed, or that differ in more than their seed.
 
-    What a run does not say, or says as a list, is not compared.
+    Values that a run lacks, or gives as a list, are not compared.
 
     Args:
         paths: of the runs, for the message.
@@ -46,10 +49,10 @@ def check_seeds(
 
     Raises:
         ValueError: if two runs have a row in common and differ there in :func:`shared_names`, or
-            are of one seed.
+            have the same seed.
 
     Example:
-        >>> from festkit.results import paper_table
+        >>> from festkit.tables import paper_table
         >>> runs = [{"schemes": {"th1 0.3": {}}, "seed": seed} for seed in (0, 1)]
         >>> check_seeds(["a", "b"], runs, paper_table("th1"))
         >>> check_seeds(["a", "b"], [runs[0], runs[0]], paper_table("th1"))
@@ -59,14 +62,31 @@ def check_seeds(
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
         common = [row for row in table.index if row in run["schemes"] and row in before["schemes"]]
-        for name in names:
-            _check_value(name, common, (path, run), (other, before))
-        again = _what_is_one(path, run, other, before)
-        if common and again:
+        for name, row in ((name, row) for name in names for row in common):
+            values = [row_value(each, name, row) for each in (run, before)]
+            known = not any(value is None or isinstance(value, list) for value in values)
+            if known and values[0] != values[1]:
+                raise InputError(
+                    f"{path} and {other} have the row {row!r} in common and differ in its {name} "
+                    f"({values[0]}, {values[1]}); pass runs that differ in their seed alone"
+                )
+        same = "the same file" if _file(path) == _file(other) else _same_seed(run, before)
+        if common and same:
             raise InputError(
-                f"{path} and {other} are both {again} and have the row {common[0]!r} in common; "
+                f"{path} and {other} are both {same} and have the row {common[0]!r} in common; "
                 "pass one of them, since every seed counts once"
             )
+
+
+def _same_seed(run: Run, other: Run) -> str:
+    """The seed that two runs share, in words; empty if they differ."""
+    seed, before = (each.get("seed", each.get("seeds")) for each in (run, other))
+    return f"of seed {seed}" if seed is not None and seed == before else ""
+
+
+def _file(path: str | Path) -> Path:
+    path = Path(path).resolve()
+    return path / "metrics.json" if path.is_dir() else path
 
 
 def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
@@ -94,84 +114,35 @@ def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
     return [Counts(**{k: n / len(seeds) for k, n in vars(total).items()}) for total in totals]
 
 
-def _check_value(
-    name: str,
-    rows: Sequence[str],
-    one: tuple[str | Path, Mapping[str, Any]],
-    two: tuple[str | Path, Mapping[str, Any]],
-) -> None:
-    for row in rows:
-        values = [row_value(run, name, row) for _, run in (one, two)]
-        said = not any(value is None or isinstance(value, list) for value in values)
-        if said and values[0] != values[1]:
-            raise InputError(
-                f"{one[0]} and {two[0]} have the row {row!r} in common and differ in its {name} "
-                f"({values[0]}, {values[1]}); pass runs that differ in their seed alone"
-            )
-
-
-def _what_is_one(
-    path: str | Path, run: Mapping[str, Any], other: str | Path, before: Mapping[str, Any]
-) -> str:
-    """In what way two runs are one; empty if they are two."""
-    if _file(path) == _file(other):
-        return "the same file"
-    seeds = [each.get("seed", each.get("seeds")) for each in (run, before)]
-    return f"of seed {seeds[0]}" if seeds[0] is not None and seeds[0] == seeds[1] else ""
-
-
-def _file(path: str | Path) -> Path:
-    path = Path(path).resolve()
-    return path / "metrics.json" if path.is_dir() else path
-
-
-UNITS = {
-    "iou": ("iou", 100.0),
-    "pd": ("pd", 100.0),
-    "fa_e6": ("fa", 1e6),
-    "score": ("score", 100.0),
-}
-"""Of every column of the paper's: our ratio, and what makes the paper's unit of it."""
-
-RULES = {
-    "per scale": "weak targets from each scale's own map",
-    "fused": "weak targets from the fused map",
-}
-"""Where weak targets come from, in words."""
-
-Figures = Sequence[Counts] | Sequence[Mapping[str, Any]]
-
-
 def compare_with_paper(
-    ours: Mapping[str, Figures], table: pd.DataFrame, *, measured: str
+    ours: Mapping[str, Seeds], table: pd.DataFrame, *, measured: str
 ) -> pd.DataFrame:
-    """Ours, the paper's and the difference, in the paper's rows and units.
+    """Our metrics, the paper's and the difference, in the paper's rows and units.
 
-    Of several seeds: the mean of the ratio, its standard deviation over the seeds, and the interval
-    of the pooled counts (of every image, averaged over the seeds), which says how far the figure
+    Several seeds give the mean of the ratio, its standard deviation over the seeds, and the
+    interval of the pooled counts (of every image, averaged over the seeds): how far the metric
     would move with other test images. A Score whose Fa is not below 1e-4 is void, and so is the
     mean with one.
 
     Args:
-        ours: by the name of the row (the table's index) the counts of every image of one seed, or
-            the records of one or more seeds, as :func:`save_results` writes them. Records of
-            several seeds need ``per_image``, the counts of every image, to have an interval.
+        ours: by row (the table's index) the counts of every image of one seed, or the records of
+            one or more seeds, as :func:`save_results` writes them. Records of several seeds need
+            ``per_image``, the counts of every image, to have an interval.
         table: as :func:`paper_table` returns it, or some of its rows.
-        measured: what ours were measured on; it goes into the caption.
+        measured: what was measured, for the caption.
 
     Returns:
-        The table's own columns that say what a row is, and for every figure ``iou``, ``pd``,
-        ``fa_e6`` and ``score``: ours under its name, its standard deviation over the seeds as
-        ``iou_sd`` (NaN for one seed), its 95 % interval as ``iou_low`` and ``iou_high`` (NaN where
-        it is not known), ``iou_paper`` and ``iou_difference``; then ``seeds``, 0 for a row that has
-        not been run.
+        The table's key columns, and for each of ``iou``, ``pd``, ``fa_e6`` and ``score``: ours
+        under its name, its standard deviation over the seeds as ``iou_sd`` (NaN for one seed), its
+        95 % interval as ``iou_low`` and ``iou_high`` (NaN if unknown), ``iou_paper`` and
+        ``iou_difference``; then ``seeds``, 0 for a row that has not been run.
 
     Raises:
-        ValueError: for a row that the table does not have, one without figures, or one whose
-            seeds are of different images.
+        ValueError: for an unknown row, one without metrics, or one whose seeds are of different
+            images.
 
     Example:
-        >>> from festkit.results import paper_table
+        >>> from festkit.tables import paper_table
         >>> hit = Counts(images=1, pixels=10**6, intersection=3, predicted=3, true=4, targets=1,
         ...              detected=1)
         >>> row = compare_with_paper(
@@ -180,8 +151,10 @@ def compare_with_paper(
         >>> row[["iou", "iou_paper", "iou_difference", "seeds"]].round(2).tolist()
         [75.0, 64.22, 10.78, 1.0]
     """
-    by_row = {find_name("row of the table", name, table.index): ours[name] for name in ours}
-    records = {name: _records(name, figures) for name, figures in by_row.items()}
+    records = {
+        find_name("row of the table", name, table.index): _records(name, seeds)
+        for name, seeds in ours.items()
+    }
     rows = [_row(records.get(name, []), table.loc[name]) for name in table.index]
     found = table[key_columns(table)].join(pd.DataFrame(rows, index=table.index))
     found.attrs = {**table.attrs, "caption": f"{table.attrs['caption']}. Ours: {measured}"}
@@ -189,10 +162,10 @@ def compare_with_paper(
 
 
 def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFrame:
-    """The same of what runs wrote, one file or folder per seed; rows of other tables are left out.
+    """Compare what runs wrote with the paper; rows of other tables are ignored.
 
     Args:
-        paths: files ``metrics.json`` of :func:`save_results`, or their folders.
+        paths: files ``metrics.json`` of :func:`save_results`, or their folders, one per seed.
         table: as :func:`compare_with_paper` takes it.
 
     Returns:
@@ -200,12 +173,11 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file holds no figures, or none of this table, or if files that have a row
-            in common differ in more than their seed, or are of one seed.
+        ValueError: if a file holds no metrics, or none of this table, or as :func:`check_seeds`.
 
     Example:
         >>> import tempfile
-        >>> from festkit.results import paper_table, save_results
+        >>> from festkit.tables import paper_table, save_results
         >>> hit = Counts(images=1, pixels=4, intersection=1, predicted=1, true=1)
         >>> path = save_results(tempfile.mkdtemp(), {"th1 0.3": hit})
         >>> compare_files([path], paper_table("th1")).loc["th1 0.3", ["iou", "seeds"]].tolist()
@@ -219,91 +191,89 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
                 f"{', '.join(run['schemes'])}, the table {', '.join(table.index)}"
             )
     check_seeds(paths, runs, table)
-    of_row = {row: [run for run in runs if row in run["schemes"]] for row in table.index}
+    by_row = {row: [run for run in runs if row in run["schemes"]] for row in table.index}
+    measured = dict.fromkeys(_measured(*each, table) for each in zip(paths, runs, strict=True))
     found = compare_with_paper(
-        {row: [_record(run, row) for run in own] for row, own in of_row.items() if own},
+        {row: [_record(run, row) for run in own] for row, own in by_row.items() if own},
         table,
-        measured="; ".join(dict.fromkeys(map(_measured, paths, runs, [table] * len(runs)))),
+        measured="; ".join(measured),
     )
-    sizes = {row: [row_value(run, "sizes", row) for run in own] for row, own in of_row.items()}
+    sizes = {row: [row_value(run, "sizes", row) for run in own] for row, own in by_row.items()}
     return with_sizes(found, sizes)
 
 
 def with_sizes(table: pd.DataFrame, sizes: Mapping[str, Sequence[str | None]]) -> pd.DataFrame:
-    """The table with a column "our size" after those that say what a row is.
+    """Add a column "our size" after the key columns, where sizes differ.
 
     Args:
         table: as :func:`compare_with_paper` returns it.
-        sizes: by row the input sizes [px] of every seed as text, such as "896+768"; seeds that
-            fused other sizes are told apart by "or".
+        sizes: by row the input sizes [px] of every seed as text, such as "896+768"; different
+            sizes of seeds are joined by "or".
 
     Returns:
-        The same table where all sizes are the same: the caption says it.
+        The table itself where all sizes are the same: the caption names it.
 
     Example:
-        >>> from festkit.results import paper_table
+        >>> from festkit.tables import paper_table
         >>> table = compare_with_paper({}, paper_table("fusion").head(3), measured="nothing")
         >>> with_sizes(table, {"896": ["96"], "896+768": ["96+64", "96+80"]})["our size"].tolist()
         ['96', '96+64 or 96+80', '–']
     """
-    told = {row: list(dict.fromkeys(filter(None, each))) for row, each in sizes.items()}
-    if len({size for each in told.values() for size in each}) < 2:
+    texts = {row: list(dict.fromkeys(filter(None, each))) for row, each in sizes.items()}
+    if len({size for each in texts.values() for size in each}) < 2:
         return table
     found = table.copy()
-    column = [" or ".join(map(str, told.get(row, []))) or NONE for row in table.index]
+    column = [" or ".join(map(str, texts.get(row, []))) or NONE for row in table.index]
     found.insert(len(key_columns(table)), "our size", column)
     return found
 
 
-def thresholds_in_words(run: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """The thresholds of a run, and where weak targets come from, if no column says so.
+def thresholds_in_words(run: Run, table: pd.DataFrame) -> str:
+    """The thresholds of a run, and where weak targets come from, unless a column says so.
 
     Args:
         run: with ``th1``, ``th2`` and ``rule``, or some of them; one value, or by row.
-        table: of the figures, with columns of these names ("weak targets" for the rule) or without.
+        table: with columns of these names ("weak targets" for the rule), or without.
 
     Example:
-        >>> from festkit.results import paper_table
+        >>> from festkit.tables import paper_table
         >>> run = {"th1": 0.5, "th2": {"a": None, "b": 0.1}, "rule": "fused"}
         >>> thresholds_in_words(run, paper_table("backbones"))
         'th1 0.5, th2 0.1 or none, weak targets from the fused map'
     """
-    words = [
-        f"{name} {_either(run[name])}"
-        for name in ("th1", "th2")
-        if name in run and name not in table
-    ]
+    words = []
+    for name in ("th1", "th2"):
+        if name in run and name not in table:
+            values = run[name].values() if isinstance(run[name], dict) else [run[name]]
+            texts = ["none" if value is None else str(value) for value in values]
+            ordered = sorted(dict.fromkeys(texts), key=lambda text: text == "none")
+            words.append(f"{name} {' or '.join(ordered)}")
     if "rule" in run and "weak targets" not in table:
         words.append(RULES.get(str(run["rule"]), f"weak targets {run['rule']}"))
     return ", ".join(words)
 
 
-def _either(value: Any) -> str:
-    values = dict.fromkeys(value.values() if isinstance(value, dict) else [value])
-    return " or ".join([str(v) for v in values if v is not None] + ["none"] * (None in values))
-
-
-def _measured(path: str | Path, run: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """What a run was measured on, and its thresholds where that does not say them."""
+def _measured(path: str | Path, run: Run, table: pd.DataFrame) -> str:
+    """What a run was measured on, and its thresholds unless the text has them."""
     text, words = str(run.get("measured", path)), thresholds_in_words(run, table)
     return text if words in text else f"{text}; {words}"
 
 
-def _record(run: Mapping[str, Any], row: str) -> dict[str, Any]:
-    """The record of a row, and the counts of every image where the run holds them."""
+def _record(run: Run, row: str) -> dict[str, Any]:
+    """The record of a row, and the counts of every image if the run has them."""
     images = counts_of_images(run, row)
     return run["schemes"][row] | ({} if images is None else {"per_image": images})
 
 
-def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
+def _records(name: str, seeds: Seeds) -> list[Mapping[str, Any]]:
     """One record per seed."""
-    if not len(figures):
-        raise InputError(f"{name!r} has no figures; leave the row out if it has not been run")
-    counts = [entry for entry in figures if isinstance(entry, Counts)]
-    records = [entry for entry in figures if isinstance(entry, Mapping)]
-    if len(figures) not in (len(counts), len(records)):
+    if not len(seeds):
+        raise InputError(f"{name!r} has no metrics; leave the row out if it has not been run")
+    counts = [entry for entry in seeds if isinstance(entry, Counts)]
+    records = [entry for entry in seeds if isinstance(entry, Mapping)]
+    if len(seeds) not in (len(counts), len(records)):
         raise InputError(
-            f"{name!r} has figures of {', '.join(sorted({type(e).__name__ for e in figures}))}; "
+            f"{name!r} has metrics of {', '.join(sorted({type(e).__name__ for e in seeds}))}; "
             "pass the Counts of every image of one seed, or one record per seed (record_of)"
         )
     return records or [record_of(counts)]
@@ -312,21 +282,25 @@ def _records(name: str, figures: Figures) -> list[Mapping[str, Any]]:
 def _row(records: Sequence[Mapping[str, Any]], paper: pd.Series) -> dict[str, float]:
     row: dict[str, float] = {}
     intervals = _intervals(records)
-    for column in METRICS:
-        ratio, scale = UNITS[column]
-        values = scale * np.array([_value(record, ratio) for record in records], float)
+    for column, metric in COLUMNS.items():
+        values = np.array([_value(record, metric.name) for record in records], float)
+        values *= metric.scale
         mean = float(values.mean()) if len(values) else np.nan
-        sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        ends = None if np.isnan(mean) else intervals.get(ratio)
+        ends = None if np.isnan(mean) else intervals.get(metric.name)
         low, high = ends or (np.nan, np.nan)
-        row |= {column: mean, f"{column}_sd": sd}
-        row |= {f"{column}_low": scale * low, f"{column}_high": scale * high}
-        row |= {f"{column}_paper": paper[column], f"{column}_difference": mean - paper[column]}
+        row |= {
+            column: mean,
+            f"{column}_sd": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
+            f"{column}_low": metric.scale * low,
+            f"{column}_high": metric.scale * high,
+            f"{column}_paper": paper[column],
+            f"{column}_difference": mean - paper[column],
+        }
     return row | {"seeds": len(records)}
 
 
 def _intervals(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of one seed its own; of several those of the pooled counts, where all are known."""
+    """Those of the only seed, or of the counts pooled over all seeds if all have them."""
     if len(records) == 1:
         return records[0].get("intervals") or {}
     seeds = [record["per_image"] for record in records if "per_image" in record]
@@ -336,7 +310,7 @@ def _intervals(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _value(record: Mapping[str, Any], ratio: str) -> Any:
-    """A seed's ratio; None for what it does not have, and for a Score that is void."""
+    """A seed's ratio; None if it has none, or for a void Score."""
     fa = record.get("fa")
     void = ratio == "score" and (fa is None or not fa < FA_LIMIT)
     return None if void else record.get(ratio)

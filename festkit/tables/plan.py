@@ -1,4 +1,4 @@
-"""The jobs that make a table of the paper, with trainings that tables share in common."""
+"""The jobs that make a table of the paper; tables share their trainings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +10,7 @@ from ..data.catalogue import list_datasets
 from ..jobs.job import SYNTHETIC, Job, Output, topological_order
 from ..jobs.parameters import find_notebook, read_parameters
 from ..pretrained import UNION
-from .paper import TABLES, find_table
-from .specs import COMPARED, table_trainings
+from .specs import COMPARED, TABLES, TableSpec, find_table, table_trainings
 from .trainings import Training, find_profile
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -28,23 +27,22 @@ def plan_jobs(
     device: str = "auto",
     threads: int | None = None,
 ) -> list[Job]:
-    """Everything that has to be run for a table: scenes, trainings, and the table's notebook.
+    """The jobs that make a table: scenes, trainings, and the table's notebook.
 
     Args:
-        table: what it holds, its number or its notebook (Table 1 to 6, fig5, fig7), or "all".
+        table: name, number or notebook (Table 1 to 6, fig5, fig7), or "all".
         profile: "smoke", "quick" or "paper": see ``festkit.tables.trainings.PROFILES``.
         datasets: names or folders; None takes synthetic scenes for smoke, NUAA-SIRST for quick, and
             for paper the paper's, with the union of the three public sets for W-IRSTD.
         backbones: networks; None takes all eight where networks are compared, and the profile's
             elsewhere.
-        seeds: of trainings, on the same images; every seed is a table of its own, averaged when
-            shown.
+        seeds: of trainings, on the same images; each seed makes its own table.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: where trainings run.
         threads: CPU threads of every job; None takes one per CPU that is idle when it starts.
 
     Returns:
-        The jobs, each after those that it needs; a training that several tables need is there once.
+        The jobs, each after those that it needs; tables share their trainings.
 
     Raises:
         ValueError: for an unknown table, profile, network, dataset or device, a single name where
@@ -55,7 +53,7 @@ def plan_jobs(
         ['01_data', '02_train', '02_train', '02_train', '02_train', '02_train', '02_train', \
 'table2_losses']
     """
-    places = {"data_root": data_root, "threads": threads}
+    runtime = {"data_root": data_root, "threads": threads}
     find_profile(profile)
     check_several(datasets=datasets, backbones=backbones)
     if not seeds:
@@ -63,51 +61,45 @@ def plan_jobs(
     if device.partition(":")[0] not in DEVICES:
         raise InputError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
     jobs: list[Job] = []
-    for name in list(TABLES) if table == "all" else [find_table(table)]:
-        networks = _networks(name, table, backbones)
-        for dataset in map(_named, datasets or _datasets(name, profile)):
-            rows = table_trainings(name, profile, backbones=networks, dataset=dataset)
+    for spec in TABLES.values() if table == "all" else [find_table(table)]:
+        networks = backbones
+        if backbones and table == "all" and not spec.compares_networks:
+            networks = backbones[:1]
+        for dataset in map(_dataset_name, datasets or _default_datasets(spec, profile)):
+            rows = table_trainings(spec.name, profile, backbones=networks, dataset=dataset)
+            images = _images(dataset, profile, runtime)
             for seed in seeds:
-                options = {"seed": seed} | places
-                of_training = options | {"device": device}
-                images = _images(dataset, profile, places)
+                options = {"seed": seed, "device": device} | runtime
                 runs = {
-                    row: [_run(each, profile, images, of_training) for each in scales]
+                    row: [_run(each, profile, images, options) for each in scales]
                     for row, scales in rows.items()
                 }
-                common = {"profile": profile, "dataset": images} | options
-                jobs.append(Job(TABLES[name], common | {"runs": runs}))
-                if table == "all" and name == "backbones":
-                    jobs += _stories(common, runs)
+                common = {"profile": profile, "dataset": images, "seed": seed} | runtime
+                jobs.append(Job(spec.notebook, common | {"runs": runs}))
+                if table == "all" and spec.compares_networks:
+                    jobs += _notebooks_without_table(common, runs)
     return list(topological_order(jobs).values())
 
 
-def _datasets(table: str, profile: str) -> tuple[str, ...]:
+def _default_datasets(spec: TableSpec, profile: str) -> tuple[str, ...]:
     if profile == "paper":
-        return COMPARED if table == "backbones" else (UNION,)
+        return COMPARED if spec.compares_networks else (UNION,)
     return (SYNTHETIC,) if profile == "smoke" else ("NUAA-SIRST",)
 
 
-def _networks(name: str, asked: str, backbones: Sequence[str] | None) -> Sequence[str] | None:
-    """Of several networks all tables but the one that compares them take the first."""
-    if backbones is None or name == "backbones" or asked != "all":
-        return backbones
-    return backbones[:1]
-
-
-def _named(dataset: str) -> str:
-    """A dataset as the catalogue spells it; folders and synthetic scenes as they are."""
+def _dataset_name(dataset: str) -> str:
+    """The catalogue's spelling of a dataset; folders and synthetic scenes as they are."""
     if dataset == SYNTHETIC or Path(dataset).is_dir():
         return dataset
     members = (member.strip() for member in dataset.split("+"))
     return "+".join(find_name("dataset", member, list_datasets()) for member in members)
 
 
-def _images(dataset: str, profile: str, places: dict[str, Any]) -> str | Output:
-    """A dataset, or the scenes that the job which looks at them has made, whatever the seed."""
+def _images(dataset: str, profile: str, runtime: dict[str, Any]) -> str | Output:
+    """A dataset, or the synthetic scenes that the job of 01_data makes."""
     if dataset != SYNTHETIC:
         return dataset
-    return Output(Job("01_data", {"profile": profile} | _taken("01_data", places)), "scenes")
+    return Output(Job("01_data", {"profile": profile} | _accepted("01_data", runtime)), "scenes")
 
 
 def _run(
@@ -127,18 +119,18 @@ def _run(
     return Output(Job("02_train", parameters | options), "run")
 
 
-def _stories(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]:
-    """The notebooks that are no table: one network from fusion to refinement, and the data."""
+def _notebooks_without_table(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]:
+    """03_fuse_and_refine of the first network, and 01_data unless it made the scenes."""
     network = next(iter(runs)).partition(",")[0]
     own = {row: scales for row, scales in runs.items() if row.startswith(f"{network},")}
     story = Job("03_fuse_and_refine", common | {"runs": own, "backbone": network})
-    if isinstance(common["dataset"], Output):  # the data were looked at when they were made
+    if isinstance(common["dataset"], Output):
         return [story]
-    images = {name: value for name, value in common.items() if name != "seed"}  # of scenes alone
-    return [story, Job("01_data", _taken("01_data", images))]
+    images = {name: value for name, value in common.items() if name != "seed"}  # 01_data: of scenes
+    return [story, Job("01_data", _accepted("01_data", images))]
 
 
-def _taken(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those of the parameters that a notebook has."""
+def _accepted(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that a notebook takes."""
     known = read_parameters(find_notebook(notebook))
     return {name: value for name, value in parameters.items() if name in known}

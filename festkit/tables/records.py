@@ -1,8 +1,7 @@
-"""Figures of one's own: as a table, and as the record that a run leaves."""
+"""Our own metrics: as a table, and as the file ``metrics.json`` that a run leaves."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,14 @@ import pandas as pd
 
 from .._support.errors import InputError
 from .._support.files import NUMBER, read_json, write_json, write_text
-from ..metrics import Counts, record_of
+from ..metrics import METRICS, Counts, record_of
 
-_RATIOS = ("iou", "niou", "pd", "fa", "score")
-
-COLUMNS = ("IoU", "nIoU", "Pd", "Fa ×10⁻⁶", "Score")
+NUMBER_TYPE = {f.name: float if f.type is float else int for f in fields(Counts)}
+"""Of every field of Counts."""
 
 
 def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
-    """One row of figures per scheme, ready to print.
+    """One row of metrics per scheme, ready to print.
 
     Args:
         rows: counts by the name of what they were measured on.
@@ -34,31 +32,28 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
         ['75.00', '75.00', '100.00', '7.00', '87.50']
     """
     cells = {
-        name: (
-            _format(counts.iou, 100),
-            _format(counts.niou, 100),
-            _format(counts.pd, 100),
-            _format(counts.fa, 1e6),
-            _format(counts.score if counts.valid else math.nan, 100),
-        )
-        for name, counts in rows.items()
+        "Fa ×10⁻⁶" if metric.name == "fa" else metric.title: [
+            metric.text(None if metric.name == "score" and not each.valid else getattr(each, name))
+            for each in rows.values()
+        ]
+        for name, metric in METRICS.items()
     }
-    return pd.DataFrame.from_dict(cells, orient="index", columns=list(COLUMNS))
+    return pd.DataFrame(cells, index=list(rows))
 
 
 def save_results(
     out: str | Path, rows: Mapping[str, Counts | Sequence[Counts]], **run: Any
 ) -> Path:
-    """Write the figures of some schemes, and the run they belong to, as ``metrics.json``.
+    """Write the metrics of some schemes, and the run they belong to, as ``metrics.json``.
 
     Args:
-        out: folder; the file appears in it whole.
+        out: folder, which also gets :func:`summary_table` as ``table.txt``.
         rows: counts by scheme, of the whole set or image by image, which adds 95 % intervals and
             keeps the counts of every image, so that seeds can be pooled.
-        run: what was measured, as plain values: dataset, split, sizes, seed and the like.
+        run: what was measured, as JSON values: dataset, split, sizes, seed and the like.
 
     Returns:
-        The file; ``table.txt`` beside it holds :func:`summary_table`.
+        The file ``metrics.json``.
 
     Raises:
         ValueError: if a scheme was measured on no image, or ``run`` holds NaN or infinity.
@@ -70,32 +65,31 @@ def save_results(
         >>> save_results(tempfile.mkdtemp(), {"FEST": counts}, dataset="scenes").name
         'metrics.json'
     """
-    totals = {name: _total(counts) for name, counts in rows.items()}
-    for name, counts in totals.items():
-        if not counts.images:
+    values: dict[str, Any] = {**run, "schemes": {}}
+    totals: dict[str, Counts] = {}
+    for name, counts in rows.items():
+        whole = isinstance(counts, Counts)
+        totals[name] = counts if whole else sum(counts, Counts())
+        if not totals[name].images:
             raise InputError(f"{name} was measured on no image; evaluate it on a dataset first")
-    schemes = {
-        name: counts.record() if isinstance(counts, Counts) else record_of(counts)
-        for name, counts in rows.items()
-    }
-    per_image = {
-        name: _by_field(counts) for name, counts in rows.items() if not isinstance(counts, Counts)
-    }
+        values["schemes"][name] = counts.record() if whole else record_of(counts)
+        if not whole:
+            values.setdefault("per_image", {})[name] = _by_field(counts)
     path = Path(out) / "metrics.json"
-    write_json(path, {**run, "schemes": schemes, **({"per_image": per_image} if per_image else {})})
+    write_json(path, values)
     write_text(path.with_name("table.txt"), summary_table(totals).to_string() + "\n")
     return path
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
-    """What :func:`save_results` wrote: the run's values, and the records under ``schemes``.
+    """Read a file of :func:`save_results`: the run's values, and the records under ``schemes``.
 
     Args:
         path: the file, or its folder.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it holds no figures.
+        ValueError: if it holds no metrics.
 
     Example:
         >>> import tempfile
@@ -106,16 +100,16 @@ def read_results(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
     values = read_json(path)
-    if not has_figures(values):
-        raise InputError(f"{path} holds no figures by scheme; pass a metrics.json of save_results")
+    if not has_metrics(values):
+        raise InputError(f"{path} holds no metrics by scheme; pass a metrics.json of save_results")
     return dict(values)
 
 
-def has_figures(values: Any) -> bool:
-    """Whether what a file holds is figures by scheme, as :func:`save_results` writes them.
+def has_metrics(values: Any) -> bool:
+    """Whether the content of a file is metrics by scheme, as :func:`save_results` writes them.
 
     Example:
-        >>> has_figures({"schemes": {"FEST": {"iou": 0.5}}}), has_figures({"schemes": [1]})
+        >>> has_metrics({"schemes": {"FEST": {"iou": 0.5}}}), has_metrics({"schemes": [1]})
         (True, False)
     """
     schemes = values.get("schemes") if isinstance(values, dict) else None
@@ -126,12 +120,12 @@ def _is_record(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get("intervals"), dict | None)
-        and all(isinstance(value.get(ratio), NUMBER | None) for ratio in _RATIOS)
+        and all(isinstance(value.get(ratio), NUMBER | None) for ratio in METRICS)
     )
 
 
 def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
-    """Counts of every image of one row; None where the run does not hold them.
+    """Counts of every image of one scheme; None if the run has none.
 
     Args:
         run: as :func:`read_results` returns it.
@@ -151,7 +145,7 @@ def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
         return None
     try:
         texts = run["per_image"][row]
-        columns = [map(_number_of(f), texts[f.name].split()) for f in fields(Counts)]
+        columns = [map(kind, texts[name].split()) for name, kind in NUMBER_TYPE.items()]
         return [Counts(*numbers) for numbers in zip(*columns, strict=True)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"the counts of the images of {row} are damaged ({error!r})") from error
@@ -160,17 +154,13 @@ def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
 def _by_field(counts: Sequence[Counts]) -> dict[str, str]:
     """By field the numbers of all images, as text: one line of the file."""
     return {
-        f.name: " ".join(str(_number_of(f)(getattr(c, f.name))) for c in counts)
-        for f in fields(Counts)
+        name: " ".join(str(kind(getattr(each, name))) for each in counts)
+        for name, kind in NUMBER_TYPE.items()
     }
 
 
-def _number_of(field: Field[Any]) -> Callable[[Any], float]:
-    return float if field.type is float else int
-
-
 def row_value(run: Mapping[str, Any], name: str, row: str) -> Any:
-    """What a run says of one of its rows: its own value of a dict by row, else the value of all.
+    """A value of a run for one of its schemes: its own where the run has one for each.
 
     Args:
         run: as :func:`read_results` returns it.
@@ -178,7 +168,7 @@ def row_value(run: Mapping[str, Any], name: str, row: str) -> Any:
         row: a scheme of the run.
 
     Returns:
-        The value; None where the run does not say.
+        The value; None if the run has none.
 
     Example:
         >>> run = {"schemes": {"a": {}, "b": {}}, "epochs": {"a": 8, "b": 3}, "sizes": [64, 96]}
@@ -189,11 +179,3 @@ def row_value(run: Mapping[str, Any], name: str, row: str) -> Any:
     if isinstance(value, dict) and not value.keys().isdisjoint(run["schemes"]):
         value = value.get(row)
     return "+".join(map(str, value)) if name == "sizes" and isinstance(value, list) else value
-
-
-def _total(counts: Counts | Sequence[Counts]) -> Counts:
-    return counts if isinstance(counts, Counts) else sum(counts, Counts())
-
-
-def _format(ratio: float, scale: float) -> str:
-    return "–" if math.isnan(ratio) else f"{ratio * scale:.2f}"

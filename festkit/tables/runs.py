@@ -1,24 +1,14 @@
-"""The runs that fill the rows of a table, opened, and checked to be what the rows say."""
+"""The runs that fill the rows of a table: opened, and checked against what the rows say."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from .._support.errors import InputError
 from .._support.names import find_name
 from ..training.run import Run
 from ..training.stored_maps import RunMaps, open_maps
-from .paper import find_table, paper_table
-from .specs import BEST
-
-FUSED = ("th1", "th2", "sensitivity")
-"""Tables of one set of fused maps."""
-
-SIZE_CLASSES = ("input_size", "fusion")
-"""Tables whose rows are of one input size each."""
-
-ONE_SIZE = ("losses", "hyperparameters")
-"""Tables whose rows are all of the same input size."""
+from .specs import EEDM_DEFAULTS, TableSpec, find_table
+from .trainings import Training
 
 
 def open_rows(
@@ -29,21 +19,21 @@ def open_rows(
     dataset: str | Path | None = None,
     root: str | Path | None = None,
 ) -> dict[str, RunMaps]:
-    """The stored maps of every row of a table, as long as its runs are what the row says.
+    """Open the stored maps of every row of a table.
 
     Args:
         table: as ``table_trainings`` takes it.
-        runs: by row the finished runs or their folders, the scales of each row in order, as
-            ``train_all`` gives them.
+        runs: finished runs or their folders by row, the scales of each row in order, as
+            ``train_all`` returns them.
         split: "test" or "holdout".
         dataset: name or folder of the images; None takes the runs'.
         root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
 
     Raises:
         FileNotFoundError: as :func:`festkit.open_maps`.
-        ValueError: for an unknown table or row, no rows, runs of another loss, loss options or
-            network than the row asks for, fewer or more runs than it takes, or rows of different
-            images, networks or input sizes where they are to be the same.
+        ValueError: for an unknown table or row, or no rows; for a row with too few or too many
+            runs, or with runs of another loss, loss options or network; for rows of different
+            images, networks or input sizes where these must be the same.
 
     Example:
         >>> import json, tempfile
@@ -62,86 +52,61 @@ def open_rows(
         Traceback (most recent call last):
         festkit.InputError: the row 'EEDM' of losses got ...; ...
     """
-    table = find_table(table)
-    known = _known_rows(table)
+    spec = find_table(table)
+    rows = spec.all_rows()
     if not runs:
-        raise InputError(f"no runs came for the table {table}; its rows are {', '.join(known)}")
+        raise InputError(f"no runs given for the table {spec.name}; its rows are {', '.join(rows)}")
     opened = {
-        find_name(f"row of the table {table}", row, known): open_maps(
+        find_name(f"row of the table {spec.name}", row, rows): open_maps(
             *folders, split=split, dataset=dataset, root=root
         )
         for row, folders in runs.items()
     }
     for row, maps in opened.items():
-        _check_row(table, row, maps)
-    _check_together(table, opened)
+        _check_row(spec, row, maps, rows[row])
+    _check_together(spec, opened)
     return opened
 
 
-def _known_rows(table: str) -> list[str]:
-    if table in FUSED:
-        return ["fused"]
-    return list(paper_table("input_size" if table in SIZE_CLASSES else table).index)
-
-
-def _check_row(table: str, row: str, maps: RunMaps) -> None:
-    if table not in FUSED and ", FEST," not in row and len(maps.sizes) > 1:
-        raise InputError(f"the row {row!r} of {table} takes one run, got {len(maps.sizes)}")
-    if ", FEST," in row and len(maps.sizes) < 2:
-        raise InputError(
-            f"the row {row!r} of {table} fuses two runs or more, got {len(maps.sizes)}; give it "
-            "one of every size"
-        )
-    _check_sizes(f"the row {row!r} of {table}", maps.sizes)
+def _check_row(spec: TableSpec, row: str, maps: RunMaps, trainings: tuple[Training, ...]) -> None:
+    name = f"the row {row!r} of {spec.name}"
+    if len(trainings) == 1 and len(maps.sizes) > 1:
+        raise InputError(f"{name} takes one run, got {len(maps.sizes)}")
+    if len(trainings) > 1 and len(maps.sizes) == 1 and not spec.fused:
+        raise InputError(f"{name} fuses two runs or more, got 1; give it one of every size")
+    _check_distinct(name, maps.sizes)
     for record in maps.records:
-        for name, value in _expected(table, row).items():
-            found = BEST | record[name] if name == "loss_options" else record[name]
-            if found != value:
+        for field in spec.row_fields:
+            found, expected = record[field], getattr(trainings[0], field)
+            if field == "loss_options":
+                found, expected = EEDM_DEFAULTS | found, EEDM_DEFAULTS | expected
+            if found != expected:
                 raise InputError(
-                    f"the row {row!r} of {table} got a run with the {name} {found!r}, "
-                    f"expected {value!r}; give every row runs of its own"
+                    f"{name} got a run with the {field} {found!r}, expected {expected!r}; give "
+                    "every row its own runs"
                 )
 
 
-def _expected(table: str, row: str) -> dict[str, Any]:
-    """What the record of every run in a row must say."""
-    if table == "losses":
-        return {"loss": row, "loss_options": BEST}
-    if table == "hyperparameters":
-        own = paper_table(table).loc[row, list(BEST)].dropna()
-        return {"loss": "EEDM", "loss_options": BEST | own.to_dict()}
-    if table == "backbones":
-        said = paper_table(table).loc[row]
-        return {"backbone": said.backbone, "loss": "BCE" if said.scheme == "Original" else "EEDM"}
-    return {}
-
-
-def _check_together(table: str, opened: Mapping[str, RunMaps]) -> None:
-    """Refuse rows that differ in what all of them, or two of them, have in common."""
-    rows = f"the rows of {table}"
+def _check_together(spec: TableSpec, opened: Mapping[str, RunMaps]) -> None:
+    """Refuse rows that differ in what all of them, or two of them, must have in common."""
+    rows = f"the rows of {spec.name}"
     sizes = [size for maps in opened.values() for size in maps.sizes]
+    networks = [record["backbone"] for maps in opened.values() for record in maps.records]
     _check_same(rows, "images", [maps.dataset.fingerprint for maps in opened.values()])
-    if table != "backbones":
-        _check_same(rows, "network", [r["backbone"] for m in opened.values() for r in m.records])
-    if table in SIZE_CLASSES:
-        _check_sizes(table, sizes)
-    if table in ONE_SIZE:
+    if not spec.compares_networks:
+        _check_same(rows, "network", networks)
+    if spec.sizes == "distinct":
+        _check_distinct(spec.name, sizes)
+    if spec.sizes == "same":
         _check_same(rows, "size", sizes)
-    if table == "backbones":
-        for network, own in _sizes_alone(opened).items():
-            _check_same(f"the rows Original and LW-FEST of {network} in {table}", "size", own)
+    if spec.sizes == "per network":
+        alone = [maps for maps in opened.values() if len(maps.sizes) == 1]
+        for network in dict.fromkeys(networks):
+            own = [each.sizes[0] for each in alone if each.records[0]["backbone"] == network]
+            _check_same(f"the rows Original and LW-FEST of {network} in {spec.name}", "size", own)
 
 
-def _sizes_alone(opened: Mapping[str, RunMaps]) -> dict[str, list[int]]:
-    """By network the sizes of Original and LW-FEST, which are no fusion."""
-    found: dict[str, list[int]] = {}
-    for row, maps in opened.items():
-        if ", FEST," not in row:
-            found.setdefault(maps.records[0]["backbone"], []).extend(maps.sizes)
-    return found
-
-
-def _check_sizes(what: str, sizes: Sequence[int]) -> None:
+def _check_distinct(what: str, sizes: Sequence[int]) -> None:
     if len(set(sizes)) < len(sizes):
         raise InputError(
             f"{what} got runs of the sizes {', '.join(map(str, sizes))}; every run needs a size of "
@@ -153,6 +118,6 @@ def _check_same(rows: str, what: str, values: Iterable[str | int]) -> None:
     found = [str(value) for value in dict.fromkeys(values)]
     if len(found) > 1:
         raise InputError(
-            f"{rows} were given runs of different {what} ({', '.join(found)}); they differ in "
-            f"nothing but what they name, so give all of them runs of the same {what}"
+            f"{rows} got runs of different {what} ({', '.join(found)}); give all of them runs of "
+            f"the same {what}"
         )

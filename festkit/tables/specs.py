@@ -1,37 +1,185 @@
-"""Which trainings every table of the paper needs, by the rows that they fill."""
+"""What each table of the paper is: its rows, what they train, what its runs have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from .._support.errors import InputError
 from .._support.names import LOSS_NAMES, check_several, find_name, normalize_name
 from ..backbones import backbone_card, list_backbones
 from ..data.catalogue import dataset_card
-from .paper import find_table
 from .trainings import Profile, Training, find_profile, first_training, further_training
 
-SIZE_CLASSES = (256, 384, 512, 640, 768, 896, 1024)
+FIRST = 512
+"""Input size [px] of the tables of one size, and of the first training of the others."""
+
+SIZES = (256, 384, 512, 640, 768, 896, 1024)
 
 FUSED = (896, 768, 1024)
 
-FIRST = 512
-
-EDGE_WEIGHTS = (1, 3, 4, 5, 7)
-
-KEEP_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
-
 COMPARED = ("NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K")
-"""The paper's own choices: Tables 1, 2 and 6, Fig. 5, and section IV-A."""
+"""Datasets on which the paper compares networks (Table 6)."""
 
-BEST = {"edge_weight": 4, "keep_ratio": 0.5}
-"""What EEDM has anyway; left out, so that the training is the same as in the other tables."""
+EEDM_DEFAULTS = {"edge_weight": 4, "keep_ratio": 0.5}
+
+EEDM_OPTIONS = {"edge_weight": (1, 3, 4, 5, 7), "keep_ratio": (0.1, 0.3, 0.5, 0.7, 0.9)}
+
+Rows = dict[str, tuple[Training, ...]]
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table or figure of the paper.
+
+    Attributes:
+        name: what it is about, such as "th1".
+        notebook: the notebook that makes it.
+        rows: the trainings of every row, given a profile, a network and a dataset; several
+            trainings of a row are the scales of a fusion.
+        row_fields: what a row determines in the record of its runs.
+        sizes: which input sizes its runs have: "any"; "distinct"; "same"; or "per network", the
+            same in Original and LW-FEST of a network.
+        compares_networks: whether its rows are of several networks and datasets.
+        fused: whether all runs are the scales of one fusion, which fills every row.
+        orders_sizes: whether each seed orders the sizes by itself.
+
+    Example:
+        >>> TABLES["th1"].label, TABLES["sensitivity"].label
+        ('Table 4', 'Fig. 7')
+    """
+
+    name: str
+    notebook: str
+    rows: Callable[[Profile, str, str], Rows]
+    row_fields: tuple[str, ...] = ()
+    sizes: Literal["any", "distinct", "same", "per network"] = "any"
+    compares_networks: bool = False
+    fused: bool = False
+    orders_sizes: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its number in the paper."""
+        return self._short.replace("table", "Table ").replace("fig", "Fig. ")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What users may call it."""
+        return self.name, self.notebook, self._short, self._short.removeprefix("table")
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks it can be made with."""
+        known = list_backbones()
+        return [n for n in known if backbone_card(n).figures()] if self.compares_networks else known
+
+    def all_rows(self) -> Rows:
+        """Every row it can have, with the trainings of the paper."""
+        networks, datasets = self.networks, COMPARED
+        if not self.compares_networks:
+            networks, datasets = networks[:1], COMPARED[:1]
+        paper = find_profile("paper")
+        return _merged(self.rows(paper, n, d) for n in networks for d in datasets)
+
+    @property
+    def _short(self) -> str:
+        return self.notebook.partition("_")[0]
+
+
+def _merged(parts: Iterable[Rows]) -> Rows:
+    return {row: scales for part in parts for row, scales in part.items()}
+
+
+def _rows_of_sizes(profile: Profile, network: str, _: str, sizes: Sequence[int] = SIZES) -> Rows:
+    first = first_training(profile, network, profile.size(FIRST))
+    return {str(n): (further_training(profile, first, profile.size(n)),) for n in sizes}
+
+
+def _row_of_fusion(profile: Profile, network: str, dataset: str) -> Rows:
+    rows = _rows_of_sizes(profile, network, dataset, FUSED)
+    return {"fused": tuple(training for (training,) in rows.values())}
+
+
+def _rows_of_losses(profile: Profile, network: str, _: str) -> Rows:
+    size = profile.size(FIRST)
+    return {loss: (first_training(profile, network, size, loss),) for loss in LOSS_NAMES}
+
+
+def _rows_of_options(profile: Profile, network: str, _: str) -> Rows:
+    """Defaults are left out, so that the training is the same as in the other tables."""
+    rows = {}
+    for name, values in EEDM_OPTIONS.items():
+        for value in values:
+            options = {} if value == EEDM_DEFAULTS[name] else {name: float(value)}
+            training = first_training(profile, network, profile.size(FIRST), "EEDM", **options)
+            rows[f"{name} {value:g}"] = (training,)
+    return rows
+
+
+def _rows_of_schemes(profile: Profile, network: str, dataset: str) -> Rows:
+    """Original, LW-FEST and FEST of one network, as the paper compares them."""
+    dataset = paper_dataset(dataset)
+    small, large = (profile.size(size) for size in dataset_card(dataset).fusion_sizes)
+    light = first_training(profile, network, small)
+    schemes = {
+        "Original": (first_training(profile, network, small, "BCE"),),
+        "LW-FEST": (light,),
+        "FEST": (light, further_training(profile, light, large)),
+    }
+    return {f"{network}, {scheme}, {dataset}": each for scheme, each in schemes.items()}
+
+
+_FUSED = partial(TableSpec, rows=_row_of_fusion, fused=True)
+
+TABLES: Mapping[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        TableSpec("input_size", "table1_input_size", _rows_of_sizes, sizes="distinct"),
+        TableSpec(
+            "losses", "table2_losses", _rows_of_losses, ("loss", "loss_options"), sizes="same"
+        ),
+        TableSpec("fusion", "table3_fusion", _rows_of_sizes, sizes="distinct", orders_sizes=True),
+        _FUSED("th1", "table4_th1"),
+        _FUSED("th2", "table5_th2"),
+        TableSpec(
+            "backbones", "table6_backbones", _rows_of_schemes, ("backbone", "loss"),
+            sizes="per network", compares_networks=True,
+        ),
+        TableSpec(
+            "hyperparameters", "fig5_hyperparameters", _rows_of_options,
+            ("loss", "loss_options"), sizes="same",
+        ),
+        _FUSED("sensitivity", "fig7_sensitivity"),
+    )
+}  # fmt: skip
+"""The paper's tables, and the figures that are made of trainings, by name.
+
+The paper numbers some tables twice; the numbers here count them from the first to the last.
+"""
+
+
+def find_table(name: str) -> TableSpec:
+    """A table by its name, its number or its notebook.
+
+    Raises:
+        ValueError: for an unknown name, with the known ones.
+
+    Example:
+        >>> [find_table(name).name for name in ("table1_input_size", "6", "Fig7")]
+        ['input_size', 'backbones', 'sensitivity']
+    """
+    for spec in TABLES.values():
+        if plain(name) in map(plain, spec.names):
+            return spec
+    return TABLES[find_name("table", name, TABLES)]
 
 
 def paper_dataset(dataset: str) -> str:
-    """The dataset in whose rows of Table 6 figures of a dataset stand.
+    """The dataset of the paper whose rows in Table 6 a dataset fills.
 
-    That is the dataset itself, by name or folder, if the paper has it; NUAA-SIRST's rows take
-    others, such as scenes.
+    That is the dataset itself, by name or folder, if the paper has it, else NUAA-SIRST.
 
     Example:
         >>> paper_dataset("data/NUDT-SIRST"), paper_dataset("synthetic")
@@ -47,7 +195,7 @@ def table_trainings(
     *,
     backbones: Sequence[str] | None = None,
     dataset: str = "synthetic",
-) -> dict[str, tuple[Training, ...]]:
+) -> Rows:
     """The trainings that a table needs.
 
     Args:
@@ -55,10 +203,10 @@ def table_trainings(
         profile: smoke, quick or paper.
         backbones: networks; None takes all eight for the table that compares networks, and the
             profile's for every other, which needs just one.
-        dataset: on which; for the rows of Table 6, and their sizes.
+        dataset: for the rows of Table 6, and their sizes.
 
     Returns:
-        By the row that they fill, the scales of each: one training, or several that are fused.
+        By row one training, or the several that are fused.
 
     Raises:
         ValueError: for an unknown table, profile or network, one that the paper does not compare,
@@ -70,53 +218,13 @@ def table_trainings(
         >>> len(table_trainings("backbones", "smoke"))
         24
     """
-    table, chosen = find_table(table), find_profile(profile)
+    spec, chosen = find_table(table), find_profile(profile)
     check_several(backbones=backbones)
-    known = [n for n in list_backbones() if table != "backbones" or backbone_card(n).figures()]
     if backbones is None:
-        backbones = known if table == "backbones" else [chosen.backbone]
-    names = [find_name("backbone", name, known) for name in backbones]
-    if table == "backbones":
-        each = [_schemes(chosen, name, dataset) for name in names]
-        return {row: scales for rows in each for row, scales in rows.items()}
-    if len(names) != 1:
-        raise InputError(f"the table {table} is made with one network, got {', '.join(names)}")
-    return _rows(table, chosen, names[0])
-
-
-def _rows(table: str, profile: Profile, backbone: str) -> dict[str, tuple[Training, ...]]:
-    size = profile.size(FIRST)
-    if table == "losses":
-        return {loss: (first_training(profile, backbone, size, loss),) for loss in LOSS_NAMES}
-    if table == "hyperparameters":
-        options = [("edge_weight", float(weight)) for weight in EDGE_WEIGHTS]
-        options += [("keep_ratio", ratio) for ratio in KEEP_RATIOS]
-        return {
-            f"{name} {value:g}": (_with_option(profile, backbone, name, value),)
-            for name, value in options
-        }
-    first = first_training(profile, backbone, size)
-    by_size = {
-        paper: further_training(profile, first, profile.size(paper)) for paper in SIZE_CLASSES
-    }
-    if table in ("input_size", "fusion"):
-        return {str(paper): (training,) for paper, training in by_size.items()}
-    return {"fused": tuple(by_size[paper] for paper in FUSED)}
-
-
-def _with_option(profile: Profile, backbone: str, name: str, value: float) -> Training:
-    options = {} if value == BEST[name] else {name: value}
-    return first_training(profile, backbone, profile.size(FIRST), "EEDM", **options)
-
-
-def _schemes(profile: Profile, backbone: str, dataset: str) -> dict[str, tuple[Training, ...]]:
-    """Original, LW-FEST and FEST of one network, as the paper compares them."""
-    stands_for = paper_dataset(dataset)
-    small, large = (profile.size(size) for size in dataset_card(stands_for).fusion_sizes)
-    first = first_training(profile, backbone, small)
-    scales = {
-        "Original": (first_training(profile, backbone, small, "BCE"),),
-        "LW-FEST": (first,),
-        "FEST": (first, further_training(profile, first, large)),
-    }
-    return {f"{backbone}, {scheme}, {stands_for}": each for scheme, each in scales.items()}
+        backbones = spec.networks if spec.compares_networks else [chosen.backbone]
+    networks = [find_name("backbone", name, spec.networks) for name in backbones]
+    if len(networks) != 1 and not spec.compares_networks:
+        raise InputError(
+            f"the table {spec.name} is made with one network, got {', '.join(networks)}"
+        )
+    return _merged(spec.rows(chosen, network, dataset) for network in networks)

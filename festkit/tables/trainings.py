@@ -1,4 +1,4 @@
-"""Trainings carried out one after the other in this process."""
+"""What tables train: profiles of cost, trainings, and running them one after the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from .._support.names import find_name
-from ..scenes import make_synthetic_dataset
 from ..training.config import TrainConfig
 from ..training.run import Run
-from ..training.trainer import train
 
 SMALL = ("ACM", "ALCNet", "ALCNet-LC")
-"""Networks that are quick, and need many steps; the others are slow and learn in fewer."""
+"""Networks whose steps are fast, but which need many; the others learn in fewer steps."""
 
 LAST = {"protocol": "last"}
-"""The last epoch is kept: no image is kept from training, and the test images choose nothing."""
+"""The last epoch is kept; no training image is held out, and no test image chooses the epoch."""
 
 PAPER = {"epochs": 300, "learning_rate": 5e-4, "schedule": "constant", "protocol": "paper"}
 """The paper's recipe (section IV); the test images choose the epoch."""
@@ -23,16 +21,16 @@ PAPER = {"epochs": 300, "learning_rate": 5e-4, "schedule": "constant", "protocol
 
 @dataclass(frozen=True)
 class Profile:
-    """A cost.
+    """How much the tables cost: sizes, networks and epochs.
 
     Attributes:
-        scale: what the paper's input sizes are divided by.
+        scale: divisor of the paper's input sizes.
         backbone: the network of all tables but the one that compares networks.
         small: fields of ``TrainConfig`` for small networks.
         large: fields of ``TrainConfig`` for the others.
-        further: epochs at every other size than the first, continued from the weights of the first;
-            0 trains every size from its start, as the paper does.
-        scenes: options of ``make_synthetic_dataset``, where scenes are made.
+        further: epochs at every size but the first, continued from the weights of the first; 0
+            trains every size from scratch, as the paper does.
+        scenes: options of ``make_synthetic_dataset`` for the synthetic dataset.
 
     Example:
         >>> find_profile("smoke").size(512)
@@ -47,7 +45,7 @@ class Profile:
     scenes: Mapping[str, Any] = field(default_factory=dict)
 
     def size(self, paper: int) -> int:
-        """The input size [px] that stands for one of the paper's."""
+        """The input size [px] for one of the paper's."""
         return paper // self.scale
 
     def options(self, backbone: str) -> dict[str, Any]:
@@ -86,9 +84,9 @@ PROFILES = {
         scenes={"train": 600, "test": 200, "size": 512, "preset": "nuaa"},
     ),
 }
-"""Profiles by name. "smoke" proves in minutes that everything runs; its networks have hardly begun
-to learn. "quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper"
-is the paper's recipe, for a GPU; the test images choose the epoch there, as in the paper."""
+"""Profiles by name. "smoke" shows in minutes that everything runs; its networks learn little.
+"quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper" is the
+paper's recipe, for a GPU; the test images choose the epoch, as in the paper."""
 
 
 def find_profile(name: str) -> Profile:
@@ -114,7 +112,7 @@ class Training:
         loss: name of the loss.
         loss_options: options of the loss that differ from its defaults.
         options: further fields of ``TrainConfig``.
-        start: the training whose weights it continues; None starts anew.
+        start: the training whose weights it continues; None trains from scratch.
 
     Example:
         >>> Training("ACM", 128, "EEDM").name
@@ -138,10 +136,10 @@ class Training:
 def first_training(
     profile: Profile, backbone: str, size: int, loss: str = "EEDM", **loss_options: float
 ) -> Training:
-    """A training that starts anew.
+    """A training from scratch.
 
     Example:
-        >>> from festkit.experiments import find_profile
+        >>> from festkit.tables import find_profile
         >>> first_training(find_profile("smoke"), "ACM", 128).options["epochs"]
         10
     """
@@ -149,10 +147,10 @@ def first_training(
 
 
 def further_training(profile: Profile, first: Training, size: int) -> Training:
-    """The same at another size: continued at half the rate, or anew where the profile says so.
+    """The same at another size: continued at half the rate, or from scratch, by the profile.
 
     Example:
-        >>> from festkit.experiments import find_profile
+        >>> from festkit.tables import find_profile
         >>> smoke = find_profile("smoke")
         >>> training = further_training(smoke, first_training(smoke, "ACM", 128), 192)
         >>> training.start.size, training.options["epochs"]
@@ -169,10 +167,10 @@ def further_training(profile: Profile, first: Training, size: int) -> Training:
 
 
 def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Path:
-    """The synthetic scenes of a profile, in ``out/scenes``; made once.
+    """Make the synthetic dataset of a profile in ``out/scenes``, unless it is there.
 
     Args:
-        out: folder.
+        out: parent folder of the dataset.
         profile: smoke, quick or paper.
         seed: of the scenes.
 
@@ -189,20 +187,22 @@ def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Pa
         >>> len(load_dataset(make_scenes(tempfile.mkdtemp()), "train"))
         16
     """
+    from ..scenes import make_synthetic_dataset  # noqa: PLC0415 - `tables list` needs no scenes
+
     return make_synthetic_dataset(Path(out) / "scenes", seed=seed, **find_profile(profile).scenes)
 
 
 def training_config(
     training: Training, dataset: str | Path, out: str | Path, *, seed: int = 0, **places: Any
 ) -> TrainConfig:
-    """The configuration of a training on a dataset; what it starts from lies under ``out``, too.
+    """The configuration of a training on a dataset.
 
     Args:
         training: what is trained.
         dataset: name or folder.
-        out: folder of all trainings; this one's is named after it.
+        out: folder of all trainings, also of the one whose weights it continues.
         seed: of initialisation, batches and augmentation.
-        places: fields of ``TrainConfig`` that say where it runs, such as data_root and device.
+        places: fields of ``TrainConfig`` that do not change the result, such as device.
 
     Example:
         >>> config = training_config(Training("ACM", 128, "EEDM"), "NUAA-SIRST", "runs")
@@ -232,19 +232,19 @@ def train_all(
     seed: int = 0,
     **places: Any,
 ) -> dict[str, list[str]]:
-    """Train what the rows of a table need, each training once, and say where it lies.
+    """Train what the rows of a table need, each training once.
 
-    Finished trainings are not repeated, killed ones continue.
+    Finished trainings are skipped, interrupted ones continue.
 
     Args:
         rows: the scales of every row, as :func:`table_trainings` gives them.
         dataset: name or folder.
         out: folder of all trainings.
         seed: of initialisation, batches and augmentation.
-        places: fields of ``TrainConfig`` that say where it runs, such as data_root and device.
+        places: fields of ``TrainConfig`` that do not change the result, such as device.
 
     Returns:
-        The run folders of every row.
+        The run folders by row.
 
     Raises:
         FileExistsError: if a folder holds another training, for instance of another profile.
@@ -261,6 +261,8 @@ def train_all(
         >>> [Path(run).name for run in train_all(rows, scenes, folder / "runs")["FEST"]]
         ['acm-32-eedm', 'acm-48-eedm']
     """
+    from ..training.trainer import train  # noqa: PLC0415 - `tables list` needs no torch
+
     trainings = [training for scales in rows.values() for training in scales]
     starts = [training.start for training in trainings if training.start]
     for training in {training.name: training for training in [*starts, *trainings]}.values():

@@ -7,7 +7,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from .._support.devices import check_threads
 from .._support.errors import InputError
 from .._support.names import LOSS_NAMES, Precision, find_name
 from ..backbones import backbone_card, backbone_name, check_options, said_number
@@ -130,7 +129,10 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
-        check_threads(self.threads)
+        if self.threads is not None:
+            from .._support.devices import check_threads  # help and lists need no torch
+
+            check_threads(self.threads)
         find_name("loss", self.loss, LOSS_NAMES)
         if self.loss_options:
             from ..losses import create_loss

@@ -1,8 +1,9 @@
-"""The zoo: trained weights that come with the kit, and the honest record of each.
+"""The zoo: trained weights that come with the kit, each with a record of what it achieves.
 
-The catalogue is ``festkit/pretrained.py``; here an entry is trained, stored, measured and verified.
+The catalogue is ``festkit/pretrained.py``. Its entries are trained, stored, measured and verified
+here.
 
-Reading order: `making` (train), `storing` (a run becomes an entry), `images` (test images),
-`measuring` (figures on them), `verifying` (are the files what they say), `listing` (a table of it
-all). The table is printed without torch, so that nothing is imported here.
+Reading order: `train` (a run becomes an entry), `measure` (metrics on test images), `verify` (check
+files against their records), `listing` (all as a table). Nothing is imported here, because the
+listing is printed without torch.
 """

@@ -1,4 +1,4 @@
-"""Figures of entries, and of FESTs of entries, on any dataset's test images."""
+"""Metrics of entries, and of FESTs of entries, on the test images of any dataset."""
 
 import math
 import shlex
@@ -27,10 +27,10 @@ from ..training.trainer import device_name, versions
 
 @contextmanager
 def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Iterator[Dataset]:
-    """The test images of a dataset, as long as the block runs.
+    """The test images of a dataset, for the time of the block.
 
     Args:
-        dataset: as in load_dataset, or the name of scenes that an entry makes for itself.
+        dataset: as in load_dataset, or the name of an entry's own synthetic scenes.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
 
     Raises:
@@ -55,14 +55,14 @@ def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Ite
 
 
 def _maker(dataset: str | Path) -> Entry | None:
-    """The entry that makes the scenes of this name for itself, if one does."""
+    """The entry whose own synthetic scenes have this name; None if there is none."""
     makers = (entry for entry in ENTRIES.values() if entry.scenes is not None)
     wanted = normalize_name(str(dataset))
     return next((entry for entry in makers if normalize_name(entry.config.dataset) == wanted), None)
 
 
 def is_known(dataset: str | Path) -> bool:
-    """Whether a dataset is named, not given as a folder: a public one, a union, an entry's own.
+    """Whether a dataset is not a folder, but a public one, a union, or an entry's own.
 
     Example:
         >>> is_known("sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
@@ -79,35 +79,35 @@ def _is_public(name: str) -> bool:
         return False
 
 
-def are_here(dataset: str, data_root: str | Path | None) -> bool:
-    """Whether a dataset of this name is at hand, in whatever state."""
+def is_available(dataset: str, data_root: str | Path | None) -> bool:
+    """Whether a dataset of this name is there, complete or not."""
     if _maker(dataset) is not None:
         return True
     try:
         for member in dataset.split("+"):
             find_folder(member, data_root)
-    except (FileNotFoundError, ValueError):  # a known name or another one
+    except (FileNotFoundError, ValueError):  # of known and of unknown names
         return False
     return True
 
 
 POINTS = {name: 1e6 if name == "fa" else 100.0 for name in Counts.ratios}
-"""What makes points of the ratios: percent, and 1e-6."""
+"""Points of a ratio: percent, and 1e-6 for Fa."""
 
 Rows = list[dict[str, Any]]
 
 
 def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
-    """Figures without adjustable sensitivity at th1, and with it at the FEST's own th1 and th2.
+    """Metrics without adjustable sensitivity at th1, and with it at the FEST's th1 and th2.
 
     Args:
         fest: networks and thresholds.
         dataset: images and masks.
-        label: what the progress bar calls it; None names the dataset.
+        label: of the progress bar; None names the dataset.
 
     Returns:
-        Two rows: thresholds, counts, ratios, and, from two images on, 95 % intervals over images
-        with the name of their method.
+        Two rows: thresholds, counts, ratios, and, for two images or more, 95 % intervals over
+        images with the name of their method.
 
     Raises:
         ValueError: for no image.
@@ -132,12 +132,12 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
 def count_images(
     fest: FEST, dataset: Dataset, *, label: str | None = None
 ) -> tuple[list[Counts], list[Counts]]:
-    """Counts of every image without adjustable sensitivity at th1, and with it.
+    """Counts of every image without adjustable sensitivity, and with it.
 
     Args:
         fest: networks and thresholds.
         dataset: images and masks.
-        label: what the progress bar calls it; None names the dataset.
+        label: of the progress bar; None names the dataset.
 
     Example:
         >>> import tempfile
@@ -150,20 +150,20 @@ def count_images(
         >>> len(without), len(with_as)
         (2, 2)
     """
-    plain = copy(fest)
-    plain.th2 = None
+    without = copy(fest)
+    without.th2 = None
     counts: tuple[list[Counts], list[Counts]] = ([], [])
     for sample in progress(dataset, label or f"measuring on {dataset.name}", unit="image"):
         maps = fest.scale_maps(sample.image)
-        for each, own in zip((plain, fest), counts, strict=True):
+        for each, own in zip((without, fest), counts, strict=True):
             own.append(count(each.detect(maps).mask, sample.mask))
     return counts
 
 
 def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> float:
-    """Largest difference of a ratio or an end of its interval in points: percent, Fa in 1e-6.
+    """Largest difference of a ratio or an end of its interval, in percent (Fa: 1e-6).
 
-    Intervals of different methods are not compared: those of older records were bootstrapped.
+    Intervals of different methods, such as the bootstrap of older records, are not compared.
 
     Example:
         >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
@@ -227,31 +227,31 @@ def evaluate(
 
     Args:
         name: such as "nuaa-sirst/acm-256-eedm", or "nuaa-sirst/acm" for the FEST of its scales.
-        dataset: as in load_dataset; None takes the images the entry was trained for.
-        write: keep the record beside the weights, for the page of results.
+        dataset: as in load_dataset; None takes the entry's own.
+        write: keep the record beside the weights.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        device: "cpu", "cuda", "mps", or "auto".
         threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
-        The record: what was measured, on what, and the rows of :func:`measure` under ``test``.
+        The record: model, dataset, and the rows of :func:`measure` under ``test``.
 
     Raises:
-        FileNotFoundError: if a scale's weights or the dataset are not there.
-        ValueError: for an unknown name; or to keep a record of a folder that only this machine has,
-            of other test images than the card's, or of an entry on its own, which its card holds.
+        FileNotFoundError: if a scale's weights or the dataset are missing.
+        ValueError: for an unknown name. With ``write`` also for a folder, for other test images
+            than the card's, or for an entry on its own dataset, whose card has the metrics.
     """
     name, fest, scales = open_entry(name, device, threads)
     given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
     if write and not is_known(given):
         raise InputError(
-            f"{given} is a folder of your own, whose figures nobody else can verify; records are "
-            "kept of known datasets only, named as festkit.list_datasets() does: leave out --write"
+            f"{given} is your own folder, whose metrics nobody else can verify; records are kept "
+            "of the datasets of festkit.list_datasets() only: omit --write"
         )
     seen = trained_on(*scales)
     with open_images(given, data_root) as testset:
         if write:
-            _check_worth(name, scales, seen, testset)
+            _check_writable(name, scales, seen, testset)
         warn_if_trained_on(name, seen, testset)
         record: dict[str, Any] = {
             "entry": name,
@@ -270,13 +270,13 @@ def evaluate(
 
 
 def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
-    """Warn of images that may be among the training images.
+    """Warn if a model is measured on images that it may have been trained on.
 
     Args:
-        name: what is measured.
-        seen: the datasets it was trained on, as :func:`festkit.inference.models.trained_on` tells; where
-            it tells of none, that is warned of.
-        images: those to measure it on.
+        name: of the model.
+        seen: the datasets it was trained on, from :func:`festkit.inference.models.trained_on`; an
+            empty one, of an unknown origin, is warned of, too.
+        images: that it is measured on.
     """
     if not seen:
         warnings.warn(f"the card of {name} does not say what it was trained on", stacklevel=3)
@@ -298,26 +298,26 @@ def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Datase
 
 
 def _other_list(seen: Mapping[str, str | None], images: Dataset) -> str:
-    """That test images are not those of the card; empty if they are, or nobody knows."""
-    told = seen.get(images.name) if images.split == "test" else None
-    if told in (None, images.fingerprint):
+    """A message if the test images are not those of the card; empty if they are, or unknown."""
+    split = seen.get(images.name) if images.split == "test" else None
+    if split in (None, images.fingerprint):
         return ""
     return (
-        f"the test images of {images.name} here (split {images.fingerprint}) are others, or other "
-        f"files of the same images, than the card's (split {told})"
+        f"the test images of {images.name} here (split {images.fingerprint}) differ from the "
+        f"card's (split {split}), in their selection or their files"
     )
 
 
-def _check_worth(
+def _check_writable(
     name: str, scales: Iterable[str], seen: Mapping[str, str | None], images: Dataset
 ) -> None:
-    """Refuse to keep what the card says already, or what would contradict it."""
+    """Refuse a record that the card already has, or that would contradict it."""
     if other := _other_list(seen, images):
-        raise InputError(f"{other}; such figures are not kept: leave out --write")
+        raise InputError(f"{other}; such metrics are not kept: omit --write")
     first, *others = scales
     if not others and images.name == ENTRIES[first].config.dataset:
         raise InputError(
-            f"the card of {first} holds the figures of {name} on {images.name}; leave out --write"
+            f"the card of {first} already has the metrics of {name} on {images.name}; omit --write"
         )
 
 

@@ -1,4 +1,4 @@
-"""Training an entry from the catalogue to the shelf."""
+"""Train an entry of the catalogue, and store a finished run as its weights and card."""
 
 import math
 import shlex
@@ -34,10 +34,10 @@ from ..weights import read_card, save_tensors
 from .measure import Rows, largest_move, measure, open_images
 
 TOLERANCE = 0.05
-"""Points by which rounding the weights to 16 bit may move a figure."""
+"""Largest change of a metric by rounding the weights to 16 bit: percent, Fa in 1e-6."""
 
 FREE = ("initial_weights", "compile")
-"""Fields in which a run may differ from its entry: where it was trained, not what."""
+"""Fields in which a run may differ from its entry, because they do not say what was trained."""
 
 
 def store(
@@ -49,28 +49,28 @@ def store(
     device: str = "auto",
     threads: int | None = None,
 ) -> Path:
-    """Put a finished run's weights on the shelf, with figures measured anew on what is stored.
+    """Store the weights of a finished run as an entry, and measure what is stored.
 
-    Tensors are rounded to float16 where that moves no ratio and no end of an interval by more than
+    Tensors are rounded to float16 if that moves no ratio and no end of an interval by more than
     0.05 points (percent, Fa in 1e-6; without and with AS); else they stay float32.
 
-    The card is the run's record, with the figures of what is stored. Its ``command`` is the recipe,
-    ``run_command`` what made this run, absolute paths by their last names; ``run_sha256`` is the
-    checksum of the run's own weights, from which another entry may have gone on.
+    The card is the run's record with the metrics of the stored weights. ``command`` is the recipe,
+    ``run_command`` the command of this run, with the last names of absolute paths. ``run_sha256``
+    is the checksum of the run's own weights, from which another entry may have continued.
 
     Args:
         name: of the entry.
         run: its run; only read.
-        minutes: how long the training took by the clock, if known.
+        minutes: wall-clock minutes of the training, if known.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is measured.
         threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
-        The weights file; the record lies beside it, ``.json``.
+        The weights file; the record is next to it, ``.json``.
 
     Raises:
-        FileNotFoundError: if the run has not finished, or the dataset is not there.
+        FileNotFoundError: if the run has not finished, or the dataset is missing.
         ValueError: for an unknown entry, a run of something else or from another start, other
             images, or a wrong number of threads.
     """
@@ -91,7 +91,7 @@ def store(
         "initial_sha256": _started_from(run),
         "minutes": None if minutes is None else round(minutes, 1),
         "command": f"festkit zoo train {entry.name}",
-        "run_command": _without_places(record["command"]),
+        "run_command": _without_folders(record["command"]),
         "run_sha256": sha256(run.weights),
         "tensors": next(str(t.dtype) for t in tensors.values() if t.is_floating_point()),
         "th1": rows[1]["th1"],
@@ -99,28 +99,27 @@ def store(
         "measured": {"device": device_name(resolve_device(device)), "versions": versions()},
         "test": rows,
     }
-    record_file(entry.name).unlink(missing_ok=True)  # it does not tell of what is written now
+    record_file(entry.name).unlink(missing_ok=True)  # the old record does not fit new weights
     path = save_tensors(tensors, weights_file(entry.name), card)
     write_json(record_file(entry.name), read_card(path) | {"sha256": sha256(path)})
     return path
 
 
 def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
-    """In what a record of training, of a run or on the shelf, is not the entry's.
+    """Where the record of a training differs from the entry's configuration.
 
-    Where an entry leaves the precision to the machine, any will do. A record that was written
-    before an option came means its default.
+    Fields that the entry leaves at "auto" may differ; those missing in older records are defaults.
     """
-    told = DEFAULTS | current_names(record)
+    found = DEFAULTS | current_names(record)
     wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE and v != "auto"}
-    return [f"{k} is {told.get(k)!r}, not {v!r}" for k, v in wanted.items() if told.get(k) != v]
+    return [f"{k} is {found.get(k)!r}, not {v!r}" for k, v in wanted.items() if found.get(k) != v]
 
 
 def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
     wrong = [*differences(entry, record), *_wrong_start(entry, run)]
     if wrong:
         raise InputError(
-            f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. The entry is trained by "
+            f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. To train the entry: "
             f"festkit zoo train {entry.name}"
         )
 
@@ -129,14 +128,14 @@ def _check_images(images: Dataset, run: Run, split: str) -> None:
     if images.fingerprint != split:
         raise InputError(
             f"the {images.split} images of {images.name} here ({images.fingerprint}) are not those "
-            f"of {run.folder} ({split}); point data_root at those the run saw"
+            f"of {run.folder} ({split}); set data_root to the folder that the run used"
         )
 
 
 def _wrong_start(entry: Entry, run: Run) -> list[str]:
-    """What is wrong with the weights a run started from: they must be those of the entry's start.
+    """What is wrong with the weights that a run continued from.
 
-    That is the stored file, or the run's weights from which it was made.
+    They must be those of the entry's start: the stored file, or the run's weights it was made of.
     """
     digest = _started_from(run)
     if entry.start is None or digest is None:
@@ -147,18 +146,18 @@ def _wrong_start(entry: Entry, run: Run) -> list[str]:
     known = [str(start[name])[:12] for name in ("sha256", "run_sha256") if name in start]
     if digest in known:
         return []
-    those = " or ".join(known) or "which are not on the shelf: store them first"
+    those = " or ".join(known) or "which are not stored; store them first"
     return [f"it started from weights {digest}, not from those of {entry.start}, {those}"]
 
 
 def _started_from(run: Run) -> str | None:
-    """First digits of the checksum of the weights that the run started from."""
+    """First digits of the checksum of the weights that the run continued from."""
     digest = read_json(run.folder / "config.json").get("initial_weights")
     return None if digest is None else str(digest).removeprefix("sha256 ")
 
 
-def _without_places(command: str) -> str:
-    """A command with the last names of absolute paths, for a card that is read elsewhere."""
+def _without_folders(command: str) -> str:
+    """A command with the last names of absolute paths, since cards are read elsewhere."""
     words = [Path(w).name if Path(w).is_absolute() else w for w in shlex.split(command)]
     return shlex.join(words)
 
@@ -166,7 +165,7 @@ def _without_places(command: str) -> str:
 def _rounded(
     run: Run, testset: Dataset, device: str, threads: int | None
 ) -> tuple[dict[str, Tensor], Rows]:
-    """The tensors to store, and their figures: in 16 bit where they hold."""
+    """The tensors to store, in 16 bit if that keeps the metrics, and their metrics."""
     exact = read_tensors(run.weights)
     half = {n: t.half() if t.is_floating_point() else t for n, t in exact.items()}
     fest = FEST.from_weights([run.weights], device=device)
@@ -189,21 +188,21 @@ def train_entry(
     device: str = "auto",
     threads: int | None = None,
 ) -> Path | None:
-    """Train an entry, or continue; when the run has finished, store its weights and its card.
+    """Train an entry, or continue, and store its weights and card when the run has finished.
 
     Args:
         name: of the entry.
         out: run folder; None takes ``runs/zoo/NAME``.
-        max_minutes: after so many minutes the run ends with a checkpoint, to be continued.
+        max_minutes: minutes after which the run stops with a checkpoint.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is trained and measured.
         threads: CPU threads to compute with; None takes one per idle CPU.
 
     Returns:
-        The stored weights file; None if the time was up before the end.
+        The stored weights file; None if the run was stopped before its end.
 
     Raises:
-        FileNotFoundError: if the dataset, or the weights it continues from, are not there.
+        FileNotFoundError: if the dataset, or the weights it continues from, are missing.
         ValueError: for an unknown entry.
         FileExistsError: if the run folder holds another run.
     """
@@ -227,7 +226,7 @@ def train_entry(
 
 
 def _images(entry: Entry, folder: Path) -> str:
-    """The entry's dataset; scenes of its own are made beside the run folder."""
+    """The entry's dataset; its own synthetic scenes are made next to the run folder."""
     if entry.scenes is None:
         return entry.config.dataset
     scenes = folder.parent / entry.config.dataset
@@ -236,20 +235,24 @@ def _images(entry: Entry, folder: Path) -> str:
 
 @contextmanager
 def _clock(run: Run) -> Iterator[None]:
-    """Add the wall-clock minutes of the block to the run's, unless it was refused or failed."""
+    """Add the wall-clock minutes of the block to the run's, unless the block fails."""
     before, started = _minutes_so_far(run), time.monotonic()
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
-        _write_minutes(run, before, started)
+    except Exception:
+        before = None
         raise
-    _write_minutes(run, before, started)
+    finally:
+        if before is not None and (run.folder / "config.json").is_file():
+            minutes = before + (time.monotonic() - started) / 60
+            values = {"minutes": minutes, "checkpoint": _position(run)}
+            write_json(run.folder / "minutes.json", values)
 
 
 def _minutes_so_far(run: Run) -> float | None:
-    """Minutes of all calls; None if some were not counted, as after a kill or by another command.
+    """Minutes of all calls; None if some were not counted, as after a kill.
 
-    The count names the checkpoint at which it ended: a run that is elsewhere was trained uncounted.
+    The count names the checkpoint at which it ended; another checkpoint was trained uncounted.
     """
     if not (run.folder / "config.json").is_file():
         return 0.0
@@ -260,16 +263,8 @@ def _minutes_so_far(run: Run) -> float | None:
     return values["minutes"] if values["checkpoint"] == _position(run) else None
 
 
-def _write_minutes(run: Run, before: float | None, started: float) -> None:
-    if before is None or not (run.folder / "config.json").is_file():
-        return
-    minutes = before + (time.monotonic() - started) / 60
-    values = {"minutes": minutes, "checkpoint": _position(run)}
-    write_json(run.folder / "minutes.json", values)
-
-
 def _position(run: Run) -> str | None:
-    """What tells how far a run has come: its checkpoint's checksum; None before the first."""
+    """How far a run is: the checksum of its checkpoint; None before the first."""
     if run.finished:
         return "finished"
     return sha256(run.checkpoint) if run.checkpoint.is_file() else None

@@ -1,15 +1,21 @@
-"""The page of results: the zoo's figures beside the paper's, from the records alone."""
+"""Write docs/results.md: the zoo's metrics next to the paper's.
+
+It reads the records in weights/ and needs no dataset: python tools/results_page.py
+"""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from .._support.errors import InputError
-from ..data.catalogue import images_of
-from ..metrics import INTERVAL_METHOD
-from ..pretrained import (
+from festkit._support.errors import FestkitError, InputError
+from festkit._support.files import write_text
+from festkit.data.catalogue import images_of
+from festkit.metrics import INTERVAL_METHOD
+from festkit.pretrained import (
     ENTRIES,
     FAMILIES,
     Family,
@@ -19,15 +25,25 @@ from ..pretrained import (
     read_record,
     weights_dir,
 )
-from ..tables.compare import compare_with_paper
-from ..tables.paper import METRICS, paper_table
-from ..tables.render import HEADS, render_table, with_interval
+from festkit.tables.compare import compare_with_paper
+from festkit.tables.paper import COLUMNS, paper_table
+from festkit.tables.render import (
+    RECORD_HEAD,
+    markdown_table,
+    record_cells,
+    render_table,
+    with_interval,
+)
 
-ReachedRow = Mapping[str, Any]
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+
+Row = Mapping[str, Any]
+
+Record = Mapping[str, Any]
 
 
 def distance_lines(compared: pd.DataFrame) -> list[str]:
-    """One list item for every row of ours that is worse than the paper's in a figure.
+    """One list item for every row of ours that is worse than the paper's in a metric.
 
     Args:
         compared: as :func:`festkit.tables.compare.compare_with_paper` returns it.
@@ -43,13 +59,12 @@ def distance_lines(compared: pd.DataFrame) -> list[str]:
 
 
 def _behind(row: pd.Series) -> Iterator[str]:
-    for name in METRICS:
+    for name, metric in COLUMNS.items():
         ours, theirs = round(row[name], 2), round(row[f"{name}_paper"], 2)
-        head = HEADS[name].partition(" ")[0]
         if (ours > theirs) if name == "fa_e6" else (ours < theirs):
-            yield f"{head} {ours:.2f} against {theirs:.2f}"
+            yield f"{metric.title} {ours:.2f} against {theirs:.2f}"
         elif math.isnan(ours) and not math.isnan(theirs):
-            yield f"{head} void against {theirs:.2f}"
+            yield f"{metric.title} void against {theirs:.2f}"
 
 
 def gain_lines(compared: pd.DataFrame) -> list[str]:
@@ -69,11 +84,11 @@ def gain_lines(compared: pd.DataFrame) -> list[str]:
 
 
 def _gains(row: pd.Series, original: pd.Series) -> Iterator[str]:
-    for name in METRICS:
+    for name, metric in COLUMNS.items():
         gain, papers = (row[n] - original[n] for n in (name, f"{name}_paper"))
         if not math.isnan(gain):
             paper = "void" if math.isnan(papers) else f"{papers:+.2f}"
-            yield f"{HEADS[name].partition(' ')[0]} {gain:+.2f} (paper {paper})".replace("-", "−")
+            yield f"{metric.title} {gain:+.2f} (paper {paper})".replace("-", "−")
 
 
 def highest_lines(dataset: str) -> list[str]:
@@ -105,12 +120,12 @@ def _highest(family: Family) -> Iterator[str]:
         rivals = sum(_score_interval(row)[1] >= low for row in valid.values()) - 1
         name, how = best
         yield (
-            f"- {family.backbone}: `{name}` {how}, Score {with_interval(valid[best], 'score', 100)}"
-            f"; of {len(valid) - 1} others the intervals of {rivals} meet its own"
+            f"- {family.backbone}: `{name}` {how}, Score {with_interval(valid[best], 'score')}; of"
+            f" {len(valid) - 1} others the intervals of {rivals} meet its own"
         )
 
 
-def _score_interval(row: ReachedRow) -> tuple[float, float]:
+def _score_interval(row: Row) -> tuple[float, float]:
     low, high = row["intervals"]["score"]
     return low, high
 
@@ -124,16 +139,10 @@ METHODS = {
 }
 """What to say of a method."""
 
-Row = Mapping[str, Any]
-
-Record = Mapping[str, Any]
-
-HEAD = ("IoU", "nIoU", "Pd", "Fa [10⁻⁶]", "Score")
-
 INTRODUCTION = """\
 # Results: our figures beside the paper's
 
-Written by `festkit zoo results` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals over test images{methods}. What has not been trained says "not run".
+Written by `python tools/results_page.py` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals over test images{methods}. What has not been trained says "not run".
 
 *Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses the sizes that are listed, with weak targets per scale. Epochs and some sizes are not the paper's, nor is the training ([what differs](../weights/AGENDA.md#what-differs-from-the-paper)): the paper trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed; the test images chose no epoch, no threshold and no weights (what counts is the running average of the weights after the last epoch), though some entries are in the list after a look at test figures.
 """  # noqa: E501 - a paragraph is one line
@@ -165,32 +174,6 @@ def _introduction() -> str:
     return INTRODUCTION.replace("{methods}", f" ({told})" if told else "")
 
 
-def entry_lines(record: Record) -> list[list[str]]:
-    """A record's figures as strings, without and with AS: thresholds, then one cell per ratio.
-
-    Example:
-        >>> ratio = {"iou": 0.5, "niou": 0.5, "pd": 1.0, "fa": 2e-4, "score": 0.75, "valid": False}
-        >>> entry_lines({"test": [{"th1": 0.5, "th2": None, **ratio}]})
-        [['0.5', '50.00', '50.00', '100.00', '200.00', '–']]
-    """
-    return [[_thresholds(row), *_cells(row)] for row in record["test"]]
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, keys: int) -> str:
-    """A Markdown table whose first columns, the keys, are aligned to the left.
-
-    Example:
-        >>> print(markdown_table(["a", "b"], [["x", "1"]], keys=1))
-        | a | b |
-        |:--|--:|
-        | x | 1 |
-        <BLANKLINE>
-    """
-    rule = "|" + "|".join([":--"] * keys + ["--:"] * (len(head) - keys)) + "|"
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return "\n".join([lines[0], rule, *lines[1:], ""])
-
-
 def _beside_the_paper(dataset: str) -> str:
     """A dataset's rows of the paper's table with ours beside them, and what ours are."""
     table = paper_table("backbones")
@@ -203,7 +186,7 @@ def _beside_the_paper(dataset: str) -> str:
         for scheme, (row, entries) in _schemes(family).items():
             rows[f"{family.backbone}, {scheme}, {dataset}"] = [row]
             names = " + ".join(f"`{name}`" for name in entries)
-            made_of.append(f"- {family.backbone}, {scheme}: {names}, {_thresholds(row)}")
+            made_of.append(f"- {family.backbone}, {scheme}: {names}, {record_cells(row)[0]}")
     listed = of_paper["backbone"].isin([family.backbone for family in families])
     own = of_paper[listed].drop(columns="dataset")
     own.attrs = table.attrs | {"caption": dataset}
@@ -275,9 +258,9 @@ def _every_entry() -> str:
     records |= {family.name: fused_record(family) for family in several}
     rows = []
     for name, record in records.items():
-        lines = entry_lines(record) if record else [["not run"] + [""] * len(HEAD)]
+        lines = _lines(record) if record else [["not run"] + [""] * (len(RECORD_HEAD) - 1)]
         rows += [[f"`{name}`", *line] for line in lines]
-    table = markdown_table(["entry, or FEST", "thresholds", *HEAD], rows, keys=2)
+    table = markdown_table(["entry, or FEST", *RECORD_HEAD], rows, keys=2)
     return f"## Every entry and FEST, on its own dataset's test images\n\n{table}"
 
 
@@ -291,7 +274,7 @@ def _crossed() -> str:
         own = {ENTRIES[name].config.dataset for name in record["scales"]}
         trained_on = {member for dataset in own for member in dataset.split("+")}
         images = f"{record['dataset']} ({record['test'][0]['images']})"
-        lines = [[f"`{record['entry']}`", images, *r] for r in entry_lines(record)]
+        lines = [[f"`{record['entry']}`", images, *r] for r in _lines(record)]
         if record["dataset"] not in own:
             shared = images_of(trained_on) & images_of(record["dataset"].split("+"))
             (seen if shared else foreign).extend(lines)
@@ -306,14 +289,25 @@ def _crossed() -> str:
 
 
 def _elsewhere(rows: list[list[str]]) -> str:
-    empty = ["not run"] + [""] * (len(HEAD) + 2)
-    return markdown_table(["entry", "test images", "thresholds", *HEAD], rows or [empty], keys=3)
+    empty = ["not run"] + [""] * (len(RECORD_HEAD[1:]) + 2)
+    return markdown_table(
+        ["entry", "test images", "thresholds", *RECORD_HEAD[1:]], rows or [empty], keys=3
+    )
 
 
-def _thresholds(row: Row) -> str:
-    return f"{row['th1']:g}" if row["th2"] is None else f"{row['th1']:g} / {row['th2']:g}"
+def _lines(record: Record) -> list[list[str]]:
+    return [record_cells(row) for row in record["test"]]
 
 
-def _cells(row: Row) -> list[str]:
-    shown = {"iou": 100.0, "niou": 100.0, "pd": 100.0, "fa": 1e6, "score": 100.0}
-    return [with_interval(row, name, scale) for name, scale in shown.items()]
+def main() -> None:
+    """Write the page, to the path given as first argument if there is one."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+    try:
+        write_text(path, results_page())
+    except FestkitError as error:
+        sys.exit(f"results_page: {error}")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

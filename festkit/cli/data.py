@@ -1,0 +1,62 @@
+"""The commands ``festkit data ...``."""
+
+from pathlib import Path
+
+import tyro
+
+
+def check(dataset: tyro.conf.Positional[str], data_root: str | None = None) -> None:
+    """Check a dataset: counts, sizes, pairs, splits, masks, targets. Exits non-zero after faults.
+
+    Args:
+        dataset: a known dataset, a folder, or several joined by +.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+    """
+    from ..data.catalogue import members_of
+    from ..data.check import check_dataset
+
+    reports = [check_dataset(name, root=data_root) for name in members_of(dataset)]
+    print("\n\n".join(map(str, reports)))
+    if any(report.faults for report in reports):
+        raise SystemExit(1)
+
+
+def split(folder: tyro.conf.Positional[Path], test: float = 0.2, seed: int = 0) -> None:
+    """Draw train.txt and test.txt for a folder of images and masks that has no lists.
+
+    Images are drawn one by one. List frames of sequences by hand, each sequence in one split.
+
+    Args:
+        folder: of images and masks, without lists.
+        test: share of the test images.
+        seed: the same seed draws the same lists.
+    """
+    from ..data.dataset import split_dataset
+
+    for path in split_dataset(folder, test=test, seed=seed):
+        print(f"{path}: {len(path.read_text(encoding='utf-8').splitlines())} images")
+
+
+def synth(
+    folder: tyro.conf.Positional[str],
+    train: int = 160,
+    test: int = 40,
+    size: int = 256,
+    preset: str = "nuaa",
+    seed: int = 0,
+) -> None:
+    """Make a dataset of synthetic infrared scenes with exact masks.
+
+    Args:
+        folder: of the new dataset.
+        train: number of training scenes.
+        test: number of test scenes.
+        size: side of the square scenes in px.
+        preset: how hard the scenes are: easy, nuaa or hard.
+        seed: the same seed gives the same scenes.
+    """
+    from ..scenes import make_synthetic_dataset
+
+    print(
+        make_synthetic_dataset(folder, train=train, test=test, size=size, preset=preset, seed=seed)
+    )
