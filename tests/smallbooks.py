@@ -11,7 +11,7 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from festkit.jobs.parameters import check_parameters, code_cells, find_notebook
+from festkit.jobs.parameters import check_parameters, find_notebook, read_notebook
 
 
 def notebook(folder, *cells, parameters="epochs: int = 3\nname: str = 'a'", name="book"):
@@ -29,7 +29,7 @@ def shown_here(name, parameters):
     A kernel of its own would take as long to import the kit as all of its cells do.
     """
     source, space = find_notebook(name), {}
-    defaults, *cells = code_cells(source)
+    defaults, *cells = read_notebook(source).code
     exec(defaults, space)
     space |= check_parameters(source, parameters)
     statements = ast.parse("\n".join(cells)).body

@@ -146,7 +146,7 @@ def test_after_a_fault_the_next_run_completes(tmp_path, fault, ended, reason):
 
 def test_after_sigterm_to_its_driver_the_next_run_completes(tmp_path):
     job = steps(tmp_path, "time.sleep(600)")
-    command = "import sys, festkit; festkit.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
+    command = "import sys, festkit; festkit.jobs.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"
     driver = start("-c", command, job.notebook, tmp_path)
     kernel = wait_for(lambda: (tmp_path / "fault").exists() and (tmp_path / "fault").read_text())
     driver.send_signal(signal.SIGTERM)

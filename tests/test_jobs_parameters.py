@@ -11,10 +11,9 @@ from festkit.jobs.execute import run_notebook
 from festkit.jobs.parameters import (
     NOTEBOOKS,
     check_parameters,
-    code_cells,
     find_notebook,
     read_assigned,
-    read_parameters,
+    read_notebook,
     write_parametrised,
 )
 
@@ -107,21 +106,21 @@ def test_another_type_is_refused_before_anything_starts(book, tmp_path, name, va
 
 @pytest.mark.parametrize("value", [Path("a"), float("nan"), {1, 2}, [float("inf")]])
 def test_what_a_cell_cannot_hold_is_refused(book, value):
-    with pytest.raises(ValueError, match=r"parameter run of book\.ipynb is .*a plain value"):
+    with pytest.raises(ValueError, match=r"parameter run of book\.ipynb is .*a JSON value"):
         check_parameters(book, {"run": value})
 
 
 def test_the_kits_own_notebooks_are_read():
-    quickstart = read_parameters(find_notebook("00_quickstart"))
+    quickstart = read_notebook(find_notebook("00_quickstart")).parameters
     assert quickstart["sizes"].default == [256, 384]
     assert quickstart["data_root"].kinds == ("str", "None")
-    kinds = read_parameters(find_notebook("04_threshold_tuner"))["run"].kinds
+    kinds = read_notebook(find_notebook("04_threshold_tuner")).parameters["run"].kinds
     assert kinds == ("str", "list", "None")
 
 
 def test_a_notebook_without_parameters(tmp_path):
     book = notebook(tmp_path, parameters="")
-    assert read_parameters(book) == {}
+    assert read_notebook(book).parameters == {}
     with pytest.raises(ValueError, match=r"unknown parameter of book\.ipynb 'n'"):
         check_parameters(book, {"n": 1})
 
@@ -168,7 +167,7 @@ class TestInTheNotebook:
              "-y 'rate: 0.01'"),
             ("rate", "0,4", "is '0,4' (str), expected float; papermill takes it as: "
              "-y 'rate: 0.01'"),
-            ("root", 2024, "is 2024 (int), expected str or None; papermill takes text as it is "
+            ("root", 2024, "is 2024 (int), expected str or None; papermill takes text "
              "by: -r root 2024"),
             ("sizes", "[1, 2]", "is '[1, 2]' (str), expected list; papermill takes it as: "
              "-y 'sizes: [a, b]'"),
@@ -192,17 +191,18 @@ class TestInTheNotebook:
 
     @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
     def test_each_of_the_kits_notebooks_checks_in_its_first_cell(self, path):
-        parameters, first, *_ = code_cells(path)
+        parameters, first, *_ = read_notebook(path).code
         assert "fk.jobs.check_notebook(globals())" in first.splitlines()
         for parameter in read_assigned(parameters):
             assert parameter.annotated
             assert parameter.kinds
             assert parameter.accepts(parameter.default)
 
+    @pytest.mark.system
     def test_under_papermills_own_command(self, tmp_path):
         book = notebook(
             tmp_path,
-            "import festkit as fk\nfk.check_notebook(globals())",
+            "import festkit as fk\nfk.jobs.check_notebook(globals())",
             "print(weak)",
             parameters="weak: bool = True\nimages: str | None = None",
         )

@@ -150,7 +150,7 @@ class TestWhatMakesStale:
         (again,), stale = check_done([last], tmp_path)
         assert stale == {
             old[0]: "the code of festkit has changed",
-            old[1]: "a job that it needs has changed",
+            old[1]: "the code of festkit has changed; a job that it needs has changed",
         }
         assert again.needs[0].key not in old
 

@@ -24,7 +24,7 @@ from traitlets.config import Config
 
 from .._support.errors import InputError
 from .._support.files import write_text
-from .parameters import check_parameters, code_cells, find_notebook, kernel_of, read_parameters
+from .parameters import check_parameters, find_notebook, read_notebook
 from .status import NotebookError, RunRecorder, Status
 
 
@@ -64,13 +64,7 @@ def run_notebook(
             the time is up; the message names the cell, its error and the failed notebook.
 
     Example:
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> cell = nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]})
-        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        >>> book = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
-        >>> nbformat.write(book, folder / "one.ipynb")
-        >>> run_notebook(folder / "one.ipynb", {"n": 2}, folder / "out").name
-        'one.ipynb'
+        >>> path = run_notebook("00_quickstart", {"epochs": 4}, "runs/quick")  # doctest: +SKIP
     """
     return run_recorded(notebook, parameters, out, {}, max_minutes)
 
@@ -84,14 +78,16 @@ def run_recorded(
 ) -> Path:
     """:func:`run_notebook`, with further entries in ``environment.json``."""
     source, out = find_notebook(notebook), Path(out)
-    place = {"out": str(out.resolve())} if "out" in read_parameters(source) else {}
-    values = check_parameters(source, place | dict(parameters))
+    content = read_notebook(source)
+    own = {"out": str(out.resolve())} if "out" in content.parameters else {}
+    values = check_parameters(source, own | dict(parameters))
     _check_kernel(source)
     check_limit(max_minutes)
     entries = {"notebook": source.name, "parameters": values, **record}
-    recorder = RunRecorder(
-        out, entries, _code_cells(source) + bool(values), _device(source, values)
-    )
+    cells = sum(bool(cell.strip()) for cell in content.code) + bool(values)
+    known = content.parameters.get("device")
+    device = values.get("device", known.default if known else None)
+    recorder = RunRecorder(out, entries, cells, device if isinstance(device, str) else None)
     with termination_as_exit(), recorder, _live_copy(out, source.stem) as live:
         _execute(source, values, live, recorder, max_minutes)
         _keep(live, out / source.name)
@@ -100,20 +96,13 @@ def run_recorded(
 
 def _check_kernel(source: Path) -> None:
     """Refuse a notebook whose kernel is not installed."""
-    kernel, installed = kernel_of(source), KernelSpecManager().find_kernel_specs()
+    kernel, installed = read_notebook(source).kernel, KernelSpecManager().find_kernel_specs()
     if kernel not in installed:
         asks = f"asks for the kernel {kernel!r}" if kernel else "names no kernel"
         raise InputError(
             f"{source.name} {asks}, and those installed here are {', '.join(sorted(installed))}; "
             "open it in JupyterLab, choose one of them and save it, or install its kernel"
         )
-
-
-def _device(source: Path, values: Mapping[str, Any]) -> str | None:
-    """The given device, or the notebook's default; None if it takes none."""
-    known = read_parameters(source).get("device")
-    device = values.get("device", known.default if known else None)
-    return device if isinstance(device, str) else None
 
 
 def check_limit(max_minutes: float | None) -> None:
@@ -191,7 +180,7 @@ def _execute(
     except (FileNotFoundError, RuntimeError) as error:
         if recorder.cell:
             raise
-        reason = f"the kernel {kernel_of(source)!r} did not start: {error}"
+        reason = f"the kernel {read_notebook(source).kernel!r} did not start: {error}"
         raise _failure(source, live, recorder, "failed", reason) from error
     except CellTimeoutError as error:
         if until is None or time.monotonic() < until:
@@ -237,10 +226,6 @@ def _local_kernel(folder: str) -> Config:
     if sys.platform == "win32":
         return Config()
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
-
-
-def _code_cells(source: Path) -> int:
-    return sum(bool(cell.strip()) for cell in code_cells(source))
 
 
 def _keep(live: Path, path: Path) -> None:

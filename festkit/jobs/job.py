@@ -13,7 +13,7 @@ from .._support.errors import InputError, MissingFileError
 from .._support.files import flush_folder
 from .._support.locks import file_lock
 from .execute import check_limit, run_recorded
-from .parameters import Parameter, check_parameters, find_notebook, read_parameters
+from .parameters import Parameter, check_parameters, find_notebook, read_notebook
 from .provenance import last_look, look_again, origin_of
 from .status import NotebookError, Status, write_status
 
@@ -115,15 +115,14 @@ class Job:
     def _look(self) -> dict[str, Any]:
         source = find_notebook(self.notebook)
         name = name_of(source, self.resolve_outputs(lambda o: f"{o.job.record['name']}/{o.path}"))
-        dataset, root = self._dataset(read_parameters(source)), self.parameters.get("data_root")
-        origin = origin_of(source, dataset, root, [need.key for need in self.needs])
-        return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
-
-    def _dataset(self, known: Mapping[str, Parameter]) -> str | None:
-        """The name or folder of its images; None if a job makes them."""
+        known = read_notebook(source).parameters
         default = known["dataset"].default if "dataset" in known else None
         dataset = self.parameters.get("dataset", default)
-        return dataset if isinstance(dataset, str) and dataset != SYNTHETIC else None
+        if not isinstance(dataset, str) or dataset == SYNTHETIC:  # a job makes the images
+            dataset = None
+        needs = [need.key for need in self.needs]
+        origin = origin_of(source, dataset, self.parameters.get("data_root"), needs)
+        return {"key": f"{source.stem}-{_hash([name, origin])}", "name": name, "origin": origin}
 
     @property
     def title(self) -> str:
@@ -170,7 +169,7 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
         ...     Job(book).record["name"])
         True
     """
-    known = read_parameters(notebook)
+    known = read_notebook(notebook).parameters
     values = check_parameters(notebook, given)
     texts = {name: _text(value, known[name]) for name, value in values.items()}
     differing = {
@@ -265,15 +264,7 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
         ValueError: for a limit that is not above 0.
 
     Example:
-        >>> import tempfile, nbformat
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "import json; json.dump({'n': 1}, open(f'{out}/metrics.json', 'w'))"
-        >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
-        ...          nbformat.v4.new_code_cell(code)]
-        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        >>> book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        >>> nbformat.write(book, folder / "one.ipynb")
-        >>> run_job(Job(folder / "one.ipynb"), folder).status
+        >>> run_job(Job("02_train", {"loss": "BCE"}), "runs").status  # doctest: +SKIP
         'done'
     """
     check_limit(max_minutes)

@@ -205,40 +205,34 @@ def _literal(value: ast.expr) -> Any:
 TAG = "parameters"
 
 
-def read_parameters(notebook: Path) -> dict[str, Parameter]:
-    """The parameters of a notebook, by name; none if no cell is tagged ``parameters``.
+class NotebookContent(NamedTuple):
+    """What is read of a notebook.
+
+    Attributes:
+        code: sources of the code cells.
+        parameters: by name; none if no cell is tagged ``parameters``.
+        tagged: whether a cell is.
+        kernel: the name of the kernel; empty if the notebook names none.
+    """
+
+    code: tuple[str, ...]
+    parameters: dict[str, Parameter]
+    tagged: bool
+    kernel: str
+
+
+def read_notebook(notebook: Path) -> NotebookContent:
+    """Read a notebook, again if its time or size has changed.
 
     Raises:
         ValueError: if the file is no notebook, or the tagged cell is not Python.
 
     Example:
-        >>> from festkit.jobs import find_notebook
-        >>> read_parameters(find_notebook("00_quickstart"))["epochs"]
+        >>> read_notebook(find_notebook("00_quickstart")).parameters["epochs"]
         Parameter(name='epochs', kinds=('int',), default=12, annotated=True)
     """
-    return _state(notebook).parameters
-
-
-def code_cells(notebook: Path) -> tuple[str, ...]:
-    """The sources of a notebook's code cells.
-
-    Example:
-        >>> from festkit.jobs import find_notebook
-        >>> "epochs: int = 12" in code_cells(find_notebook("00_quickstart"))[0]
-        True
-    """
-    return _state(notebook).code
-
-
-def kernel_of(notebook: Path) -> str:
-    """The name of the kernel that a notebook asks for; empty if it names none.
-
-    Example:
-        >>> from festkit.jobs import find_notebook
-        >>> kernel_of(find_notebook("00_quickstart"))
-        'python3'
-    """
-    return _state(notebook).kernel
+    state = notebook.stat()
+    return _read(notebook, state.st_mtime_ns, state.st_size)
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,8 +241,9 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
     Raises:
         ValueError: for an unknown name, a value of another type, or one that JSON does not have.
     """
-    known = read_parameters(notebook)
-    if parameters and not _state(notebook).tagged:
+    content = read_notebook(notebook)
+    known = content.parameters
+    if parameters and not content.tagged:
         raise InputError(
             f"{notebook.name} has no cell tagged {TAG!r}, so it takes no parameters, got "
             f"{', '.join(parameters)}; add the tag to the cell that sets them (in JupyterLab: "
@@ -267,21 +262,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
     return values
 
 
-class _Notebook(NamedTuple):
-    code: tuple[str, ...]
-    parameters: dict[str, Parameter]
-    tagged: bool
-    kernel: str
-
-
-def _state(notebook: Path) -> _Notebook:
-    state = notebook.stat()
-    return _read(notebook, state.st_mtime_ns, state.st_size)
-
-
 @lru_cache
-def _read(notebook: Path, changed: int, length: int) -> _Notebook:
-    """The content of a notebook, read again when the file's time or length changes."""
+def _read(notebook: Path, changed: int, length: int) -> NotebookContent:
     try:
         book = nbformat.read(notebook, as_version=4)
         code = [cell for cell in book.cells if cell.cell_type == "code"]
@@ -301,7 +283,7 @@ def _read(notebook: Path, changed: int, length: int) -> _Notebook:
             f"{error.lineno}: {error.msg}); keep nothing in it but lines such as epochs: int = 3"
         ) from error
     kernel = book.metadata.get("kernelspec", {}).get("name", "")
-    return _Notebook(tuple(cell.source for cell in code), known, bool(tagged), kernel)
+    return NotebookContent(tuple(cell.source for cell in code), known, bool(tagged), kernel)
 
 
 def _json_value(what: str, value: Any) -> Any:
@@ -364,7 +346,7 @@ def write_parametrised(
     """
     source, path = find_notebook(notebook), Path(path)
     values = check_parameters(source, parameters)
-    own = {"kernel_name": kernel_of(source) or "python3", "language": "python"}
+    own = {"kernel_name": read_notebook(source).kernel or "python3", "language": "python"}
     book = parameterize_notebook(load_notebook_node(str(source)), values, **own)
     write_text(path, nbformat.writes(book))
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .parameters import code_cells
+from .parameters import read_notebook
 
 HOUSE = Path(__file__).resolve().parents[1]
 
@@ -52,7 +52,7 @@ def origin_of(
         >>> sorted(origin)
         ['code', 'festkit', 'images', 'needs', 'notebook']
     """
-    code = code_cells(notebook)
+    code = read_notebook(notebook).code
     return {
         "festkit": __version__,
         "notebook": _hash(*code),

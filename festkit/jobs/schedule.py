@@ -169,16 +169,9 @@ def run_jobs(
         OSError: if the scheduler does not answer.
 
     Example:
-        >>> import tempfile, nbformat
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> code = "import json; json.dump({'n': 1}, open(f'{out}/metrics.json', 'w'))"
-        >>> cells = [nbformat.v4.new_code_cell("out = '.'", metadata={"tags": ["parameters"]}),
-        ...          nbformat.v4.new_code_cell(code)]
-        >>> kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        >>> book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        >>> nbformat.write(book, folder / "one.ipynb")
-        >>> [outcome.status for outcome in run_jobs([Job(folder / "one.ipynb")], folder)]
-        ['done']
+        >>> jobs = [Job("02_train", {"seed": seed}) for seed in range(3)]
+        >>> [outcome.status for outcome in run_jobs(jobs, "runs", workers=3)]  # doctest: +SKIP
+        ['done', 'done', 'done']
     """
     if workers < 1:
         raise InputError(f"workers is {workers}, expected at least 1")

@@ -8,7 +8,7 @@ from .._support.errors import InputError
 from .._support.names import check_several, find_name
 from ..data.catalogue import list_datasets
 from ..jobs.job import SYNTHETIC, Job, Output, topological_order
-from ..jobs.parameters import find_notebook, read_parameters
+from ..jobs.parameters import find_notebook, read_notebook
 from ..pretrained import UNION
 from .specs import COMPARED, TABLES, TableSpec, find_table, table_trainings
 from .trainings import Training, find_profile
@@ -132,5 +132,5 @@ def _notebooks_without_table(common: dict[str, Any], runs: dict[str, list[Output
 
 def _accepted(notebook: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Those of the parameters that a notebook takes."""
-    known = read_parameters(find_notebook(notebook))
+    known = read_notebook(find_notebook(notebook)).parameters
     return {name: value for name, value in parameters.items() if name in known}

@@ -68,13 +68,13 @@ def save_results(
     values: dict[str, Any] = {**run, "schemes": {}}
     totals: dict[str, Counts] = {}
     for name, counts in rows.items():
-        whole = isinstance(counts, Counts)
-        totals[name] = counts if whole else sum(counts, Counts())
+        images = None if isinstance(counts, Counts) else counts
+        totals[name] = counts if isinstance(counts, Counts) else sum(counts, Counts())
         if not totals[name].images:
             raise InputError(f"{name} was measured on no image; evaluate it on a dataset first")
-        values["schemes"][name] = counts.record() if whole else record_of(counts)
-        if not whole:
-            values.setdefault("per_image", {})[name] = _by_field(counts)
+        values["schemes"][name] = totals[name].record() if images is None else record_of(images)
+        if images is not None:
+            values.setdefault("per_image", {})[name] = _by_field(images)
     path = Path(out) / "metrics.json"
     write_json(path, values)
     write_text(path.with_name("table.txt"), summary_table(totals).to_string() + "\n")

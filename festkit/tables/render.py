@@ -162,8 +162,8 @@ def render_table(table: pd.DataFrame, style: Style = "text") -> str:
     write: dict[str, Callable[[pd.DataFrame, int], str]] = {
         "text": _text, "markdown": _markdown, "latex": _latex, "html": _html,
     }  # fmt: skip
-    style = find_name("style", style, get_args(Style))
-    return write[style](readable_table(table), len(key_columns(table)))
+    name = find_name("style", style, get_args(Style))
+    return write[name](readable_table(table), len(key_columns(table)))
 
 
 def save_table(out: str | Path, table: pd.DataFrame, name: str) -> list[Path]:

@@ -199,14 +199,14 @@ def save_paper_tables(
     for folder in jobs:
         run = read_json(folder / "metrics.json")
         if has_metrics(run) and run.get("table") in known:
-            group = known.index(run["table"]), _group(run)
-            groups.setdefault(group, {})[folder] = run
-    tables = {}
+            key = known.index(run["table"]), _group(run)
+            groups.setdefault(key, {})[folder] = run
+    tables, stale = {}, stale or {}
     for (number, group), runs in sorted(groups.items(), key=lambda each: each[0]):
         name = _file_name(list(runs.values()))
         name = f"{name}-{group}" if name in tables else name
         tables[name] = compare_files(list(runs), paper_table(known[number]))
-        old = [f"{each.name} ({stale[each.name]})" for each in runs if each.name in (stale or {})]
+        old = [f"{each.name} ({stale[each.name]})" for each in runs if each.name in stale]
         tables[name].attrs["caption"] += f". Stale: {', '.join(old)}" if old else ""
         save_table(out, tables[name], name)
     return tables

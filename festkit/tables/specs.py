@@ -77,9 +77,8 @@ class TableSpec:
 
     def all_rows(self) -> Rows:
         """Every row it can have, with the trainings of the paper."""
-        networks, datasets = self.networks, COMPARED
-        if not self.compares_networks:
-            networks, datasets = networks[:1], COMPARED[:1]
+        end = None if self.compares_networks else 1
+        networks, datasets = self.networks[:end], COMPARED[:end]
         paper = find_profile("paper")
         return _merged(self.rows(paper, n, d) for n in networks for d in datasets)
 
@@ -109,7 +108,7 @@ def _rows_of_losses(profile: Profile, network: str, _: str) -> Rows:
 
 def _rows_of_options(profile: Profile, network: str, _: str) -> Rows:
     """Defaults are left out, so that the training is the same as in the other tables."""
-    rows = {}
+    rows: Rows = {}
     for name, values in EEDM_OPTIONS.items():
         for value in values:
             options = {} if value == EEDM_DEFAULTS[name] else {name: float(value)}

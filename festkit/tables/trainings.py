@@ -250,16 +250,9 @@ def train_all(
         FileExistsError: if a folder holds another training, for instance of another profile.
 
     Example:
-        >>> import tempfile
-        >>> from festkit.scenes import make_synthetic_dataset
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> scenes = make_synthetic_dataset(folder / "scenes", train=2, test=1, size=64)
-        >>> options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
-        >>> first = Training("ACM", 32, "EEDM", options=options)
-        >>> further = Training("ACM", 48, "EEDM", {}, options, first)
-        >>> rows = {"LW-FEST": [first], "FEST": [first, further]}
-        >>> [Path(run).name for run in train_all(rows, scenes, folder / "runs")["FEST"]]
-        ['acm-32-eedm', 'acm-48-eedm']
+        >>> rows = {"fused": [Training("ACM", size, "EEDM") for size in (256, 384)]}
+        >>> train_all(rows, "NUAA-SIRST", "runs")  # doctest: +SKIP
+        {'fused': ['runs/acm-256-eedm', 'runs/acm-384-eedm']}
     """
     from ..training.trainer import train  # noqa: PLC0415 - `tables list` needs no torch
 
