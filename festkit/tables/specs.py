@@ -170,7 +170,7 @@ def find_table(name: str) -> TableSpec:
         ['input_size', 'backbones', 'sensitivity']
     """
     for spec in TABLES.values():
-        if plain(name) in map(plain, spec.names):
+        if normalize_name(name) in map(normalize_name, spec.names):
             return spec
     return TABLES[find_name("table", name, TABLES)]
 
