@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ._support.arguments import check_number
 from ._support.cards import FEST_CARD, check_scale, saved_origin
 from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError
@@ -312,6 +313,7 @@ class FEST:
                 "the gray statistics of the training set are not known: "
                 "call fit, or pass mean= and std= to FEST"
             )
+        _check_statistics(self.mean, self.std)  # they may have been set since
         gray = gray_image(image)
         self.threads = resolve_threads(self.threads)
         with cpu_threads(self.threads):
@@ -539,6 +541,9 @@ def _check_rule(rule: str) -> None:
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:
+    for name, value in (("mean", mean), ("std", std)):
+        if value is not None:
+            check_number(name, value)
     if mean is not None and not 0 <= mean <= 1:
         raise InputError(f"mean is {mean}, expected a gray value in [0, 1]; divide by 255")
     if std is not None and not 0 < std <= 1:

@@ -21,7 +21,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._support.arguments import ArrayValues, as_numbers, check_number, html_table
+from ._support.arguments import (
+    ArrayValues,
+    as_numbers,
+    check_number,
+    html_table,
+    refuse_channels_last,
+)
 from ._support.errors import InputError
 from ._support.jit import compiled
 from .ops.components import Components, binarize, columns, compact, find_components
@@ -348,12 +354,13 @@ def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
     if not floating:
         raise InputError(
             f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
-            "divide 8-bit maps by 255"
+            "divide 8-bit maps by 255, pass masks of 0 and 1 as astype(numpy.float32)"
         )
     if prob.ndim not in (2, 3) and not (prob.ndim == 4 and prob.shape[1] == 1):
         raise InputError(
             f"{name} has shape {tuple(prob.shape)}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
+    refuse_channels_last(name, prob.shape)
     count = prob.shape[0] if prob.ndim > 2 else 1
     return _native(prob).reshape(count, *prob.shape[-2:])
 

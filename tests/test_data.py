@@ -1208,6 +1208,14 @@ class TestCheck:
         )
         assert report.splits["train"].targets == 2
 
+    def test_a_test_image_among_the_training_images_is_told_of(self, folder):
+        lists = sorted(folder.rglob("*.txt"))
+        first = lists[0].read_text().split()[0]
+        lists[1].write_text(f"{lists[1].read_text().rstrip()}\n{first}\n")
+        for split in ("train", "test"):
+            with pytest.warns(UserWarning, match=f"1 of .* test images .*{first}.*too high"):
+                load_dataset(folder, split)
+
     def test_image_in_both_splits(self, folder):
         write(folder / "img_idx" / "test_NUAA.txt", "c\nb")
         report = check_dataset(folder)

@@ -171,7 +171,7 @@ class TestImages:
             (np.zeros((8, 9, 1), np.uint8), r"got \(8, 9, 1\) uint8, channels last; take one, as"),
             (torch.zeros(8, 9, 2), r"got \(8, 9, 2\) float32, channels last; take one, as"),
             (np.full((8, 8), 1.5), r"got \(8, 8\) float64 from 1.5 to 1.5; divide by the level"),
-            (np.full((8, 8), np.nan), "got .* from nan to nan; divide"),
+            (np.full((8, 8), np.nan), "got .* 64 NaN; .*nan_to_num"),
             (np.full((8, 8), -0.1, np.float32), "got .* from -0.1 to -0.1; divide"),
             (np.zeros((8, 8), np.int32), r"got \(8, 8\) int32; divide by the level that is white"),
             (np.zeros((2, 1, 8, 8), np.uint8), r"got \(2, 1, 8, 8\) uint8"),
@@ -220,8 +220,35 @@ class TestImages:
     def test_a_frame_of_14_bit_is_not_black_without_a_word(self):
         frame = np.full((16, 16), 9000, np.uint16)
         fest = FEST({32: TinyNet()}, **GRAY)
-        with pytest.warns(UserWarning, match="brightest level of 16-bit images is 9000 of 65535"):
+        with pytest.warns(
+            UserWarning, match="brightest level of the image is 9000, white is 65535"
+        ):
             fest.predict(frame)
+
+        with pytest.warns(UserWarning, match=r"0\.137.*white is 1"):
+            fest.predict(frame / np.float32(65535))
+
+    def test_statistics_that_were_set_since_are_checked(self):
+        fest = FEST({32: TinyNet()}, **GRAY)
+        for name, value, error in (
+            ("mean", 300.0, ValueError),
+            ("std", -1.0, ValueError),
+            ("std", 0.0, ValueError),
+            ("mean", "a", TypeError),
+        ):
+            setattr(fest, name, value)
+            with pytest.raises(error, match=f"{name} is"):
+                fest.predict(np.zeros((32, 32), np.uint8))
+            fest.mean, fest.std = GRAY["mean"], GRAY["std"]
+
+    def test_what_is_no_image_is_told_what_it_is(self):
+        fest = FEST({32: TinyNet()}, **GRAY)
+        frame = np.full((32, 32), 0.5)
+        frame[3, 3] = np.nan
+        with pytest.raises(ValueError, match=r"1 NaN.*nan_to_num"):
+            fest.predict(frame)
+        with pytest.raises(ValueError, match="a mask; pass the image"):
+            fest.predict(np.zeros((32, 32), bool))
 
     def test_it_computes_on_one_device(self, folder, tmp_path, monkeypatch):
         fest = FEST({16: "ACM", 32: TinyNet()}, device=torch.device("cpu"))

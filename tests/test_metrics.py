@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 from skimage.measure import label
 
+from festkit import adjust_sensitivity, fuse, resize_map
 from festkit._support.errors import InputTypeError
 from festkit.metrics import (
     INTERVAL_METHOD,
@@ -755,3 +756,27 @@ class TestBadInput:
             evaluate(masks[:2], masks)
         with pytest.raises(ValueError, match="only 1 truths came; every image needs one of each"):
             evaluate(masks, masks[:1])
+
+
+def test_channels_last_are_no_batch():
+    """They would count as one image of width 1 to 4 for each row."""
+    mask = np.zeros((32, 32), bool)
+    mask[4:7, 4:7] = True
+    for channels in (1, 3, 4):
+        wide = np.repeat(mask[..., None], channels, 2)
+        prob = wide.astype(np.float32)
+        for call in (
+            lambda m=wide: count(m, m),
+            lambda p=prob: adjust_sensitivity(p),
+            lambda p=prob: resize_map(p, 16),
+            lambda p=prob: fuse([p, p], 16),
+        ):
+            with pytest.raises(ValueError, match=r"channels last.*\[\.\.\., 0\]"):
+                call()
+    assert count(mask[None], mask[None]).images == 1
+
+
+def test_counts_of_several_images_are_not_those_of_one():
+    several = Counts(images=4, pixels=64, targets=1, detected=1)
+    with pytest.raises(ValueError, match=r"4 images.*evaluate_images"):
+        confidence_intervals([several, several])

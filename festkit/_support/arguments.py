@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .errors import InputTypeError
+from .errors import InputError, InputTypeError
 
 
 def as_numbers(name: str, values: Any) -> Any:
@@ -41,6 +41,26 @@ def as_numbers(name: str, values: Any) -> Any:
     if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
         return array != 0
     return array
+
+
+SMALLEST_SIDE = 16
+"""No image is smaller: a shape (H, W, C) of at least this height and width has channels last."""
+
+
+def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse (H, W, 1) to (H, W, 4), which would count as H images of width 1 to 4.
+
+    Raises:
+        ValueError: naming the shape and how to take one channel.
+
+    Example:
+        >>> refuse_channels_last("pred", (3, 256, 256))
+    """
+    if len(shape) == 3 and shape[2] <= 4 and min(shape[:2]) >= SMALLEST_SIDE:
+        raise InputError(
+            f"{name} has shape {tuple(shape)}, channels last; expected (H, W) or (N, H, W): take "
+            "one channel, as by array[..., 0]"
+        )
 
 
 def check_number(name: str, value: object) -> None:

@@ -18,8 +18,8 @@ from .contract import device_of, input_channels, main_logits
 
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
 
-DARK = 2**14
-"""Where no level of a 16-bit image reaches this, 8 bit keep little of it."""
+DARK = 0.25
+"""Where no level of an image of more than 8 bit reaches this share of white, 8 bit keep little."""
 
 
 def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
@@ -81,15 +81,23 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        _warn_of_darkness(int(image.max()))
+        _warn_of_darkness(int(image.max()), 65535)
         return np.rint(image / np.float32(257)).astype(np.uint8)
+    if image.dtype == bool:
+        raise InputError(f"{GRAY}, got {came}, a mask; pass the image")
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(f"{GRAY}, got {came}; divide by the level that is white")
-    if not (image.min() >= 0 and image.max() <= 1):  # NaN is neither
+    if np.isnan(image).any():
+        raise InputError(
+            f"{GRAY}, got {came} with {int(np.isnan(image).sum())} NaN; replace them, as by "
+            "numpy.nan_to_num"
+        )
+    if not (image.min() >= 0 and image.max() <= 1):
         raise InputError(
             f"{GRAY}, got {came} from {image.min():g} to {image.max():g}; divide by the level that "
             "is white"
         )
+    _warn_of_darkness(float(image.max()), 1)
     return np.rint(255 * image).astype(np.uint8)
 
 
@@ -105,13 +113,13 @@ def gray_image(image: object) -> NDArray[np.uint8]:
     return gray
 
 
-def _warn_of_darkness(brightest: int) -> None:
-    if brightest < DARK:
+def _warn_of_darkness(brightest: float, white: int) -> None:
+    if 0 < brightest < DARK * white:
         warnings.warn(
-            f"the brightest level of 16-bit images is {brightest} of 65535: all is nearly black. "
-            "Divide by the sensor's white, such as 16383 of 14 bit, to pass them as float in "
-            "[0, 1]",
-            stacklevel=2,
+            f"the brightest level of the image is {brightest:g}, white is {white}: all is nearly "
+            "black. Divide by the sensor's white, such as 16383 of 14 bit, to pass images as float "
+            "in [0, 1]",
+            stacklevel=3,
         )
 
 

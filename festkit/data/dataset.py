@@ -248,6 +248,8 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
         _require_files(pair)
     if split in {"train", "val"} and folder.trained_val:
         _warn_of_trained_val(name, folder)
+    if split in {"train", "test"}:
+        _warn_of_trained_test(name, folder)
     return Dataset(name, split, pairs)
 
 
@@ -261,6 +263,17 @@ def _warn_of_trained_val(name: str, folder: DatasetFolder) -> None:
         f" {val.name} away",
         stacklevel=4,
     )
+
+
+def _warn_of_trained_test(name: str, folder: DatasetFolder) -> None:
+    test = set(folder.splits["test"])
+    both = [pair for pair in dict.fromkeys(folder.splits["train"]) if pair in test]
+    if both:
+        warnings.warn(
+            f"{len(both)} of {len(test)} test images of {name} are training images, too"
+            f" ({both[0].name}): test scores will be too high; take them off the train list",
+            stacklevel=4,
+        )
 
 
 def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:

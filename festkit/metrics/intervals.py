@@ -136,6 +136,12 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
     if len(kinds) > 1 or not isinstance(counts[0], Sums):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InputTypeError(f"counts are of {names}; expected Counts alone, or TargetCounts alone")
+    several = next((c for c in counts if isinstance(c, Counts) and c.images > 1), None)
+    if several is not None:
+        raise InputError(
+            f"one of the counts is of {several.images} images; intervals are over images: pass the "
+            "counts of each image, as evaluate_images(list(preds), list(masks)) gives them"
+        )
     if baseline is None:
         return
     if len(counts) != len(baseline):

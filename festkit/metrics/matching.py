@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._support.arguments import as_numbers, check_number
+from .._support.arguments import as_numbers, check_number, refuse_channels_last
 from .._support.errors import InputError
 from .._support.jit import compiled
 from .._support.names import find_name
@@ -312,6 +312,7 @@ def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
         raise InputError(
             f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
         )
+    refuse_channels_last(name, array.shape)
     mask: Mask = array.astype(bool, copy=False)
     if mask is not array and (mask != array).any():
         raise InputError(

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._support.arguments import as_numbers
+from .._support.arguments import as_numbers, refuse_channels_last
 from .._support.errors import InputError, InputTypeError
 from .._support.jit import compiled
 from .components import compact, find_components
@@ -123,6 +123,7 @@ def check_map(name: str, prob: object) -> None:
             f"{name} is {short(prob)}, expected an array or tensor (..., H, W); pass numpy.asarray"
         )
     as_numbers(name, prob)
+    refuse_channels_last(name, prob.shape)
 
 
 def _sides(size: Any) -> tuple[int, int]:
