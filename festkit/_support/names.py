@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal
 
-from .errors import InputError
+from .errors import InputError, InputTypeError
 
 LOSS_NAMES = ("BCE", "SoftIoU", "Dice", "EE", "DM", "EEDM")
 """The losses of the paper, as it calls them."""
@@ -32,6 +32,8 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
         >>> find_name("backbone", "dnanet", ["ACM", "DNA-Net"])
         'DNA-Net'
     """
+    if not isinstance(name, str):
+        raise InputTypeError(f"{kind} is {name!r}, expected one of {', '.join(known)}")
     by_normal = {normalize_name(entry): entry for entry in known}
     if normalize_name(name) in by_normal:
         return by_normal[normalize_name(name)]
@@ -49,7 +51,7 @@ def check_several(**named: object) -> None:
     Example:
         >>> check_several(datasets="NUAA-SIRST")
         Traceback (most recent call last):
-        festkit.InputError: datasets is 'NUAA-SIRST', expected several: ['NUAA-SIRST']
+        festkit._support.errors.InputError: datasets is 'NUAA-SI...
     """
     for name, value in named.items():
         if isinstance(value, str):

@@ -125,7 +125,7 @@ def check_network(backbone: nn.Module, size: int) -> None:
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
         Traceback (most recent call last):
-        festkit.InputError: Sequential ends in a sigmoid...
+        festkit._support.errors.InputError: Sequential ends in a sigmoid...
     """
     if in_catalogue(backbone):
         return

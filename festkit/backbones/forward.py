@@ -60,7 +60,7 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
         array([[  0, 128, 255]], dtype=uint8)
         >>> gray_levels("sky.png")
         Traceback (most recent call last):
-        festkit.InputError: expected a gray image (H, W) of uint8, ..., got str...
+        festkit._support.errors.InputError: expected a gray image (H, W) of uint8, ..., got str...
     """
     if isinstance(image, Tensor):
         if image.ndim == 3 and len(image) == 3:

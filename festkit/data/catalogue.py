@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._support.errors import InputError, MissingFileError
+from .._support.files import check_path
 from .._support.names import find_name, normalize_name
 
 
@@ -119,7 +120,7 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     Example:
         >>> find_folder("NUAA-SIRST", root="/nowhere")
         Traceback (most recent call last):
-        festkit.MissingFileError: NUAA-SIRST is not under ...nowhere...
+        festkit._support.errors.MissingFileError: NUAA-SIRST is not under ...nowhere...
     """
     text, path = str(name_or_folder), Path(name_or_folder).expanduser()
     if not text.strip():
@@ -155,6 +156,7 @@ def members_of(name_or_folder: str | Path) -> list[str | Path]:
         >>> members_of("NUAA-SIRST + NUDT-SIRST")
         ['NUAA-SIRST', 'NUDT-SIRST']
     """
+    check_path("dataset", name_or_folder)
     if isinstance(name_or_folder, Path) or Path(name_or_folder).is_dir():
         return [name_or_folder]
     return [member.strip() for member in name_or_folder.split("+")]

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._support.arguments import check_number
 from .._support.errors import InputError
+from .._support.files import check_path
 from ..backbones.forward import gray_image
 from ..data.images import Raster, read_raster
 from ..data.levels import Levels, check_levels, lost_gray, percentiles, stretch
@@ -56,6 +58,7 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
         >>> read_image(path, levels=(1000, 2000))
         array([[  0, 102, 255]], dtype=uint8)
     """
+    check_path("path", path)
     gray, complaint = read_levels(path, check_asked(levels))
     if complaint:
         warnings.warn(complaint, stacklevel=2)
@@ -149,6 +152,7 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
         >>> [prob.shape for prob in tiled_maps(fest, np.zeros((70, 100), np.uint8), 32)]
         [(70, 100)]
     """
+    check_number("tile", tile)
     if tile < 16 or tile != int(tile):
         raise InputError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
     tile = int(tile)

@@ -348,7 +348,7 @@ def check_metrics(path: Path) -> None:
         >>> _ = path.write_text('{"pd": [0.5, NaN]}')
         >>> check_metrics(path)
         Traceback (most recent call last):
-        festkit.InputError: ...metrics.json: pd, 1 is nan, expected a finite number
+        festkit._support.errors.InputError: ...metrics.json: pd, 1 is nan, expected a finite number
     """
     if not path.is_file():
         raise MissingFileError(f"the notebook wrote no {path}, which every job must write")

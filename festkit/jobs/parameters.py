@@ -121,7 +121,7 @@ def check_notebook(space: Mapping[str, Any]) -> None:
         >>> check_notebook({"In": ["epochs: int = 3"], "epochs": 4})
         >>> check_notebook({"In": ["epochs: int = 3"], "epochs": "4"})
         Traceback (most recent call last):
-        festkit.InputError: parameter epochs is '4' (str), expected int; papermill takes \
+        festkit._support.errors.InputError: parameter epochs is ...
 it as: -y 'epochs: 3'
     """
     known: dict[str, Parameter] = {}

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._support.arguments import check_number
 from .._support.errors import InputError, InputTypeError
 from ..ops.size_classes import SPOT_AREA
 from .counts import Counts, Sums, TargetCounts
@@ -89,6 +90,7 @@ def confidence_intervals(
         >>> [round(end, 2) for end in better]
         [0.35, 0.65]
     """
+    check_number("level", level)
     if not 0 < level < 1:
         raise InputError(f"level is {level}, expected a share in (0, 1), such as 0.95")
     _check_images(counts, baseline)
@@ -127,6 +129,11 @@ def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
 
 
 def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> None:
+    for given in (counts, baseline or []):
+        if not isinstance(given, Sequence):
+            raise InputTypeError(
+                f"counts came as {type(given).__name__}, expected a list, one for each image"
+            )
     if len(counts) < 2:
         raise InputError(
             f"counts of {len(counts)} images came; intervals need those of at least 2, one by one "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .._support.arguments import as_numbers, check_number, refuse_channels_last
-from .._support.errors import InputError
+from .._support.errors import InputError, InputTypeError
 from .._support.jit import compiled
 from .._support.names import find_name
 from ..ops.components import Components, find_components
@@ -135,6 +135,9 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
     """
     result: list[Counts] = []
     missing: Any = object()
+    for name, given in (("preds", preds), ("masks", masks)):
+        if not isinstance(given, Iterable):
+            raise InputTypeError(f"{name} is {given!r}, expected a mask for every image")
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
             short = "predictions" if pred is missing else "truths"

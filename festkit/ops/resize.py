@@ -128,7 +128,7 @@ def check_map(name: str, prob: object) -> None:
 
 def _sides(size: Any) -> tuple[int, int]:
     """Height and width of a size."""
-    sides = (size, size) if isinstance(size, Integral) else size
+    sides = (size, size) if isinstance(size, Integral) and not isinstance(size, bool) else size
     try:
         height, width = (index(side) for side in sides)
     except (TypeError, ValueError) as error:

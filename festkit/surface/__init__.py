@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._support.arguments import as_numbers
+from .._support.arguments import as_numbers, check_number
 from .._support.devices import available_cpus
 from .._support.errors import InputError
 from .._support.progress import progress
@@ -138,6 +138,7 @@ def _surface(
             "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
         )
     workers = len(available_cpus()) if workers is None else workers
+    check_number("workers", workers)
     if workers < 1:
         raise InputError(f"workers is {workers}, expected at least 1, or None for all processors")
     surface, above = ThresholdSurface.of_no_images(th1, th2), 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.arguments import ArrayValues
+from .._support.arguments import ArrayValues, check_number
 from .._support.errors import InputError
 from .._support.files import atomic_write, read_json, write_json
 from ..metrics import FA_LIMIT, Counts
@@ -163,6 +163,8 @@ class ThresholdSurface(ArrayValues):
         Raises:
             ValueError: if a threshold is not on its grid.
         """
+        check_number("th1", th1)
+        check_number("th2", th2)
         return self._counts(self._index("th1", th1), self._index("th2", th2))
 
     def along_th1(self, th2: float) -> list[Counts]:
@@ -182,6 +184,7 @@ class ThresholdSurface(ArrayValues):
         Raises:
             ValueError: if no pair of thresholds keeps the limit, or there is no Score.
         """
+        check_number("max_fa", max_fa)
         allowed = (self.fa < max_fa) & ~np.isnan(self.score)
         if ordered:
             allowed &= self.th2[None, :] <= self.th1[:, None]

@@ -57,7 +57,7 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
         >>> check_seeds(["a", "b"], runs, paper_table("th1"))
         >>> check_seeds(["a", "b"], [runs[0], runs[0]], paper_table("th1"))
         Traceback (most recent call last):
-        festkit.InputError: a and b are both of seed 0 and ...
+        festkit._support.errors.InputError: a and b are both of seed 0 and ...
     """
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):

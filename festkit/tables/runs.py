@@ -50,7 +50,7 @@ def open_rows(
         'ACM 64 on scenes, test images'
         >>> open_rows("losses", {"EEDM": [run]})
         Traceback (most recent call last):
-        festkit.InputError: the row 'EEDM' of losses got ...; ...
+        festkit._support.errors.InputError: the row 'EEDM' of losses got ...; ...
     """
     spec = find_table(table)
     rows = spec.all_rows()

@@ -5,8 +5,8 @@ components, weak centroids, matching, painting. The page gets every image once, 
 compare exactly as :func:`festkit.adjust_sensitivity` does, so what it shows is what Python finds.
 
 Reading order: `threshold_tuner`, `frames` (what is tuned), `sources` (where it comes from),
-`charts` (metrics of the whole set, messages to the page), `widget`, `export` (pictures), `serve` (from the
-command line); then ``page/``.
+`charts` (metrics of the whole set, messages to the page), `widget`, `export` (pictures), `serve`
+(from the command line); then ``page/``.
 """
 
 from .._support.lazy import lazy_names

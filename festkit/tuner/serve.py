@@ -108,7 +108,7 @@ def serve(
     Example:
         >>> serve(["runs/never-trained"])
         Traceback (most recent call last):
-        festkit.MissingFileError: runs/never-trained holds no finished run; ...
+        festkit._support.errors.MissingFileError: runs/never-trained holds no finished run; ...
     """
     opened = [Run(Path(run)) for run in runs]
     of_runs(opened, split=split, dataset=dataset, root=data_root).close()
