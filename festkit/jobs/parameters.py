@@ -122,7 +122,6 @@ def check_notebook(space: Mapping[str, Any]) -> None:
         >>> check_notebook({"In": ["epochs: int = 3"], "epochs": "4"})
         Traceback (most recent call last):
         festkit._support.errors.InputError: parameter epochs is ...
-it as: -y 'epochs: 3'
     """
     known: dict[str, Parameter] = {}
     for source in space.get("In", ()):
