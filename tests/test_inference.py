@@ -770,3 +770,17 @@ def test_the_notebook(frames, tmp_path):
     assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
     assert re.search(r"1 of 4 images are left out.*broken\.png", metrics["left_out"])
     assert len(list(Path(metrics["table"]).parent.glob("pictures/*.png"))) == 3
+
+
+def test_false_colours_are_told_of(tmp_path):
+    jet = np.zeros((32, 32, 3), np.uint8)
+    jet[..., 2] = 200
+    jet[4:8, 4:8] = 255, 60, 0
+    Image.fromarray(jet).save(tmp_path / "jet.png")
+    with pytest.warns(UserWarning, match=r"jet\.png is a picture in colours.*Save gray"):
+        read_image(tmp_path / "jet.png")
+    gray = np.repeat(np.arange(1024, dtype=np.uint16).astype(np.uint8).reshape(32, 32, 1), 3, 2)
+    gray[0, :5] = 255, 0, 0  # a mark of the recorder
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    with warnings.catch_warnings(action="error"):
+        assert (read_image(tmp_path / "gray.png", "full")[1:] == gray[1:, :, 0]).all()

@@ -186,7 +186,7 @@ def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
             f"mask {path} has levels up to {peak} but none above 127 of 255{others}, so it would be"
             f" empty; save targets as 255{' (or 1)' * (not others)} and background as 0"
         )
-    if raster.mode in ("RGB", "RGBA", "P", "PA") and _has_colours(Path(path)):
+    if colour_share(path, raster.mode):
         raise InputError(
             f"mask {path} is a picture in colours, whose gray levels depend on the hue; save"
             " targets as white (255) on black"
@@ -371,10 +371,17 @@ def _differs_in_alpha(path: Path) -> bool:
     return low != high
 
 
-def _has_colours(path: Path) -> bool:
-    """Whether channels differ by more than a quarter, beyond what JPEG leaves of gray."""
+def colour_share(path: str | Path, mode: str) -> float:
+    """Share of pixels whose channels differ by more than a quarter: JPEG leaves less of gray.
+
+    Args:
+        path: image file.
+        mode: its mode, as of :class:`Raster`.
+    """
+    if mode not in ("RGB", "RGBA", "P", "PA"):
+        return 0.0
     with Image.open(path) as image:
-        return bool((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).any())
+        return float((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).mean())
 
 
 def _is_tiff(path: Path) -> bool:

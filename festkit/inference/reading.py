@@ -14,11 +14,11 @@ from .._support.arguments import check_number
 from .._support.errors import InputError
 from .._support.files import check_path
 from ..backbones.forward import gray_image
-from ..data.images import Raster, read_raster
+from ..data.images import Raster, colour_share, read_raster
 from ..data.levels import Levels, check_levels, lost_gray, percentiles, stretch
 from ..fest import FEST
 
-AskedLevels = Levels | Literal["auto"] | None
+AskedLevels = Levels | Literal["auto", "full"] | None
 """Black and white; or their choice by the files; or the full range of the files."""
 
 DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
@@ -39,11 +39,11 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
             also of 32 or 64 bit, signed, or float.
         levels: the gray levels (black, white) of the file that become 0 and 255, those beyond are
             clipped. "auto" takes a file of 8 bit as it is, and of a deeper one the percentiles 0.1
-            and 99.99 of its pixels. None takes the file's full range, to 65535 for 16 bit. For
+            and 99.99 of its pixels. "full" or None takes the full range, to 65535 for 16 bit. For
             several images of a sensor take the same levels, white above its targets.
 
     Returns:
-        (H, W) uint8. A warning says so where an image keeps few gray levels, or none.
+        (H, W) uint8. A warning tells of an image that keeps few gray levels or has false colours.
 
     Raises:
         ValueError: for levels that are not black < white; if the file is missing, truncated, no
@@ -76,11 +76,11 @@ def read_levels(
         chosen: what "auto" is for all files of a folder; None takes the file by itself.
     """
     raster = read_raster(path)
-    if levels is None:
+    if levels is None and raster.is_deep:
         return raster.gray, _few_levels(Path(path), raster)
+    if levels is None or (isinstance(levels, str) and not raster.is_deep):
+        return raster.gray, _false_colours(Path(path), raster)
     if isinstance(levels, str):
-        if not raster.is_deep:
-            return raster.gray, ""
         levels = chosen or percentiles([raster])
     gray = stretch(raster.levels, levels)
     lost = lost_gray(Path(path), raster, gray, levels)
@@ -97,14 +97,27 @@ def check_asked(levels: AskedLevels) -> AskedLevels:
         >>> check_asked("auto"), check_asked((1000, 2000))
         ('auto', (1000, 2000))
     """
-    if levels is None or (isinstance(levels, str) and levels == "auto"):
-        return levels
+    if isinstance(levels, str) and levels in ("auto", "full"):
+        return "auto" if levels == "auto" else None
+    if levels is None:
+        return None
     return check_levels(levels)
 
 
-def _few_levels(path: Path, raster: Raster) -> str:
-    if not raster.is_deep:
+COLOURED = 0.01
+"""Share of coloured pixels above which an image is false-colour; text in colour covers less."""
+
+
+def _false_colours(path: Path, raster: Raster) -> str:
+    if colour_share(path, raster.mode) <= COLOURED:
         return ""
+    return (
+        f"{path.name} is a picture in colours, and its gray levels depend on the hue: hot red is "
+        "darker than yellow. Save gray levels"
+    )
+
+
+def _few_levels(path: Path, raster: Raster) -> str:
     top = np.iinfo(raster.levels.dtype).max
     low, high = (int(level) for level in np.percentile(raster.levels, (1, 99)))
     brightest = int(raster.levels.max())
