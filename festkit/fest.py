@@ -70,16 +70,16 @@ class FEST:
             it.
         std: standard deviation of the training set's gray values, in [0, 1]; likewise.
         threads: CPU threads to compute with; None takes one per idle CPU, measured at the first
-            image and kept, since other numbers round otherwise.
+            image and then kept, since the number of threads changes the rounding.
         device: where it trains and predicts: "cpu", "cuda", "mps", or "auto", the fastest one.
 
     Attributes:
         backbones: the networks by size, in eval mode.
         device: where they are; :meth:`to` changes it.
-        chosen_on: what the thresholds were chosen on and gave there, if somebody tuned them; saved
-            and loaded along.
-        origin: the dataset that the networks were trained on, with the fingerprints of its training
-            and test images, as far as they are known; saved and loaded along.
+        chosen_on: dataset and metrics on which the thresholds were tuned, if they were; saved with
+            the FEST.
+        origin: dataset of the training and fingerprints of its training and test images, as far as
+            known; saved with the FEST.
 
     Raises:
         ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule,
@@ -159,14 +159,14 @@ class FEST:
         backbones: Mapping[int, nn.Module] | None = None,
         device: str | torch.device = "auto",
     ) -> "FEST":
-        """Put finished training runs together, one per size.
+        """Combine finished training runs, one per size.
 
         Args:
             runs: the runs or their folders, in the order of the scales.
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1].
             rule: as for :class:`FEST`.
-            backbones: networks by size to hold the weights, where they are not of the catalogue.
+            backbones: networks by size for the weights, if they are not in the catalogue.
             device: as for :class:`FEST`.
 
         Raises:
@@ -192,7 +192,7 @@ class FEST:
     def from_weights(
         cls, files: Sequence[str | Path], *, device: str | torch.device = "auto"
     ) -> "FEST":
-        """Put weights files together, one per size, by what their cards say.
+        """Combine weights files, one per size, as their cards describe them.
 
         The thresholds are the first card's, those of :class:`FEST` where it names none.
 
@@ -251,7 +251,7 @@ class FEST:
         devices: Sequence[str] | None = None,
         **options: Any,
     ) -> list[Run]:
-        """Train every size on a dataset and take over the weights.
+        """Train every size on a dataset and use the trained weights.
 
         Args:
             dataset: as in :class:`TrainConfig`.

@@ -224,7 +224,7 @@ def _share(value: float) -> str:
 
 
 def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
-    """Read every file of a dataset and report what it holds and what is wrong.
+    """Read every file of a dataset and report statistics, faults and notes.
 
     Args:
         folder_or_name: a known name, a folder under the root, or the path of a folder.
@@ -445,7 +445,7 @@ def _target_areas(mask: Mask) -> tuple[int, ...]:
 def _identical_images(
     facts: Iterable[_PairFacts], folder: DatasetFolder
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Groups of images with equal gray levels: those across train and test, and the others."""
+    """Groups of images with equal gray levels: across train and test, and within a split."""
     groups: dict[str, list[Pair]] = defaultdict(list)
     for each in facts:
         groups[each.digest].append(each.pair)

@@ -145,9 +145,9 @@ class Dataset(Sequence[Sample]):
         return _read_sample(self.pairs[index])
 
     def statistics(self) -> tuple[float, float]:
-        """Mean over images of the gray mean and of the gray standard deviation, of 255.
+        """Mean over images of the gray mean and of the gray standard deviation, in [0, 1].
 
-        Source: this is how the FEST paper's code takes them, not over all pixels at once.
+        As in the FEST paper's code, statistics are taken per image, then averaged.
 
         Raises:
             ValueError: if there is no image or a file cannot be read.
@@ -191,7 +191,7 @@ def load_dataset(
         root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
-        The dataset; nothing but the lists is read until a sample is asked for. Images of more
+        The dataset; images and masks are read when a sample is accessed. Images of more
         than 8 bit are stretched between the percentiles 0.1 and 99.99 of the whole dataset.
 
     Raises:

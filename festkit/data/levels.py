@@ -1,7 +1,6 @@
-"""Gray levels that become black and white, where a file holds more than 8 bit.
+"""Black and white levels of files of more than 8 bit.
 
-Files that belong together are read alike: one pair of levels for all images of a folder, one level
-that means "target" for all its masks.
+All images of a folder share one pair of levels, and all its masks one level that means "target".
 """
 
 import math
@@ -24,10 +23,10 @@ PERCENTILES = 0.1, 99.99
 """Of all pixels, below black and below white."""
 
 MOST_FILES, MOST_PIXELS = 100, 2**18
-"""So many files, and pixels of each, decide."""
+"""Largest number of files, and of pixels of each, that the percentiles are taken from."""
 
 FEWEST = 16
-"""Gray levels that an image keeps, if its file holds so many."""
+"""An image that keeps fewer gray levels is reported, if its file holds more."""
 
 
 def check_levels(levels: Sequence[float]) -> Levels:
@@ -65,7 +64,7 @@ def stretch(levels: NDArray[Any], black_white: Levels) -> Gray:
 
 
 def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> str:
-    """What a file lost between black and white, for a message; empty where enough gray is left.
+    """Message about an image that keeps few gray levels between black and white; else empty.
 
     Example:
         >>> ramp = Raster(np.arange(256, dtype=np.uint8)[None], "L", 8)
@@ -92,8 +91,8 @@ levels left'
 def auto_levels(files: Iterable[Path]) -> Levels | None:
     """Black and white of the files of more than 8 bit: percentiles 0.1 and 99.99 of all pixels.
 
-    Up to 100 files, evenly chosen, and up to 2¹⁸ pixels of each decide. One hot pixel in ten
-    thousand moves nothing; a target that is brighter than all else becomes white.
+    They are taken from up to 100 files, evenly chosen, and up to 2¹⁸ pixels of each. One hot
+    pixel in ten thousand has no effect; a target brighter than all else becomes white.
 
     Returns:
         The levels, or None if all files have 8 bit or less. Files that cannot be read do not count.
@@ -129,7 +128,7 @@ def percentiles(rasters: Sequence[Raster]) -> Levels:
 
 @dataclass(frozen=True, eq=False)
 class FileSet:
-    """Images and masks that are read alike.
+    """Images and masks of one dataset, read with the same levels.
 
     Attributes:
         images: all image files of a dataset.
@@ -170,7 +169,7 @@ class FileSet:
         return self.levels or percentiles([raster])
 
     def mask(self, path: Path) -> Raster:
-        """A mask of the set; where its own levels leave it open, the others say what is a target.
+        """A mask of the set; if its levels are ambiguous, the other masks define a target's level.
 
         Raises:
             ValueError: as :func:`read_mask`.

@@ -64,30 +64,34 @@ def predict_images(
 ) -> Path:
     """Find the targets of many images and write them to a folder.
 
-    ``out`` then holds ``targets.csv`` (one row per target: image, kind, centroid, area, peak, box
-    whose bottom and right are the first row and column after it),
-    ``targets/NAME.json`` (the same of one image), ``masks/NAME.png`` (strong regions and weak
-    centroids, the image's own size), with ``draw`` ``pictures/NAME.png``, and ``prediction.json``
-    (networks, thresholds, levels, folders of the images). An image of a folder within keeps it in
-    its name, as in ``masks/1/0001.png``. What is there already, made by the same FEST of
-    the same image, is not made again; files of an image that is no longer named stay, and are not
-    in the table. With several scales a weak target's peak is that of the scale that saw it, which
-    may be above th1 where the fused map is not. The table, the JSON files and the pictures list an
-    object once (see :meth:`Detection.targets`); the masks hold every mark, as they are counted.
+    ``out`` then holds
+
+    - ``targets.csv``: one row per target with image, kind, centroid, area, peak and box, whose
+      bottom and right are exclusive;
+    - ``targets/NAME.json``: the targets of one image;
+    - ``masks/NAME.png``: strong regions and weak centroids, at the image's own size;
+    - ``pictures/NAME.png``, with ``draw``;
+    - ``prediction.json``: networks, thresholds, levels and folders of the images.
+
+    Images in subfolders keep the subfolder in their name, as in ``masks/1/0001.png``. Results of
+    the same FEST and the same image are not computed again. Results of images that are no longer
+    passed stay on disk, but not in the table. The peak of a weak target is that of the scale that
+    found it, and may exceed th1. The table, the JSON files and the pictures list an object once
+    (see :meth:`Detection.targets`); the masks hold every mark, as the metrics count them.
 
     Args:
         fest: networks and thresholds.
-        images: image files (png, bmp, jpg, tif; any depth), folders of them and the folders
-            within, or several of these. A sequence is a folder of its frames. Files of other
-            formats in a folder are warned of.
+        images: image files (png, bmp, jpg, tif; any depth), folders of them with their
+            subfolders, or several of these. A sequence is a folder of its frames. Files of other
+            formats in a folder are skipped with a warning.
         out: folder of the results.
         tile: side [px] of the squares that large frames are cut into, see :func:`tiled_maps`;
             None shows a network the whole image.
         levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
-            takes one pair for all files of more than 8 bit, prints it and keeps it in
-            ``prediction.json``, so that the same call goes on with it. Of images that keep few
-            gray levels the first is warned of, and in the end their number.
-        draw: what makes a picture of an image and its detection, such as ``festkit.show``.
+            chooses one pair for all files of more than 8 bit, prints it and stores it in
+            ``prediction.json``, where a continued call finds it. A warning names the first image
+            that keeps few gray levels, and another one their number.
+        draw: draws an image and its detection, such as ``festkit.show``.
         threads: CPU threads to compute with; None takes those of the FEST.
 
     Returns:

@@ -139,14 +139,13 @@ FEW = 9
 
 
 def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDArray[np.float32]]:
-    """Every network's probability map of a large image, put together from overlapping squares.
+    """Every network's probability map of a large image, merged from overlapping tiles.
 
-    A network sees an image resized to its input size. A frame far larger than that is shrunk, and
-    its small targets with it. Here each network sees squares of the frame instead; where squares
-    overlap (by a quarter, or more where that makes them fit), their maps are averaged, each
-    weighted by the distance to the square's edge. The maps go to :meth:`FEST.detect`, so that a
-    target on a seam is one target. Squares far larger than the input size, or many far smaller
-    ones, bring a warning.
+    Images are resized to the network's input, so small targets of large frames may vanish. Here
+    each network sees square tiles of the frame instead. Tiles overlap by at least a quarter; there
+    their maps are averaged, weighted by the distance to the tile's edge. Pass the maps to
+    :meth:`FEST.detect`: a target on a seam is then one target. Tiles far larger than the input
+    size, or many far smaller ones, cause a warning.
 
     Args:
         fest: networks and thresholds.
