@@ -1,8 +1,8 @@
 """Datasets: images and masks from any layout, their checks and statistics.
 
 Reading order: `dataset` (a split of images and masks), `layouts` (where the files are), `images`
-(one file), `levels` (more than 8 bit), `catalogue` (public datasets), `check` (what is wrong),
-`statistics` (targets, measured).
+(one file), `levels` (more than 8 bit), `catalogue` (public datasets), `check` and `report`
+(findings), `statistics` (targets, measured).
 """
 
 from .._support.lazy import lazy_names
