@@ -14,8 +14,8 @@ from .parameters import read_notebook
 
 HOUSE = Path(__file__).resolve().parents[1]
 
-REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "data/check", "data/report",
-             "tables/render", "zoo")  # fmt: skip
+REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "data/check",
+             "data/report", "tables/render", "zoo")  # fmt: skip
 """Rooms and files that only draw, report or print, so that no result depends on them."""
 
 UNKNOWN = "its record has no origin"
