@@ -74,8 +74,8 @@ def made(catalogue, tmp_path_factory):
 
 
 @pytest.fixture
-def weights_dir(made, tmp_path, monkeypatch):
-    """A copy of the shelf that a test may damage."""
+def zoo_dir(made, tmp_path, monkeypatch):
+    """A copy of the zoo_dir that a test may damage."""
     shutil.copytree(made / "weights", tmp_path / "weights")
     monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("FESTKIT_DATA", str(made / "data"))
@@ -92,7 +92,7 @@ def a_call_of_training(config, max_minutes):
     """In place of training: a folder with a checkpoint, changed by every call."""
     run = Run(Path(config.out))
     run.folder.mkdir(exist_ok=True)
-    (run.folder / "config.json").overlaps()
+    (run.folder / "config.json").touch()
     with run.checkpoint.open("a") as file:
         file.write("x")
     return run
@@ -119,11 +119,11 @@ class TestTraining:
             train_entry(LARGE, out=tmp_path / "run")
 
     @pytest.mark.parametrize("minutes", [-1, float("nan")])
-    def test_minutes_that_are_none(self, made, shelf, minutes):
+    def test_minutes_that_are_none(self, made, zoo_dir, minutes):
         with pytest.raises(ValueError, match=f"minutes is {minutes}, expected a number from 0 on"):
             store(SMALL, Run(made / "acm-32-eedm"), minutes=minutes)
 
-    def test_minutes_are_told_only_if_every_call_was_counted(self, made, shelf, tmp_path):
+    def test_minutes_are_told_only_if_every_call_was_counted(self, made, zoo_dir, tmp_path):
         folder = Path(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
         options = {"out": folder, "data_root": made / "data", "device": "cpu"}
         write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": "finished"})
@@ -136,7 +136,7 @@ class TestTraining:
         assert read_card(train_entry(SMALL, **options))["minutes"] is None
         assert not (folder / "minutes.json").exists()
 
-    def test_minutes_add_up_over_calls(self, made, shelf, tmp_path, monkeypatch):
+    def test_minutes_add_up_over_calls(self, made, zoo_dir, tmp_path, monkeypatch):
         clock = iter([0, 60, 100, 220])
         monkeypatch.setattr(making.time, "monotonic", lambda: next(clock))
         monkeypatch.setattr(making, "train", a_call_of_training)
@@ -144,7 +144,7 @@ class TestTraining:
             train_entry("hand/acm-32-bce", out=tmp_path / "run")
         assert read_json(tmp_path / "run" / "minutes.json")["minutes"] == 3
 
-    def test_an_interrupted_call_counts(self, made, shelf, tmp_path, monkeypatch):
+    def test_an_interrupted_call_counts(self, made, zoo_dir, tmp_path, monkeypatch):
         def interrupted(config, max_minutes):
             a_call_of_training(config, max_minutes)
             raise KeyboardInterrupt
@@ -154,7 +154,7 @@ class TestTraining:
             train_entry("hand/acm-32-bce", out=tmp_path / "run")
         assert (tmp_path / "run" / "minutes.json").is_file()
 
-    def test_nothing_is_written_into_the_folder_of_another_run(self, made, shelf, tmp_path):
+    def test_nothing_is_written_into_the_folder_of_another_run(self, made, zoo_dir, tmp_path):
         folder = Path(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
         with pytest.raises(FileExistsError, match="already holds another run"):
@@ -229,25 +229,25 @@ class TestStoring:
 
     @pytest.mark.parametrize("kept", ["sha256", "run_sha256"])
     def test_a_start_is_the_stored_file_or_the_run_it_was_made_of(
-        self, made, shelf, tmp_path, kept
+        self, made, zoo_dir, tmp_path, kept
     ):
         run = Run(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
-        record = read_json(shelf / f"{SMALL}.json")
+        record = read_json(zoo_dir / f"{SMALL}.json")
         config = read_json(run.folder / "config.json")
         start = f"sha256 {record[kept][:12]}"
         write_json(run.folder / "config.json", config | {"initial_weights": start})
         assert read_card(store(LARGE, run, device="cpu"))["initial_sha256"] == record[kept][:12]
 
-    def test_an_arbitrary_start(self, made, shelf, tmp_path):
+    def test_an_arbitrary_start(self, made, zoo_dir, tmp_path):
         run = Run(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))
         config = read_json(run.folder / "config.json")
         other = config | {"initial_weights": "sha256 0123456789ab"}
         write_json(run.folder / "config.json", other)
-        record = read_json(shelf / f"{SMALL}.json")
+        record = read_json(zoo_dir / f"{SMALL}.json")
         known = f"{record['sha256'][:12]} or {record['run_sha256'][:12]}"
         with pytest.raises(ValueError, match=f"weights 0123456789ab, not from .*{SMALL}, {known}"):
             store(LARGE, run)
-        (shelf / f"{SMALL}.json").unlink()
+        (zoo_dir / f"{SMALL}.json").unlink()
         with pytest.raises(ValueError, match="which are not stored; store them first"):
             store(LARGE, run)
         write_json(run.folder / "record.json", Run(made / "acm-32-eedm").record)
@@ -263,9 +263,9 @@ class TestStoring:
             ({"niou": 0.0006}, torch.float32),
         ],
     )
-    def test_it_rounds_where_no_figure_moves(self, shelf, made, monkeypatch, move, stored):
+    def test_it_rounds_where_no_figure_moves(self, zoo_dir, made, monkeypatch, move, stored):
         row = measuring.measure(
-            FEST.from_weights([shelf / f"{SMALL}.safetensors"]),
+            FEST.from_weights([zoo_dir / f"{SMALL}.safetensors"]),
             load_dataset(made / "data" / "hand", "test"),
         )[1]
         moved = row | {name: row[name] + far for name, far in move.items()}
@@ -282,7 +282,7 @@ class TestStoring:
             assert torch.equal(tensor, exact[name].to(expected))
         assert read_card(path)["tensors"] == str(stored)
 
-    def test_numbers_too_large_for_16_bit_stay_as_they_are(self, shelf, copied):
+    def test_numbers_too_large_for_16_bit_stay_as_they_are(self, zoo_dir, copied):
         network = load_weights(copied.weights)
         name = next(name for name in network.state_dict() if name.endswith("running_var"))
         network.state_dict()[name].fill_(1e6)
@@ -301,7 +301,7 @@ class TestStoring:
             (SMALL, {"precision": "bf16"}, "precision is 'bf16', not 'fp32'"),
         ],
     )
-    def test_a_run_of_something_else(self, shelf, copied, name, change, message):
+    def test_a_run_of_something_else(self, zoo_dir, copied, name, change, message):
         write_json(copied.folder / "record.json", copied.record | change)
         with pytest.raises(ValueError, match=message):
             store(name, copied)
@@ -321,23 +321,25 @@ class TestStoring:
             "crop is None, not 32", "natural_epochs is 0, not 2",
         ]  # fmt: skip
 
-    def test_killed_between_its_two_files_it_leaves_no_old_figures(self, made, shelf, monkeypatch):
+    def test_killed_between_its_two_files_it_leaves_no_old_figures(
+        self, made, zoo_dir, monkeypatch
+    ):
         def killed(path, value):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(storing, "write_json", killed)
         with pytest.raises(KeyboardInterrupt):
             store(SMALL, Run(made / "acm-32-eedm"), device="cpu")
-        assert (shelf / f"{SMALL}.safetensors").is_file()
+        assert (zoo_dir / f"{SMALL}.safetensors").is_file()
         assert verdicts(names=[SMALL])[SMALL].fault == "weights without a record"
 
-    def test_an_unfinished_run(self, shelf, tmp_path):
+    def test_an_unfinished_run(self, zoo_dir, tmp_path):
         with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
             store(SMALL, Run(tmp_path / "run"))
 
 
 class TestPretrained:
-    def test_both_sizes_in_order(self, made, shelf):
+    def test_both_sizes_in_order(self, made, zoo_dir):
         fest = FEST.from_pretrained("acm", "HAND")
         assert list(fest.backbones) == [32, 48]
         mean, std = load_dataset(made / "data" / "hand", "train").statistics()
@@ -346,13 +348,13 @@ class TestPretrained:
         assert fest.predict(image).mask.shape == image.shape
 
     @pytest.mark.parametrize("gone", [SMALL, LARGE])
-    def test_it_is_whole_or_refused(self, shelf, gone):
-        (shelf / f"{gone}.safetensors").unlink()
+    def test_it_is_whole_or_refused(self, zoo_dir, gone):
+        (zoo_dir / f"{gone}.safetensors").unlink()
         with pytest.raises(FileNotFoundError, match=f"{gone} has no weights.*zoo train {gone}"):
             FEST.from_pretrained("ACM", "hand")
 
-    def test_the_thresholds_are_the_cards(self, shelf):
-        path = shelf / f"{SMALL}.safetensors"
+    def test_the_thresholds_are_the_cards(self, zoo_dir):
+        path = zoo_dir / f"{SMALL}.safetensors"
         card = read_card(path) | {"th1": 0.6, "th2": 0.2}
         save_weights(load_weights(path), path, card)
         fest = FEST.from_weights([path])
@@ -371,14 +373,14 @@ class TestPretrained:
             (("ACM", "handy"), "unknown dataset of the zoo's ACM 'handy'; known are hand"),
         ],
     )
-    def test_an_unknown_name(self, shelf, names, message):
+    def test_an_unknown_name(self, zoo_dir, names, message):
         with pytest.raises(ValueError, match=message):
             FEST.from_pretrained(*names)
 
-    def test_files_that_are_no_scales(self, made, shelf, tmp_path):
+    def test_files_that_are_no_scales(self, made, zoo_dir, tmp_path):
         with pytest.raises(ValueError, match="at least one weights file, got none"):
             FEST.from_weights([])
-        path = shelf / f"{SMALL}.safetensors"
+        path = zoo_dir / f"{SMALL}.safetensors"
         with pytest.raises(ValueError, match=r"2 runs came for the sizes \[32\]; one each fits"):
             FEST.from_weights([path, path])
         bare = save_weights(load_weights(path), tmp_path / "bare", {"backbone": "ACM", "size": 32})
@@ -391,43 +393,43 @@ class TestPretrained:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"mean": "a"}, "has mean 'a', expected a number"),
-            ({"std": True}, "has std True, expected a number"),
-            ({"size": [1]}, r"has size \[1\], expected a whole number"),
-            ({"train_split": [1]}, r"has train_split \[1\], expected a text"),
-            ({"th1": "x"}, "has th1 'x', expected a number"),
-            ({"th1": None}, "has th1 None, expected a number"),
-            ({"th2": []}, r"has th2 \[\], expected a number or nothing"),
+            ({"mean": "a"}, "mean is 'a', expected"),
+            ({"std": True}, "std is True, expected"),
+            ({"size": [1]}, r"size is \[1\], expected"),
+            ({"train_split": [1]}, r"train_split is \[1\], expected"),
+            ({"th1": "x"}, "th1 is 'x', expected"),
+            ({"th1": None}, "th1 is None, expected"),
+            ({"th2": []}, r"th2 is \[\], expected"),
             ({"mean": 40}, "mean is 40, expected a gray value"),
         ],
     )
-    def test_a_card_of_wrong_kinds(self, shelf, wrong, message):
-        path = shelf / f"{SMALL}.safetensors"
+    def test_a_card_of_wrong_kinds(self, zoo_dir, wrong, message):
+        path = zoo_dir / f"{SMALL}.safetensors"
         save_weights(load_weights(path), path, read_card(path) | wrong)
         with pytest.raises(ValueError, match=message):
             FEST.from_weights([path])
 
 
 class TestMeasuring:
-    def test_a_fest_of_all_scales(self, made, shelf):
-        record = read_json(shelf / "hand" / "acm.on-hand.json")
+    def test_a_fest_of_all_scales(self, made, zoo_dir):
+        record = read_json(zoo_dir / "hand" / "acm.on-hand.json")
         fest, total = FEST.from_pretrained("ACM", "hand"), Counts()
         for number in range(3):
             image, mask = scene(100 + number)
             total += count(fest.predict(image).mask, mask)
         assert {name: record["test"][1][name] for name in total.record()} == total.record()
         for name in (SMALL, LARGE):
-            assert record["test"][1] != read_json(shelf / f"{name}.json")["test"][1]
+            assert record["test"][1] != read_json(zoo_dir / f"{name}.json")["test"][1]
         for name, digest in record["scales"].items():
-            content = (shelf / f"{name}.safetensors").read_bytes()
+            content = (zoo_dir / f"{name}.safetensors").read_bytes()
             assert digest == hashlib.sha256(content).hexdigest()
 
-    def test_a_fest_needs_all_its_scales(self, shelf):
-        (shelf / f"{LARGE}.safetensors").unlink()
+    def test_a_fest_needs_all_its_scales(self, zoo_dir):
+        (zoo_dir / f"{LARGE}.safetensors").unlink()
         with pytest.raises(FileNotFoundError, match=rf"{LARGE} has no weights.*those of {SMALL}\."):
             evaluate("hand/acm")
 
-    def test_a_folder(self, shelf, tmp_path, monkeypatch):
+    def test_a_folder(self, zoo_dir, tmp_path, monkeypatch):
         folder = make_set(tmp_path / "own sky", test=2)
         record = evaluate(SMALL, folder, device="cpu")
         assert (record["dataset"], record["test"][0]["images"]) == ("own sky", 2)
@@ -437,7 +439,7 @@ class TestMeasuring:
         assert record["dataset"] == "own sky"
         assert record["command"] == f"festkit zoo evaluate {SMALL} --dataset ."
 
-    def test_records_are_kept_of_known_datasets_only(self, shelf, tmp_path):
+    def test_records_are_kept_of_known_datasets_only(self, zoo_dir, tmp_path):
         for name in ("sky", "hand"):  # a folder may bear a known name
             folder = make_set(tmp_path / name, test=2)
             with pytest.raises(ValueError, match=rf"{name} is your own folder.*--write"):
@@ -446,31 +448,31 @@ class TestMeasuring:
         for name in ("NUAA-SIRST", "sirst"):
             record = evaluate(SMALL, name, write=True, data_root=tmp_path, device="cpu")
             assert record["command"].endswith("--dataset NUAA-SIRST --write")
-        kept = read_json(shelf / "hand" / "acm-32-eedm.on-nuaa-sirst.json")
+        kept = read_json(zoo_dir / "hand" / "acm-32-eedm.on-nuaa-sirst.json")
         assert kept["test_split"] == record["test_split"]
         assert measuring.largest_move(kept["test"], record["test"]) == 0
 
-    def test_what_the_card_says_is_not_kept_twice(self, shelf):
+    def test_what_the_card_says_is_not_kept_twice(self, zoo_dir):
         with pytest.raises(
             ValueError, match=rf"the card of {SMALL} already has the metrics of {SMALL} on"
         ):
             evaluate(SMALL, "HAND", write=True, device="cpu")
-        assert not (shelf / "hand" / "acm-32-eedm.on-hand.json").exists()
+        assert not (zoo_dir / "hand" / "acm-32-eedm.on-hand.json").exists()
 
-    def test_other_test_images_than_the_cards(self, shelf, tmp_path):
+    def test_other_test_images_than_the_cards(self, zoo_dir, tmp_path):
         make_set(tmp_path / "hand", test=2)
         told = r"test images of hand here \(split \w+\) differ from the card's \(split \w+\)"
         with pytest.warns(UserWarning, match=rf"{told}.* may have been trained on some of them"):
             evaluate(SMALL, "hand", data_root=tmp_path, device="cpu")
-        record = (shelf / "hand" / "acm.on-hand.json").read_text()
+        record = (zoo_dir / "hand" / "acm.on-hand.json").read_text()
         with pytest.raises(ValueError, match=told):
             evaluate("hand/acm", "hand", write=True, data_root=tmp_path, device="cpu")
-        assert (shelf / "hand" / "acm.on-hand.json").read_text() == record
+        assert (zoo_dir / "hand" / "acm.on-hand.json").read_text() == record
 
-    def test_a_warning_of_images_that_may_have_been_trained_on(self, made, shelf, tmp_path):
+    def test_a_warning_of_images_that_may_have_been_trained_on(self, made, zoo_dir, tmp_path):
         shutil.copytree(made / "data" / "hand", tmp_path / "SIRST-V2")
         shutil.copytree(made / "data" / "hand", tmp_path / "NUAA-SIRST")
-        path = shelf / f"{SMALL}.safetensors"
+        path = zoo_dir / f"{SMALL}.safetensors"
         split = load_dataset("NUAA-SIRST", "test", root=tmp_path).fingerprint
         card = read_card(path) | {"dataset": "NUAA-SIRST", "test_split": split}
         save_weights(load_weights(path), path, card)
@@ -508,9 +510,9 @@ def verdicts(**options):
     return {verdict.name: verdict for verdict in verify(**options)}
 
 
-def fault_with(shelf, change):
+def fault_with(zoo_dir, change):
     """What verify says of a card, and the record of it, that say something else."""
-    path = shelf / f"{SMALL}.safetensors"
+    path = zoo_dir / f"{SMALL}.safetensors"
     card = read_card(path)
     change(card)
     save_weights(load_weights(path), path, card)
@@ -520,14 +522,14 @@ def fault_with(shelf, change):
 
 
 class TestVerifying:
-    def test_all_is_well(self, shelf):
+    def test_all_is_well(self, zoo_dir):
         found = verdicts()
         assert list(found) == [SMALL, LARGE, "hand/acm.on-hand"]
         for verdict in found.values():
             assert not verdict.fault
             assert verdict.note == "loads; metrics on hand differ by 0.000 points"
 
-    def test_every_bar_says_what_is_measured_and_how_many_are_left(self, shelf, monkeypatch):
+    def test_every_bar_says_what_is_measured_and_how_many_are_left(self, zoo_dir, monkeypatch):
         labels = []
 
         def spy(items, label, *, unit):
@@ -540,16 +542,16 @@ class TestVerifying:
             f"1/3 {SMALL} on hand", f"2/3 {LARGE} on hand", "3/3 hand/acm on hand",
         ]  # fmt: skip
 
-    def test_without_the_dataset(self, shelf, tmp_path):
+    def test_without_the_dataset(self, zoo_dir, tmp_path):
         found = verdicts(names=["hand/ACM-32-EEDM"], data_root=tmp_path)
         assert [v.note for v in found.values()] == ["loads; metrics not checked: no dataset"]
 
-    def test_other_images_under_the_name(self, shelf, tmp_path):
+    def test_other_images_under_the_name(self, zoo_dir, tmp_path):
         make_set(tmp_path / "hand", test=2)
         found = verdicts(names=[SMALL], data_root=tmp_path)
         assert "other images of hand" in found[SMALL].note
 
-    def test_the_same_images_in_other_files(self, made, shelf, tmp_path):
+    def test_the_same_images_in_other_files(self, made, zoo_dir, tmp_path):
         folder = shutil.copytree(made / "data" / "hand", tmp_path / "hand")
         for file in folder.rglob("*.png"):
             with Image.open(file) as image:
@@ -560,8 +562,8 @@ class TestVerifying:
             "loads; metrics on hand, whose files are not the card's, differ by 0.000 points"
         )
 
-    def test_a_changed_byte(self, shelf):
-        path = shelf / f"{SMALL}.safetensors"
+    def test_a_changed_byte(self, zoo_dir):
+        path = zoo_dir / f"{SMALL}.safetensors"
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
@@ -573,43 +575,43 @@ class TestVerifying:
             "again: festkit zoo evaluate hand/acm --dataset hand --write"
         )
 
-    def test_a_damaged_dataset_is_not_taken_for_none(self, shelf, made, tmp_path):
+    def test_a_damaged_dataset_is_not_taken_for_none(self, zoo_dir, made, tmp_path):
         root = Path(shutil.copytree(made / "data", tmp_path / "data"))
         (root / "hand" / "masks" / "e1.png").unlink()
         found = verdicts(names=[SMALL], data_root=root)
         assert "e1.png has no mask" in found[SMALL].fault
 
     @pytest.mark.parametrize("name", ["pd", "niou"])
-    def test_a_ratio_that_does_not_follow_from_its_counts(self, shelf, name):
+    def test_a_ratio_that_does_not_follow_from_its_counts(self, zoo_dir, name):
         def flatter(card):
             card["test"][1][name] += 0.001
 
-        assert fault_with(shelf, flatter) == f"{name} do not follow from the counts"
+        assert fault_with(zoo_dir, flatter) == f"{name} do not follow from the counts"
 
-    def test_a_card_that_flatters(self, shelf):
+    def test_a_card_that_flatters(self, zoo_dir):
         def flatter(card):
             row = card["test"][1]
             row["predicted"] -= 1  # one pixel less, and everything that follows from it
             own = {field.name: row[field.name] for field in fields(Counts)}
             row.update(Counts(**own).record())
 
-        assert re.match(r"a figure differs from the card by \d", fault_with(shelf, flatter))
+        assert re.match(r"a metric differs from the card by \d", fault_with(zoo_dir, flatter))
 
-    def test_a_flattering_interval(self, shelf):
+    def test_a_flattering_interval(self, zoo_dir):
         def flatter(card):
             low, high = card["test"][1]["intervals"]["iou"]
             card["test"][1]["intervals"]["iou"] = [low + 0.002, high]
 
-        fault = fault_with(shelf, flatter)
-        assert fault == "a figure differs from the card by 0.200 points"
+        fault = fault_with(zoo_dir, flatter)
+        assert fault == "a metric differs from the card by 0.200 points"
 
-    def test_intervals_of_an_older_method_are_not_compared(self, shelf):
+    def test_intervals_of_an_older_method_are_not_compared(self, zoo_dir):
         def older(card):
             for row in card["test"]:
                 row["intervals"].pop("method", None)
                 row["intervals"]["iou"] = [0.1, 0.2]
 
-        assert not fault_with(shelf, older)
+        assert not fault_with(zoo_dir, older)
 
         def flatter(card):
             older(card)
@@ -618,16 +620,16 @@ class TestVerifying:
             own = {field.name: row[field.name] for field in fields(Counts)}
             row.update(Counts(**own).record())
 
-        assert re.match(r"a figure differs from the card by \d", fault_with(shelf, flatter))
+        assert re.match(r"a metric differs from the card by \d", fault_with(zoo_dir, flatter))
 
-    def test_more_images_than_there_are(self, shelf):
+    def test_more_images_than_there_are(self, zoo_dir):
         def flatter(card):
             row = card["test"][0]
             row["pixels"] *= 2
             own = {field.name: row[field.name] for field in fields(Counts)}
             row.update(Counts(**own).record())
 
-        assert fault_with(shelf, flatter) == "pixels is 9216, not 18432"
+        assert fault_with(zoo_dir, flatter) == "pixels is 9216, not 18432"
 
     @pytest.mark.parametrize(
         ("changed", "message"),
@@ -638,12 +640,12 @@ class TestVerifying:
             ({"initial_weights": LARGE}, f"initial_weights is '{LARGE}', not None"),
         ],
     )
-    def test_a_record_of_something_else(self, shelf, changed, message):
-        assert message in fault_with(shelf, lambda card: card.update(changed))
+    def test_a_record_of_something_else(self, zoo_dir, changed, message):
+        assert message in fault_with(zoo_dir, lambda card: card.update(changed))
 
-    def test_the_files_of_another_entry(self, shelf):
+    def test_the_files_of_another_entry(self, zoo_dir):
         for ending in (".json", ".safetensors"):
-            shutil.copy(shelf / f"{SMALL}{ending}", shelf / "hand" / f"acm-32-bce{ending}")
+            shutil.copy(zoo_dir / f"{SMALL}{ending}", zoo_dir / "hand" / f"acm-32-bce{ending}")
         fault = verdicts(names=["hand/acm-32-bce"])["hand/acm-32-bce"].fault
         assert "no record of hand/acm-32-bce: loss is 'EEDM', not 'BCE'" in fault
 
@@ -656,9 +658,9 @@ class TestVerifying:
             ('{"entry": 3}', "is damaged: entry is 3, expected str; restore the file"),
         ],
     )
-    def test_a_damaged_record_is_one_fault_among_the_others(self, shelf, text, message):
-        (shelf / f"{SMALL}.json").write_text(text)
-        (shelf / "hand" / "acm.on-hand.json").write_text(text)
+    def test_a_damaged_record_is_one_fault_among_the_others(self, zoo_dir, text, message):
+        (zoo_dir / f"{SMALL}.json").write_text(text)
+        (zoo_dir / "hand" / "acm.on-hand.json").write_text(text)
         found = verdicts()
         assert re.search(message, found[SMALL].fault)
         assert not found[LARGE].fault
@@ -677,29 +679,29 @@ class TestVerifying:
             ({"entry": LARGE}, f"it is a record of {LARGE} on hand"),
         ],
     )
-    def test_a_damaged_measurement(self, shelf, changed, message):
-        path = shelf / "hand" / "acm.on-hand.json"
+    def test_a_damaged_measurement(self, zoo_dir, changed, message):
+        path = zoo_dir / "hand" / "acm.on-hand.json"
         write_json(path, read_json(path) | changed)
         assert re.search(message, verdicts(names=["hand/acm"])["hand/acm.on-hand"].fault)
 
-    def test_a_record_that_is_not_the_card(self, shelf):
-        path = shelf / f"{SMALL}.json"
+    def test_a_record_that_is_not_the_card(self, zoo_dir):
+        path = zoo_dir / f"{SMALL}.json"
         write_json(path, read_json(path) | {"minutes": 1.0})
         fault = verdicts(names=[SMALL])[SMALL].fault
         assert fault == "the card in the file is not the record beside it"
 
-    def test_files_that_are_gone(self, shelf):
-        (shelf / f"{SMALL}.json").unlink()
-        (shelf / f"{LARGE}.safetensors").unlink()
+    def test_files_that_are_gone(self, zoo_dir):
+        (zoo_dir / f"{SMALL}.json").unlink()
+        (zoo_dir / f"{LARGE}.safetensors").unlink()
         found = verdicts()
         assert found[SMALL].fault == "weights without a record"
         assert found[LARGE].note.startswith("card only, ")
         assert found["hand/acm.on-hand"].note == f"not checked: no weights of {LARGE} here"
 
-    def test_files_of_no_entry(self, shelf):
+    def test_files_of_no_entry(self, zoo_dir):
         for name in ("acm-999-eedm.safetensors", "acm-999-eedm.json", "acn.on-hand.json"):
-            (shelf / "hand" / name).write_text("{")
-        (shelf / "AGENDA.md").write_text("text")
+            (zoo_dir / "hand" / name).write_text("{")
+        (zoo_dir / "AGENDA.md").write_text("text")
         faults = {name for name, verdict in verdicts().items() if verdict.fault}
         assert faults == {
             f"hand/{name}"
@@ -719,13 +721,16 @@ class TestVerifying:
 
 
 class TestListing:
-    def test_a_line_each(self, shelf):
-        (shelf / f"{LARGE}.safetensors").unlink()
-        record = read_json(shelf / f"{SMALL}.json")
-        write_json(shelf / f"{SMALL}.json", record | {"minutes": 12.3})
+    def test_a_line_each(self, zoo_dir):
+        (zoo_dir / f"{LARGE}.safetensors").unlink()
+        record = read_json(zoo_dir / f"{SMALL}.json")
+        write_json(zoo_dir / f"{SMALL}.json", record | {"minutes": 12.3})
         rows = [line.split() for line in listing().splitlines()]
         small, large, bce, fest = rows[1:]
-        figures, fused = record["test"][1], read_json(shelf / "hand/acm.on-hand.json")["test"][1]
+        figures, fused = (
+            record["test"][1],
+            read_json(zoo_dir / "hand/acm.on-hand.json")["test"][1],
+        )
         assert small[:3] == [SMALL, "hand/acm", "trained"]
         assert small[3:5] == [f"{100 * figures['iou']:.2f}", f"{100 * figures['pd']:.2f}"]
         assert small[-2:] == ["12", "cpu"]
@@ -734,14 +739,14 @@ class TestListing:
         assert bce[2:] == ["not", "trained", *"–––––", "~7", "cpu,", "~2", "H100"]
         assert fest[:7] == ["hand/acm", "32-eedm", "+", "48-eedm", "1", "of", "2"]
 
-    def test_bce_is_told_without_sensitivity(self, shelf):
-        record = read_json(shelf / f"{SMALL}.json")
+    def test_bce_is_told_without_sensitivity(self, zoo_dir):
+        record = read_json(zoo_dir / f"{SMALL}.json")
         record["test"][0]["pd"] = 0.123
-        write_json(shelf / "hand" / "acm-32-bce.json", record)
+        write_json(zoo_dir / "hand" / "acm-32-bce.json", record)
         assert listing().splitlines()[3].split()[5] == "12.30"
 
-    def test_a_damaged_record(self, shelf, capsys):
-        path = shelf / f"{SMALL}.json"
+    def test_a_damaged_record(self, zoo_dir, capsys):
+        path = zoo_dir / f"{SMALL}.json"
         row = read_json(path)["test"][1]
         broken = [{**row, "iou": "high"}, {**row, "valid": None}]
         for changed, told in (
@@ -757,28 +762,28 @@ class TestListing:
             assert told in said
             write_json(path, read_json(path) | {"test": [row, row], "minutes": 9})
 
-    def test_figures_of_weights_that_are_gone(self, shelf):
-        path = shelf / f"{LARGE}.json"
+    def test_figures_of_weights_that_are_gone(self, zoo_dir):
+        path = zoo_dir / f"{LARGE}.json"
         write_json(path, read_json(path) | {"sha256": "another"})
         fest = listing().splitlines()[-1].split()
         assert " ".join(fest[4:]) == "2 of 2 trained, to be measured again – – – – – –"
 
 
 class TestCommands:
-    def test_train_evaluate_verify(self, made, shelf, tmp_path, capsys, monkeypatch):
+    def test_train_evaluate_verify(self, made, zoo_dir, tmp_path, capsys, monkeypatch):
         monkeypatch.chdir(tmp_path)
         words = ["zoo", "train", "hand/acm-32-bce", "--device", "cpu"]
         assert main([*words, "--max-minutes", "0"]) == 0
         assert main(words) == 0
         lines = capsys.readouterr().out.splitlines()
-        path = shelf / "hand" / "acm-32-bce.safetensors"
+        path = zoo_dir / "hand" / "acm-32-bce.safetensors"
         assert lines == [
             "stopped after 0 minutes, the same command continues",
             f"stored: {path}",
         ]
         assert Run(Path("runs/zoo/hand/acm-32-bce")).finished
         assert main(words) == 0
-        assert "now" in (last := capsys.readouterr().out.splitlines()[-1])
+        assert " replaces " in (last := capsys.readouterr().out.splitlines()[-1])
         assert last.endswith("metrics and ends of their intervals differ by up to 0.00 points")
         make_set(tmp_path / "NUAA-SIRST", test=2)
         monkeypatch.setenv("FESTKIT_DATA", str(tmp_path))
@@ -797,7 +802,7 @@ class TestCommands:
         assert stopped.value.code == 1
         assert "hand/acm-32-bce: FAULT: sha256" in capsys.readouterr().out
 
-    def test_they_compute_with_the_threads_asked_for(self, made, shelf, tmp_path, monkeypatch):
+    def test_they_compute_with_the_threads_asked_for(self, made, zoo_dir, tmp_path, monkeypatch):
         used, forward = [], ACM.forward
 
         def looking(self, image):
@@ -816,15 +821,15 @@ class TestCommands:
             assert main(["zoo", *words, "--threads", "2"]) == 0
             assert set(used) == {2}
 
-    def test_store_and_list(self, made, shelf, capsys):
+    def test_store_and_list(self, made, zoo_dir, capsys):
         words = ["zoo", "store", SMALL, str(made / "acm-32-eedm"), "--minutes", "9"]
         assert main(words) == 0
-        assert capsys.readouterr().out.strip() == str(shelf / f"{SMALL}.safetensors")
+        assert capsys.readouterr().out.strip() == str(zoo_dir / f"{SMALL}.safetensors")
         assert main(["zoo", "list"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[1].endswith("9 cpu")
         assert "~7 cpu" in lines[3]
-        assert re.match("minutes as measured by the clock; ~ is an estimate", lines[-1])
+        assert re.match("minutes of wall-clock time; ~ is an estimate", lines[-1])
 
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -838,7 +843,7 @@ class TestCommands:
             (["verify", SMALL, "--threads", "0"], "threads is 0, expected a whole number"),
         ],
     )
-    def test_an_error_is_one_line(self, shelf, words, message, capsys):
+    def test_an_error_is_one_line(self, zoo_dir, words, message, capsys):
         assert main(["zoo", *words]) == 1
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert line.startswith(f"festkit zoo {words[0]}: ")
