@@ -23,7 +23,8 @@ from ._support.devices import check_threads, cpu_threads, resolve_device, resolv
 from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json
 from ._support.progress import progress
-from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone, read_tensors
+from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone
+from .backbones.checkpoints import read_tensors
 from .backbones.contract import check_network, input_channels, own_copy
 from .backbones.forward import gray_image, gray_levels, probability_map
 from .data.catalogue import dataset_name

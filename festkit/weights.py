@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from ._support.cards import CHECKSUM, checksum, parse_card
 from ._support.errors import InputError, MissingFileError
 from ._support.files import atomic_write
-from .backbones import backbone_name, create_backbone, fill_backbone, list_backbones, read_tensors
-from .backbones.checkpoints import plain_tensors, read_checkpoint
+from .backbones import backbone_name, create_backbone, fill_backbone, list_backbones
+from .backbones.checkpoints import read_checkpoint, read_tensors, state_dict_of
 from .backbones.contract import input_channels
-from .backbones.published import ROWS, Row, rename
+from .backbones.published import rename_published
 
 MAX_CHANNELS = 1024
 """More input channels than any sensor has; a card that asks for more is damaged."""
@@ -134,14 +134,13 @@ def import_state_dict(
         ()
     """
     if isinstance(path_or_mapping, Mapping):
-        source, published = "the mapping", plain_tensors(path_or_mapping, "the mapping")
+        source, published = "the mapping", state_dict_of(path_or_mapping, "the mapping")
     else:
         source, published = str(path_or_mapping), read_checkpoint(path_or_mapping)
     network = create_backbone(backbone) if isinstance(backbone, str) else backbone
     own = network.state_dict()
-    rows = ROWS.get(backbone_name(network), [])
-    tensors, unused, unexpected = _renamed(published, rows, own)
-    foreign = [name for name in unused if _has_place(name, rows)]
+    tensors, unused, unexpected = _renamed(published, backbone_name(network), own)
+    foreign = [name for name in unused if _has_place(name, backbone_name(network))]
     if foreign:
         raise InputError(
             f"{source} is of another form of {backbone_name(network)}: it also holds "
@@ -169,14 +168,14 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _renamed(
-    published: Mapping[str, Tensor], rows: list[Row], own: Mapping[str, Tensor]
+    published: Mapping[str, Tensor], backbone: str, own: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str], list[str]]:
     """Published tensors under our names; names without effect; names nobody knows."""
     tensors: dict[str, Tensor] = {}
     unused, unexpected = [], []
     for name, tensor in published.items():
         try:
-            ours = name if name in own else rename(name, rows)
+            ours = name if name in own else rename_published(name, backbone)
         except KeyError:
             unexpected.append(name)
             continue
@@ -187,9 +186,9 @@ def _renamed(
     return tensors, unused, unexpected
 
 
-def _has_place(published: str, rows: list[Row]) -> bool:
+def _has_place(published: str, backbone: str) -> bool:
     """Whether a published tensor acts in the published network's main output."""
-    ours = rename(published, rows)
+    ours = rename_published(published, backbone)
     return ours is not None and not ours.startswith("side_heads.")
 
 

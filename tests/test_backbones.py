@@ -21,6 +21,7 @@ from festkit import (
     load_weights,
     make_synthetic_dataset,
     train,
+    training,
 )
 from festkit.backbones import (
     alcnet_lc,
@@ -28,11 +29,10 @@ from festkit.backbones import (
     fill_backbone,
     ggl_net,
     msda_net,
-    read_tensors,
 )
 from festkit.backbones.blocks import ResidualUnit
+from festkit.backbones.checkpoints import read_tensors
 from festkit.cli.main import main
-from festkit.training import trainer as training
 from festkit.training.state import init_output_bias
 from festkit.weights import save_weights
 
@@ -71,6 +71,15 @@ ILL_CONDITIONED = {
 }
 """In float32 alone: float64 judges UIU-Net's batch norm over 4 values after a global pool, and the
 gradient of MSDA-Net's norm weights, 0.65 % off on processors with AVX2 but no AVX-512."""
+
+
+WHOLE = ("ACM", "ALCNet", "DNA-Net")
+"""Tested whole among the fast tests; of the others forward and gradient alone."""
+
+
+def each(names, slow=False):
+    marks = [pytest.mark.slow]
+    return [pytest.param(n, marks=marks if slow or n not in WHOLE else []) for n in names]
 
 
 def limits_of(name, dtype):
@@ -119,7 +128,7 @@ def mean_square_backward(network, shape, device, dtype):
 
 
 @pytest.mark.parametrize("name", list_backbones())
-class TestEveryBackbone:
+class TestForwardAndGradient:
     @pytest.fixture(autouse=True)
     def in_full_float32(self, monkeypatch):
         monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
@@ -145,6 +154,13 @@ class TestEveryBackbone:
             assert parameter.grad is not None, path
             assert parameter.grad.isfinite().all(), path
             assert training or parameter.grad.any(), path
+
+
+@pytest.mark.parametrize("name", each(list_backbones()))
+class TestEveryBackbone:
+    @pytest.fixture(autouse=True)
+    def in_full_float32(self, monkeypatch):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
     def test_follows_the_seed(self, name):
         images = small_image(name)
@@ -276,6 +292,7 @@ class TestEveryBackbone:
             probability = network.train()(small_image(name).to(device)).sigmoid().mean()
         assert 0.002 < probability < 0.05
 
+    @pytest.mark.slow
     def test_compiles_whole(self, name, request):
         leave_out_large(name, request)
         network = create_backbone(name).eval()
@@ -284,6 +301,7 @@ class TestEveryBackbone:
         with torch.inference_mode():
             torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
 
+    @pytest.mark.slow
     def test_exports(self, name, request):
         leave_out_large(name, request)
         network = create_backbone(name).eval()
@@ -301,7 +319,7 @@ HALF_PRECISION = {torch.bfloat16: 0.05, torch.float16: 0.01}
 """Distance of the logits from float32, relative to their norm."""
 
 
-@pytest.mark.parametrize("name", [n for n in list_backbones() if n in PARITY])
+@pytest.mark.parametrize("name", each([n for n in list_backbones() if n in PARITY]))
 class TestParity:
     @pytest.fixture(autouse=True)
     def as_published(self, monkeypatch):
@@ -392,7 +410,7 @@ class TestParity:
 
 NEWCOMER = """
 from torch import nn
-from festkit.backbones.card import BackboneCard
+from festkit.backbones.cards import BackboneCard
 
 class Dot(nn.Module):
     divisor = 2
@@ -431,7 +449,7 @@ class TestNewcomer:
         suite.test_multiplications_on_the_card(newcomer)
         suite.test_weights_come_back_from_a_file(newcomer, tmp_path)
         suite.test_takes_other_channels(newcomer, 1)
-        suite.test_every_parameter_gets_a_gradient(newcomer, "cpu", True)
+        TestForwardAndGradient().test_every_parameter_gets_a_gradient(newcomer, "cpu", True)
 
     def test_it_trains_for_a_step(self, newcomer, tmp_path):
         scenes = make_synthetic_dataset(tmp_path / "scenes", train=2, test=1, size=32)
@@ -443,6 +461,7 @@ class TestNewcomer:
         assert type(load_weights(run.weights)).__name__ == "Dot"
 
 
+@pytest.mark.slow
 class TestDeepSupervisionInTraining:
     def test_the_loss_is_the_mean_over_the_outputs(self, tmp_path, monkeypatch):
         scenes = make_synthetic_dataset(tmp_path / "scenes", train=2, test=1, size=32)
@@ -482,7 +501,7 @@ class TestOptions:
         assert backbones.backbone_options(again.backbones[32]) == options
 
     def test_the_paper_figures(self):
-        figures = backbone_card("MSDA-Net").figures()
+        figures = backbone_card("MSDA-Net").paper_results()
         assert set(figures) == {"NUAA-SIRST", "NUDT-SIRST", "IRSTD-1K"}
         assert figures["NUAA-SIRST"]["FEST"] == {
             "iou": 80.51,
@@ -490,7 +509,7 @@ class TestOptions:
             "fa_e6": 15.23,
             "score": 89.12,
         }
-        assert backbone_card("ALCNet-LC").figures() == {}
+        assert backbone_card("ALCNet-LC").paper_results() == {}
 
     def test_the_base_form_of_mlcl_net_has_one_more_unit_per_stage(self):
         small, base = create_backbone("MLCL-Net"), create_backbone("MLCL-Net", base=True)
@@ -500,6 +519,7 @@ class TestOptions:
         assert units == [4, 7]
         assert base.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 32, 32)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [(33, 45), (17, 16), (1, 1)])
     def test_uiu_net_takes_any_size(self, size):
         network = create_backbone("UIU-Net").eval()

@@ -103,7 +103,7 @@ def test_training_takes_the_mean_loss_of_all_outputs(folder, tmp_path):
 )
 def test_another_output_is_refused(wrap, told):
     expected = rf"Wrapped gives {told} for images \(1, 1, 32, 32\), expected \(1, 1, 32, 32\)"
-    with pytest.raises(ValueError, match=rf"{expected}\. A network takes .*begins with the main"):
+    with pytest.raises(ValueError, match=rf"{expected}\. A network takes"):
         FEST({32: Wrapped(wrap)}, **GRAY)
 
 
@@ -127,7 +127,7 @@ class TestFurtherOutputs:
     def test_training_names_the_one_that_does_not_fit(self, wrap, told, folder, tmp_path):
         out = str(tmp_path / "run")
         config = TrainConfig(str(folder), 32, Wrapped(wrap), out=out, batch_size=4)
-        with pytest.raises(ValueError, match=rf"{told}, expected \(4, 1, 32, 32\)\. Training"):
+        with pytest.raises(ValueError, match=rf"{told}, expected \(4, 1, 32, 32\)\. The loss is"):
             train(config)
 
 
@@ -140,7 +140,7 @@ class TestFurtherOutputs:
     ],
 )
 def test_an_output_that_seems_to_be_a_probability_is_told_of(end):
-    with pytest.warns(UserWarning, match=r"Wrapped possibly ends in a sigmoid.*lies in \[0, 1\]"):
+    with pytest.warns(UserWarning, match=r"Wrapped possibly ends in a sigmoid.*is in \[0, 1\]"):
         FEST({32: Wrapped(end)}, **GRAY)
 
 
@@ -261,7 +261,7 @@ class Gray(nn.Module):
 
 class TestAttributes:
     def test_missing_channels(self, folder, tmp_path):
-        told = r"Gray fails for an image \(1, 3, 32, 32\): .*does not take 3 channels says so in an"
+        told = r"Gray fails for an image \(1, 3, 32, 32\): .*does not take 3 channels needs an attribute"
         with pytest.raises(ValueError, match=told):
             FEST({32: Gray()}, **GRAY)
         with pytest.raises(ValueError, match=told):
@@ -272,7 +272,7 @@ class TestAttributes:
     def test_another_meaning(self, name, value):
         network = TinyNet()
         setattr(network, name, value)
-        with pytest.raises(ValueError, match=rf"TinyNet has an attribute {name} that is .*whol"):
+        with pytest.raises(ValueError, match=rf"TinyNet.{name} is .*, expected an integer"):
             FEST({32: network})
 
     def test_a_number_of_numpy(self):
@@ -283,7 +283,7 @@ class TestAttributes:
     def test_a_width_by_the_name_of_channels(self):
         network = TinyNet()
         network.in_channels = 64
-        with pytest.raises(ValueError, match="does not take 64 channels says so in an attribute"):
+        with pytest.raises(ValueError, match="does not take 64 channels needs an attribute"):
             FEST({32: network})
 
     @pytest.mark.parametrize("options", [argparse.Namespace(lr=1), ["a"], {"lr": object()}, 7])

@@ -8,7 +8,8 @@ from handmade import Fixed, TinyNet, make_set, scene
 
 import festkit.fest
 from festkit._support.files import read_json, write_json
-from festkit.backbones import create_backbone, read_tensors
+from festkit.backbones import create_backbone
+from festkit.backbones.checkpoints import read_tensors
 from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.inference.models import trained_on

@@ -48,7 +48,13 @@ def assert_same_logits(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * expected.std().item())
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n in ("GGL-Net", "UIU-Net", "MSDA-Net") else ())
+        for n in PUBLISHED
+    ],
+)
 def test_a_published_checkpoint_gives_the_published_logits(name, tmp_path):
     weights = {f"module.{key}": tensor for key, tensor in published_weights(name).items()}
     path = tmp_path / "best.pth.tar"
@@ -119,6 +125,7 @@ class TestReport:
 
 
 class TestChannels:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["MLCL-Net", "ALCL-Net", "DNA-Net", "GGL-Net", "UIU-Net"])
     def test_three_to_one(self, name):
         three = import_state_dict(published_weights(name), name).backbone
@@ -127,6 +134,7 @@ class TestChannels:
         with torch.inference_mode():
             assert_same_logits(result.backbone(gray_images(1)), three(gray_images(3)))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["ACM", "ALCNet", "MLCL-Net", "DNA-Net"])
     def test_one_to_three(self, name):
         torch.manual_seed(0)

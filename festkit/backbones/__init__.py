@@ -1,9 +1,9 @@
-"""The catalogue of backbones, the paper's "basic models": one file per network, one entry here.
+"""The backbones, the FEST paper's "basic models": one file per network, one card each.
 
-A backbone maps an image (N, C, H, W) to logits (N, 1, H, W) of the same size, in train and eval
-alike. Built with ``deep_supervision=True``, some give a list of logits in training, the main ones
-first. Adding a network is one file here and its card in ``cards``. The networks, and torch, are
-imported when the first is built.
+A backbone maps an image (N, C, H, W) to logits (N, 1, H, W) of the same size, in training and
+evaluation. With ``deep_supervision=True`` some return a list of logits in training, the main ones
+first. To add a network, add its file here and its card to ``cards.toml``. Torch is imported when a
+network is built.
 """
 
 import inspect
@@ -13,11 +13,9 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from .._support.cards import check_whole
-from .._support.errors import InputError, MissingFileError
+from .._support.errors import InputError
 from .._support.names import find_name
-from .card import BackboneCard
-from .cards import CATALOGUE
+from .cards import CATALOGUE, BackboneCard
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,14 +29,13 @@ __all__ = [
     "create_backbone",
     "fill_backbone",
     "in_catalogue",
+    "integer_attribute",
     "list_backbones",
-    "read_tensors",
-    "said_number",
 ]
 
 
 def list_backbones() -> list[str]:
-    """Names of all backbones, as the paper prints them.
+    """Names of all backbones, spelled as in the paper.
 
     Example:
         >>> "ACM" in list_backbones()
@@ -48,10 +45,13 @@ def list_backbones() -> list[str]:
 
 
 def backbone_card(name: str) -> BackboneCard:
-    """What is known of a backbone; case and hyphens in the name do not matter.
+    """The card of a backbone: paper, parameters, operations, size limits.
+
+    Args:
+        name: a name of :func:`list_backbones`; case and hyphens do not matter.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones and the nearest.
+        ValueError: for an unknown name; the message lists the known names.
 
     Example:
         >>> backbone_card("acm").parameters
@@ -71,21 +71,23 @@ def create_backbone(
 
     Args:
         name: a name of :func:`list_backbones`; case and hyphens do not matter.
-        in_channels: channels of the input; infrared gray is repeated over them.
-        weights: a ``.safetensors`` file written by festkit; None leaves the network's
-            initialisation, which follows ``torch.manual_seed``.
-        options: the network's own, such as ``deep_supervision`` of DNA-Net and UIU-Net, ``base`` of
-            MLCL-Net, ``bn_momentum`` of ACM and ALCNet.
+        in_channels: input channels; a gray image is repeated over them.
+        weights: a ``.safetensors`` file written by festkit; None initialises at random, following
+            ``torch.manual_seed``.
+        options: options of that network, such as ``deep_supervision`` (DNA-Net, UIU-Net), ``base``
+            (MLCL-Net), ``bn_momentum`` and ``group_norm`` (ACM, ALCNet).
 
     Raises:
-        FileNotFoundError: if there is no such weights file.
-        ValueError: for an unknown name or option, or weights that are not of this network.
+        FileNotFoundError: if the weights file does not exist.
+        ValueError: for an unknown name or option, or weights of another network.
 
     Example:
         >>> import torch
         >>> create_backbone("ACM", in_channels=1).eval()(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 1, 32, 32])
     """
+    from .checkpoints import read_tensors
+
     check_options(name, options)
     backbone = backbone_card(name).build(in_channels=in_channels, **options)
     vars(backbone)["options"] = dict(options)
@@ -95,10 +97,10 @@ def create_backbone(
 
 
 def check_options(backbone: "str | nn.Module", options: Mapping[str, bool | float]) -> None:
-    """Refuse options that a backbone does not have.
+    """Check that a backbone has these options; a network passed as such has none.
 
     Raises:
-        ValueError: naming the option and those that the backbone has.
+        ValueError: for an unknown option; the message lists the known ones.
 
     Example:
         >>> check_options("DNA-Net", {"deep_supervision": True})
@@ -115,10 +117,10 @@ def check_options(backbone: "str | nn.Module", options: Mapping[str, bool | floa
 
 
 def backbone_name(backbone: "str | nn.Module") -> str:
-    """The catalogue's name of a backbone, or the class name of any other network.
+    """The catalogue's name of a backbone, or the class name of a network from elsewhere.
 
     Raises:
-        ValueError: for a name that the catalogue does not know.
+        ValueError: for an unknown name.
 
     Example:
         >>> from torch import nn
@@ -137,29 +139,8 @@ def _catalogue_name(backbone: "nn.Module") -> str | None:
     return next((card.name for card in CATALOGUE.values() if card.network == network), None)
 
 
-def read_tensors(path: str | Path) -> "dict[str, Tensor]":
-    """The tensors of a ``.safetensors`` file by name.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is unreadable or damaged.
-    """
-    if not Path(path).is_file():
-        raise MissingFileError(f"there is no weights file {path}")
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = file.metadata() or {}
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
-    check_whole(tensors, header, path)
-    return tensors
-
-
 def in_catalogue(backbone: "nn.Module") -> bool:
-    """Whether a network is of the catalogue, whatever it was built with.
+    """Whether a network is an instance of a backbone of the catalogue.
 
     Example:
         >>> from torch import nn
@@ -169,42 +150,38 @@ def in_catalogue(backbone: "nn.Module") -> bool:
     return _catalogue_name(backbone) is not None
 
 
-def said_number(backbone: "nn.Module | BackboneCard", attribute: str, usual: int) -> int:
-    """A whole number from 1 on that a network says of itself in an attribute, or the usual one.
+def integer_attribute(backbone: "nn.Module | BackboneCard", name: str, default: int) -> int:
+    """An integer attribute of a network, at least 1, or the default where it has none.
 
     Raises:
         ValueError: if the attribute is anything else.
 
     Example:
-        >>> said_number(create_backbone("ACM", in_channels=1), "in_channels", 3)
+        >>> integer_attribute(create_backbone("ACM", in_channels=1), "in_channels", 3)
         1
     """
-    value = getattr(backbone, attribute, usual)
+    value = getattr(backbone, name, default)
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise InputError(
-            f"{type(backbone).__name__} has an attribute {attribute} that is {value!r}; festkit "
-            f"expects a whole number from 1 on there, or no such attribute, which means {usual}. "
-            "Set it, or rename what means something else"
+            f"{type(backbone).__name__}.{name} is {value!r}, expected an integer from 1 on, or no "
+            f"such attribute, which means {default}. Rename the attribute if it means something "
+            "else"
         )
     return int(value)
 
 
 def backbone_options(backbone: "nn.Module") -> dict[str, Any]:
-    """The options that :func:`create_backbone` was given, with which a network is built again.
-
-    Another network has none, whatever its attribute ``options`` means.
-    """
+    """The options that :func:`create_backbone` was given; none for a network from elsewhere."""
     return dict(getattr(backbone, "options", {})) if in_catalogue(backbone) else {}
 
 
 def fill_backbone(
     backbone: "nn.Module", tensors: "Mapping[str, Tensor]", source: str | Path
 ) -> None:
-    """Put tensors into a network, in place; ``source`` names them in an error.
+    """Load tensors into a network, in place; ``source`` names them in an error.
 
     Raises:
-        ValueError: if they are not the tensors of this network; the message names the first
-            that misfit.
+        ValueError: if they do not fit the network; the message names the first that do not.
     """
     try:
         backbone.load_state_dict(dict(tensors))

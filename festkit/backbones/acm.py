@@ -1,18 +1,49 @@
-"""ACM (2021): a small U-shaped network whose two levels modulate each other asymmetrically.
+"""ACM (2021): asymmetric contextual modulation in a small U-Net.
 
 Paper: Dai et al., Asymmetric Contextual Modulation for Infrared Small Target Detection, WACV 2021,
-arXiv 2009.14530. This is its ResUNet with the AsymBi fusion, three blocks a stage, 8-16-32-64
-channels, as the FEST paper uses it.
+arXiv 2009.14530. As in the FEST paper: the ResUNet host with AsymBi fusion, three blocks per stage,
+channels 8-16-32-64.
 
-Differs from the published code: the running statistics of batch norm take a share of 0.1 from every
-batch; the published 0.9 comes from a framework in which the number means the opposite. It makes
-evaluation depend on the last batch alone. ``bn_momentum=0.9`` restores it.
+Differs from the published code: batch-norm momentum is 0.1. The published 0.9 comes from a
+framework in which the number means the opposite; in PyTorch it makes the running statistics those
+of the last batch. ``bn_momentum=0.9`` restores it.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, stage, upconv2x
+from .blocks import FCNHead, Stem, check_batch, check_image, gate, stage, upconv2x
+
+
+class AsymBi(nn.Module):
+    """Asymmetric bi-directional modulation: both levels modulate each other before they are added.
+
+    Global channel attention of the deep level weights the shallow one; point-wise attention of the
+    shallow level weights the deep one.
+
+    With ``group_norm`` each image is normalised by itself (one group of all channels) instead of
+    over the batch, so a batch may be as small as one image.
+
+    Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, *, momentum: float, group_norm: bool = False) -> None:
+        super().__init__()
+
+        def norm(width: int) -> nn.Module:
+            if group_norm:
+                return nn.GroupNorm(1, width)
+            return nn.BatchNorm2d(width, momentum=momentum)
+
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *gate(channels, channels // 4, norm))
+        self.detail = nn.Sequential(*gate(channels, channels // 4, norm))
+        self.merge = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1), norm(channels), nn.ReLU()
+        )
+
+    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """Modulate each level by the other and merge them."""
+        return self.merge(2 * shallow * self.context(deep) + 2 * deep * self.detail(shallow))
 
 
 class ACM(nn.Module):
@@ -20,8 +51,8 @@ class ACM(nn.Module):
 
     Args:
         in_channels: channels of the input; the published weights take 3.
-        bn_momentum: share of the new batch in the running statistics (see above).
-        group_norm: group instead of batch norm in the fusions, for training on small batches; the
+        bn_momentum: batch-norm momentum; the published code has 0.9.
+        group_norm: group norm instead of batch norm in AsymBi, to train on small batches; the
             published weights have batch norm.
 
     Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
@@ -46,10 +77,10 @@ class ACM(nn.Module):
         self.encoder2 = stage(16, 32, 3, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 3, stride=2, momentum=m)
         self.up2 = upconv2x(64, 32)
-        self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
+        self.fuse2 = AsymBi(32, momentum=m, group_norm=group_norm)
         self.decoder2 = stage(32, 32, 3, stride=1, momentum=m)
         self.up1 = upconv2x(32, 16)
-        self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
+        self.fuse1 = AsymBi(16, momentum=m, group_norm=group_norm)
         self.decoder1 = stage(16, 16, 3, stride=1, momentum=m)
         self.head = FCNHead(16, momentum=m)
 

@@ -1,4 +1,4 @@
-"""ALCL-Net (2022): five scales, local contrast on each, deep features passed up through gates.
+"""ALCL-Net (2022): a ResNet32 encoder, LCL on each of its five levels, SBAM between them.
 
 Paper: Yu et al., Pay Attention to Local Contrast Learning Networks for Infrared Small Target
 Detection, IEEE GRSL 19, 2022.
@@ -15,7 +15,6 @@ from .blocks import (
     conv_bn_relu,
     full_stem,
     init_kaiming,
-    local_contrast_learning,
     pixel_head,
     upsample_bilinear,
 )
@@ -23,16 +22,33 @@ from .blocks import (
 CHANNELS = (16, 32, 64, 128, 256)
 
 
-class GatedFusion(nn.Module):
-    """Shallow features let through of the deep ones what they confirm, and keep themselves.
+class LCL(nn.Sequential):
+    """Local contrast learning: a 1x1 convolution, then a 3x3 convolution.
 
-    Shape: deep (N, inside, H, W), shallow (N, out, 2 H, 2 W) -> (N, out, 2 H, 2 W).
+    Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
-    def __init__(self, inside: int, out: int) -> None:
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+        )
+
+
+class SBAM(nn.Module):
+    """Simplified bilinear interpolation attention module: shallow features gate the deep ones.
+
+    Shape: deep (N, in_channels, H, W), shallow (N, out_channels, 2 H, 2 W) -> as shallow.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.deep = conv_bn_relu(inside, out, 1)
-        self.gate = nn.Sequential(nn.Conv2d(out, out, 1), nn.BatchNorm2d(out), nn.Sigmoid())
+        self.deep = conv_bn_relu(in_channels, out_channels, 1)
+        self.gate = nn.Sequential(
+            nn.Conv2d(out_channels, out_channels, 1), nn.BatchNorm2d(out_channels), nn.Sigmoid()
+        )
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the gated deep features to the shallow ones."""
@@ -61,12 +77,11 @@ class ALCLNet(nn.Module):
         pairs = list(pairwise(CHANNELS))
         first = [full_stem(in_channels), *(ResidualUnit(16) for _ in range(3))]
         self.encoders = nn.ModuleList([nn.Sequential(*first)])
-        for inside, out in pairs:
-            self.encoders.append(
-                nn.Sequential(DownUnit(inside, out), ResidualUnit(out), ResidualUnit(out))
-            )
-        self.contrasts = nn.ModuleList(local_contrast_learning(channels) for channels in CHANNELS)
-        self.fusions = nn.ModuleList(GatedFusion(deep, shallow) for shallow, deep in pairs)
+        for shallow, deep in pairs:
+            units = (DownUnit(shallow, deep), ResidualUnit(deep), ResidualUnit(deep))
+            self.encoders.append(nn.Sequential(*units))
+        self.contrasts = nn.ModuleList(LCL(channels) for channels in CHANNELS)
+        self.fusions = nn.ModuleList(SBAM(deep, shallow) for shallow, deep in pairs)
         self.head = pixel_head(16)
         init_kaiming(self)
 

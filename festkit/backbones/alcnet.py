@@ -1,19 +1,20 @@
-"""ALCNet (2021) as the field's comparisons use it: a pyramid with asymmetric modulation.
+"""ALCNet (2021) as published comparisons use it: a feature pyramid with AsymBi fusion.
 
 Paper: Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, TGRS
-2021, arXiv 2012.08573. The network that the FEST paper and others publish results for under this
-name is not the one of that paper: it is the pyramid form of ACM, four blocks a stage, with three
-learned upsamplings and no local-contrast operator. It is rebuilt here because the published figures
-belong to it; the paper's own network is ``ALCNet-LC``.
+2021, arXiv 2012.08573. Under this name the FEST paper and others report results of a different
+network: the FPN form of ACM with four blocks per stage, three transposed convolutions and no
+local-contrast operator. It is here because those results belong to it. The network of the ALCNet
+paper itself is ``ALCNet-LC``.
 
 Differs from the published code: two stages of four blocks that no path reaches (92,928 parameters)
-are left out; batch norm's running statistics take 0.1 of every batch (see ``acm``).
+are left out; batch-norm momentum is 0.1 (see ``acm``).
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import AsymmetricFusion, FCNHead, Stem, check_batch, check_image, stage, upconv2x
+from .acm import AsymBi
+from .blocks import FCNHead, Stem, check_batch, check_image, stage, upconv2x
 
 
 class ALCNet(nn.Module):
@@ -21,8 +22,8 @@ class ALCNet(nn.Module):
 
     Args:
         in_channels: channels of the input; the published weights take 3.
-        bn_momentum: share of the new batch in the running statistics; the published code has 0.9.
-        group_norm: group instead of batch norm in the fusions, for training on small batches; the
+        bn_momentum: batch-norm momentum; the published code has 0.9.
+        group_norm: group norm instead of batch norm in AsymBi, to train on small batches; the
             published weights have batch norm.
 
     Shape: image (N, in_channels, H, W), H and W multiples of 16 -> logits (N, 1, H, W).
@@ -47,9 +48,9 @@ class ALCNet(nn.Module):
         self.encoder2 = stage(16, 32, 4, stride=2, momentum=m)
         self.encoder3 = stage(32, 64, 4, stride=2, momentum=m)
         self.up2 = upconv2x(64, 32)
-        self.fuse2 = AsymmetricFusion(32, momentum=m, group_norm=group_norm)
+        self.fuse2 = AsymBi(32, momentum=m, group_norm=group_norm)
         self.up1 = upconv2x(32, 16)
-        self.fuse1 = AsymmetricFusion(16, momentum=m, group_norm=group_norm)
+        self.fuse1 = AsymBi(16, momentum=m, group_norm=group_norm)
         self.up0 = upconv2x(16, 8)
         self.head = FCNHead(8, momentum=m)
 

@@ -1,11 +1,12 @@
-"""ALCNet of its own paper (2021): features that stand out from all sides at once.
+"""ALCNet-LC, the network of the ALCNet paper (2021), with its local-contrast operator.
 
 Paper: Dai et al., Attentional Local Contrast Networks for Infrared Small Target Detection, TGRS
-2021, arXiv 2012.08573. Results published under the name ALCNet mostly belong to another network,
-see ``alcnet``; no weights in that comparison fit this one.
+2021, arXiv 2012.08573. Its modules: multi-scale local contrast (MLC) by cyclic shifts, and
+bottom-up local attentional modulation (BLAM). Results published under the name ALCNet mostly belong
+to another network, see ``alcnet``.
 
-The authors offer several ways to combine distances and do not say which one their weights used;
-this is the largest contrast over 13 and 17 px.
+The authors' code combines distances in several ways and does not say which one their weights used;
+this is the maximum over 13 and 17 px.
 """
 
 import torch
@@ -13,28 +14,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .._support.errors import InputError
-from .blocks import FCNHead, check_image, conv_bn_relu, stage, upsample_bilinear
+from .blocks import FCNHead, check_image, conv_bn_relu, gate, stage, upsample_bilinear
 
 SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
 
 REACH = max(SHIFTS)
-"""The farther one."""
+"""The larger distance."""
 
 LEAST = REACH + 1
-"""Least side of a map: on a smaller torus the farther shift leads back to the pixel itself."""
+"""Smallest side of a map: on a smaller one the larger cyclic shift returns to the pixel itself."""
 
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, 1))
-"""One of each pair of opposite directions, rows and columns."""
+"""One direction (rows, columns) of each of the four opposite pairs."""
 
 
 def local_contrast(x: Tensor) -> Tensor:
-    """How far a feature stands out from both sides, in the direction where it does so least.
+    """Multi-scale local contrast (MLC) by cyclic shifts.
 
-    For each distance the smallest over four directions of the product of its differences to the two
-    features there; the largest of that over the distances. The map is taken as a torus. Gradients
-    go through the pair that was chosen, the first of equal ones. Half precision is computed in
-    float32, whose differences of neighbours keep their digits.
+    At each distance, each of four directions gives the product of the differences between a pixel
+    and the two opposite ones. The result is the minimum over directions, then the maximum over
+    distances. The gradient goes through the selected pair, the first of equal ones. Half precision
+    is computed in float32, because differences of neighbours cancel.
 
     Shape: (N, C, H, W) -> (N, C, H, W), H and W at least 18.
 
@@ -63,7 +64,7 @@ def local_contrast(x: Tensor) -> Tensor:
         _least_contrast(x.detach(), around.detach(), shift, place)
         for shift, place in zip(SHIFTS, places, strict=True)
     )
-    # Keeping all eight pairs for the gradient would take more than twice the time of fetching one.
+    # Gathering the selected pair takes less than half the time of autograd through all eight.
     offset = torch.where((far > near) | far.isnan(), places[1], places[0])
     rows, columns = around.shape[-2:]
     here = _shifted(torch.arange(rows * columns, device=x.device).view(rows, columns), x, 0, 0)
@@ -75,30 +76,29 @@ def local_contrast(x: Tensor) -> Tensor:
 
 
 def _least_contrast(x: Tensor, around: Tensor, shift: int, offset: Tensor | None = None) -> Tensor:
-    """Over the directions of one distance.
+    """Minimum over the directions at one distance.
 
-    An ``offset`` is filled with where the flat padded map holds the pair it is of: how far from
-    each pixel, forwards and backwards.
+    ``offset`` is filled with the flat index offset of the selected pair in the padded map.
     """
     contrast = torch.full_like(x, torch.inf)
-    for down, right in reversed(DIRECTIONS):  # the first of equal ones is the last to be filled in
+    for down, right in reversed(DIRECTIONS):  # of equal ones the first is set last
         dy, dx = shift * down, shift * right
         product = (_shifted(around, x, dy, dx) - x) * (_shifted(around, x, -dy, -dx) - x)
         if offset is not None:
-            chosen = (product <= contrast) | product.isnan()  # NaN is less than all, as to minimum
+            chosen = (product <= contrast) | product.isnan()  # NaN wins, as in minimum
             offset.masked_fill_(chosen, dy * around.shape[-1] + dx)
         contrast = torch.minimum(contrast, product)
     return contrast
 
 
 def _shifted(around: Tensor, x: Tensor, dy: int, dx: int) -> Tensor:
-    """The part of a padded map that lies (dy, dx) from ``x``, as a view."""
+    """View of the padded map, shifted by (dy, dx)."""
     height, width = x.shape[-2:]
     return around[..., REACH + dy : REACH + dy + height, REACH + dx : REACH + dx + width]
 
 
-class BottomUpFusion(nn.Module):
-    """Bottom-up local attention: shallow detail says where the deep features matter.
+class BLAM(nn.Module):
+    """Bottom-up local attentional modulation: shallow features gate the deep ones.
 
     Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
     """
@@ -107,14 +107,7 @@ class BottomUpFusion(nn.Module):
         super().__init__()
         self.deep_norm = nn.BatchNorm2d(channels)
         self.shallow_norm = nn.BatchNorm2d(channels)
-        self.gate = nn.Sequential(
-            nn.Conv2d(channels, channels, 1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 1),
-            nn.BatchNorm2d(channels),
-            nn.Sigmoid(),
-        )
+        self.gate = nn.Sequential(*gate(channels, channels))
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the gated deep features to the shallow ones."""
@@ -123,7 +116,7 @@ class BottomUpFusion(nn.Module):
 
 
 class ALCNetLC(nn.Module):
-    """ALCNet of its own paper: image to target logits.
+    """ALCNet-LC: image to target logits.
 
     Args:
         in_channels: channels of the input.
@@ -150,8 +143,8 @@ class ALCNetLC(nn.Module):
         self.encoder3 = stage(32, 64, 4, stride=2, momentum=0.1)
         self.project2 = conv_bn_relu(32, 16, 1, bias=False)
         self.project3 = conv_bn_relu(64, 16, 1, bias=False)
-        self.fuse2 = BottomUpFusion(16)
-        self.fuse1 = BottomUpFusion(16)
+        self.fuse2 = BLAM(16)
+        self.fuse1 = BLAM(16)
         self.head = FCNHead(16, momentum=0.1)
 
     def forward(self, image: Tensor) -> Tensor:

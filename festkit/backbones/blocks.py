@@ -1,7 +1,7 @@
-"""Parts that several backbones share, and the checks every backbone makes of its input.
+"""What at least two backbones share: input checks, stems, residual blocks, attention, heads.
 
-First the checks; then the parts of ACM and ALCNet, in which ``momentum`` is PyTorch's: the share of
-the new batch in the running statistics; then those of the other networks.
+A module that a paper introduces is in the file of that paper's network. ``momentum`` is PyTorch's:
+the share of the new batch in the running statistics.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,11 @@ from .._support.errors import InputError
 
 
 def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
-    """Refuse an input that a network cannot take, before its first convolution.
+    """Check an input image before the first convolution.
 
     Raises:
-        ValueError: naming what came, what was expected and the next size that fits.
+        ValueError: for another shape; the message gives the expected one and the next size that
+            fits.
 
     Example:
         >>> import torch
@@ -38,7 +39,7 @@ def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
 
 
 def check_batch(image: Tensor, *, training: bool) -> None:
-    """Refuse a training batch of one where batch norm follows a global pool.
+    """Check that batch norm after a global pool gets more than one value per channel.
 
     Raises:
         ValueError: if ``training`` and the batch holds one image.
@@ -51,45 +52,71 @@ def check_batch(image: Tensor, *, training: bool) -> None:
         )
 
 
+def two_convs(
+    in_channels: int, out_channels: int, *between: nn.Module, stride: int = 1, bias: bool = True
+) -> nn.Sequential:
+    """Two 3x3 convolutions with batch norm; a ReLU and the modules ``between`` after the first.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=bias),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+        *between,
+        nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=bias),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
+def gate(
+    channels: int, hidden: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+) -> list[nn.Module]:
+    """Layers of an attention gate: two 1x1 convolutions with norms, and a sigmoid.
+
+    Shape: (N, channels, H, W) -> (N, channels, H, W) in (0, 1).
+    """
+    enter = [nn.Conv2d(channels, hidden, 1), norm(hidden), nn.ReLU()]
+    return [*enter, nn.Conv2d(hidden, channels, 1), norm(channels), nn.Sigmoid()]
+
+
 class BasicBlock(nn.Module):
     """Residual block of two 3x3 convolutions.
 
-    Shape: (N, inside, H, W) -> (N, out, H / stride, W / stride).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
     """
 
-    def __init__(self, inside: int, out: int, *, stride: int = 1, momentum: float) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, momentum: float
+    ) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, out, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.Conv2d(out, out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(out),
-        )
+        self.body = two_convs(in_channels, out_channels, stride=stride, bias=False)
         self.shortcut = nn.Sequential()
-        if stride > 1 or inside != out:
+        if stride > 1 or in_channels != out_channels:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(inside, out, 1, stride, bias=False),
-                nn.BatchNorm2d(out, momentum=momentum),
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels, momentum=momentum),
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the body finds to the (projected) input."""
+        """Add the residual to the (projected) input."""
         return (self.body(x) + self.shortcut(x)).relu()
 
 
-def stage(inside: int, out: int, blocks: int, *, stride: int, momentum: float) -> nn.Sequential:
+def stage(
+    in_channels: int, out_channels: int, blocks: int, *, stride: int, momentum: float
+) -> nn.Sequential:
     """A stage of basic blocks; the first one changes channels and size.
 
-    Shape: (N, inside, H, W) -> (N, out, H / stride, W / stride).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
     """
-    first = BasicBlock(inside, out, stride=stride, momentum=momentum)
-    rest = [BasicBlock(out, out, momentum=momentum) for _ in range(blocks - 1)]
+    first = BasicBlock(in_channels, out_channels, stride=stride, momentum=momentum)
+    rest = [BasicBlock(out_channels, out_channels, momentum=momentum) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)
 
 
 class Stem(nn.Sequential):
-    """Normalised image to features at a quarter of its size.
+    """Stem of ACM and ALCNet: normalised image to features at a quarter of its size.
 
     Shape: (N, in_channels, H, W) -> (N, 16, H / 4, W / 4).
     """
@@ -110,59 +137,16 @@ class Stem(nn.Sequential):
         )
 
 
-class AsymmetricFusion(nn.Module):
-    """Asymmetric contextual modulation (AsymBi): deep context gates detail, and detail gates depth.
+def upconv2x(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    """Upsample by 2 with a transposed convolution.
 
-    The deep features, pooled over the image, say *what* matters in the shallow ones; the shallow
-    features say pixel by pixel *where* the deep ones matter.
-
-    With ``group_norm`` every image is normalised by itself (one group of all channels) instead of
-    over the batch, so that batches may be small, down to one image.
-
-    Shape: deep, shallow (N, C, H, W) -> (N, C, H, W).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, 2 H, 2 W).
     """
-
-    def __init__(self, channels: int, *, momentum: float, group_norm: bool = False) -> None:
-        super().__init__()
-
-        def norm(width: int) -> nn.Module:
-            return (
-                nn.GroupNorm(1, width) if group_norm else nn.BatchNorm2d(width, momentum=momentum)
-            )
-
-        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *_gate(channels, norm))
-        self.detail = nn.Sequential(*_gate(channels, norm))
-        self.merge = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1), norm(channels), nn.ReLU()
-        )
-
-    def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Modulate each input by the other and merge them."""
-        return self.merge(2 * shallow * self.context(deep) + 2 * deep * self.detail(shallow))
-
-
-def _gate(channels: int, norm: Callable[[int], nn.Module]) -> list[nn.Module]:
-    narrow = channels // 4
-    return [
-        nn.Conv2d(channels, narrow, 1),
-        norm(narrow),
-        nn.ReLU(),
-        nn.Conv2d(narrow, channels, 1),
-        norm(channels),
-        nn.Sigmoid(),
-    ]
-
-
-def upconv2x(inside: int, out: int) -> nn.ConvTranspose2d:
-    """Learned upsampling.
-
-    Shape: (N, inside, H, W) -> (N, out, 2 H, 2 W).
-    """
-    return nn.ConvTranspose2d(inside, out, 4, 2, 1)
+    return nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
 
 
 class FCNHead(nn.Sequential):
-    """Features to logits through a narrow hidden layer; the last layer is the output layer.
+    """Features to logits through a hidden layer of a quarter of the channels.
 
     Shape: (N, channels, H, W) -> (N, 1, H, W).
     """
@@ -179,22 +163,22 @@ class FCNHead(nn.Sequential):
 
 
 def conv_bn_relu(
-    inside: int, out: int, kernel: int = 3, *, dilation: int = 1, bias: bool = True
+    in_channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1, bias: bool = True
 ) -> nn.Sequential:
     """Convolution, batch norm, ReLU; the size stays.
 
-    Shape: (N, inside, H, W) -> (N, out, H, W).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
     padding = dilation * (kernel - 1) // 2
     return nn.Sequential(
-        nn.Conv2d(inside, out, kernel, padding=padding, dilation=dilation, bias=bias),
-        nn.BatchNorm2d(out),
+        nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=bias),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
 
 
 def full_stem(in_channels: int) -> nn.Sequential:
-    """Image to 16 channels at full resolution.
+    """Stem of MLCL-, ALCL-, GGL- and MSDA-Net: image to 16 channels at full resolution.
 
     Shape: (N, in_channels, H, W) -> (N, 16, H, W).
     """
@@ -202,44 +186,31 @@ def full_stem(in_channels: int) -> nn.Sequential:
 
 
 class ResidualUnit(nn.Module):
-    """Two 3x3 convolutions around which the signal passes.
+    """Residual unit of two 3x3 convolutions.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-        )
+        self.body = two_convs(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the body finds to its input."""
+        """Add the residual to the input."""
         return (self.body(x) + x).relu()
 
 
 class DownUnit(nn.Module):
     """Residual unit to half the size: a pooled path and a strided one, each with its own ReLU.
 
-    Shape: (N, inside, H, W) -> (N, out, H / 2, W / 2).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / 2, W / 2).
     """
 
-    def __init__(self, inside: int, out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(out, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-        )
+        self.body = two_convs(in_channels, out_channels, nn.MaxPool2d(2))
         self.shortcut = nn.Sequential(
-            nn.Conv2d(inside, out, 3, 2, 1), nn.BatchNorm2d(out), nn.ReLU()
+            nn.Conv2d(in_channels, out_channels, 3, 2, 1), nn.BatchNorm2d(out_channels), nn.ReLU()
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -247,21 +218,8 @@ class DownUnit(nn.Module):
         return (self.body(x) + self.shortcut(x)).relu()
 
 
-def local_contrast_learning(channels: int) -> nn.Sequential:
-    """Local contrast learning (LCL): a pointwise look at a pixel, then at its neighbours.
-
-    Shape: (N, C, H, W) -> (N, C, H, W).
-    """
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 1),
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.ReLU(),
-    )
-
-
 class SqueezeExcitation(nn.Module):
-    """Weigh every channel by what it holds on average over the image.
+    """Squeeze and excitation: weight every channel by a gate on its mean.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
@@ -281,7 +239,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Which channels matter: one small map applied to their largest and to their mean value.
+    """Weight of every channel, from its maximum and its mean through one shared two-layer map.
 
     Shape: (N, C, H, W) -> (N, C, 1, 1) in (0, 1).
     """
@@ -295,13 +253,13 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The weight of every channel."""
+        """Weights of the channels."""
         largest, mean = x.amax((2, 3), keepdim=True), x.mean((2, 3), keepdim=True)
         return (self.gate(largest) + self.gate(mean)).sigmoid()
 
 
 class SpatialAttention(nn.Module):
-    """Where to look: a 7x7 convolution over the largest and the mean channel.
+    """Weight of every pixel, by a 7x7 convolution of the maximum and the mean over channels.
 
     Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
     """
@@ -311,21 +269,21 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The weight of every pixel."""
+        """Weights of the pixels."""
         summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
         return self.conv(summary).sigmoid()
 
 
 def pixel_head(channels: int) -> nn.Sequential:
-    """Features to logits, pixel by pixel.
+    """Features to logits by two 1x1 convolutions.
 
     Shape: (N, C, H, W) -> (N, 1, H, W).
     """
     return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 1, 1))
 
 
-def upsample_bilinear(x: Tensor, factor: int = 2) -> Tensor:
-    """Enlarge by bilinear interpolation with aligned corners.
+def upsample_bilinear(x: Tensor, factor: float = 2) -> Tensor:
+    """Resize by bilinear interpolation with aligned corners.
 
     Shape: (N, C, H, W) -> (N, C, factor H, factor W).
     """

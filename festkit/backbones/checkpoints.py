@@ -1,4 +1,4 @@
-"""Checkpoint files as they are passed around, read without running anything in them."""
+"""Reads checkpoint files of several formats without running code from them."""
 
 import re
 from collections.abc import Mapping
@@ -7,26 +7,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from .._support.cards import check_whole
 from .._support.errors import InputError, MissingFileError
-from . import read_tensors
 
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params")
-"""Names of the network to take where a checkpoint holds several, the surest first."""
+"""Where a checkpoint holds several state dicts, the first of these names is the network."""
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file by name, after a check of its checksum.
+
+    Raises:
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is unreadable or damaged.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
+    check_whole(tensors, header, path)
+    return tensors
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, unwrapped and without the prefixes of wrappers.
+    """The tensors of a checkpoint by name, without wrappers and their prefixes.
 
     Args:
         path: a .safetensors or .npz file, or one written by ``torch.save``: .pth, .pth.tar, .pt.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is unreadable, holds no tensors, or would run code to be read.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is unreadable, holds no tensors, or needs code to be run.
 
     Example:
         >>> import tempfile
@@ -39,15 +59,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise MissingFileError(f"there is no checkpoint {path}")
     if path.suffix == ".safetensors":
-        return plain_tensors(read_tensors(path), path)
-    return plain_tensors(_read_npz(path) if path.suffix == ".npz" else _read_torch(path), path)
+        return state_dict_of(read_tensors(path), path)
+    return state_dict_of(_read_npz(path) if path.suffix == ".npz" else _read_torch(path), path)
 
 
-def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
-    """Tensors by name from a state dict or a checkpoint around one; ``source`` names it in errors.
+def state_dict_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+    """Tensors by name of a state dict or of a checkpoint that holds one.
+
+    ``source`` names the checkpoint in an error.
 
     Raises:
-        ValueError: if there is no state dict in it.
+        ValueError: if it holds no state dict, or several.
     """
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{source} holds {type(checkpoint).__name__}, expected tensors by name")
@@ -75,10 +97,10 @@ def plain_tensors(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
 
 
 def _networks(checkpoint: Mapping[Any, Any], place: str = "") -> dict[str, Mapping[Any, Any]]:
-    """The state dicts within a checkpoint, by where they are in it, whatever it calls them.
+    """The state dicts in a checkpoint, by their place in it.
 
-    Where there are several, a known name decides, and those without a weight of two dimensions are
-    none, such as scores.
+    Of several, one with a known name is taken; those without a tensor of two dimensions, such as
+    scores, are no networks.
     """
     found: dict[str, Mapping[Any, Any]] = {}
     for name in _WRAPPERS:
@@ -102,7 +124,7 @@ def _is_deep(part: Mapping[Any, Any]) -> bool:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(_plain_numbers()):
+        with torch.serialization.safe_globals(_numpy_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
         unknown = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -114,8 +136,8 @@ def _read_torch(path: Path) -> Any:
         ) from error
 
 
-def _plain_numbers() -> list[Any]:
-    """What numpy needs to rebuild a number, as checkpoints keep their scores; none of it runs."""
+def _numpy_globals() -> list[Any]:
+    """The globals that numpy numbers need, such as scores in a checkpoint; they run no code."""
     scalar = np.float64(0).__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # numpy 1, numpy 2
     kinds = {type(np.dtype(kind)) for kind in np.typecodes["AllInteger"] + "efd?"}

@@ -1,4 +1,4 @@
-"""What the kit asks of a network, and the check of one that is not of the catalogue."""
+"""The interface of a network, and the check of networks from outside the catalogue."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,38 +13,37 @@ from torch.utils._pytree import tree_leaves
 
 from .._support.devices import is_out_of_memory
 from .._support.errors import InputError
-from . import backbone_name, in_catalogue, said_number
+from . import backbone_name, in_catalogue, integer_attribute
 
 EXPECTED = (
-    "A network takes (N, C, size, size) float32 and gives logits (N, 1, size, size), which the kit "
-    "makes probabilities of: a tensor, or a list or tuple that begins with the main logits, or a "
-    "dict that holds them as 'out'"
+    "A network takes (N, C, size, size) float32 and returns logits (N, 1, size, size): a tensor, a "
+    "list or tuple whose first element they are, or a dict with them under 'out'"
 )
 
 SQUASHING = {"sigmoid", "hardsigmoid", "_softmax", "tanh", "hardtanh", "clamp", "exp", "div"}
-"""Operations of torch that end in [0, 1], or with which such an end is written by hand."""
+"""Torch operations whose result is in [0, 1], or that a hand-written sigmoid consists of."""
 
 LAYERS = {"convolution", "addmm", "mm", "bmm", "native_batch_norm", "_native_batch_norm_legit"}
-"""Operations after which an earlier sigmoid counts no more: it was a gate inside the network."""
+"""Operations after which an earlier sigmoid does not count: it was a gate in the network."""
 
 DRAWS = 8
-"""Networks of other parameters whose outputs are looked at where the first lies in [0, 1]."""
+"""Random sets of parameters with which an output in [0, 1] is tried again."""
 
 
 def input_channels(backbone: nn.Module) -> int:
-    """Channels a network takes: its attribute ``in_channels``, else the field's usual 3.
+    """Input channels of a network: its attribute ``in_channels``, by default 3.
 
     Raises:
-        ValueError: if the attribute is no whole number from 1 on.
+        ValueError: if the attribute is not an integer from 1 on.
     """
-    return said_number(backbone, "in_channels", 3)
+    return integer_attribute(backbone, "in_channels", 3)
 
 
 def own_copy(network: nn.Module) -> nn.Module:
-    """A copy to work with, so that weights, mode, place and memory layout of the network stay.
+    """A deep copy of a network; the original keeps its weights, mode, device and memory layout.
 
     Raises:
-        ValueError: if it is no network, or cannot be copied.
+        ValueError: if it is not a network, or cannot be copied.
 
     Example:
         >>> own_copy(nn.Conv2d(3, 1, 1)).out_channels
@@ -56,7 +55,7 @@ def own_copy(network: nn.Module) -> nn.Module:
         )
     try:
         return deepcopy(network)
-    except Exception as error:  # such as tensors that a forward has left in it
+    except Exception as error:  # such as tensors left over from a forward pass
         raise InputError(
             f"{backbone_name(network)} cannot be copied ({shorten(str(error), 200)}), and "
             "festkit works with a copy; pass a network that copy.deepcopy takes"
@@ -64,15 +63,15 @@ def own_copy(network: nn.Module) -> nn.Module:
 
 
 def device_of(backbone: nn.Module) -> torch.device:
-    """The device of a network; without parameters the CPU."""
+    """The device of a network; the CPU if it has no parameters."""
     return next(backbone.parameters(), torch.empty(0)).device
 
 
 def main_logits(backbone: nn.Module, image: Tensor) -> Tensor:
-    """What a network gives for images (N, C, H, W), without its further outputs: (N, 1, H, W).
+    """The main logits (N, 1, H, W) of a network for images (N, C, H, W).
 
     Raises:
-        ValueError: if its output is none of the accepted forms, see :data:`EXPECTED`.
+        ValueError: if the output has another form, see :data:`EXPECTED`.
 
     Example:
         >>> main_logits(nn.Conv2d(1, 1, 1), torch.zeros(2, 1, 4, 6)).shape
@@ -82,11 +81,11 @@ def main_logits(backbone: nn.Module, image: Tensor) -> Tensor:
 
 
 def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
-    """All outputs to train, for images (N, C, H, W): logits (N, 1, H, W), the main ones first.
+    """All outputs to train for images (N, C, H, W): logits (N, 1, H, W), the main ones first.
 
     Raises:
-        ValueError: if its output is none of the accepted forms, see :data:`EXPECTED`, or one of
-            its further outputs is no logits (N, 1, H, W).
+        ValueError: if the output has another form, see :data:`EXPECTED`, or a side output has
+            another shape.
 
     Example:
         >>> class Net(nn.Conv2d):
@@ -101,9 +100,10 @@ def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
     for place, logits in _outputs(output):
         if not isinstance(logits, Tensor) or logits.shape != wanted:
             raise InputError(
-                f"{backbone_name(backbone)} gives {_told(output)} for images {tuple(image.shape)}: "
-                f"{place} is {_told(logits)}, expected {tuple(wanted)}. Training takes the mean "
-                "loss of all outputs; return logits of that size, or leave it out"
+                f"{backbone_name(backbone)} gives {_shapes(output)} for images "
+                f"{tuple(image.shape)}: {place} is {_shapes(logits)}, expected {tuple(wanted)}. "
+                "The loss is the mean over all outputs; return logits of that size, or leave this "
+                "output out"
             )
         found.append(logits)
     return found
@@ -111,16 +111,16 @@ def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 def check_network(backbone: nn.Module, size: int) -> None:
-    """Show a network noise at its input size, and refuse what cannot detect.
+    """Run a network on noise, and check that it returns logits and not probabilities.
 
     Args:
-        backbone: in eval mode; one of the catalogue is known and passes at once.
+        backbone: a network in eval mode; a backbone of the catalogue is not checked.
         size: side of the square network input [px].
 
     Raises:
-        ValueError: if the network fails, gives no logits (N, 1, size, size), or ends in a sigmoid,
-            which applied twice would make every pixel a target. Where only its operations or
-            only its values seem so, a warning says so.
+        ValueError: if the network fails, does not return logits (N, 1, size, size), or ends in a
+            sigmoid: two of them would make every pixel a target. If only its operations or only its
+            values indicate a sigmoid, a warning is given.
 
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
@@ -131,7 +131,7 @@ def check_network(backbone: nn.Module, size: int) -> None:
         return
     name, channels = backbone_name(backbone), input_channels(backbone)
     noise = torch.randn((1, channels, size, size), generator=Generator().manual_seed(0))
-    probe = (noise * torch.logspace(-1, 2, size)).to(device_of(backbone))  # from faint to glaring
+    probe = (noise * torch.logspace(-1, 2, size)).to(device_of(backbone))  # from faint to bright
     ends = _Ends()
     try:
         with ends:
@@ -143,7 +143,7 @@ def check_network(backbone: nn.Module, size: int) -> None:
             raise
         raise InputError(
             f"{name} fails for an image {tuple(probe.shape)}: {shorten(str(error), 200)}. "
-            f"{EXPECTED}. A network that does not take {channels} channels says so in an attribute "
+            f"{EXPECTED}. A network that does not take {channels} channels needs an attribute "
             "in_channels"
         ) from error
     low, high = main.aminmax()
@@ -152,22 +152,20 @@ def check_network(backbone: nn.Module, size: int) -> None:
     evidence = (id(main) in ends.squashed) + _stays_within(backbone, probe)
     if not evidence:
         return
-    told = (
-        f"ends in a sigmoid, or the like: its output lies in [0, 1], from {low:.3g} to "
-        f"{high:.3g}. The kit expects logits and applies the sigmoid itself; with two of them "
-        "every pixel would be a target. Return what comes before that sigmoid, or "
-        "torch.logit(probability, 1e-6)"
+    message = (
+        f"ends in a sigmoid, or the like: its output is in [0, 1], from {low:.3g} to {high:.3g}. "
+        "festkit expects logits and applies the sigmoid itself; with two of them every pixel "
+        "would be a target. Return the input of that sigmoid, or torch.logit(probability, 1e-6)"
     )
     if evidence == 2:
-        raise InputError(f"{name} {told}")
-    warnings.warn(f"{name} possibly {told}", stacklevel=3)
+        raise InputError(f"{name} {message}")
+    warnings.warn(f"{name} possibly {message}", stacklevel=3)
 
 
 def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
-    """Whether the output lies in [0, 1] whatever the parameters are, as that of a sigmoid does.
+    """Whether the output stays in [0, 1] when all parameters are multiplied by random numbers.
 
-    Logits of a new network may lie there by chance. In each of several copies every parameter is
-    multiplied by a normal random number, until the output of one lies elsewhere.
+    Logits of a new network may be in [0, 1] by chance.
     """
     random = Generator().manual_seed(0)
     for _ in range(DRAWS):
@@ -181,10 +179,10 @@ def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
 
 
 class _Ends(TorchDispatchMode):
-    """Notes the tensors that a squashing operation gave, or later ones made of them, by identity.
+    """Records the results of squashing operations, and of later operations on them.
 
     Attributes:
-        squashed: these tensors by their id; kept, so that no other one gets the same.
+        squashed: these tensors by id; they are kept, so that no id is used again.
     """
 
     def __init__(self) -> None:
@@ -204,21 +202,21 @@ class _Ends(TorchDispatchMode):
 
 
 def _main(backbone: nn.Module, image: Tensor, output: object) -> Tensor:
-    """The main logits of an output of an accepted form."""
+    """The main logits of an output."""
     logits = output.get("out") if isinstance(output, Mapping) else output
     if isinstance(logits, list | tuple) and logits:
         logits = logits[0]
     wanted = (len(image), 1, *image.shape[2:])
     if not isinstance(logits, Tensor) or logits.shape != wanted:
         raise InputError(
-            f"{backbone_name(backbone)} gives {_told(output)} for images {tuple(image.shape)}, "
+            f"{backbone_name(backbone)} gives {_shapes(output)} for images {tuple(image.shape)}, "
             f"expected {wanted}. {EXPECTED}"
         )
     return logits
 
 
 def _outputs(output: object, place: str = "output") -> Iterator[tuple[str, object]]:
-    """All outputs by their place within lists, tuples and dicts."""
+    """All outputs with their place within lists, tuples and dicts."""
     if isinstance(output, Mapping):
         yield from _outputs(output.get("out"), f"{place}['out']")
     elif isinstance(output, list | tuple):
@@ -228,12 +226,14 @@ def _outputs(output: object, place: str = "output") -> Iterator[tuple[str, objec
         yield place, output
 
 
-def _told(output: object) -> str:
-    """An output in a few words: shapes within their lists, tuples and dicts."""
+def _shapes(output: object) -> str:
+    """Shapes of an output within its lists, tuples and dicts, for messages."""
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
     if isinstance(output, Mapping):
-        return f"a dict of {', '.join(f'{name!r}: {_told(part)}' for name, part in output.items())}"
+        return (
+            f"a dict of {', '.join(f'{name!r}: {_shapes(part)}' for name, part in output.items())}"
+        )
     if isinstance(output, list | tuple):
-        return f"[{', '.join(map(_told, output))}]"
+        return f"[{', '.join(map(_shapes, output))}]"
     return type(output).__name__

@@ -1,19 +1,20 @@
-"""DNA-Net (2022): a dense grid of nodes in which deep and shallow features meet again and again.
+"""DNA-Net (2022): the dense nested interactive module (DNIM), a grid of attention blocks.
 
 Paper: Li et al., Dense Nested Attention Network for Infrared Small Target Detection, IEEE TIP 32,
 2023, arXiv 2106.00487. This is its ResNet-18 form with filters 16-32-64-128-256.
 
-Node (i, j) lies at depth i, at 1 / 2^i of the resolution, j steps from the encoder (j = 0).
+Node L^{i,j} of DNIM is ``nodes["i_j"]``: at 1 / 2^i of the resolution, j columns from the encoder
+(j = 0). The feature pyramid fusion module (FPFM) is ``gather`` and ``final``.
 
 Differs from the published code: the three side heads exist only with ``deep_supervision``; the main
-output comes first, there it comes last.
+output comes first instead of last.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ChannelAttention, check_image, upsample_bilinear
+from .blocks import ChannelAttention, check_image, two_convs, upsample_bilinear
 
 FILTERS = (16, 32, 64, 128, 256)
 
@@ -21,7 +22,7 @@ DEPTH = len(FILTERS)
 
 
 class SpatialAttention(nn.Module):
-    """Where to look: a 7x7 convolution over the mean and the largest channel.
+    """Weight of every pixel, by a 7x7 convolution of the mean and the maximum over channels.
 
     Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
     """
@@ -31,49 +32,42 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The weight of every pixel."""
+        """Weights of the pixels."""
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
         return self.conv(summary).sigmoid()
 
 
-class AttentiveBlock(nn.Module):
-    """Residual block whose body is weighed by channel, then by pixel.
+class CSAMBlock(nn.Module):
+    """Residual block with the channel and spatial attention module (CSAM).
 
-    Shape: (N, inside, H, W) -> (N, out, H, W).
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
-    def __init__(self, inside: int, out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inside, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.Conv2d(out, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-        )
-        self.channels = ChannelAttention(out, reduction=16)
+        self.body = two_convs(in_channels, out_channels)
+        self.channels = ChannelAttention(out_channels, reduction=16)
         self.pixels = SpatialAttention()
         self.shortcut = nn.Sequential()
-        if inside != out:
-            self.shortcut = nn.Sequential(nn.Conv2d(inside, out, 1), nn.BatchNorm2d(out))
+        if in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the weighed body to the (projected) input."""
+        """Add the weighted residual to the (projected) input."""
         body = self.body(x)
         body = self.channels(body) * body
         body = self.pixels(body) * body
         return (body + self.shortcut(x)).relu()
 
 
-def _node(depth: int, step: int, in_channels: int) -> nn.Sequential:
-    """Node (depth, step): one block at full resolution, two below."""
-    own = FILTERS[depth]
-    if step == 0:
-        inside = FILTERS[depth - 1] if depth else in_channels
-    else:
-        inside = step * own + FILTERS[depth + 1] + (FILTERS[depth - 1] if depth else 0)
-    blocks = [AttentiveBlock(inside, own)]
-    return nn.Sequential(*blocks, *([AttentiveBlock(own, own)] if depth else []))
+def _node(i: int, j: int, in_channels: int) -> nn.Sequential:
+    """Node L^{i,j}: one block at full resolution (i = 0), two below."""
+    own = FILTERS[i]
+    above = FILTERS[i - 1] if i else 0
+    total = j * own + FILTERS[i + 1] + above if j else above or in_channels
+    return nn.Sequential(CSAMBlock(total, own), *([CSAMBlock(own, own)] if i else []))
 
 
 class DNANet(nn.Module):
@@ -98,14 +92,10 @@ class DNANet(nn.Module):
         self.in_channels = in_channels
         self.deep_supervision = deep_supervision
         self.nodes = nn.ModuleDict(
-            {
-                f"{depth}_{step}": _node(depth, step, in_channels)
-                for step in range(DEPTH)
-                for depth in range(DEPTH - step)
-            }
+            {f"{i}_{j}": _node(i, j, in_channels) for j in range(DEPTH) for i in range(DEPTH - j)}
         )
         self.gather = nn.ModuleList(nn.Conv2d(channels, 16, 1) for channels in FILTERS[1:])
-        self.final = AttentiveBlock(5 * 16, 16)
+        self.final = CSAMBlock(5 * 16, 16)
         self.side_heads = nn.ModuleList(
             nn.Conv2d(16, 1, 1) for _ in range(3 if deep_supervision else 0)
         )
@@ -124,29 +114,26 @@ class DNANet(nn.Module):
         check_image(image, in_channels=self.in_channels, divisor=self.divisor)
         grid: dict[tuple[int, int], Tensor] = {}
         for diagonal in range(DEPTH):
-            for depth in range(diagonal, -1, -1):
-                step = diagonal - depth
-                grid[depth, step] = self.nodes[f"{depth}_{step}"](_inputs(grid, depth, step, image))
+            for i in range(diagonal, -1, -1):
+                j = diagonal - i
+                grid[i, j] = self.nodes[f"{i}_{j}"](_inputs(grid, i, j, image))
         deepest = [
-            upsample_bilinear(conv(grid[depth, DEPTH - 1 - depth]), 2**depth)
-            for depth, conv in enumerate(self.gather, start=1)
+            upsample_bilinear(conv(grid[i, DEPTH - 1 - i]), 2**i)
+            for i, conv in enumerate(self.gather, start=1)
         ]
         main = self.head(self.final(torch.cat([*reversed(deepest), grid[0, DEPTH - 1]], dim=1)))
         if not (self.deep_supervision and self.training):
             return main
-        sides = [head(grid[0, step]) for step, head in enumerate(self.side_heads, start=1)]
+        sides = [head(grid[0, j]) for j, head in enumerate(self.side_heads, start=1)]
         return [main, *sides]
 
 
-def _inputs(grid: dict[tuple[int, int], Tensor], depth: int, step: int, image: Tensor) -> Tensor:
-    """What flows into a node: its row so far, the node below it, the node above it."""
-    if step == 0:
-        return F.max_pool2d(grid[depth - 1, 0], 2) if depth else image
-    row = [grid[depth, earlier] for earlier in range(step)]
-    below = upsample_bilinear(grid[depth + 1, step - 1])
-    above = [_halve(grid[depth - 1, step])] if depth else []
-    return torch.cat([*row, below, *above], dim=1)
-
-
-def _halve(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=0.5, mode="bilinear", align_corners=True)
+def _inputs(grid: dict[tuple[int, int], Tensor], i: int, j: int, image: Tensor) -> Tensor:
+    """Inputs of node L^{i,j}: the nodes before it in its row, the one below, the one above."""
+    if j == 0:
+        return F.max_pool2d(grid[i - 1, 0], 2) if i else image
+    inputs = [grid[i, before] for before in range(j)]
+    inputs.append(upsample_bilinear(grid[i + 1, j - 1]))
+    if i:
+        inputs.append(upsample_bilinear(grid[i - 1, j], 0.5))
+    return torch.cat(inputs, dim=1)

@@ -1,7 +1,4 @@
-"""Image to probability map: gray levels, normalisation, the forward pass of one network.
-
-Every network output becomes a probability in :func:`probability_map`.
-"""
+"""From an image to a probability map: gray levels, normalisation, forward pass, sigmoid."""
 
 import warnings
 from typing import Any
@@ -19,11 +16,11 @@ from .contract import device_of, input_channels, main_logits
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
 
 DARK = 0.25
-"""Where no level of an image of more than 8 bit reaches this share of white, 8 bit keep little."""
+"""An image of more than 8 bit whose maximum is below this share of white is nearly black in 8 bit."""
 
 
 def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
-    """Normalise gray images and repeat them over the network's input channels.
+    """Normalise gray images and repeat them over the input channels.
 
     Args:
         gray: (N, 1, H, W) float, gray value in [0, 1].
@@ -42,18 +39,18 @@ def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -
 
 
 def gray_levels(image: object) -> NDArray[np.uint8]:
-    """Gray images as every network sees them, of 8 bit.
+    """Gray images with 8 bit, as the networks see them.
 
     Args:
-        image: (H, W), or (N, H, W) of several, array or tensor: uint8; uint16, whose 65535 is
-            white; or float in [0, 1], whose 1 is white.
+        image: array or tensor (H, W), or (N, H, W): uint8; uint16 with white at 65535; or float
+            in [0, 1].
 
     Returns:
-        The same shape, uint8. A warning says so where 16 bit leave all but nothing of an image, and
-        where a tensor (3, H, W) may be one colour image.
+        uint8, the same shape. A warning is given for a nearly black 16-bit image, and for a tensor
+        (3, H, W), which may be a colour image.
 
     Raises:
-        ValueError: for anything else, and for channels last: (H, W, 1) to (H, W, 4).
+        ValueError: for anything else, also for channels last, (H, W, 1) to (H, W, 4).
 
     Example:
         >>> gray_levels(np.array([[0.0, 0.5, 1.0]]))
@@ -65,47 +62,45 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
     if isinstance(image, Tensor):
         if image.ndim == 3 and len(image) == 3:
             warnings.warn(
-                f"a tensor {tuple(image.shape)} is taken for three gray images; of one colour "
-                "image pass a channel, image[0]",
+                f"a tensor {tuple(image.shape)} is taken for three gray images; for one "
+                "colour image pass a channel, image[0]",
                 stacklevel=2,
             )
-        plain = image.detach().cpu()
-        image = (plain.float() if plain.is_floating_point() else plain).numpy()
+        image = image.detach().cpu()
+        image = (image.float() if image.is_floating_point() else image).numpy()
     if not isinstance(image, np.ndarray) or isinstance(image, np.ma.MaskedArray):
         raise InputError(f"{GRAY}, got {type(image).__name__}; festkit.read_image reads a file")
-    came = f"{image.shape} {image.dtype}"
+    got = f"{GRAY}, got {image.shape} {image.dtype}"
     if image.ndim == 3 and image.shape[2] <= 4:
-        raise InputError(f"{GRAY}, got {came}, channels last; take one, as by image[..., 0]")
+        raise InputError(f"{got}, channels last; pass one channel, such as image[..., 0]")
     if image.ndim not in (2, 3) or not image.size:
-        raise InputError(f"{GRAY}, got {came}")
+        raise InputError(got)
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        _warn_of_darkness(int(image.max()), 65535)
+        _warn_if_dark(int(image.max()), 65535)
         return np.rint(image / np.float32(257)).astype(np.uint8)
     if image.dtype == bool:
-        raise InputError(f"{GRAY}, got {came}, a mask; pass the image")
+        raise InputError(f"{got}, a mask; pass the image")
     if not np.issubdtype(image.dtype, np.floating):
-        raise InputError(f"{GRAY}, got {came}; divide by the level that is white")
+        raise InputError(f"{got}; divide by the level that is white")
     if np.isnan(image).any():
         raise InputError(
-            f"{GRAY}, got {came} with {int(np.isnan(image).sum())} NaN; replace them, as by "
-            "numpy.nan_to_num"
+            f"{got} with {int(np.isnan(image).sum())} NaN; replace them, as by numpy.nan_to_num"
         )
     if not (image.min() >= 0 and image.max() <= 1):
         raise InputError(
-            f"{GRAY}, got {came} from {image.min():g} to {image.max():g}; divide by the level that "
-            "is white"
+            f"{got} from {image.min():g} to {image.max():g}; divide by the level that is white"
         )
-    _warn_of_darkness(float(image.max()), 1)
+    _warn_if_dark(float(image.max()), 1)
     return np.rint(255 * image).astype(np.uint8)
 
 
 def gray_image(image: object) -> NDArray[np.uint8]:
-    """The same of one image (H, W).
+    """One gray image (H, W) with 8 bit.
 
     Raises:
-        ValueError: as :func:`gray_levels`, and for several images.
+        ValueError: as :func:`gray_levels`, also for several images.
     """
     gray = gray_levels(image)
     if gray.ndim != 2:
@@ -113,7 +108,7 @@ def gray_image(image: object) -> NDArray[np.uint8]:
     return gray
 
 
-def _warn_of_darkness(brightest: float, white: int) -> None:
+def _warn_if_dark(brightest: float, white: int) -> None:
     if 0 < brightest < DARK * white:
         warnings.warn(
             f"the brightest level of the image is {brightest:g}, white is {white}: all is nearly "
@@ -128,20 +123,20 @@ def _warn_of_darkness(brightest: float, white: int) -> None:
 def probability_map(
     backbone: nn.Module, image: NDArray[Any] | Tensor, size: int, *, mean: float, std: float
 ) -> NDArray[np.float32]:
-    """What one network at one input size sees in an image.
+    """Probability map of one network at one input size.
 
     Args:
         backbone: network (N, C, size, size) -> logits (N, 1, size, size), in eval mode.
-        image: (H, W) gray, as :func:`gray_levels` takes it.
+        image: gray image (H, W), see :func:`gray_levels`.
         size: side of the square network input [px].
         mean: mean gray value of the training set, in [0, 1].
         std: standard deviation of the training set's gray values, in [0, 1].
 
     Returns:
-        (H, W) float32, probability of target in [0, 1], at the image's own size.
+        (H, W) float32, probability of target in [0, 1], at the size of the image.
 
     Raises:
-        ValueError: if the image is no gray image, or the network gives no logits.
+        ValueError: if the image is not gray, or the output of the network is not logits.
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1).eval()

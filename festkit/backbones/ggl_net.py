@@ -1,8 +1,8 @@
-"""GGL-Net (2023): the image's gradient guides every stage of the encoder.
+"""GGL-Net (2023): gradient magnitude images guide every stage of the encoder.
 
 Paper: Zhao et al., Gradient-Guided Learning Network for Infrared Small Target Detection, IEEE GRSL
-20, 2023, arXiv 2512.09497. In the original the gradient image is a second input; here, as in the
-FEST paper, the network computes it.
+20, 2023, arXiv 2512.09497. The paper passes the gradient magnitude image as a second input; here,
+as in the FEST code, the network computes it.
 """
 
 from itertools import pairwise
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .alcl_net import CHANNELS, LCL
 from .blocks import (
     ChannelAttention,
     DownUnit,
@@ -21,19 +22,16 @@ from .blocks import (
     conv_bn_relu,
     full_stem,
     init_kaiming,
-    local_contrast_learning,
     pixel_head,
     upsample_bilinear,
 )
 
-CHANNELS = (16, 32, 64, 128, 256)
-
 
 def gradient_image(image: Tensor) -> Tensor:
-    """Length of the gradient by central differences, per channel, zero beyond the frame.
+    """Gradient magnitude by central differences, per channel, zero outside the frame.
 
-    Computed in float32, since small differences squared vanish in half precision. Where the image
-    is flat the gradient with respect to the image is taken as zero.
+    Computed in float32, because squares of small differences underflow in half precision. Where
+    the image is flat its own gradient is taken as zero.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
 
@@ -50,7 +48,7 @@ def gradient_image(image: Tensor) -> Tensor:
     return torch.where(flat, 0.0, torch.where(flat, 1.0, square).sqrt()).to(image.dtype)
 
 
-class SqueezedUnit(nn.Module):
+class SEResidualUnit(nn.Module):
     """Residual unit with squeeze and excitation between its two convolutions.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
@@ -58,54 +56,54 @@ class SqueezedUnit(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = _squeezed(channels, channels)
+        self.body = _conv_se_conv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the body finds to its input."""
+        """Add the residual to the input."""
         return (self.body(x) + x).relu()
 
 
-class GradientGuide(nn.Module):
-    """Gradient supplementary module: edges of the image enter a stage's features.
+class GSM(nn.Module):
+    """Gradient supplementary module: adds the gradient image to the features of a stage.
 
     Shape: features (N, C, H, W), gradient (N, G, H, W) -> (N, C, H, W).
     """
 
     def __init__(self, channels: int, gradient_channels: int) -> None:
         super().__init__()
-        self.edges = nn.Sequential(*_squeezed(gradient_channels, channels), nn.ReLU())
-        self.merge = _squeezed(2 * channels, channels)
+        self.edges = nn.Sequential(*_conv_se_conv(gradient_channels, channels), nn.ReLU())
+        self.merge = _conv_se_conv(2 * channels, channels)
 
     def forward(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Add what features and edges say together."""
+        """Merge features and gradient, and add them to the features."""
         return (self.merge(torch.cat([x, self.edges(gradient)], dim=1)) + x).relu()
 
 
-def _squeezed(inside: int, out: int) -> nn.Sequential:
+def _conv_se_conv(in_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inside, out, 3, padding=1),
-        nn.BatchNorm2d(out),
+        nn.Conv2d(in_channels, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
         nn.ReLU(),
-        SqueezeExcitation(out),
-        nn.Conv2d(out, out, 3, padding=1),
-        nn.BatchNorm2d(out),
+        SqueezeExcitation(channels),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
     )
 
 
-class TwoWayGuidance(nn.Module):
-    """Two-way guidance fusion: deep features weigh channels, shallow ones weigh pixels.
+class TGFM(nn.Module):
+    """Two-way guidance fusion module: deep features weight channels, shallow ones weight pixels.
 
-    Shape: deep (N, inside, H, W), shallow (N, out, 2 H, 2 W) -> (N, out, 2 H, 2 W).
+    Shape: deep (N, in_channels, H, W), shallow (N, out_channels, 2 H, 2 W) -> as shallow.
     """
 
-    def __init__(self, inside: int, out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.deep = conv_bn_relu(inside, out, 1)
-        self.channels = ChannelAttention(out, reduction=8)
+        self.deep = conv_bn_relu(in_channels, out_channels, 1)
+        self.channels = ChannelAttention(out_channels, reduction=8)
         self.pixels = SpatialAttention()
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Let each input weigh the other and add them."""
+        """Weight each level by the other and add them."""
         deep = self.deep(upsample_bilinear(deep))
         return shallow * self.channels(deep) + deep * self.pixels(shallow)
 
@@ -129,15 +127,14 @@ class GGLNet(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         pairs = list(pairwise(CHANNELS))
-        first = [full_stem(in_channels), ResidualUnit(16), SqueezedUnit(16), SqueezedUnit(16)]
+        first = [full_stem(in_channels), ResidualUnit(16), SEResidualUnit(16), SEResidualUnit(16)]
         self.encoders = nn.ModuleList([nn.Sequential(*first)])
-        for inside, out in pairs:
-            self.encoders.append(
-                nn.Sequential(DownUnit(inside, out), SqueezedUnit(out), SqueezedUnit(out))
-            )
-        self.guides = nn.ModuleList(GradientGuide(channels, in_channels) for channels in CHANNELS)
-        self.contrasts = nn.ModuleList(local_contrast_learning(channels) for channels in CHANNELS)
-        self.fusions = nn.ModuleList(TwoWayGuidance(deep, shallow) for shallow, deep in pairs)
+        for shallow, deep in pairs:
+            units = (DownUnit(shallow, deep), SEResidualUnit(deep), SEResidualUnit(deep))
+            self.encoders.append(nn.Sequential(*units))
+        self.guides = nn.ModuleList(GSM(channels, in_channels) for channels in CHANNELS)
+        self.contrasts = nn.ModuleList(LCL(channels) for channels in CHANNELS)
+        self.fusions = nn.ModuleList(TGFM(deep, shallow) for shallow, deep in pairs)
         self.head = pixel_head(16)
         init_kaiming(self)
 

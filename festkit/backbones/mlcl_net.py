@@ -1,8 +1,8 @@
-"""MLCL-Net (2022): three scales, each searched for local contrast at three reaches.
+"""MLCL-Net (2022): multi-scale local contrast learning on three levels of an encoder.
 
 Paper: Yu et al., Infrared Small Target Detection Based on Multiscale Local Contrast Learning
-Networks, Infrared Physics & Technology 123, 2022. This is its small form, which the FEST paper
-uses; the base form has one more residual unit in every stage.
+Networks, Infrared Physics & Technology 123, 2022. The default is the small form, as in the FEST
+paper; ``base=True`` adds one residual unit to every stage.
 """
 
 import torch
@@ -19,31 +19,34 @@ from .blocks import (
 )
 
 
-class MultiReachContrast(nn.Module):
-    """Multi-scale local contrast learning: three branches that compare a pixel with its vicinity.
-
-    Each branch gathers with a k x k convolution and compares at dilation k, k = 1, 3, 5.
+class MLCL(nn.Module):
+    """Multi-scale local contrast learning: a k x k, then a dilated convolution, at k = 1, 3, 5.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(_branch(channels, reach) for reach in (1, 3, 5))
+        self.branches = nn.ModuleList(_branch(channels, k) for k in (1, 3, 5))
         self.merge = nn.Conv2d(3 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Merge what the branches see."""
+        """Merge the three branches."""
         return self.merge(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
-def _branch(channels: int, reach: int) -> nn.Sequential:
+def _branch(channels: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, reach, padding=reach // 2),
+        nn.Conv2d(channels, channels, kernel, padding=kernel // 2),
         nn.ReLU(),
-        nn.Conv2d(channels, channels, 3, padding=reach, dilation=reach),
+        nn.Conv2d(channels, channels, 3, padding=kernel, dilation=kernel),
         nn.ReLU(),
     )
+
+
+def _stage(in_channels: int, channels: int, units: int) -> nn.Sequential:
+    down = DownUnit(in_channels, channels)
+    return nn.Sequential(down, *(ResidualUnit(channels) for _ in range(units)))
 
 
 def _project(channels: int) -> nn.Sequential:
@@ -73,15 +76,11 @@ class MLCLNet(nn.Module):
         more = int(base)
         self.stem = full_stem(in_channels)
         self.encoder1 = nn.Sequential(*(ResidualUnit(16) for _ in range(2 + more)))
-        self.encoder2 = nn.Sequential(
-            DownUnit(16, 32), *(ResidualUnit(32) for _ in range(1 + more))
-        )
-        self.encoder3 = nn.Sequential(
-            DownUnit(32, 64), *(ResidualUnit(64) for _ in range(1 + more))
-        )
-        self.contrast1, self.project1 = MultiReachContrast(16), _project(16)
-        self.contrast2, self.project2 = MultiReachContrast(32), _project(32)
-        self.contrast3, self.project3 = MultiReachContrast(64), _project(64)
+        self.encoder2 = _stage(16, 32, 1 + more)
+        self.encoder3 = _stage(32, 64, 1 + more)
+        self.contrast1, self.project1 = MLCL(16), _project(16)
+        self.contrast2, self.project2 = MLCL(32), _project(32)
+        self.contrast3, self.project3 = MLCL(64), _project(64)
         self.head = pixel_head(64)
         init_kaiming(self)
 

@@ -1,12 +1,14 @@
-"""MSDA-Net (2025): high frequencies in four directions say where small targets are.
+"""MSDA-Net (2025): multi-scale and direction-aware modules, directions from the Haar wavelet.
 
 Paper: Zhao et al., Multi-Scale Direction-Aware Network for Infrared Small Target Detection, IEEE
-TGRS 2025, arXiv 2406.02037. Directions come from the Haar wavelet.
+TGRS 2025, arXiv 2406.02037. Its modules: HFDI (high-frequency direction injection of the image,
+without parameters), MSDA (multi-scale local relation learning, MLRL, and multi-directional feature
+awareness, MDFA), FA (feature aggregation of all levels) and FAF (feature alignment fusion).
 
-Differs from the published code: the wavelet is a plain convolution with autograd's gradient, so
-that the network trains in any precision (the published one trains under float16 autocast alone);
-14,048 parameters that no path reaches are left out; repeated pools and ReLUs are written once; the
-wavelet's constant is 0.5, where the published one is a rounded 0.4999999701976776.
+Differs from the published code: the wavelet is a plain convolution, so the network trains in any
+precision (the published one trains under float16 autocast alone); 14,048 parameters that no path
+reaches are left out; repeated pools and ReLUs are written once; the wavelet's constant is 0.5,
+where the published one is a rounded 0.4999999701976776.
 """
 
 import torch
@@ -40,11 +42,11 @@ HAAR = torch.tensor(
 HAAR_SCALE = 0.5
 
 MAX_CHANNELS = 10
-"""The wavelet's three bands per input channel share the 32 channels of the second stage."""
+"""HFDI adds three bands per input channel to the second stage, which has 32 channels."""
 
 
 class Haar(nn.Module):
-    """Haar wavelet responses of every channel on its own.
+    """Haar wavelet responses, channel by channel. With three bands and stride 2 this is HFDI.
 
     Args:
         bands: how many of LH, HL, HH, LL.
@@ -65,19 +67,12 @@ class Haar(nn.Module):
         if self.stride == 1:
             x = F.pad(x, (1, 0, 1, 0))
         channels = x.shape[1]
-        return [
-            F.conv2d(
-                x,
-                kernel.to(x.dtype).expand(channels, -1, -1, -1),
-                stride=self.stride,
-                groups=channels,
-            )
-            for kernel in self.kernels
-        ]
+        filters = (kernel.to(x.dtype).expand(channels, -1, -1, -1) for kernel in self.kernels)
+        return [F.conv2d(x, each, stride=self.stride, groups=channels) for each in filters]
 
 
-class FrequencyAttention(nn.Module):
-    """High-frequency direction injection: every Haar band points at pixels of its own.
+class MDFA(nn.Module):
+    """Multi-directional feature awareness: spatial attention on each of the four Haar bands.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
@@ -91,14 +86,14 @@ class FrequencyAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the pixels that any direction points at."""
+        """Weight the pixels by the sum of the four attention maps, and add the input."""
         bands = zip(self.attentions, self.haar(x), strict=True)
         weight = torch.stack([attention(band) for attention, band in bands]).sum(0)
         return (x + self.conv(x * weight)).relu()
 
 
-class DirectionAwareUnit(nn.Module):
-    """Multi-scale direction-aware unit: four reaches, then attention to directions and channels.
+class MSDA(nn.Module):
+    """Multi-scale direction-aware module: MLRL with four branches, MDFA, channel attention.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
@@ -108,26 +103,24 @@ class DirectionAwareUnit(nn.Module):
         self.branches = nn.ModuleList(
             [
                 conv_bn_relu(channels, channels, 1, bias=False),
-                _reach(channels, 1, dilation=1),
-                _reach(channels, 3, dilation=3),
-                _reach(channels, 5, dilation=5),
+                *(_branch(channels, k) for k in (1, 3, 5)),
             ]
         )
         self.body = nn.Sequential(
             conv_bn_relu(4 * channels, channels, bias=False),
-            FrequencyAttention(channels),
+            MDFA(channels),
             SqueezeExcitation(channels),
             conv_bn_relu(channels, channels, bias=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the branches find to the input."""
-        seen = torch.cat([branch(x) for branch in self.branches], dim=1)
-        return (x + self.body(seen)).relu()
+        """Add the residual to the input."""
+        scales = torch.cat([branch(x) for branch in self.branches], dim=1)
+        return (x + self.body(scales)).relu()
 
 
-class LocalRelation(nn.Module):
-    """Multi-scale local relation learning on a level before fusion.
+class MLRL(nn.Module):
+    """Multi-scale local relation learning, on every level before fusion.
 
     Shape: (N, C, H, W) -> (N, C, H, W).
     """
@@ -137,36 +130,36 @@ class LocalRelation(nn.Module):
         self.branches = nn.ModuleList(
             [
                 conv_bn_relu(channels, channels, 1, bias=False),
-                _reach(channels, 3, dilation=3),
-                _reach(channels, 5, dilation=5),
+                *(_branch(channels, k) for k in (3, 5)),
             ]
         )
         self.merge = conv_bn_relu(3 * channels, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Merge what the branches see."""
+        """Merge the three branches."""
         return self.merge(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
-def _reach(channels: int, kernel: int, *, dilation: int) -> nn.Sequential:
+def _branch(channels: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(
         conv_bn_relu(channels, channels, kernel, bias=False),
-        conv_bn_relu(channels, channels, 3, dilation=dilation, bias=False),
+        conv_bn_relu(channels, channels, 3, dilation=kernel, bias=False),
     )
 
 
-class FeatureFusion(nn.Module):
-    """Deep and shallow features, aligned with each other before they are added.
+class FAF(nn.Module):
+    """Feature alignment fusion: aligns deep and shallow features before they are added.
 
-    Shape: deep (N, inside, H, W), shallow (N, out, 2 H, 2 W) -> (N, out, 2 H, 2 W).
+    Shape: deep (N, in_channels, H, W), shallow (N, out_channels, 2 H, 2 W) -> as shallow.
     """
 
-    def __init__(self, inside: int, out: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.align = nn.Sequential(
-            conv_bn_relu(inside + out, inside, 1), conv_bn_relu(inside, inside)
+            conv_bn_relu(in_channels + out_channels, in_channels, 1),
+            conv_bn_relu(in_channels, in_channels),
         )
-        self.project = conv_bn_relu(inside, out, 1)
+        self.project = conv_bn_relu(in_channels, out_channels, 1)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the aligned deep features to the shallow ones."""
@@ -199,22 +192,20 @@ class MSDANet(nn.Module):
         if not 1 <= in_channels <= MAX_CHANNELS:
             raise InputError(f"in_channels is {in_channels}, expected 1 to {MAX_CHANNELS}")
         self.in_channels = in_channels
-        unit = DirectionAwareUnit
-        self.encoder1 = nn.Sequential(full_stem(in_channels), ResidualUnit(16), unit(16), unit(16))
-        self.wavelet = Haar(bands=3, stride=2)
+        self.encoder1 = nn.Sequential(full_stem(in_channels), ResidualUnit(16), MSDA(16), MSDA(16))
+        self.hfdi = Haar(bands=3, stride=2)
         self.down2 = DownUnit(16, 32 - 3 * in_channels)
-        self.encoder2 = nn.Sequential(unit(32), unit(32))
-        self.encoder3 = nn.Sequential(DownUnit(32, 64), unit(64), unit(64))
-        self.encoder4 = nn.Sequential(DownUnit(64, 64), unit(64), unit(64))
-        self.encoder5 = nn.Sequential(DownUnit(64, 64), unit(64), unit(64))
+        self.encoder2 = nn.Sequential(MSDA(32), MSDA(32))
+        self.encoder3 = nn.Sequential(DownUnit(32, 64), MSDA(64), MSDA(64))
+        self.encoder4 = nn.Sequential(DownUnit(64, 64), MSDA(64), MSDA(64))
+        self.encoder5 = nn.Sequential(DownUnit(64, 64), MSDA(64), MSDA(64))
         self.shortcuts = nn.ModuleList(_shortcut(channels) for channels in (16, 32, 64, 64))
         self.gather = nn.Sequential(
             nn.Conv2d(128, 128, 1), nn.ReLU(), nn.Conv2d(128, 64, 1), nn.ReLU()
         )
-        self.relations = nn.ModuleList(LocalRelation(c) for c in (16, 32, 64, 64, 64))
+        self.relations = nn.ModuleList(MLRL(c) for c in (16, 32, 64, 64, 64))
         self.fusions = nn.ModuleList(
-            FeatureFusion(deep, shallow)
-            for shallow, deep in ((16, 32), (32, 64), (64, 64), (64, 64))
+            FAF(deep, shallow) for shallow, deep in ((16, 32), (32, 64), (64, 64), (64, 64))
         )
         self.head = pixel_head(16)
         init_kaiming(self)
@@ -227,20 +218,21 @@ class MSDANet(nn.Module):
         """
         check_image(image, in_channels=self.in_channels, divisor=self.divisor)
         e1 = self.encoder1(image)  # 1/1
-        e2 = self.encoder2(torch.cat([*self.wavelet(image), self.down2(e1)], dim=1))  # 1/2
+        e2 = self.encoder2(torch.cat([*self.hfdi(image), self.down2(e1)], dim=1))  # 1/2
         e3 = self.encoder3(e2)  # 1/4
         e4 = self.encoder4(e3)  # 1/8
         e5 = self.encoder5(e4)  # 1/16
-        sides = [
-            shortcut(F.max_pool2d(level, size))
-            for shortcut, level, size in zip(
-                self.shortcuts, (e1, e2, e3, e4), (16, 8, 4, 2), strict=True
-            )
-        ]
-        e5 = self.gather(torch.cat([e5, *reversed(sides)], dim=1))
+        e5 = self._aggregate((e1, e2, e3, e4), e5)
         pairs = zip(self.relations, (e1, e2, e3, e4, e5), strict=True)
         levels = [relation(level) for relation, level in pairs]
         y = levels.pop()
         for fusion in reversed(self.fusions):
             y = fusion(y, levels.pop())
         return self.head(y)
+
+    def _aggregate(self, levels: tuple[Tensor, ...], deepest: Tensor) -> Tensor:
+        """FA, feature aggregation: all levels, pooled to the deepest, merged with it."""
+        sizes = (16, 8, 4, 2)
+        pooled = (F.max_pool2d(x, size) for x, size in zip(levels, sizes, strict=True))
+        sides = [shortcut(x) for shortcut, x in zip(self.shortcuts, pooled, strict=True)]
+        return self.gather(torch.cat([deepest, *reversed(sides)], dim=1))

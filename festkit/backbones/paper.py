@@ -1,4 +1,4 @@
-"""The numbers that the FEST paper prints, as its tables hold them."""
+"""The results in the tables of the FEST paper."""
 
 import json
 from functools import cache
@@ -8,9 +8,9 @@ from typing import Any
 
 @cache
 def paper_numbers() -> dict[str, Any]:
-    """Every table that has rows by its name, each with ``label``, ``caption`` and ``rows``.
+    """The tables by name, each with ``label``, ``caption`` and ``rows``.
 
-    Beside them ``source`` says whence the numbers are, and their units.
+    ``source`` gives the source and the units of the numbers.
 
     Example:
         >>> paper_numbers()["th1"]["label"]

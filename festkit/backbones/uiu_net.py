@@ -1,43 +1,61 @@
-"""UIU-Net (2022): a U-shaped network whose every stage is a U-shaped network itself.
+"""UIU-Net (2022): a U-Net whose stages are small U-Nets.
 
 Paper: Wu et al., UIU-Net: U-Net in U-Net for Infrared Small Object Detection, IEEE TIP 32, 2023,
-arXiv 2212.00968. Stages are residual U-blocks of falling height; the decoder joins levels by
-interactive cross attention.
+arXiv 2212.00968. Resolution-maintenance deep supervision (RM-DS): stages are residual U-blocks
+(RSU), and each has a side output. Interactive-cross attention (IC-A) joins encoder and decoder.
 
-Differs from the published code: side logits are returned in training with ``deep_supervision``
-alone; nothing returns sigmoids.
+Differs from the published code: side logits are returned only in training with
+``deep_supervision``; nothing returns sigmoids.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import check_batch, check_image, conv_bn_relu
+from .blocks import check_batch, check_image, conv_bn_relu, gate
 
 
-class ResidualU(nn.Module):
-    """Residual U-block (RSU): a small U-Net of a given height around which its input passes.
+class RSU(nn.Module):
+    """Residual U-block: a small U-Net with a residual connection around it.
 
-    Shape: (N, inside, H, W) -> (N, out, H, W).
+    Args:
+        height: levels of the U.
+        in_channels: channels of the input.
+        mid_channels: channels within the U.
+        out_channels: channels of the output.
+        dilated: widen the view by dilation instead of pooling (RSU-4F).
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
     """
 
-    def __init__(self, height: int, inside: int, middle: int, out: int) -> None:
+    def __init__(
+        self,
+        height: int,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        *,
+        dilated: bool = False,
+    ) -> None:
         super().__init__()
-        self.enter = conv_bn_relu(inside, out)
-        downs = [conv_bn_relu(out, middle)]
-        downs += [conv_bn_relu(middle, middle) for _ in range(height - 2)]
-        self.down = nn.ModuleList(downs)
-        self.bottom = conv_bn_relu(middle, middle, dilation=2)
-        ups = [conv_bn_relu(2 * middle, middle) for _ in range(height - 2)]
-        self.up = nn.ModuleList([*ups, conv_bn_relu(2 * middle, out)])
+        mid, out, self.dilated = mid_channels, out_channels, dilated
+        depths = [(depth, 2**depth if dilated else 1) for depth in range(height - 1)]
+        self.enter = conv_bn_relu(in_channels, out)
+        self.down = nn.ModuleList(
+            conv_bn_relu(mid if depth else out, mid, dilation=d) for depth, d in depths
+        )
+        self.bottom = conv_bn_relu(mid, mid, dilation=8 if dilated else 2)
+        self.up = nn.ModuleList(
+            conv_bn_relu(2 * mid, mid if depth else out, dilation=d) for depth, d in depths[::-1]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the U finds to its (projected) input."""
+        """Add the output of the U to the projected input."""
         x = self.enter(x)
         levels: list[Tensor] = []
         y = x
         for depth, down in enumerate(self.down):
-            y = down(_pool(y) if depth else y)
+            y = down(_pool(y) if depth and not self.dilated else y)
             levels.append(y)
         y = self.bottom(y)
         for up, level in zip(self.up, reversed(levels), strict=True):
@@ -45,41 +63,8 @@ class ResidualU(nn.Module):
         return y + x
 
 
-class DilatedU(nn.Module):
-    """Residual U-block that widens its view by dilation instead of pooling (RSU-4F).
-
-    Shape: (N, inside, H, W) -> (N, out, H, W).
-    """
-
-    def __init__(self, inside: int, middle: int, out: int) -> None:
-        super().__init__()
-        self.enter = conv_bn_relu(inside, out)
-        self.down = nn.ModuleList(
-            conv_bn_relu(out if dilation == 1 else middle, middle, dilation=dilation)
-            for dilation in (1, 2, 4)
-        )
-        self.bottom = conv_bn_relu(middle, middle, dilation=8)
-        self.up = nn.ModuleList(
-            conv_bn_relu(2 * middle, out if dilation == 1 else middle, dilation=dilation)
-            for dilation in (4, 2, 1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add what the U finds to its (projected) input."""
-        x = self.enter(x)
-        levels: list[Tensor] = []
-        y = x
-        for down in self.down:
-            y = down(y)
-            levels.append(y)
-        y = self.bottom(y)
-        for up, level in zip(self.up, reversed(levels), strict=True):
-            y = up(torch.cat([y, level], dim=1))
-        return y + x
-
-
-class CrossAttention(nn.Module):
-    """Interactive cross attention (IC-A): deep context weighs channels, shallow detail pixels.
+class ICA(nn.Module):
+    """Interactive-cross attention (IC-A): deep features weight channels, shallow ones pixels.
 
     Shape: deep, shallow (N, C, H, W) -> (N, 2 C, H, W).
     """
@@ -88,21 +73,13 @@ class CrossAttention(nn.Module):
         super().__init__()
         narrow = channels // 4
         self.deep = conv_bn_relu(channels, channels, 1)
-        self.context = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, narrow, 1),
-            nn.BatchNorm2d(narrow),
-            nn.ReLU(),
-            nn.Conv2d(narrow, channels, 1),
-            nn.BatchNorm2d(channels),
-            nn.Sigmoid(),
-        )
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *gate(channels, narrow))
         self.detail = conv_bn_relu(channels, narrow, 1)
         self.where = nn.Conv2d(2, 1, 3, padding=1, bias=False)
         self.merge = conv_bn_relu(channels, channels)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """Both inputs, each weighed by the other; one merging convolution serves both."""
+        """Weight each level by the other; one convolution merges both."""
         deep = self.deep(deep)
         chosen = shallow * self.context(deep)
         detail = self.detail(chosen)
@@ -134,22 +111,22 @@ class UIUNet(nn.Module):
         self.deep_supervision = deep_supervision
         self.encoders = nn.ModuleList(
             [
-                ResidualU(7, in_channels, 32, 64),
-                ResidualU(6, 64, 32, 128),
-                ResidualU(5, 128, 64, 256),
-                ResidualU(4, 256, 128, 512),
-                DilatedU(512, 256, 512),
-                DilatedU(512, 256, 512),
+                RSU(7, in_channels, 32, 64),
+                RSU(6, 64, 32, 128),
+                RSU(5, 128, 64, 256),
+                RSU(4, 256, 128, 512),
+                RSU(4, 512, 256, 512, dilated=True),
+                RSU(4, 512, 256, 512, dilated=True),
             ]
         )
-        self.attentions = nn.ModuleList(CrossAttention(c) for c in (512, 512, 256, 128))
+        self.attentions = nn.ModuleList(ICA(c) for c in (512, 512, 256, 128))
         self.decoders = nn.ModuleList(
             [
-                DilatedU(1024, 256, 512),
-                ResidualU(4, 1024, 128, 256),
-                ResidualU(5, 512, 64, 128),
-                ResidualU(6, 256, 32, 64),
-                ResidualU(7, 128, 16, 64),
+                RSU(4, 1024, 256, 512, dilated=True),
+                RSU(4, 1024, 128, 256),
+                RSU(5, 512, 64, 128),
+                RSU(6, 256, 32, 64),
+                RSU(7, 128, 16, 64),
             ]
         )
         self.side_heads = nn.ModuleList(
@@ -158,10 +135,7 @@ class UIUNet(nn.Module):
         self.head = nn.Conv2d(6, 1, 1)
 
     def output_layers(self) -> list[nn.Module]:
-        """The convolutions that start at the prior.
-
-        The head adds up the side logits; these start there only where they are outputs themselves.
-        """
+        """The convolutions whose outputs are logits: with deep supervision, the side heads, too."""
         return [self.head, *(self.side_heads if self.deep_supervision else ())]
 
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:

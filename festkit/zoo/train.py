@@ -14,7 +14,8 @@ from torch import Tensor
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
 from .._support.files import NUMBER, read_json, write_json
-from ..backbones import fill_backbone, read_tensors
+from ..backbones import fill_backbone
+from ..backbones.checkpoints import read_tensors
 from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
 from ..pretrained import (
@@ -111,7 +112,7 @@ def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
     Fields that the entry leaves at "auto" may differ; those missing in older records are defaults.
     """
     found = DEFAULTS | current_names(record)
-    wanted = {k: v for k, v in entry.config.plain().items() if k not in FREE and v != "auto"}
+    wanted = {k: v for k, v in entry.config.to_dict().items() if k not in FREE and v != "auto"}
     return [f"{k} is {found.get(k)!r}, not {v!r}" for k, v in wanted.items() if found.get(k) != v]
 
 
