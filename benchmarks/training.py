@@ -21,7 +21,7 @@ from festkit.training.batches import TrainingImages
 from festkit.training.config import TrainConfig
 from festkit.training.interrupt import Stop
 from festkit.training.loop import Loop
-from festkit.training.processes import joined
+from festkit.training.processes import join_processes
 from festkit.training.run import Run
 
 from .plain import PlainImages, train_plain
@@ -109,7 +109,7 @@ def time_parts(config: TrainConfig, folder: Path) -> tuple[dict[str, float], flo
     """Seconds inside forward, backward and optimiser, in all but checkpoints, and images seen."""
     dataset = load_dataset(config.dataset, "train")
     spent = dict.fromkeys(("forward", "backward", "optimiser", "checkpoint"), 0.0)
-    with joined(torch.device(config.device)) as processes, Stop(None) as stop:
+    with join_processes(torch.device(config.device)) as processes, Stop(None) as stop:
         images = TrainingImages.read(dataset, config, processes.device)
         began = time.perf_counter()
         Loop(config, Run(folder / "warm"), images, dataset[:0], processes).train(stop, resume=False)

@@ -1,6 +1,6 @@
 """Do AS, EEDM and fusion help? A family of the zoo against itself, paired by test image.
 
-``python -m benchmarks.schemes_compared`` prints a Markdown table of differences in points, with
+``python -m studies.schemes`` prints a Markdown table of differences in points, with
 95 % intervals over the test images of the family's dataset.
 """
 

@@ -1,6 +1,6 @@
 """Losses side by side on the test maps of finished runs: seeds, intervals, paired differences.
 
-``python -m benchmarks.losses_compared runs/acm-256-*`` prints two Markdown tables: networks as
+``python -m studies.losses runs/acm-256-*`` prints two Markdown tables: networks as
 they are (Original, th1 = 0.5) and with adjustable sensitivity (LW-FEST, 0.5 / 0.1).
 """
 
@@ -87,7 +87,7 @@ def _comparable(records: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, A
     """The records of runs by folder, if they differ in loss and seed alone, and each in one."""
     if not records:
         raise ValueError("no runs came; name the folders of finished runs")
-    settings = [*TrainConfig("NUAA-SIRST", size=256).plain(), "train_split", "test_split"]
+    settings = [*TrainConfig("NUAA-SIRST", size=256).to_dict(), "train_split", "test_split"]
     for name in settings:
         values = {str(record.get(name)) for record in records.values()}
         if len(values) > 1 and name not in FREE:

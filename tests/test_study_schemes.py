@@ -4,8 +4,6 @@ import pytest
 import torch
 from handmade import make_set
 
-from benchmarks import schemes_compared
-from benchmarks.schemes_compared import compare, main
 from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.metrics import Counts
@@ -13,6 +11,8 @@ from festkit.pretrained import ENTRIES, FAMILIES, Entry, Family, weights_file
 from festkit.training.config import TrainConfig
 from festkit.weights import save_weights
 from festkit.zoo.measure import count_images
+from studies import schemes as schemes_compared
+from studies.schemes import compare, main
 
 
 @pytest.fixture

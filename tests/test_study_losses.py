@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from handmade import make_set
 
-from benchmarks.losses_compared import compare, main
 from festkit._support.files import write_json
 from festkit.data.dataset import load_dataset
 from festkit.metrics import Counts, count
 from festkit.training.config import TrainConfig
 from festkit.training.run import Run
+from studies.losses import compare, main
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def put_run(folder, images, loss, seed, *, missed=0, false=0, **changed):
         maps[sample.name] = prob
     run.write_maps("test", maps)
     config = TrainConfig(str(images), size=32, loss=loss, seed=seed, epochs=2, protocol="last")
-    record = config.plain() | {"dataset": str(images), "train_split": "aa"}
+    record = config.to_dict() | {"dataset": str(images), "train_split": "aa"}
     write_json(run.folder / "record.json", record | {"test_split": testset.fingerprint} | changed)
     return run
 

@@ -1,7 +1,7 @@
 """How often 95 % intervals hold the true value: simulated on real counts, image by image.
 
-``python -m benchmarks.coverage --write`` writes docs/intervals.md. ``--count`` measures the counts
-in benchmarks/coverage.csv again, with shipped weights on the test images of two datasets.
+``python -m studies.intervals --write`` writes docs/intervals.md. ``--count`` measures the counts
+in studies/intervals.csv again, with shipped weights on the test images of two datasets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from festkit.metrics import Counts, confidence_intervals
 from festkit.zoo.measure import count_images
 
 FOLDER = Path(__file__).parent
-COUNTS = FOLDER / "coverage.csv"
+COUNTS = FOLDER / "intervals.csv"
 PAGE = FOLDER.parent / "docs" / "intervals.md"
 
 ENTRIES = {
@@ -29,13 +29,13 @@ ENTRIES = {
 }
 """By dataset the shipped entries whose counts are stored, each without and with AS."""
 
-FIGURES = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "fa": "Fa", "score": "Score"}
-SIZE_CLASSES = (200, 50)
+METRICS = {"iou": "IoU", "niou": "nIoU", "pd": "Pd", "fa": "Fa", "score": "Score"}
+SAMPLE_SIZES = (200, 50)
 DRAWS = 1000
 
 Images = Sequence[Counts]
 Held = dict[str, tuple[float, float, float]]
-"""By figure the shares of intervals that held the truth, that were of no width, before and now."""
+"""By metric the shares of intervals that held the truth, that were of no width, before and now."""
 
 Table = Mapping[int, Mapping[str, Held]]
 """The same by number of images and population."""
@@ -48,7 +48,7 @@ A 95 % interval should hold the true value in 95 of 100 samples of images. Here 
 200 and of 50 images are drawn with replacement, and the interval of each is computed: by the \
 percentile bootstrap ({draws} draws), which festkit used before, and by \
 `festkit.metrics.confidence_intervals` as it is now ([definitions](definitions.md#13-intervals-\
-and-differences)). Written by `python -m benchmarks.coverage --write`.
+and-differences)). Written by `python -m studies.intervals --write`.
 
 Share of intervals that hold the true value [%]: the mean over {singles} populations (an entry on \
 a dataset, without or with adjustable sensitivity) and, for the paired differences, over {pairs} \
@@ -124,7 +124,7 @@ def page(repeats: int) -> str:
     for title, compared in (("Figures", singles), ("Paired differences", pairs)):
         found = {
             size: {name: measure(*both, size, repeats) for name, both in compared.items()}
-            for size in SIZE_CLASSES
+            for size in SAMPLE_SIZES
         }
         tables.append(found)
         lines += ["", f"## {title}", "", *_summary(found)]
@@ -136,7 +136,7 @@ def reading(figures: Table, differences: Table) -> str:
     """What the two tables show, in sentences whose numbers are theirs."""
     before = [_means(table[200], 0) for table in (figures, differences)]
     now_50 = [_means(table[50], 1) for table in (figures, differences)]
-    worst, worst_difference = (FIGURES[min(means, key=means.__getitem__)] for means in before)
+    worst, worst_difference = (METRICS[min(means, key=means.__getitem__)] for means in before)
     pairs = differences[200]
     to_first = [held["fa"][1] for pair, held in pairs.items() if _is_to("acm-256-bce", pair)]
     by_as = [held["fa"][1] for pair, held in pairs.items() if _is_by_as(pair)]
@@ -160,7 +160,7 @@ def reading(figures: Table, differences: Table) -> str:
 
 def _means(populations: Mapping[str, Held], column: int) -> dict[str, float]:
     """By figure one of the three shares, its mean over the populations."""
-    shares = {name: [held[name][column] for held in populations.values()] for name in FIGURES}
+    shares = {name: [held[name][column] for held in populations.values()] for name in METRICS}
     return {name: float(np.mean(values)) for name, values in shares.items()}
 
 
@@ -214,16 +214,16 @@ def measure(ours: list[Counts], theirs: list[Counts] | None, size: int, repeats:
     methods = [images for images in (ours, theirs) if images is not None]
     tables = [np.array([[*vars(c).values()] for c in images], float) for images in methods]
     truth = _values([table.sum(axis=0, keepdims=True) for table in tables])[:, 0]
-    held = np.zeros((3, len(FIGURES)))
+    held = np.zeros((3, len(METRICS)))
     for _ in range(repeats):
         drawn = rng.integers(len(ours), size=size)
         values = _values([weights @ table[drawn] for table in tables])
         before = np.quantile(values, [0.025, 0.975], axis=1)
         sample, *base = ([images[k] for k in drawn] for images in methods)
         intervals = confidence_intervals(sample, baseline=base[0] if base else None)
-        now = np.array([intervals[name] for name in FIGURES]).T
+        now = np.array([intervals[name] for name in METRICS]).T
         held += [_inside(before, truth), _inside(now, truth), before[0] == before[1]]
-    return dict(zip(FIGURES, (tuple(100 * row / repeats) for row in held.T), strict=True))
+    return dict(zip(METRICS, (tuple(100 * row / repeats) for row in held.T), strict=True))
 
 
 def _values(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -232,7 +232,7 @@ def _values(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     for table in tables:
         ratios = {name: part / whole for name, (part, whole) in Counts(*table.T).parts().items()}
         ratios["score"] = 0.5 * ratios["iou"] + 0.5 * ratios["pd"]
-        found.append(np.array([ratios[name] for name in FIGURES]))
+        found.append(np.array([ratios[name] for name in METRICS]))
     return found[0] - found[1] if len(found) > 1 else found[0]
 
 
@@ -246,7 +246,7 @@ def _summary(found: Mapping[int, Mapping[str, Held]]) -> list[str]:
         "|:--|--:|--:|--:|--:|",
     ]
     for size, populations in found.items():
-        for name, head in FIGURES.items():
+        for name, head in METRICS.items():
             shares = np.array([held[name] for held in populations.values()])
             before, now, width = (_range(column) for column in shares.T)
             lines.append(f"| {head} | {size} | {before} | {now} | {width} |")
@@ -258,10 +258,10 @@ def _range(values: NDArray[np.float64]) -> str:
 
 
 def _detail(populations: Mapping[str, Held]) -> list[str]:
-    heads = FIGURES.values()
-    lines = ["| | " + " | ".join(heads) + " |", "|:--|" + "--:|" * len(FIGURES)]
+    heads = METRICS.values()
+    lines = ["| | " + " | ".join(heads) + " |", "|:--|" + "--:|" * len(METRICS)]
     for name, held in populations.items():
-        cells = (f"{held[figure][1]:.1f}" for figure in FIGURES)
+        cells = (f"{held[figure][1]:.1f}" for figure in METRICS)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from benchmarks import coverage
 from festkit.metrics import Counts
+from studies import intervals as coverage
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def _tables(page):
         for head, size, *cells in re.findall(
             r"^\| (\w+) \| (\d+)" + 3 * r" \| ([\d.]+) \(.*? to ([\d.]+)\)", part, re.MULTILINE
         ):
-            name = next(name for name, said in coverage.FIGURES.items() if said == head)
+            name = next(name for name, said in coverage.METRICS.items() if said == head)
             before, _, now, _, _, width = map(float, cells)
             shares[int(size)].setdefault("mean", {})[name] = (before, now, width)
         tables.append(shares)
@@ -83,7 +83,7 @@ def _tables(page):
         ):
             shares[200][name] = {
                 figure: (mean[figure][0], float(cell), mean[figure][2])
-                for figure, cell in zip(coverage.FIGURES, cells, strict=True)
+                for figure, cell in zip(coverage.METRICS, cells, strict=True)
             }
     return tables
 
