@@ -1,12 +1,11 @@
-"""Losses for small targets: EEDM (paper section 3.3) and those it is compared with.
+"""Losses for small targets: EEDM (paper section 3.3) and the losses it is compared with.
 
-Every loss takes logits and a bool mask of shape (N, 1, H, W) and is computed in float32. Functions
-do the work; modules of the same names hold their options.
+Every loss takes logits and a bool mask, both (N, 1, H, W), and is computed in float32.
 
-EEDM weights the pixels along target contours, then keeps only the hardest share of all pixels. Its
-two halves on their own are EE (edge weighting) and DM (difficulty mining). The published code gives
-every pixel the edge weight, so that its edge map has no effect; here the edge map acts, as the
-paper describes it.
+EEDM weights the pixels along target contours, then averages only the hardest share of all pixels.
+Its two parts alone are EE (edge enhancement) and DM (difficulty mining). In the published code
+every pixel gets the edge weight, so the edge map has no effect; here it acts as the paper
+describes.
 """
 
 import inspect
@@ -24,11 +23,10 @@ from .ops.order_statistic import can_fuse, fused_eedm, kth_smallest, least_kept
 
 
 def edge_map(mask: Tensor) -> Tensor:
-    """Contour of the targets: every pixel with one of its 4 neighbours in the other class.
+    """Target contours: pixels with one of their 4 neighbours in the other class (section 3.3).
 
-    A band two pixels wide, one inside and one outside the target. Beyond the frame the border
-    pixels continue, so that a target on the frame keeps its contour there and the frame is no edge.
-    The published code marks the frame too and then clears parts of it (paper section 3.3).
+    The contour is two pixels wide, one inside and one outside the target. The mask is continued
+    beyond the frame, so the frame itself is no edge; the published code marks parts of it.
 
     Args:
         mask: (..., H, W) bool.
@@ -64,13 +62,12 @@ def edge_map(mask: Tensor) -> Tensor:
 def hard_mining(loss: Tensor, keep_ratio: float) -> Tensor:
     """Mean of the hardest share of all values (paper equations 6 to 8).
 
-    The share is taken over the whole batch. All values equal to the smallest one kept are kept too,
-    so constant values are all kept; float32 values within 5e-7, relatively, count as equal. The
-    selection itself carries no gradient.
+    The share is taken over the whole batch. Values equal to the smallest kept one are kept too;
+    float32 values within a relative 5e-7 count as equal. The selection has no gradient.
 
     Args:
         loss: any shape, one loss per pixel.
-        keep_ratio: share to keep, in (0, 1]; 1 gives the plain mean.
+        keep_ratio: share to keep, in (0, 1]; 1 gives the mean.
 
     Returns:
         Scalar tensor; NaN if any value is NaN.
@@ -92,18 +89,18 @@ def eedm_loss(
 ) -> Tensor:
     """Edge enhancement difficulty mining loss (paper section 3.3, equations 1 to 8).
 
-    Binary cross-entropy per pixel, times ``edge_weight`` on the contour pixels of
-    :func:`edge_map`; then the mean of the hardest ``keep_ratio`` of all pixels of the batch.
-    In training by several processes each selects among the pixels of its own part of the batch.
+    Binary cross-entropy per pixel, times ``edge_weight`` on the contours (:func:`edge_map`); then
+    the mean of the hardest ``keep_ratio`` of all pixels of the batch (:func:`hard_mining`). With
+    several processes, each selects among the pixels of its part of the batch.
 
-    On the CPU a fused form does the same in few passes, equal to the last bit in value and
-    gradient; it has no second derivative.
+    On the CPU a fused form gives the same value and gradient to the last bit; it has no second
+    derivative.
 
     Args:
         logits: (N, 1, H, W).
         mask: (N, 1, H, W) bool.
-        edge_weight: weight of contour pixels, above 0; all others weigh 1. 1 leaves mining alone.
-        keep_ratio: share of pixels to keep, in (0, 1]; 1 leaves edge weighting alone.
+        edge_weight: weight of contour pixels, above 0; other pixels have weight 1.
+        keep_ratio: share of pixels to keep, in (0, 1].
 
     Returns:
         Scalar tensor, float32.
@@ -131,9 +128,8 @@ def eedm_loss(
 def pixel_bce(logits: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy of every pixel, (N, 1, H, W) float32 (paper equation 4).
 
-    Written as softplus, it is precise to float32's relative precision however small it is. The
-    usual form is precise to about 1e-6 absolute, so that confident background pixels tie at 0, and
-    mining, which keeps ties, then keeps nearly all of them.
+    Computed as softplus, with a small relative error at any value. The usual form has an absolute
+    error of about 1e-6: confident background pixels would tie at 0, and mining keeps ties.
 
     Raises:
         ValueError: if the shapes differ or the mask is not bool.
@@ -148,10 +144,10 @@ def pixel_bce(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def soft_iou_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """One minus soft intersection over union, averaged over images.
+    """One minus the soft IoU, averaged over images.
 
     With probabilities p and truth y of an image: 1 - (sum p y + 1) / (sum p + sum y - sum p y + 1).
-    The ones keep it defined, and 0 at best, on empty masks.
+    The added ones make it defined on empty masks.
 
     Raises:
         ValueError: if the shapes differ or the mask is not bool.
@@ -169,7 +165,7 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
     """One minus the soft Dice coefficient, averaged over images.
 
     With probabilities p and truth y of an image: 1 - (2 sum p y + 1) / (sum p + sum y + 1).
-    The ones keep it defined, and 0 at best, on empty masks.
+    The added ones make it defined on empty masks.
 
     Raises:
         ValueError: if the shapes differ or the mask is not bool.
@@ -247,12 +243,12 @@ class EEDMLoss(nn.Module):
         return eedm_loss(logits, mask, edge_weight=self.edge_weight, keep_ratio=self.keep_ratio)
 
     def extra_repr(self) -> str:
-        """The options, as printed by ``print(loss)``."""
+        """The options, for ``print(loss)``."""
         return f"edge_weight={self.edge_weight}, keep_ratio={self.keep_ratio}"
 
 
 class EELoss(EEDMLoss):
-    """Edge enhancement alone: EEDM that keeps every pixel.
+    """Edge enhancement alone: EEDM with all pixels kept.
 
     Args:
         edge_weight: weight of contour pixels, above 0.
@@ -267,7 +263,7 @@ class EELoss(EEDMLoss):
 
 
 class DMLoss(EEDMLoss):
-    """Difficulty mining alone: EEDM with all pixels weighing the same.
+    """Difficulty mining alone: EEDM with the same weight for all pixels.
 
     Args:
         keep_ratio: share of pixels to keep, in (0, 1].
@@ -287,11 +283,11 @@ LOSSES: dict[str, type[nn.Module]] = dict(
 
 
 def create_loss(name: str, **options: float) -> nn.Module:
-    """A loss by the paper's name: BCE, SoftIoU, Dice, EE, DM or EEDM.
+    """A loss by name: BCE, SoftIoU, Dice, EE, DM or EEDM.
 
     Args:
         name: case and hyphens do not matter.
-        options: the options of that loss, such as ``edge_weight`` and ``keep_ratio`` of EEDM.
+        options: options of that loss, such as ``edge_weight`` and ``keep_ratio`` of EEDM.
 
     Raises:
         ValueError: for an unknown name or option; the message lists the known ones.
@@ -311,7 +307,7 @@ def create_loss(name: str, **options: float) -> nn.Module:
 
 
 def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Per image: sum of probability times truth, sum of probability, sum of truth."""
+    """Sums per image: probability times truth, probability, truth."""
     _check_pair(logits, mask)
     prob, true = logits.float().sigmoid(), mask.float()
     pixels = (1, 2, 3)
@@ -337,7 +333,7 @@ def _check_tensor(name: str, value: object) -> None:
 
 
 def _rank(loss: Tensor, keep_ratio: float) -> int:
-    """Rank of the smallest loss that is kept, among all losses sorted upwards."""
+    """Rank of the smallest kept loss in ascending order."""
     kept_at_least = math.ceil(round(keep_ratio * loss.numel(), 6))
     return loss.numel() - max(kept_at_least, 1)
 

@@ -13,7 +13,7 @@ from ._support.files import NUMBER, read_json
 from ._support.names import find_name
 from .backbones import backbone_name
 from .training.config import TrainConfig
-from .training.run import FIGURES
+from .training.run import METRICS_ROW
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
 """The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
@@ -145,7 +145,7 @@ _ENTRY = {
     "protocol": str,
     "seed": int,
     "test_split": str,
-    "test": [FIGURES],
+    "test": [METRICS_ROW],
 }
 
 _MEASUREMENT = {
@@ -154,7 +154,7 @@ _MEASUREMENT = {
     "dataset": str,
     "test_split": str,
     "command": str,
-    "test": [FIGURES],
+    "test": [METRICS_ROW],
 }
 """What the record of an entry, and that of a measurement, hold at least."""
 

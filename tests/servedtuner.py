@@ -15,7 +15,7 @@ from handmade import make_set
 from nbformat.v4 import new_code_cell, new_notebook
 from tinyrun import tiny
 
-from festkit.training import trainer as training
+from festkit import training
 
 PARAMETERS = "run = None\nsplit = 'test'\ndataset = None\ndata_root = None"
 TELL = "import os\nprint([run, split, dataset, data_root, os.environ['FESTKIT_DATA']])"

@@ -30,7 +30,7 @@ from festkit.metrics import Counts
 from festkit.pretrained import weights_file
 from festkit.tables.plan import plan_jobs
 from festkit.tables.records import save_results
-from festkit.training import trainer as training
+from festkit.training import trainer
 from festkit.training.run import Run
 from festkit.tuner import serve
 
@@ -720,7 +720,7 @@ class TestErrors:
         def train(*_, **__):
             raise error
 
-        monkeypatch.setattr(training, "train", train)
+        monkeypatch.setattr(trainer, "train", train)
         assert main(["train", "--dataset", "sky", "--size", "32"]) == status
         assert_one_line(capsys.readouterr().err, message)
 

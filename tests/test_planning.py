@@ -87,7 +87,7 @@ def test_a_planned_training_is_the_one_that_a_notebook_alone_carries_out(tmp_pat
                 given["dataset"], size=given["size"], backbone=given["backbone"],
                 loss=given["loss"], loss_options=given["loss_options"], **given["options"],
             )  # fmt: skip
-            assert config.plain() == expected.plain()
+            assert config.to_dict() == expected.to_dict()
             assert given["profile"] == profile
 
 

@@ -16,7 +16,7 @@ from festkit._support.errors import InputError
 from festkit._support.files import write_json
 from festkit.cli.main import main
 from festkit.ops.resize import MASK_RULE
-from festkit.training import trainer as training
+from festkit.training import trainer
 from festkit.training.config import TrainConfig, check_size
 from festkit.training.run import Run, StoredMaps, open_run
 
@@ -42,12 +42,12 @@ class TestConfig:
             ("weight_decay", -0.1, r"weight_decay is -0\.1, expected a number from 0 on"),
             ("weight_decay", float("nan"), "weight_decay is nan, expected a number from 0 on"),
             ("warmup_steps", -1, "warmup_steps is -1, expected at least 0"),
-            ("ema_decay", 1, r"ema_decay is 1, expected it in \[0, 1\)"),
-            ("ema_decay", -0.1, r"ema_decay is -0\.1, expected it in \[0, 1\)"),
+            ("ema_decay", 1, r"ema_decay is 1, expected a number in \[0, 1\)"),
+            ("ema_decay", -0.1, r"ema_decay is -0\.1, expected a number in \[0, 1\)"),
             ("accumulate", 0, "accumulate is 0, expected at least 1"),
             ("validate_every", 0, "validate_every is 0, expected at least 1"),
             ("workers", -1, "workers is -1, expected at least 0"),
-            ("seed", 2**63, "seed is 9223372036854775808, expected a whole number of 64 bit"),
+            ("seed", 2**63, "seed is 9223372036854775808, expected an integer of 64 bit"),
             ("threads", 0, "threads is 0, expected a whole number from 1 to 1024, or None"),
             ("threads", 100_000, "threads is 100000, expected a whole number from 1 to 1024"),
             ("clip_norm", 0.0, "clip_norm is 0.0, expected a number above 0, or None"),
@@ -55,7 +55,7 @@ class TestConfig:
             ("crop", 0, "crop 0 px is not a positive multiple of 16, which ACM needs"),
             ("crop", 100, "crop 100 px is not a positive .*; the next size that fits is 112"),
             ("crop", 1.5, r"crop is 1\.5, expected a whole number of px"),
-            ("crop", 272, "crop is 272, expected at most the size, 256"),
+            ("crop", 272, "crop is 272, expected at most size, 256"),
             ("holdout", 0.0, r"holdout is 0.0, expected a share in \(0, 1\)"),
             ("holdout", 1.0, r"holdout is 1.0, expected a share in \(0, 1\)"),
             ("precision", "fp8", "precision is 'fp8', expected one of auto, fp32, bf16, fp16$"),
@@ -78,7 +78,7 @@ class TestConfig:
             "NUAA-SIRST", size=256, backbone="acm", loss="e-edm", loss_options={"edge_weight": 3},
             data_root="/here", out="/there", device="cuda:1", cache_on="host", workers=3,
         )  # fmt: skip
-        plain = config.plain()
+        plain = config.to_dict()
         assert json.loads(json.dumps(plain)) == plain
         assert (plain["backbone"], plain["loss"]) == ("ACM", "EEDM")
         assert plain["loss_options"] == {"edge_weight": 3}
@@ -100,11 +100,11 @@ class TestConfig:
     def test_a_dataset_goes_by_its_name(self, typed, name, tmp_path, monkeypatch):
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")
-        assert TrainConfig(typed, size=256).plain()["dataset"] == name
+        assert TrainConfig(typed, size=256).to_dict()["dataset"] == name
 
     def test_an_own_network_goes_by_its_class(self):
         config = TrainConfig("NUAA-SIRST", size=2, backbone=TinyNet())
-        assert config.plain()["backbone"] == "TinyNet"
+        assert config.to_dict()["backbone"] == "TinyNet"
         assert config.folder.as_posix() == "runs/nuaa-sirst-tinynet-2-eedm-seed0"
 
     def test_the_folder(self):
@@ -159,12 +159,12 @@ class TestCommand:
             came.append((parsed, options))
             return Run(parsed.folder)
 
-        monkeypatch.setattr(training, "train", train)
+        monkeypatch.setattr(trainer, "train", train)
         program, *words = shlex.split(config.command())
         assert program == "festkit"
         assert main([*words, "--max-minutes", "1.5"]) == 0
         ((parsed, how),) = came
-        assert parsed.plain() == config.plain()
+        assert parsed.to_dict() == config.to_dict()
         assert how == {"resume": "auto", "max_minutes": 1.5}
         assert "the same command continues: runs/" in capsys.readouterr().out
 
@@ -213,7 +213,7 @@ class TestOpenRun:
     def test_a_new_folder_holds_its_configuration(self, config):
         run = opened(config)
         written = json.loads((run.folder / "config.json").read_text())
-        assert written == config.plain() | {
+        assert written == config.to_dict() | {
             "train_split": DATA,
             "test_split": DATA,
             "training_masks": MASK_RULE,

@@ -122,7 +122,7 @@ def signal_in_step(monkeypatch, number, *, step, times=1):
 
 class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    @pytest.mark.parametrize("step", [1, 2, 5])
+    @pytest.mark.parametrize("step", [2, pytest.param(5, marks=pytest.mark.slow)])
     def test_it_ends_after_the_step(self, whole, tmp_path, monkeypatch, number, step):
         cfg = dataclasses.replace(whole[1], out=str(tmp_path / "run"))
         with monkeypatch.context() as patch:
@@ -165,6 +165,7 @@ sys.exit(main(["train", "--dataset", sys.argv[1], "--out", sys.argv[2], "--size"
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_exit_status_of_the_command(folder, tmp_path, number, status):
     child = start(COMMAND, folder, tmp_path / "run", int(number))

@@ -14,11 +14,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from waits import counted_waits
 
+from festkit import training
 from festkit.backbones import create_backbone
 from festkit.backbones.forward import probability_map
 from festkit.data.dataset import load_dataset
 from festkit.metrics import evaluate
-from festkit.training import trainer as training
 from festkit.training.config import TrainConfig
 from festkit.training.run import Run
 from festkit.training.state import init_output_bias, rate_of, update_average
@@ -95,10 +95,11 @@ class TestPrior:
 
 
 class TestLearning:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("backbone", "steps"), [("ACM", 80), ("ALCNet", 80)])
     def test_a_small_backbone_overfits_four_scenes(self, tmp_path, monkeypatch, backbone, steps):
         four = make_set(tmp_path / "four", train=4, test=1)
-        monkeypatch.setattr(training.images, "augment", same_images)
+        monkeypatch.setattr(training.batches, "augment", same_images)
         done = train(
             TrainConfig(
                 str(four), size=64, backbone=backbone, epochs=steps, batch_size=4,
@@ -199,7 +200,7 @@ class TestSteps:
 
     @pytest.fixture
     def fixed(self, monkeypatch):
-        monkeypatch.setattr(training.images, "augment", same_images)
+        monkeypatch.setattr(training.batches, "augment", same_images)
 
     @pytest.mark.parametrize("count", [8, 10])
     def test_two_batches_of_two_are_one_of_four(self, tmp_path, fixed, count):
@@ -262,7 +263,7 @@ class TestSteps:
         deep = Deep()
         _, (first, *_) = self.weights(folder, tmp_path / "run", backbone=deep, batch_size=6)
         init_output_bias(deep)
-        images = training.TrainingImages.read(
+        images = training.batches.TrainingImages.read(
             load_dataset(folder, "train"), tiny(folder, "x"), torch.device("cpu")
         )
         out = nn.Sequential.forward(deep, images.normalised(images.gray.float() / 255, 1))

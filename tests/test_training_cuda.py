@@ -11,13 +11,13 @@ from tinyrun import PlainNet, plain_net, tiny
 from torch import nn
 from waits import counted_waits
 
-from festkit import losses
+from festkit import losses, training
 from festkit._support.devices import send, whole_float32
 from festkit.backbones.alcnet_lc import local_contrast
 from festkit.backbones.forward import probability_map
 from festkit.data.dataset import load_dataset
 from festkit.ops import components
-from festkit.training import trainer as training
+from festkit.training import trainer
 from festkit.training.batches import Batches, TrainingImages
 from festkit.training.loop import Loop
 from festkit.training.processes import Processes
@@ -137,7 +137,7 @@ class TestPrecision:
 @pytest.fixture
 def half(monkeypatch):
     """As if this were fp16 on CUDA: the scaler works on the CPU, too."""
-    for room in (training, training.state, training.loop):
+    for room in (trainer, training.state, training.loop):
         monkeypatch.setattr(room, "resolve_precision", lambda precision, device: "fp16")
 
 
@@ -219,13 +219,13 @@ class TestSeveralProcesses:
         assert steps == ["shared", "compiled"]
 
     def test_each_augments_its_own_images_alone(self, folder, monkeypatch):
-        seen, real = [], training.images.augment
+        seen, real = [], training.batches.augment
 
         def note(gray, *given, **named):
             seen.append(len(gray))
             return real(gray, *given, **named)
 
-        monkeypatch.setattr(training.images, "augment", note)
+        monkeypatch.setattr(training.batches, "augment", note)
         config = tiny(folder, "unused", batch_size=7)
         images = TrainingImages.read(load_dataset(folder, "train"), config, CPU)
         for rank in range(3):
@@ -237,6 +237,6 @@ def test_memory_that_is_too_small_for_a_batch_names_it(folder, tmp_path, monkeyp
     def too_large(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    monkeypatch.setattr(training.images, "augment", too_large)
+    monkeypatch.setattr(training.batches, "augment", too_large)
     with pytest.raises(MemoryError, match=r"a batch of 4 images of 32 px does not fit"):
         train(tiny(folder, tmp_path / "run", backbone=plain_net()))

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from tinyrun import environment, free_port, plain_net, start, tiny
 
 from festkit._support.locks import file_lock
-from festkit.training.run import Run
-from festkit.training.run_lock import LOCK
+from festkit.training.run import LOCK, Run
 from festkit.training.trainer import train
+
+pytestmark = pytest.mark.system
 
 OPTIONS = {
     "loss": "BCE", "batch_size": 6, "precision": "fp32", "validate_every": 1, "clip_norm": 1.0,

@@ -11,9 +11,9 @@ from handmade import make_set
 from safetensors.torch import load_file
 from tinyrun import kept_files, no_space, start, stop_at, tiny
 
-from festkit.training import trainer as training
-from festkit.training.run import Run
-from festkit.training.run_lock import LOCK
+from festkit import training
+from festkit.training import trainer
+from festkit.training.run import LOCK, Run
 from festkit.training.trainer import train
 
 
@@ -26,6 +26,10 @@ def folder(tmp_path_factory):
 def run(folder, tmp_path_factory):
     """Undisturbed: three epochs of two batches; a last one of a single image is left out."""
     return train(tiny(folder, tmp_path_factory.mktemp("runs") / "first"))
+
+
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 WAYS = {
@@ -42,7 +46,7 @@ WAYS = {
 
 
 class TestExactly:
-    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("way", ["as it is", *(slow(way) for way in WAYS if way != "as it is")])
     def test_a_run_stopped_twice_ends_as_an_undisturbed_one(
         self, folder, tmp_path, monkeypatch, way
     ):
@@ -58,7 +62,7 @@ class TestExactly:
         assert again.test_maps().keys() == whole.test_maps().keys()
         assert not again.checkpoint.exists()
 
-    @pytest.mark.parametrize("batch", range(1, 7))
+    @pytest.mark.parametrize("batch", [slow(1), 3, *map(slow, (2, 4, 5, 6))])
     def test_stopped_anywhere(self, run, folder, tmp_path, monkeypatch, batch):
         with monkeypatch.context() as patch:
             stop_at(patch, batch=batch)
@@ -70,12 +74,13 @@ class TestExactly:
         again = train(tiny(folder, tmp_path / "run"))
         assert kept_files(again) == kept_files(run)
 
+    @pytest.mark.slow
     def test_it_goes_on_with_as_many_threads_as_it_began_with(self, folder, tmp_path, monkeypatch):
         """Sums of two threads round otherwise than those of one."""
         whole = train(tiny(folder, tmp_path / "whole", backbone="ACM", threads=2))
         monkeypatch.setattr(training.state, "available_cpus", lambda: (0, 1))
         with monkeypatch.context() as patch:
-            patch.setattr(training, "resolve_threads", lambda threads: 2)
+            patch.setattr(trainer, "resolve_threads", lambda threads: 2)
             stop_at(patch, batch=3)
             with pytest.raises(KeyboardInterrupt):
                 train(tiny(folder, tmp_path / "run", backbone="ACM"))
@@ -117,7 +122,7 @@ class TestExactly:
         best = torch.load(Run(tmp_path / "run").checkpoint, weights_only=True)["best"]
         assert best["epoch"] == 4
         with monkeypatch.context() as patch:  # nothing later is better
-            patch.setattr(training.loop.Loop, "_judge", lambda self: {})
+            patch.setattr(training.loop.Loop, "_validate", lambda self: {})
             done = train(tiny(folder, tmp_path / "run", **options))
         assert done.record["kept_epoch"] == 4
         for name, tensor in load_file(done.weights).items():
@@ -129,9 +134,8 @@ import os, random, shutil, signal, sys, time, warnings
 from pathlib import Path
 import torch
 from tinyrun import tiny
-from festkit import training
+from festkit.training import loop, train, trainer
 from festkit.training.run import Run
-from festkit.training import loop, train
 
 folder, out = sys.argv[1], Path(sys.argv[2])
 
@@ -161,7 +165,7 @@ def kill_at_random(seed, lasting):
     long_run(name)
 
 def kill_while_writing(place, after):
-    owners = {"torch.save": torch, "save_weights": training, "write_json": training}
+    owners = {"torch.save": torch, "save_weights": trainer, "write_json": trainer}
     owner, name = owners.get(place, Run), place.rpartition(".")[2]
     wanted = 3 if place in ("torch.save", "Run.write_history") else 1
     kept, calls = getattr(owner, name), []
@@ -194,6 +198,7 @@ for place in sys.argv[3:]:
 PLACES = ("torch.save", "Run.write_history", "save_weights", "Run.write_maps", "write_json")
 
 
+@pytest.mark.system
 class TestKilled:
     """By SIGKILL: at ten random moments, and at every file that is written."""
 
@@ -261,7 +266,7 @@ def assert_whole(run):
 class TestOnDisk:
     def test_a_run_stopped_while_testing_continues_there(self, run, folder, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr(training, "figures", no_space)
+            patch.setattr(trainer, "metrics_rows", no_space)
             with pytest.raises(OSError, match="No space left"):
                 train(tiny(folder, tmp_path / "run"))
         assert not Run(tmp_path / "run").finished
@@ -293,6 +298,7 @@ class TestOnDisk:
         assert torch.load(Run(tmp_path / "run").checkpoint, weights_only=True)["epoch"] == 1
         assert kept_files(train(tiny(folder, tmp_path / "run"))) == kept_files(run)
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:no pixel was predicted")
     def test_checkpoints_are_not_written_all_the_time(self, folder, tmp_path, monkeypatch):
         saves, kept = [], torch.save
@@ -370,7 +376,7 @@ class TestAfresh:
         assert [path.name for path in cfg.folder.iterdir()] == ["config.json"]
 
     def test_a_finished_run_stays_as_it_is(self, run, folder, monkeypatch):
-        monkeypatch.setattr(training, "Loop", None)
+        monkeypatch.setattr(trainer, "Loop", None)
         before = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
         for resume in ("auto", "never"):
             assert train(tiny(folder, run.folder), resume=resume) == run

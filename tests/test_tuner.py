@@ -21,13 +21,12 @@ from PIL import Image
 from tinyrun import tiny
 
 import festkit as fk
+from festkit import training
 from festkit._support.errors import InputError
 from festkit._support.files import read_json, write_json
 from festkit._support.locks import file_lock
 from festkit.surface import threshold_surface
-from festkit.training import trainer as training
-from festkit.training.run import Run, StoredMaps
-from festkit.training.run_lock import LOCK
+from festkit.training.run import LOCK, Run, StoredMaps
 from festkit.tuner import export as picture
 from festkit.tuner.charts import GRID, STEPS, frame_message, measure, measure_all, ticks
 from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered

@@ -45,11 +45,11 @@ class TestBar:
         assert watch.bar.postfix == "epoch 1/30; loss 0.5000, train IoU 25.0"
         watch.epoch(ROW | {"epoch": 2, "iou": 0.5, "pd": 0.875, "fa": 2.5e-5}, 30)
         assert watch.bar.postfix == (
-            "epoch 2/30; loss 0.5000, train IoU 25.0; judged: IoU 50.0, Pd 87.5, Fa 25.0e-6"
+            "epoch 2/30; loss 0.5000, train IoU 25.0; validation: IoU 50.0, Pd 87.5, Fa 25.0e-6"
         )
         watch.epoch(ROW | {"epoch": 3, "loss": 0.25}, 30)  # the last look stays in sight
         assert watch.bar.postfix.startswith("epoch 3/30; loss 0.2500")
-        assert watch.bar.postfix.endswith("judged: IoU 50.0, Pd 87.5, Fa 25.0e-6")
+        assert watch.bar.postfix.endswith("validation: IoU 50.0, Pd 87.5, Fa 25.0e-6")
 
     def test_one_of_several_processes_is_quiet(self, tmp_path, capsys):
         made = ProgressLogger("x", tmp_path, done=0, total=3, quiet=True)

@@ -10,7 +10,7 @@ import torch
 from handmade import TinyNet
 from torch import nn
 
-from festkit.training import trainer as training
+from festkit import training
 from festkit.training.config import TrainConfig
 
 HERE = Path(__file__).parent
@@ -63,7 +63,7 @@ def stop_at(monkeypatch, *, batch):
     """Raise in the given batch of the run, counted from 1; a checkpoint after every step."""
     monkeypatch.setattr(training.loop, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(training.loop, "CHECKPOINT_SHARE", 1e9)
-    monkeypatch.setattr(training.images, "augment", only(training.images.augment, batch - 1))
+    monkeypatch.setattr(training.batches, "augment", only(training.batches.augment, batch - 1))
 
 
 def no_space(*_, **__):

@@ -1,7 +1,7 @@
-"""Random changes of a training batch, image and mask together.
+"""Random augmentation of a training batch, images and masks together.
 
-Everything works on whole batches of tensors on any device and draws from one generator, so that the
-same seed gives the same batches. Masks stay bool and stay aligned with their images.
+Functions take whole batches on any device and one generator on the CPU: the same seed gives the
+same batch. Masks stay bool and aligned with their images.
 """
 
 import math
@@ -17,17 +17,17 @@ from .._support.devices import send
 from ..ops.components import find_components
 
 MAX_PATCH = 64
-"""Targets are pasted from square patches of at most this side [px]."""
+"""Maximum side of the patches that targets are cut in [px]."""
 
 
 @dataclass(frozen=True)
 class TargetBank:
-    """Every target of a training set, cut out for pasting into other images.
+    """The targets of a training set, cut out for copy-paste.
 
     Attributes:
         contrast: (T, P, P) float, gray value minus the local background, 0 outside the target.
-        mask: (T, P, P) bool, the target in the middle of its patch.
-        near: (T, P, P) bool, the pixels within 2 px of the target.
+        mask: (T, P, P) bool, the target, centred in its patch.
+        near: (T, P, P) bool, pixels within 2 px of the target.
     """
 
     contrast: Tensor
@@ -38,15 +38,15 @@ class TargetBank:
         return len(self.mask)
 
     def to(self, device: torch.device) -> "TargetBank":
-        """The same bank on another device."""
+        """Copy to another device."""
         return TargetBank(self.contrast.to(device), self.mask.to(device), self.near.to(device))
 
 
 def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
-    """Cut every target out of its image, with its contrast to the pixels around it.
+    """Cut out every target with its contrast to the local background.
 
-    A target's local background is the mean of its patch outside all targets. Targets larger than
-    their patch, or too near the frame for a whole one, are left out.
+    The background is the mean of the patch outside all targets. Targets larger than their patch, or
+    too close to the frame for a whole patch, are skipped.
 
     Args:
         gray: (N, 1, H, W) uint8.
@@ -83,11 +83,11 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
 
 
 class Part(NamedTuple):
-    """Some images of a batch. Random numbers are drawn for the whole, so that no part changes it.
+    """The part of a batch that a process computes; random numbers are drawn for the whole batch.
 
     Attributes:
         total: images of the whole batch.
-        own: which of them.
+        own: the images of this part.
     """
 
     total: int
@@ -108,20 +108,19 @@ def augment(
     on_target: float = 0.5,
     part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One random version of a batch: turn, paste targets, warp, crop, change brightness and noise.
+    """Augment a batch: flip and turn, copy-paste, warp, crop, brightness, contrast and noise.
 
     Args:
         gray: (N, 1, S, S) uint8.
         mask: (N, 1, S, S) bool.
         bank: targets to paste.
-        generator: source of all randomness, on the CPU.
+        generator: random generator, on the CPU.
         crop: side of the crop [px]; None keeps whole images.
-        on_target: share of the crops that are to hold a target pixel, in [0, 1].
-        part: of which batch these images are, and which of it; None: they are the whole.
+        on_target: share of the crops that contain a target pixel, in [0, 1].
+        part: the part of a batch that these images are; None for a whole batch.
 
     Returns:
-        Float gray values in [0, 1] and the masks that belong to them, both (N, 1, S, S), or
-        (N, 1, crop, crop).
+        Gray values, float in [0, 1], and masks, both (N, 1, S, S) or (N, 1, crop, crop).
 
     Example:
         >>> gray, mask = torch.zeros(2, 1, 32, 32).byte(), torch.zeros(2, 1, 32, 32).bool()
@@ -147,23 +146,22 @@ def paste_targets(
     tries: int = 8,
     part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Copy-paste: add one target of the bank to some of the images, clear of their own targets.
+    """Copy-paste: add one target of the bank to some images, at least 2 px from other targets.
 
-    The target is turned at random. Its contrast is added to the new background, so that it neither
-    darkens nor lightens its surroundings. Where all ``tries`` random places come within 2 px of a
-    target, the image stays as it is.
+    The target is flipped and turned at random, and its contrast is added to the new background. An
+    image stays unchanged if all ``tries`` random places are too close to a target.
 
     Args:
         gray: (N, 1, H, W) float in [0, 1].
         mask: (N, 1, H, W) bool.
-        bank: targets to paste; an empty one changes nothing.
-        generator: source of all randomness, on the CPU.
-        probability: share of the images that get a target, in [0, 1].
-        tries: places drawn per image.
+        bank: targets to paste; an empty bank changes nothing.
+        generator: random generator, on the CPU.
+        probability: probability that an image gets a target.
+        tries: random places per image.
         part: as for :func:`augment`.
 
     Returns:
-        New gray values in [0, 1] and masks.
+        Gray values in [0, 1] and masks.
     """
     if not len(bank):
         return gray, mask
@@ -200,16 +198,16 @@ def paste_targets(
 def flip_and_turn(
     gray: Tensor, mask: Tensor, generator: Generator, *, part: Part | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One of the eight flips and quarter turns of a square, for every image on its own.
+    """Apply one of the eight flips and quarter turns of a square to each image.
 
     Args:
         gray: (N, 1, S, S) of any type.
         mask: (N, 1, S, S) bool.
-        generator: source of all randomness, on the CPU.
+        generator: random generator, on the CPU.
         part: as for :func:`augment`.
 
     Returns:
-        The turned batch.
+        Turned images and masks.
     """
     total, own = part or _whole(gray)
     moves = _moves(total, generator)[own]
@@ -230,20 +228,20 @@ def warp(
     shift: float = 0.1,
     part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Rotate, scale and shift some of the images; the frame is filled by reflection, masks as well.
+    """Rotate, scale and shift some images and masks, with reflection at the frame.
 
     Args:
         gray: (N, 1, S, S) float.
         mask: (N, 1, S, S) bool.
-        generator: source of all randomness, on the CPU.
-        probability: share of the images that are warped, in [0, 1].
-        degrees: largest rotation to either side.
-        scale: largest relative change of size.
-        shift: largest shift, as a share of the side.
+        generator: random generator, on the CPU.
+        probability: probability that an image is warped.
+        degrees: maximum rotation.
+        scale: maximum relative change of size.
+        shift: maximum shift, as a share of the side.
         part: as for :func:`augment`.
 
     Returns:
-        The warped batch.
+        Warped images and masks.
     """
     total, own = part or _whole(gray)
     chosen = torch.rand(total, generator=generator)[own] < probability
@@ -273,19 +271,19 @@ def crop_images(
     on_target: float = 0.5,
     part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """A random square of every image; some hold a given pixel of a target, the others lie anywhere.
+    """Cut a random square from each image; some contain a random target pixel.
 
     Args:
         gray: (N, 1, H, W) of any type.
         mask: (N, 1, H, W) bool.
-        side: of the square [px], at most H and W.
-        generator: source of all randomness, on the CPU.
-        on_target: share of the squares that are to hold a target pixel, in [0, 1], every target
-            pixel of the image being as likely; where there is none, the square lies anywhere.
+        side: side of the square [px], at most H and W.
+        generator: random generator, on the CPU.
+        on_target: probability that a square contains a target pixel, drawn uniformly from the
+            image's target pixels; without targets, and otherwise, the square is at any place.
         part: as for :func:`augment`.
 
     Returns:
-        The squares (N, 1, side, side) of both.
+        Squares of images and masks, (N, 1, side, side).
 
     Example:
         >>> gray, mask = torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
@@ -298,14 +296,16 @@ def crop_images(
     height, width = gray.shape[-2:]
     draws = send(torch.rand(total, 4, generator=generator)[own], gray.device)
     wanted, chosen = draws[:, 0] < on_target, draws[:, 1]
-    before = mask.flatten(1).cumsum(1, dtype=torch.int32)  # target pixels up to each pixel
+    before = mask.flatten(1).cumsum(
+        1, dtype=torch.int32
+    )  # number of target pixels up to each pixel
     pixels = before[:, -1]
     rank = (chosen * pixels).int() + 1
     pixel = torch.searchsorted(before, rank[:, None])[:, 0]
     held = wanted & (pixels > 0)
     starts = []
     for at, length, place in ((pixel // width, height, 2), (pixel % width, width, 3)):
-        end = length - side  # of the places where a square may start
+        end = length - side
         first = torch.where(held, (at - side + 1).clamp(min=0), 0)
         last = torch.where(held, at.clamp(max=end), end)
         starts.append(first + (draws[:, place] * (last - first + 1)).long())
@@ -325,14 +325,14 @@ def change_values(
     noise: float = 0.02,
     part: Part | None = None,
 ) -> Tensor:
-    """Change brightness and contrast of every image and add white noise to half of them.
+    """Change brightness and contrast of each image and add white noise to half of them.
 
     Args:
         gray: (N, 1, H, W) float in [0, 1].
-        generator: source of all randomness, on the CPU.
-        brightness: largest shift of all values.
-        contrast: largest relative change of the distance from the mean.
-        noise: largest standard deviation of the noise.
+        generator: random generator, on the CPU.
+        brightness: maximum shift of the values.
+        contrast: maximum relative change of the deviation from the mean.
+        noise: maximum standard deviation of the noise.
         part: as for :func:`augment`.
 
     Returns:
@@ -355,7 +355,7 @@ def change_values(
 
 
 def _moves(count: int, generator: Generator) -> list[tuple[bool, bool, bool]]:
-    """For every image whether it is mirrored along x, along y, and transposed."""
+    """For each image: flip x, flip y, transpose."""
     moves: list[tuple[bool, bool, bool]] = (
         (torch.rand(count, 3, generator=generator) < 0.5).numpy().tolist()
     )
@@ -363,7 +363,7 @@ def _moves(count: int, generator: Generator) -> list[tuple[bool, bool, bool]]:
 
 
 def _turn(image: Tensor, move: tuple[bool, bool, bool]) -> Tensor:
-    """An image (..., S, S), mirrored along the axes wanted and transposed."""
+    """Flip and transpose an image (..., S, S)."""
     flip_x, flip_y, transpose = move
     axes = [axis for axis, wanted in ((-1, flip_x), (-2, flip_y)) if wanted]
     flipped = image.flip(axes) if axes else image

@@ -1,8 +1,7 @@
 """A training set on the device, and its batches.
 
-Images are decoded and resized once and stay in memory as 8-bit gray levels. A batch follows from
-the seed, the epoch and the step alone: so it is the same whoever prepares it, and a run may
-continue at any step.
+Images are decoded and resized once and stay in memory as 8-bit gray levels. A batch depends only on
+seed, epoch and step, so a run can resume at any step.
 """
 
 import warnings
@@ -27,12 +26,12 @@ from .config import TrainConfig
 
 
 class Batch(NamedTuple):
-    """What a step trains on.
+    """One training batch, or the part of it that this process computes.
 
     Attributes:
         image: (N, C, S, S) float, normalised, channels last; S is the crop, where there is one.
         mask: (N, 1, S, S) bool.
-        total: images of the whole batch, of which other processes may hold a part.
+        total: images of the whole batch, over all processes.
     """
 
     image: Tensor
@@ -47,11 +46,11 @@ class TrainingImages:
     Attributes:
         gray: (N, 1, S, S) uint8.
         mask: (N, 1, S, S) bool.
-        bank: the set's targets, for copy-paste, on the training device.
+        bank: all targets, for copy-paste, on the training device.
         mean: mean over images of the mean gray value, in [0, 1].
         std: mean over images of the gray values' standard deviation, in [0, 1].
-        device: where batches are needed.
-        vanishing: targets too small for this size, each kept as one pixel.
+        device: training device.
+        vanishing: targets that vanish at this size; each is kept as one pixel.
     """
 
     gray: Tensor
@@ -71,14 +70,14 @@ class TrainingImages:
         *,
         within: Dataset | None = None,
     ) -> "TrainingImages":
-        """Decode and resize every image once; a set without any target is warned about.
+        """Decode and resize every image; warn if there is no target at all.
 
         Args:
             dataset: the images to train on.
-            config: gives the size, and whether they stay on the device or on the host.
-            device: where batches are needed.
-            within: the images whose statistics they are normalised by, which hold them; None takes
-                the images themselves.
+            config: gives the size and where to keep the images.
+            device: training device.
+            within: a dataset that contains these images and gives mean and std; None takes the
+                images themselves.
 
         Raises:
             ValueError: if the standard deviation is 0.
@@ -114,28 +113,28 @@ class TrainingImages:
         return len(self.gray)
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Gray levels (N, 1, S, S) uint8 and masks of some images, on the training device."""
+        """Gray levels (N, 1, S, S) uint8 and masks of images by index, on the training device."""
         index = send(index, self.gray.device)
         return send(self.gray[index], self.device), send(self.mask[index], self.device)
 
     def normalised(self, gray: Tensor, channels: int) -> Tensor:
-        """Network input of gray values in [0, 1], channels last."""
+        """Normalised network input, channels last, from gray values in [0, 1]."""
         image = network_input(gray, mean=self.mean, std=self.std, channels=channels)
         return image.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of every epoch, for one of several processes.
+    """The batches of every epoch, for this process.
 
     Attributes:
         images: the training set.
         config: gives batch size, seed and workers.
-        rank: number of this process.
-        processes: how many there are; each takes its part of every batch.
+        rank: rank of this process.
+        processes: number of processes; each takes its part of every batch.
 
     Raises:
-        ValueError: if a batch does not hold two images for every process.
+        ValueError: if a batch has fewer than two images per process.
     """
 
     images: TrainingImages
@@ -157,16 +156,16 @@ class Batches:
 
     @property
     def starts(self) -> range:
-        """Where the batches of an epoch start; one too small for all processes is left out."""
+        """First index of each batch; a last batch too small for all processes is dropped."""
         return range(0, len(self.images) - self._least + 1, self.config.batch_size)
 
     @property
     def images_per_epoch(self) -> int:
-        """Images that the batches of an epoch hold."""
+        """Number of images in the batches of an epoch."""
         return min(self.starts[-1] + self.config.batch_size, len(self.images))
 
     def of_epoch(self, epoch: int, channels: int, *, first: int = 0) -> Iterator[Batch]:
-        """Batches from step ``first`` on; background workers prepare some ahead."""
+        """Batches from step ``first`` on; worker threads prepare some ahead."""
         order = torch.randperm(len(self.images), generator=_generator(self.config.seed, epoch))
         steps = range(first, len(self.starts))
         if not self.config.workers:
@@ -175,14 +174,14 @@ class Batches:
         with ThreadPoolExecutor(self.config.workers) as pool:
             waiting: deque[Future[tuple[Batch, Any]]] = deque()
             for step in steps:
-                waiting.append(pool.submit(self._aside, order, channels, epoch, step))
+                waiting.append(pool.submit(self._prepare, order, channels, epoch, step))
                 if len(waiting) > 2 * self.config.workers:
-                    yield _taken_over(*waiting.popleft().result())
+                    yield _hand_over(*waiting.popleft().result())
             while waiting:
-                yield _taken_over(*waiting.popleft().result())
+                yield _hand_over(*waiting.popleft().result())
 
-    def _aside(self, *of_batch: Any) -> tuple[Batch, Any]:
-        """A batch prepared beside the training, on CUDA on a stream of its own, and its event."""
+    def _prepare(self, *of_batch: Any) -> tuple[Batch, Any]:
+        """A batch prepared by a worker; on CUDA with its own stream and an event."""
         if self.images.device.type != "cuda":
             return self._batch(*of_batch), None
         with torch.cuda.stream(torch.cuda.Stream(self.images.device)) as stream:
@@ -195,15 +194,15 @@ class Batches:
         part = Part(len(chosen), slice(self.rank, None, self.processes))
         gray, mask = self.images.at(chosen[part.own])
         generator = _generator(self.config.seed, epoch, step)
-        crop, on_target = self.config.squares_of(epoch)
+        crop, on_target = self.config.crop_at(epoch)
         gray, mask = augment(
             gray, mask, self.images.bank, generator, crop=crop, on_target=on_target, part=part
         )
         return Batch(self.images.normalised(gray, channels), mask, len(chosen))
 
 
-def _taken_over(batch: Batch, ready: Any) -> Batch:
-    """A batch for the stream of the training, which waits for it and keeps its memory."""
+def _hand_over(batch: Batch, ready: Any) -> Batch:
+    """Make the training stream wait for a batch and keep its memory."""
     if ready is not None:
         stream = torch.cuda.current_stream(batch.mask.device)
         stream.wait_event(ready)
@@ -213,7 +212,7 @@ def _taken_over(batch: Batch, ready: Any) -> Batch:
 
 
 def seed_of(*key: int) -> int:
-    """A seed that follows from the seed of the run, the epoch and the step alone.
+    """A seed derived from the seed of the run, the epoch and the step.
 
     Example:
         >>> seed_of(0, 1, 2) == seed_of(0, 1, 2) != seed_of(0, 2, 1)

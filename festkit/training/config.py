@@ -1,15 +1,15 @@
-"""A training's configuration: every setting that decides the outcome, checked when it is made."""
+"""The configuration of a training run, checked when it is created."""
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._support.errors import InputError
 from .._support.names import LOSS_NAMES, Precision, find_name
-from ..backbones import backbone_card, backbone_name, check_options, said_number
+from ..backbones import backbone_card, backbone_name, check_options, integer_attribute
 from ..data.catalogue import dataset_name
 
 if TYPE_CHECKING:
@@ -26,57 +26,74 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "cache_on": ("device", "host"),
 }
 
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "epochs": (lambda v: v >= 1, "at least 1"),
+    "batch_size": (lambda v: v >= 2, "at least 2"),
+    "accumulate": (lambda v: v >= 1, "at least 1"),
+    "natural_epochs": (lambda v: v >= 0, "at least 0"),
+    "whole_epochs": (lambda v: v >= 0, "at least 0"),
+    "learning_rate": (lambda v: 0 < v < math.inf, "a number above 0"),
+    "warmup_steps": (lambda v: v >= 0, "at least 0"),
+    "weight_decay": (lambda v: 0 <= v < math.inf, "a number from 0 on"),
+    "clip_norm": (lambda v: 0 < v < math.inf, "a number above 0, or None"),
+    "ema_decay": (lambda v: 0 <= v < 1, "a number in [0, 1)"),
+    "holdout": (lambda v: 0 < v < 1, "a share in (0, 1)"),
+    "validate_every": (lambda v: v >= 1, "at least 1"),
+    "seed": (lambda v: -(2**63) <= v < 2**63, "an integer of 64 bit"),
+    "workers": (lambda v: v >= 0, "at least 0"),
+}
+"""Valid values of numeric fields."""
+
 RUNTIME_PARAMETERS = ("out", "data_root", "device", "cache_on", "workers", "threads")
-"""Fields that say where a run is, not what comes out."""
+"""Fields that decide where and how fast a run is computed, not its result."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides the outcome of a training run.
+    """Configuration of a training run.
 
     Attributes:
-        dataset: name of a known set, a folder, or a union such as "NUAA-SIRST+NUDT-SIRST".
+        dataset: name of a dataset, a folder, or a union such as "NUAA-SIRST+NUDT-SIRST".
         size: side of the square network input [px]; a multiple of the backbone's divisor.
-        backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W);
-            a network that does not take 3 channels says so in an attribute ``in_channels``.
-        backbone_options: options of a catalogue's backbone, such as ``{"base": True}`` of MLCL-Net;
-            with ``{"deep_supervision": True}`` the loss is the mean over all outputs.
+        backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W); if
+            it does not take 3 channels, it has an attribute ``in_channels``.
+        backbone_options: options of a backbone of the catalogue, such as ``{"base": True}`` for
+            MLCL-Net. With ``{"deep_supervision": True}`` the loss is the mean over all outputs.
         loss: BCE, SoftIoU, Dice, EE, DM or EEDM.
         loss_options: options of the loss, such as ``{"edge_weight": 4, "keep_ratio": 0.5}``.
         epochs: passes over the training images.
         batch_size: images per step, at least 2.
-        accumulate: batches whose gradients make one update.
-        crop: side [px] of random squares of the resized training images, half of them on a target,
-            to train on: a step costs less; None trains on whole images.
-        natural_epochs: last epochs of squares in which these lie anywhere, so that the network sees
-            the natural share of targets.
-        whole_epochs: epochs on whole images after those of squares; there the learning rate starts
-            again at a sixth of ``learning_rate``.
-        learning_rate: highest rate of AdamW.
-        schedule: "cosine" falls to zero, "constant" stays, as published.
-        warmup_steps: updates of linear rise before, at most a quarter of all.
+        accumulate: batches per optimiser update; their gradients are averaged.
+        crop: train on random crops of this side [px], half of them on a target, which makes a step
+            cheaper; None trains on whole images.
+        natural_epochs: number of last crop epochs with crops at any place, so that the network
+            sees the natural share of target pixels.
+        whole_epochs: epochs on whole images after the crop epochs; their learning rate starts at
+            a sixth of ``learning_rate``.
+        learning_rate: maximum learning rate of AdamW.
+        schedule: "cosine" falls to zero; "constant" stays, as in the published code.
+        warmup_steps: updates of linear warm-up, at most a quarter of all.
         weight_decay: of AdamW.
-        clip_norm: largest norm of the gradient; None leaves it as it is.
-        ema_decay: share of the running average of the weights that an update keeps, in [0, 1);
-            0 keeps the last weights.
-        protocol: what chooses the epoch: "holdout", a part of the training images that is not
-            trained on, whose best thresholds are recorded, too, but not applied; "paper", the test
-            images; "last", nothing.
-        holdout: that part, as a share of the training images.
-        validate_every: epochs between two looks at the images that choose.
+        clip_norm: maximum norm of the gradient; None does not clip.
+        ema_decay: decay of the running average (EMA) of the weights, in [0, 1); 0 keeps the last
+            weights.
+        protocol: which images choose the epoch. "holdout": a part of the training images that is
+            not trained on; its best thresholds are recorded, not applied. "paper": the test images.
+            "last": none, the last epoch is kept.
+        holdout: share of the training images held out by the protocol "holdout".
+        validate_every: epochs between validations.
         seed: of initialisation, batches and augmentation.
-        initial_weights: weights file to start from; None starts at the prior, which sets the output
-            layer anew, also of a network passed as such: continue trained weights by their file.
-        precision: "fp32", "bf16", "fp16" (on CUDA), or "auto": bf16 where the hardware multiplies
-            it.
-        compile: let torch.compile build the network; minutes at first, worth it on CUDA.
-        device: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        initial_weights: weights file to start from. None starts with the output bias at the prior,
+            also for a network passed as such; to continue trained weights, pass their file.
+        precision: "fp32", "bf16", "fp16" (CUDA only), or "auto": bf16 where the hardware has it.
+        compile: use torch.compile; takes minutes at the start, pays off on CUDA.
+        device: "cpu", "cuda", "mps", or "auto": the fastest available.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        out: run folder; None names one under ``runs`` after the configuration.
-        cache_on: "device" keeps the training images there; "host" in main memory, for large sets.
-        workers: threads that prepare batches ahead; 0 prepares each when it is needed.
-        threads: CPU threads to compute with; None takes one per idle CPU, measured at the start,
-            and a run that continues takes as many as it began with. Other numbers round otherwise.
+        out: run folder; None takes one under ``runs``, named after the configuration.
+        cache_on: keep the training images on the "device", or on the "host" for large sets.
+        workers: threads that prepare batches ahead; 0 prepares each batch when it is needed.
+        threads: CPU threads. None takes one per idle CPU, measured at the start; a resumed run
+            takes as many as it started with. Other numbers of threads round differently.
 
     Raises:
         ValueError: for a value out of range or an unknown name.
@@ -119,12 +136,10 @@ class TrainConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"epochs": 1, "batch_size": 2, "accumulate": 1, "warmup_steps": 0}
-        least |= {"validate_every": 1, "workers": 0, "natural_epochs": 0, "whole_epochs": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}, expected at least {low}")
-        self._check_ranges()
+        for name, (is_valid, expected) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not is_valid(value):
+                raise InputError(f"{name} is {value}, expected {expected}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 known = ", ".join(choices)
@@ -138,47 +153,33 @@ class TrainConfig:
             from ..losses import create_loss
 
             create_loss(self.loss, **self.loss_options)
-        check_size(self.size, self.backbone)
-        if self.crop is not None:
-            check_size(self.crop, self.backbone, name="crop")
-            if self.crop > self.size:
-                raise InputError(f"crop is {self.crop}, expected at most the size, {self.size}")
-        self._check_crop_epochs()
         check_options(self.backbone, self.backbone_options)
+        check_size(self.size, self.backbone)
+        self._check_crop()
 
-    def _check_ranges(self) -> None:
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate is {self.learning_rate}, expected a number above 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"weight_decay is {self.weight_decay}, expected a number from 0 on")
-        if not 0 <= self.ema_decay < 1:
-            raise InputError(f"ema_decay is {self.ema_decay}, expected it in [0, 1)")
-        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
-            raise InputError(f"clip_norm is {self.clip_norm}, expected a number above 0, or None")
-        if not -(2**63) <= self.seed < 2**63:
-            raise InputError(f"seed is {self.seed}, expected a whole number of 64 bit")
-        if not 0 < self.holdout < 1:
-            raise InputError(f"holdout is {self.holdout}, expected a share in (0, 1)")
-
-    def _check_crop_epochs(self) -> None:
+    def _check_crop(self) -> None:
         late = self.natural_epochs + self.whole_epochs
-        if late and self.crop is None:
-            raise InputError("natural_epochs and whole_epochs follow squares: set crop, too")
+        if self.crop is None:
+            if late:
+                raise InputError("natural_epochs and whole_epochs need crop: set it, too")
+            return
+        check_size(self.crop, self.backbone, name="crop")
+        if self.crop > self.size:
+            raise InputError(f"crop is {self.crop}, expected at most size, {self.size}")
         if late > self.epochs:
             raise InputError(
-                f"natural_epochs and whole_epochs are {late} in all, expected at most epochs, "
-                f"{self.epochs}"
+                f"natural_epochs + whole_epochs is {late}, expected at most epochs, {self.epochs}"
             )
 
-    def squares_of(self, epoch: int) -> tuple[int | None, float]:
-        """The squares of an epoch, counted from 0: their side, and how many hold a target.
+    def crop_at(self, epoch: int) -> tuple[int | None, float]:
+        """The crops of an epoch, counted from 0.
 
         Returns:
-            Side [px], or None for whole images; share of the squares drawn on a target, in [0, 1].
+            Side [px], or None for whole images; share of the crops placed on a target, in [0, 1].
 
         Example:
             >>> config = TrainConfig("sky", 256, epochs=9, crop=128, natural_epochs=3)
-            >>> config.squares_of(5), config.squares_of(6)
+            >>> config.crop_at(5), config.crop_at(6)
             ((128, 0.5), (128, 0.0))
         """
         whole_from = self.epochs - self.whole_epochs
@@ -196,13 +197,11 @@ class TrainConfig:
         parts = [dataset_name(self.dataset), *network, str(self.size), self.loss]
         return Path("runs") / "-".join([*parts, f"seed{self.seed}"]).lower()
 
-    def plain(self) -> dict[str, Any]:
-        """The configuration as JSON values, without what does not decide the outcome.
-
-        A known dataset counts by its name, however it is spelled, another folder by its own.
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that decide the result, as JSON values with canonical names.
 
         Example:
-            >>> TrainConfig("NUAA-SIRST", size=256).plain()["loss"]
+            >>> TrainConfig("NUAA-SIRST", size=256).to_dict()["loss"]
             'EEDM'
         """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -218,7 +217,7 @@ class TrainConfig:
         return values | names
 
     def command(self) -> str:
-        """The command line that trains this configuration, with the datasets in FESTKIT_DATA.
+        """The command that trains this configuration.
 
         Example:
             >>> TrainConfig("NUAA-SIRST", size=256, loss="BCE").command()
@@ -238,28 +237,29 @@ class TrainConfig:
 
 
 DEFAULTS = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
-"""Of every option that has one: what a record means that was written before the option came."""
+"""Defaults of the fields; records written before a field was added lack it and mean the default."""
 
 
 def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None:
-    """Refuse a size of the square network input that a backbone cannot take.
+    """Check a size of the square network input.
 
     Args:
         size: side of the square [px].
         backbone: its name, or a network.
-        name: what the message calls the size.
+        name: name of the size in the message.
 
     Raises:
-        ValueError: for an unknown backbone, or with the next size that fits.
+        ValueError: for an unknown backbone, or a size that it cannot take; the message gives the
+            next size that fits.
 
     Example:
         >>> check_size(256, "ACM")
     """
     known = backbone_card(backbone) if isinstance(backbone, str) else backbone
-    divisor = said_number(known, "divisor", 1)
+    divisor = integer_attribute(known, "divisor", 1)
     if not isinstance(size, int):
         raise InputError(f"{name} is {size!r}, expected a whole number of px")
-    smallest = said_number(known, "smallest", divisor)
+    smallest = integer_attribute(known, "smallest", divisor)
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
         raise InputError(
@@ -269,11 +269,11 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
 
 
 FORMER_NAMES = {"average_decay": "ema_decay", "compiled": "compile"}
-"""What fields were called in configurations and cards of earlier versions."""
+"""Field names in configurations and cards of earlier versions."""
 
 
 def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a configuration or card, under the names that its fields have now.
+    """A configuration or card with the current field names.
 
     Example:
         >>> current_names({"average_decay": 0.99, "size": 256})

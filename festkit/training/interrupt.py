@@ -1,19 +1,19 @@
-"""Ending a run cleanly: on a signal, or when its time is up."""
+"""Stops a run between two steps: on a signal, or when its time is up."""
 
 import signal
 import threading
 import time
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Notes signals while a block runs, so that training ends between two steps, not within one.
+    """Catches SIGINT and SIGTERM within a block, so that training stops between two steps.
 
     Args:
-        max_minutes: minutes after which to stop; None for no limit.
+        max_minutes: time limit; None for no limit.
 
     Example:
         >>> with Stop(max_minutes=0) as stop:
@@ -37,26 +37,21 @@ class Stop:
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:  # asked twice: at once
+        if self.signal is not None:  # the second signal stops at once
             raise KeyboardInterrupt
         self.signal = number
 
     def pass_on(self) -> None:
-        """Do what the signal would have done, now that everything is safe.
+        """Raise what the signal asks for, after the checkpoint is written.
 
         Raises:
             KeyboardInterrupt: after SIGINT.
-            SystemExit: after SIGTERM, with the exit status of such an end.
+            SystemExit: after SIGTERM, with its exit status.
         """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt

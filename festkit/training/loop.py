@@ -1,10 +1,14 @@
-"""The loop: epochs of steps, with checkpoints, looks at the held-out images, and clean ends."""
+"""The training loop: epochs, steps, validation, checkpoints; and its progress bar.
+
+An epoch is :meth:`Loop._epoch`; what its steps train on is in ``batches``, what they change in
+``state``.
+"""
 
 import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +29,21 @@ from .memory import kept_memory
 from .processes import Processes
 from .run import Run
 from .state import Best, Row, TrainState
-from .validation import calibrate, first_choice, judge
+from .validation import calibrate, selection_start, validate
 
 SILENT_EPOCHS = 10
-"""After so many epochs in a row without one predicted pixel, a network is called collapsed."""
+"""Epochs in a row without a predicted pixel after which a warning is given."""
 
 
 class ProgressLogger:
-    """The progress bar of a run, counted in images, and its warnings.
+    """Progress bar of a run, curves for TensorBoard if it is installed, and warnings.
 
     Args:
-        label: what is trained.
-        folder: of the run; curves for TensorBoard go there if it is installed.
-        done: images trained on before.
+        label: label of the bar.
+        folder: run folder, for the TensorBoard files.
+        done: images that a resumed run has trained on.
         total: images of the whole run.
-        quiet: no bar; for all but one of several processes.
+        quiet: no bar and no files; for all but the main process.
     """
 
     def __init__(
@@ -51,16 +55,16 @@ class ProgressLogger:
         self._silent = 0
 
     def step(self, images: int) -> None:
-        """Move on by so many images."""
+        """Advance the bar by so many images."""
         self.bar.update(images)
 
     def epoch(self, row: Row, epochs: int) -> None:
-        """Show an epoch's row; warn if the network predicts nothing."""
+        """Show the metrics of an epoch; warn if the network predicts nothing."""
         self._notes["epoch"] = f"epoch {row['epoch']:.0f}/{epochs}"
         self._notes["loss"] = f"loss {row['loss']:.4f}, train IoU {100 * row['train_iou']:.1f}"
         if not math.isnan(row["iou"]):
-            self._notes["judged"] = (
-                f"judged: IoU {100 * row['iou']:.1f}, Pd {100 * row['pd']:.1f}, "
+            self._notes["validation"] = (
+                f"validation: IoU {100 * row['iou']:.1f}, Pd {100 * row['pd']:.1f}, "
                 f"Fa {1e6 * row['fa']:.1f}e-6"
             )
         self.bar.set_postfix_str("; ".join(self._notes.values()), refresh=False)
@@ -77,14 +81,13 @@ class ProgressLogger:
             )
 
     def close(self) -> None:
-        """End the bar's line."""
+        """Close the bar and the TensorBoard files."""
         self.bar.close()
         if self._board is not None:
             self._board.close()
 
 
 def _tensorboard(folder: Path) -> Any:
-    """A writer of TensorBoard's files, where it is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
     except ImportError:
@@ -93,24 +96,24 @@ def _tensorboard(folder: Path) -> Any:
 
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Of the network's layers, where a precision takes another type than float32."""
+"""Type of the network's layers by precision."""
 
 CHECKPOINT_SECONDS = 30.0
-"""Least time between two checkpoints."""
+"""Minimum time between two checkpoints."""
 
 CHECKPOINT_SHARE = 0.05
-"""Largest share of the time that writing checkpoints may take."""
+"""Maximum share of the time spent on writing checkpoints."""
 
 
 class Loop:
-    """A run under way.
+    """The training of one run.
 
     Args:
-        config: what is trained, and how.
-        run: where it is kept.
-        images: to train on.
-        judges: images that choose the epoch; may be empty.
-        processes: device, and the other processes.
+        config: configuration.
+        run: run folder.
+        images: training images.
+        val_set: images that choose the epoch; may be empty.
+        processes: this process and the others.
     """
 
     def __init__(
@@ -118,10 +121,10 @@ class Loop:
         config: TrainConfig,
         run: Run,
         images: TrainingImages,
-        judges: Dataset,
+        val_set: Dataset,
         processes: Processes,
     ) -> None:
-        self.config, self.run, self.images, self.judges = config, run, images, judges
+        self.config, self.run, self.images, self.val_set = config, run, images, val_set
         self.processes, self.device = processes, processes.device
         self.type = TYPES[resolve_precision(config.precision, self.device)]
         self.batches = Batches(images, config, processes.rank, processes.count)
@@ -132,18 +135,18 @@ class Loop:
         self.loss_of = create_loss(config.loss, **config.loss_options)
 
     def train(self, stop: Stop, *, resume: bool) -> bool:
-        """Train until the last epoch is done or a stop is wanted; whether it is done."""
+        """Train until the last epoch is done or a stop is requested; return whether it is done."""
         state = self.state
         if resume:
             state.resume(self.run)
-            if self.config.threads is None:  # other numbers of threads sum in another order
+            if self.config.threads is None:  # other numbers of threads round differently
                 torch.set_num_threads(state.threads)
         elif self.processes.is_main:
             self.run.forget()
         self.shared: Any = self.processes.shared(state.model)
         self.model: Any = torch.compile(self.shared) if self.config.compile else self.shared
         state.saved = time.monotonic(), 0.0
-        self.watch = self._watch()
+        self.logger = self._logger()
         try:
             with kept_memory() if self.device.type == "cpu" else nullcontext():
                 while state.epoch < self.config.epochs:
@@ -151,10 +154,10 @@ class Loop:
                         return False
                 self._save()
         finally:
-            self.watch.close()
+            self.logger.close()
         return True
 
-    def _watch(self) -> ProgressLogger:
+    def _logger(self) -> ProgressLogger:
         config, state, images = self.config, self.state, self.batches.images_per_epoch
         return ProgressLogger(
             f"{backbone_name(config.backbone)} {config.size} px {config.loss}",
@@ -165,7 +168,7 @@ class Loop:
         )
 
     def _epoch(self, stop: Stop) -> bool:
-        """The rest of an epoch; False if it was left for a stop."""
+        """Run the remaining steps of an epoch; return whether to go on."""
         state, steps = self.state, len(self.batches.starts)
         batches = self.batches.of_epoch(state.epoch, input_channels(state.model), first=state.step)
         while state.step < steps:
@@ -175,39 +178,33 @@ class Loop:
                 batch = next(batches)
                 self._step(batch, update=update)
             state.step += 1
-            self.watch.step(batch.total)
-            if update and not last and self._pause(stop):
+            self.logger.step(batch.total)
+            if update and not last and self._checkpoint(stop):
                 return False
         self._end_epoch()
-        return not self._pause(stop) or state.epoch == self.config.epochs
+        return not self._checkpoint(stop) or state.epoch == self.config.epochs
 
     def _step(self, batch: Batch, *, update: bool) -> None:
-        """Forward, loss, backward; and where the gradients are complete, an update."""
+        """Forward, loss, backward; with the last batch of a group, an optimiser update."""
         state, config = self.state, self.config
         torch.manual_seed(seed_of(config.seed, state.epoch, state.step))
         self.model.train()
-        with nullcontext() if update else self._apart():
+        apart = not update and self.processes.count > 1  # gradients are averaged at the update
+        with self.shared.no_sync() if apart else nullcontext():
             with torch.autocast(self.device.type, self.type, self.type != torch.float32):
-                outputs = logits_of(self.model, batch.image)  # main first
+                outputs = logits_of(self.model, batch.image)  # the main one first
             loss = torch.stack([self.loss_of(logits, batch.mask) for logits in outputs]).mean()
-            # Gradients are averaged over processes, whose parts of a batch may differ by an image.
+            # DDP averages over processes, whose parts of a batch may differ by one image.
             share = len(batch.mask) * self.processes.count / batch.total
-            self._backward(loss * (share / self._group()))
+            scaled = loss * (share / self._accumulated())
+            (scaled if state.scaler is None else state.scaler.scale(scaled)).backward()
         if update:
             self._update()
         self._count(outputs[0].detach() > 0, batch.mask, loss.detach() * share)
 
-    def _apart(self) -> AbstractContextManager[None]:
-        """Within this, gradients are added up in each process, not yet averaged over all."""
-        return self.shared.no_sync() if self.processes.count > 1 else nullcontext()
-
-    def _backward(self, loss: Tensor) -> None:
-        scaler = self.state.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
-
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:
-        """Say which option is too large when the memory is too small."""
+        """Name the options to lower when the memory of the device is too small."""
         try:
             yield
         except RuntimeError as error:
@@ -222,8 +219,8 @@ class Loop:
                 f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller {name}"
             ) from error
 
-    def _group(self) -> int:
-        """Batches whose gradients are accumulated with that of this step."""
+    def _accumulated(self) -> int:
+        """Number of batches whose gradients are averaged in the next update."""
         start = self.state.step // self.config.accumulate * self.config.accumulate
         return min(self.config.accumulate, len(self.batches.starts) - start)
 
@@ -235,25 +232,25 @@ class Loop:
             nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
         if scaler is None:
             state.optimizer.step()
-            state.step_on(config.ema_decay)
+            state.after_update(config.ema_decay)
         else:
             before = scaler.get_scale()
             scaler.step(state.optimizer)
             scaler.update()
-            if scaler.get_scale() >= before:  # else the gradient had overflowed, and was skipped
-                state.step_on(config.ema_decay)
+            if scaler.get_scale() >= before:  # else it skipped an overflow
+                state.after_update(config.ema_decay)
         state.optimizer.zero_grad()
 
     def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:
         pixels = [(predicted & mask).sum(), (predicted | mask).sum(), predicted.sum()]
-        # Where the scaler skips a step, its loss is none of the epoch's; else it ends the run.
-        scaled = self.state.scaler is not None
-        lost = ~loss.isfinite() if scaled else torch.zeros_like(loss, dtype=torch.bool)
-        loss = torch.where(lost, 0.0, loss)
-        self.state.sums += torch.stack([loss, *pixels, lost])
+        overflow = torch.zeros_like(loss, dtype=torch.bool)
+        if self.state.scaler is not None:  # it skips such steps; without it they end the run
+            overflow = ~loss.isfinite()
+        loss = torch.where(overflow, 0.0, loss)
+        self.state.sums += torch.stack([loss, *pixels, overflow])
 
     def _end_epoch(self) -> None:
-        """A row of history, a look at the images that choose, a line for who watches."""
+        """Append a history row, validate if due, update the progress bar."""
         state, config = self.state, self.config
         sums = self.processes.total(state.sums)
         self._check_numbers(sums)
@@ -269,39 +266,39 @@ class Loop:
             **dict.fromkeys(("iou", "pd", "fa"), math.nan),
         }
         due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
-        if len(self.judges) and due and self.processes.is_main:
-            row |= self._judge()
+        if len(self.val_set) and due and self.processes.is_main:
+            row |= self._validate()
         state.history.append(row)
-        self.watch.epoch(row, config.epochs)
+        self.logger.epoch(row, config.epochs)
 
-    def _judge(self) -> dict[str, float]:
-        """Measure the averaged weights on the images that choose; keep them if they are best."""
-        state, first = self.state, first_choice(self.config)
+    def _validate(self) -> dict[str, float]:
+        """Validate the averaged weights; keep them if they are the best so far."""
+        state, first = self.state, selection_start(self.config)
         network = state.average.module
         calibrate(network, self.config, self.images)
-        counts = judge(network, self.config, self.images, self.judges)
+        counts = validate(network, self.config, self.images, self.val_set)
         score = 0.0 if math.isnan(counts.score) else counts.score
-        value = counts.valid + score  # any valid Score before all others
+        value = counts.valid + score  # a valid Score beats every other
         late = first is not None and state.epoch > first
         if late and (state.best is None or value > state.best.value):
             weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
             state.best = Best(state.epoch, value, weights)
         return {"iou": counts.iou, "pd": counts.pd, "fa": counts.fa}
 
-    def _pause(self, stop: Stop) -> bool:
-        """Write a checkpoint if it is time; whether to stop."""
+    def _checkpoint(self, stop: Stop) -> bool:
+        """Write a checkpoint if due or if training stops here; return whether it stops."""
         at, took = self.state.saved
         due = time.monotonic() - at > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE)
-        due, wanted = due and self.processes.is_main, stop.wanted
-        if self.processes.count > 1:  # all stop at the same step, or none
-            flags = self.processes.total(torch.tensor([float(due), float(wanted)]))
-            due, wanted = (flags > 0).tolist()
-        if wanted or due:
+        due, stops = due and self.processes.is_main, stop.wanted
+        if self.processes.count > 1:  # all stop at the same step
+            flags = self.processes.total(torch.tensor([float(due), float(stops)]))
+            due, stops = (flags > 0).tolist()
+        if stops or due:
             self._save()
-        return wanted
+        return stops
 
     def _save(self) -> None:
-        # Every process reads this checkpoint: so its sums are those of all, in equal parts.
+        # Every process resumes from this checkpoint, with an equal part of the sums.
         sums = self.processes.total(self.state.sums)
         self._check_numbers(sums)
         self.state.sums.copy_(sums / self.processes.count)
@@ -309,12 +306,12 @@ class Loop:
             self.state.save(self.run)
 
     def _check_numbers(self, sums: Tensor) -> None:
-        """Stop before a loss or a weight that is no number gets into a checkpoint.
+        """Stop before a loss or weight that is not finite gets into a checkpoint.
 
-        All processes have the same sums and the same weights: so they stop together.
+        Sums and weights are the same in all processes, so all stop.
 
         Raises:
-            FloatingPointError: with what to try.
+            FloatingPointError: with settings to try.
         """
         loss, overflows = sums[0].item(), sums[-1].item()
         finite = [part.isfinite().all() for part in self.state.model.parameters()]

@@ -1,4 +1,4 @@
-"""The processes that share a training: one alone, or those that a launcher has started."""
+"""The processes that share a training: a single one, or those of a launcher (DDP)."""
 
 import os
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(days=1)
-"""So long the others wait while one validates or writes; NCCL alone gives up after 10 minutes."""
+"""How long the others wait while one validates or writes; NCCL's default is 10 minutes."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Where this process computes, and how it agrees with the others.
+    """Device and rank of this process, and its communication with the others.
 
-    They agree by words between hosts (Gloo), for which no host waits for its device.
+    Control messages go over Gloo, on the host, so that no process waits for its device.
 
     Attributes:
-        device: of this process.
-        rank: number of this process; the first, 0, validates and writes.
-        count: how many there are.
-        words: the group of all hosts; None where there is one process.
+        device: device of this process.
+        rank: rank of this process; rank 0 validates and writes.
+        count: number of processes.
+        group: Gloo group of all processes; None for a single one.
     """
 
     device: torch.device
     rank: int = 0
     count: int = 1
-    words: Any = None
+    group: Any = None
 
     @property
     def is_main(self) -> bool:
@@ -39,29 +39,28 @@ class Processes:
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
-        """The sums over all processes, on the host."""
+        """Sum over all processes, on the host."""
         summed = values.detach().to("cpu", copy=True)
         if self.count > 1:
-            distributed.all_reduce(summed, group=self.words)
+            distributed.all_reduce(summed, group=self.group)
         return summed
 
-    def told_by_main(self, item: Any) -> Any:
-        """What the main process passes, in all of them."""
+    def from_main(self, item: Any) -> Any:
+        """Broadcast an object of the main process to all."""
         items = [item]
         if self.count > 1:
-            distributed.broadcast_object_list(items, src=0, group=self.words)
+            distributed.broadcast_object_list(items, src=0, group=self.group)
         return items[0]
 
     def wait(self) -> None:
-        """Wait until all have come here."""
+        """Wait until all processes are here."""
         if self.count > 1:
-            distributed.barrier(group=self.words)
+            distributed.barrier(group=self.group)
 
     def shared(self, model: nn.Module) -> nn.Module:
-        """A network whose gradients are averaged over all processes.
+        """The network in DDP, which averages gradients over all processes.
 
-        On CUDA its batch norms see the whole batch: they are replaced in place, and keep their
-        parameters and statistics.
+        On CUDA its batch norms are converted, in place, to ones that see the whole batch.
         """
         if self.count == 1:
             return model
@@ -72,14 +71,14 @@ class Processes:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
-    """This process among those of its launcher; the current CUDA device is its own meanwhile.
+def join_processes(device: torch.device) -> Iterator[Processes]:
+    """Join the processes of a launcher; within the block the CUDA device is this process's own.
 
-    ``torchrun``, ``accelerate launch`` and ``notebook_launcher`` all tell a process its rank by
-    WORLD_SIZE, RANK and LOCAL_RANK.
+    ``torchrun``, ``accelerate launch`` and ``notebook_launcher`` set WORLD_SIZE, RANK and
+    LOCAL_RANK.
 
     Example:
-        >>> with joined(torch.device("cpu")) as processes:
+        >>> with join_processes(torch.device("cpu")) as processes:
         ...     processes.count, processes.total(torch.ones(2)).tolist()
         (1, [1.0, 1.0])
     """
@@ -88,12 +87,12 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if on_cuda and count > 1:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     with torch.cuda.device(device) if on_cuda else nullcontext():
-        # With its number, for in other threads "cuda" alone is GPU 0.
+        # With its index, because "cuda" means GPU 0 in other threads.
         place = torch.empty(0, device=device).device
         if count == 1:
             yield Processes(place)
             return
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if on_cuda else "gloo")
-        words = distributed.new_group(backend="gloo", timeout=PATIENCE)
-        yield Processes(place, rank, count, words)
+        group = distributed.new_group(backend="gloo", timeout=PATIENCE)
+        yield Processes(place, rank, count, group)

@@ -1,6 +1,7 @@
-"""A training run's configuration and its folder.
+"""The folder of a training run: configuration, history, weights, probability maps, record.
 
-The help of ``festkit train`` is made of this file: torch and numpy are imported where they work.
+``Run`` reads it. ``lock_run`` opens it for one training at a time. The command line imports this
+file: torch and numpy are imported where they are used.
 """
 
 import csv
@@ -10,27 +11,30 @@ import shlex
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._support.errors import ExistingFileError, InputError, MissingFileError
+from .._support.errors import BusyError, ExistingFileError, InputError, MissingFileError
 from .._support.files import NUMBER, atomic_write, read_json, write_json, write_text
+from .._support.locks import file_lock
 from ..data.catalogue import dataset_name, members_of
 from .config import DEFAULTS, TrainConfig, current_names
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch.nn import Module
-else:
-    Module = object
+
+    from .processes import Processes
+
+LOCK = ".lock"
+"""The file that a training locks in its run folder."""
 
 MAP_LEVELS = 65535
-"""Probability maps are stored as 16-bit integers, this being probability 1."""
+"""The 16-bit level that stands for probability 1 in stored maps."""
 
-FIGURES: dict[str, Any] = {
+METRICS_ROW: dict[str, Any] = {
     "th1": NUMBER,
     "valid": bool,
     **dict.fromkeys(("iou", "niou", "pd", "fa", "score", "th2"), NUMBER | None),
@@ -39,7 +43,7 @@ FIGURES: dict[str, Any] = {
     "iou_sum?": NUMBER,
     "intervals?": dict,
 }
-"""What a record's row of figures holds; a ratio of nothing is None."""
+"""Schema of one row of metrics in a record; a ratio without denominator is None."""
 
 RECORD: dict[str, Any] = {
     "dataset?": str,
@@ -49,17 +53,17 @@ RECORD: dict[str, Any] = {
     "test_split?": str,
     "mean?": NUMBER,
     "std?": NUMBER,
-    "test?": [FIGURES],
+    "test?": [METRICS_ROW],
 }
-"""What the record of a run holds; one by another hand may lack what is not asked for."""
+"""Schema of the record of a run."""
 
 
 class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
-    """A run's file of probability maps (H, W) by image, each read when it is asked for.
+    """Probability maps (H, W) by image in a file of a run, each read on access.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, when it is opened or when a map is read.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is damaged, on opening or on access.
 
     Example:
         >>> import tempfile
@@ -89,7 +93,7 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
         if self._file.fp is None:
             raise InputError(f"{self.path} has been closed; open the run again")
         with self._refusing_damage():
-            content = self._file.read(f"{image}.npy")  # whole, so that its checksum is compared
+            content = self._file.read(f"{image}.npy")  # reading all of it checks the CRC
             levels = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
             if levels.dtype != np.uint16 or levels.ndim != 2:
                 raise ValueError(f"{image} is {levels.dtype} of shape {levels.shape}")
@@ -105,7 +109,7 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
         return len(self._names)
 
     def close(self) -> None:
-        """Close the file; nothing is read from it any more."""
+        """Close the file."""
         self._file.close()
 
     @contextmanager
@@ -120,7 +124,7 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
 
 
 class _Record(dict[str, Any]):
-    """A record's named values; one that is asked for and absent is named with the file."""
+    """A record that names its file when a value is missing."""
 
     def __init__(self, path: Path, values: Mapping[str, Any]) -> None:
         super().__init__(values)
@@ -132,10 +136,10 @@ class _Record(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Run:
-    """A training run's folder: configuration, history, weights, test probability maps, record.
+    """The folder of a training run.
 
     Attributes:
-        folder: where it all lies.
+        folder: its path.
 
     Example:
         >>> Run(Path("runs/never-trained")).finished
@@ -146,7 +150,7 @@ class Run:
 
     @classmethod
     def of(cls, run: "Run | str | Path") -> "Run":
-        """A run, or the one of a folder.
+        """The run itself, or the run of a folder.
 
         Example:
             >>> Run.of("runs/never-trained").folder.name
@@ -156,12 +160,12 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end; its record is written last."""
+        """Whether training finished; the record is written last."""
         return (self.folder / "record.json").is_file()
 
     @property
     def record(self) -> dict[str, Any]:
-        """What was trained, on what, how, and the figures on the test split.
+        """Configuration, data, versions and test metrics of the finished run.
 
         Raises:
             FileNotFoundError: if the run has not finished.
@@ -173,16 +177,16 @@ class Run:
         return _Record(path, read_json(path, RECORD))
 
     def _what_to_pass(self) -> str:
-        """What helps where there is no finished run: the runs of its folders, if it has any."""
+        """Advice where there is no finished run: the runs in its subfolders, if any."""
         inside = [path.parent for path in sorted(self.folder.glob("*/record.json"))]
         if not inside:
             return "train it to its end"
         folders = " ".join(shlex.quote(str(folder)) for folder in inside)
-        return f"its folders do: pass one, or several as the scales of a FEST, of {folders}"
+        return f"its subfolders do: pass one, or several as the scales of a FEST, of {folders}"
 
     @property
     def dataset_folder(self) -> str | None:
-        """Where the images lay when it was trained; None if it is not known, or they are gone."""
+        """Folder of the images at training time; None if unknown or gone."""
         path = self.folder / "config.json"
         place: str | None = read_json(path).get("dataset_folder") if path.is_file() else None
         here = place is not None and all(Path(each).is_dir() for each in members_of(place))
@@ -195,19 +199,19 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The file from which a killed run continues; gone once the run has finished."""
+        """The file from which a run resumes; removed once the run has finished."""
         return self.folder / "checkpoint.pt"
 
     def forget(self) -> None:
-        """Remove checkpoint and history, to start afresh."""
+        """Remove checkpoint and history, to start again."""
         for path in (self.checkpoint, self.folder / "history.csv"):
             path.unlink(missing_ok=True)
 
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch; iou, pd and fa are those of the images that choose, NaN if unasked.
+        """One row per epoch; iou, pd and fa are of the validation images, NaN without validation.
 
         Raises:
-            FileNotFoundError: if the run has none.
+            FileNotFoundError: if there is no history.
             ValueError: if it is damaged.
         """
         path = self.folder / "history.csv"
@@ -225,17 +229,17 @@ class Run:
         write_text(self.folder / "history.csv", "\n".join(lines) + "\n")
 
     def test_maps(self) -> "dict[str, NDArray[np.float32]]":
-        """Probability maps (H, W) of the test images by name, each at its image's own size."""
+        """Probability maps (H, W) of the test images by name, each at its image's size."""
         return self.maps("test")
 
     def maps(self, name: str) -> "dict[str, NDArray[np.float32]]":
-        """Probability maps (H, W) by image, each at its image's own size.
+        """Probability maps (H, W) by image, each at its image's size.
 
         Args:
             name: "test" or "holdout".
 
         Raises:
-            FileNotFoundError: if the run has none of them.
+            FileNotFoundError: if the run has no such maps.
         """
         stored = StoredMaps(self.folder / f"{name}_maps.npz")
         try:
@@ -252,7 +256,7 @@ class Run:
             atomic_write(self.folder / f"{name}_maps.npz") as part,
             zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
-            for image, level in levels.items():  # savez would take some for its own arguments
+            for image, level in levels.items():  # savez has arguments of its own
                 with archive.open(f"{image}.npy", "w") as file:
                     np.lib.format.write_array(file, level)
 
@@ -266,20 +270,20 @@ def _digest(path: str) -> str:
 def open_run(
     config: TrainConfig, *, train_split: str, test_split: str, dataset_folder: str | None = None
 ) -> Run:
-    """The run folder of a configuration: a new one, or the one that already holds this run.
+    """Open or create the run folder of a configuration; the caller holds its lock.
 
-    What a killed run left half-written is removed: nobody else may be training it. A finished run
-    of an older version, whose training masks may be others, is returned with a warning.
+    Temporary files of a killed run are removed. A finished run of an older version, whose training
+    masks may differ, is returned with a warning.
 
     Args:
-        config: what is to be trained.
-        train_split: fingerprint of the training images; they may change under their name.
+        config: the configuration.
+        train_split: fingerprint of the training images, which may change under the same name.
         test_split: fingerprint of the test images.
-        dataset_folder: where the images lie, for :attr:`Run.dataset_folder`; it may change.
+        dataset_folder: folder of the images, for :attr:`Run.dataset_folder`; it may change.
 
     Raises:
         FileExistsError: if the folder holds a run of another configuration or on other images,
-            other files, or a checkpoint of training masks that are not known.
+            other files, or a checkpoint of an older version.
 
     Example:
         >>> import tempfile
@@ -291,18 +295,18 @@ def open_run(
 
     run = Run(config.folder)
     written = run.folder / "config.json"
-    now = config.plain() | {"train_split": train_split, "test_split": test_split}
+    now = config.to_dict() | {"train_split": train_split, "test_split": test_split}
     now["training_masks"] = MASK_RULE
-    if config.initial_weights is not None:  # the same file may be rewritten, or lie elsewhere
+    if config.initial_weights is not None:  # the file may be rewritten or moved
         now["initial_weights"] = f"sha256 {_digest(config.initial_weights)}"
     found = {path.name for path in run.folder.iterdir()} if run.folder.is_dir() else set()
     there = {name for name in found if not name.startswith(".")}
     if there and "config.json" not in there:
         raise ExistingFileError(f"{run.folder} holds other files; choose another run folder")
     before = current_names(read_json(written, {"dataset?": str})) if there else {}
-    if "dataset" in before:  # older ones hold what was typed
+    if "dataset" in before:  # older ones hold the name as typed
         before["dataset"] = dataset_name(before["dataset"])
-    old = DEFAULTS | {"training_masks": MASK_RULE} | before  # older ones lack what came later
+    old = DEFAULTS | {"training_masks": MASK_RULE} | before  # older ones lack newer fields
     changed = [f"{k} {old.get(k)!r} -> {now[k]!r}" for k in now if old.get(k) != now[k]]
     if changed and len(there) > 1:
         raise ExistingFileError(
@@ -311,7 +315,7 @@ def open_run(
         )
     if there and "training_masks" not in before:
         _check_masks(run)
-    if not run.finished:  # whoever has just finished it may still write beside the record
+    if not run.finished:  # a run that has just finished may still be written to
         for name in found - there:
             if name.endswith(".part"):
                 (run.folder / name).unlink()
@@ -321,7 +325,7 @@ def open_run(
 
 
 def _check_masks(run: Run) -> None:
-    """Refuse to continue a run whose configuration does not say how its masks were resized."""
+    """Refuse to resume a run of an older version, which resized masks by another rule."""
     if run.finished and "training_masks" not in run.record:
         warnings.warn(
             f"{run.folder} is a finished run of an older version, whose training masks may lack "
@@ -330,6 +334,63 @@ def _check_masks(run: Run) -> None:
         )
     elif not run.finished and run.checkpoint.is_file():
         raise ExistingFileError(
-            f"{run.folder} was begun by an older version, on other training masks; remove its "
+            f"{run.folder} was started by an older version, on other training masks; remove its "
             f"checkpoint {run.checkpoint.name}, or choose another run folder (out)"
         )
+
+
+@contextmanager
+def lock_run(config: TrainConfig, processes: "Processes", **images: str) -> Iterator[Run]:
+    """The run of a configuration, locked for this training within the block.
+
+    Of several processes the main one takes the lock; if it fails, all raise its error. A finished
+    run needs no lock.
+
+    Args:
+        config: the configuration.
+        processes: the processes of this training.
+        images: fingerprints and folder of the images, as for :func:`open_run`.
+
+    Raises:
+        BlockingIOError: if another process is training in the folder.
+        FileExistsError: if it holds another run, or other files.
+    """
+    with ExitStack() as stack:
+        error: Exception | None = None
+        if processes.is_main:
+            try:
+                _lock(Run(config.folder), stack)
+                _remove_leftovers(open_run(config, **images))
+            except Exception as failed:  # the others wait for the outcome
+                error = failed
+        error = processes.from_main(error)
+        if error is not None:
+            raise error
+        yield Run(config.folder)
+
+
+def _lock(run: Run, stack: ExitStack) -> None:
+    if run.finished:
+        return
+    if not run.folder.exists():
+        stack.callback(_remove_if_empty, run.folder)
+    try:
+        stack.enter_context(file_lock(run.folder / LOCK, wait=False))
+    except BlockingIOError as error:
+        raise BusyError(
+            f"{run.folder} is being trained by {error.strerror}; wait for its end, or stop it "
+            "to continue here, or choose another run folder (out)"
+        ) from None
+
+
+def _remove_leftovers(run: Run) -> None:
+    """Remove checkpoint and lock of a run that was killed after its record was written."""
+    if run.finished:
+        run.checkpoint.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, while a process holds it
+            (run.folder / LOCK).unlink()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -1,4 +1,4 @@
-"""Everything that changes during training, and how it is kept."""
+"""The state of a training: network, EMA, optimiser, progress; its checkpoint."""
 
 import math
 import time
@@ -21,19 +21,19 @@ from .config import TrainConfig
 from .run import Run
 
 SUMS = ("loss", "intersection", "union", "predicted", "overflows")
-"""What is summed over the steps of an epoch; overflows: fp16 steps whose loss is no number."""
+"""Sums over the steps of an epoch; overflows: fp16 steps whose loss is not finite."""
 
 Row = dict[str, float]
 
 
 @dataclass
 class Best:
-    """The best weights so far, where a protocol chooses.
+    """The best weights so far, of the protocols that choose an epoch.
 
     Attributes:
-        epoch: number of epochs they were trained for.
-        value: what they were chosen by; higher is better.
-        weights: of the network, on the CPU.
+        epoch: their epoch.
+        value: their validation value; higher is better.
+        weights: state dict, on the CPU.
     """
 
     epoch: int
@@ -43,21 +43,21 @@ class Best:
 
 @dataclass
 class TrainState:
-    """A network under training, its running average, and how far it has come.
+    """A network in training and its progress.
 
     Attributes:
-        model: the network itself.
-        average: running average of its weights.
+        model: the network.
+        average: running average (EMA) of its weights.
         optimizer: AdamW.
-        schedule: of the learning rate.
-        sums: (5,) over the steps of this epoch, see :data:`SUMS`.
-        scaler: of the loss, in fp16.
-        epoch: epochs done.
-        step: batches done of this epoch.
-        history: a row per epoch.
-        best: where the protocol chooses an epoch.
-        saved: when the last checkpoint was written, and how long that took [s].
-        threads: CPU threads that the run began with, at most as many as there are CPUs now.
+        schedule: learning-rate schedule.
+        sums: (5,) sums over the steps of this epoch, see :data:`SUMS`.
+        scaler: gradient scaler, for fp16.
+        epoch: finished epochs.
+        step: finished batches of this epoch.
+        history: one row per epoch.
+        best: best weights so far.
+        saved: time of the last checkpoint and how long it took [s].
+        threads: CPU threads that the run started with, at most the number of CPUs now.
     """
 
     model: nn.Module
@@ -75,7 +75,7 @@ class TrainState:
 
     @classmethod
     def start(cls, config: TrainConfig, device: torch.device, steps: int) -> "TrainState":
-        """The state before the first of so many optimiser steps."""
+        """The initial state of a run of so many optimiser updates."""
         torch.manual_seed(config.seed)
         if isinstance(config.backbone, str):
             model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
@@ -96,14 +96,14 @@ class TrainState:
         scaler = torch.amp.GradScaler(device.type) if half else None
         return cls(model, average, optimizer, schedule, sums, scaler)
 
-    def step_on(self, decay: float) -> None:
-        """After an update: the next learning rate, and the network into the running average."""
-        before = self.schedule.last_epoch  # updates, counted on the host
+    def after_update(self, decay: float) -> None:
+        """Advance the learning rate and the EMA."""
+        updates = self.schedule.last_epoch  # counted on the host
         self.schedule.step()
-        update_average(self.average, self.model, before, decay)
+        update_average(self.average, self.model, updates, decay)
 
     def save(self, run: Run) -> None:
-        """Write the checkpoint and the history."""
+        """Write checkpoint and history."""
         began = time.monotonic()
         parts = {name: getattr(self, name).state_dict() for name in self._stateful()}
         plain = {
@@ -113,7 +113,7 @@ class TrainState:
         with atomic_write(run.checkpoint) as part, part.open("wb") as file:
             try:
                 torch.save(parts | plain | {"best": best}, file)
-            except RuntimeError as error:  # it hides the system's own, such as a full disk
+            except RuntimeError as error:  # hides the cause, such as a full disk
                 raise (error.__context__ or error) from None
         if self.history:
             run.write_history(self.history)
@@ -121,7 +121,7 @@ class TrainState:
         self.saved = now, now - began
 
     def resume(self, run: Run) -> None:
-        """Continue from the run's checkpoint, if there is one."""
+        """Continue from the checkpoint of the run, if there is one."""
         if not run.checkpoint.is_file():
             return
         try:
@@ -132,11 +132,11 @@ class TrainState:
             for name in ("epoch", "step", "history"):
                 setattr(self, name, states[name])
             self.best = None if states["best"] is None else Best(**states["best"])
-            begun = states.get("threads", self.threads)  # older checkpoints do not say it
+            begun = states.get("threads", self.threads)  # absent in older checkpoints
             self.threads = min(begun, max(self.threads, len(available_cpus())))
-        except Exception as error:  # damaged bytes raise whatever they happen to spell
+        except Exception as error:  # damaged bytes raise anything
             raise InputError(
-                f"{run.checkpoint} is damaged; remove it to train this run afresh"
+                f"{run.checkpoint} is damaged; remove it to start this run again"
             ) from error
 
     def _stateful(self) -> tuple[str, ...]:
@@ -145,19 +145,19 @@ class TrainState:
 
 
 WHOLE_RATE = 1 / 6
-"""Share of the highest learning rate at which whole images follow on squares."""
+"""Learning rate at the start of the epochs on whole images, as a share of the maximum."""
 
 
 def rate_of(config: TrainConfig, steps: int) -> Any:
-    """Share of the highest learning rate at a step: a linear rise, then a cosine or constant.
+    """Learning rate by update, as a share of the maximum: linear warm-up, then cosine or constant.
 
-    Whole images that follow on squares have a cosine of their own, from :data:`WHOLE_RATE` on.
+    The epochs on whole images have a cosine of their own, which starts at :data:`WHOLE_RATE`.
     """
     whole = steps * config.whole_epochs // config.epochs
     first = steps - whole
     warmup = min(config.warmup_steps, first // 4)
 
-    def fallen(step: int, of: int) -> float:
+    def decayed(step: int, of: int) -> float:
         constant = config.schedule == "constant"
         return 1.0 if constant else 0.5 * (1 + math.cos(math.pi * step / max(of, 1)))
 
@@ -165,23 +165,23 @@ def rate_of(config: TrainConfig, steps: int) -> Any:
         if step < warmup:
             return (step + 1) / warmup
         if step < first or not whole:
-            return fallen(step - warmup, first - warmup)
-        return WHOLE_RATE * fallen(step - first, whole)
+            return decayed(step - warmup, first - warmup)
+        return WHOLE_RATE * decayed(step - first, whole)
 
     return rate
 
 
 def update_average(average: AveragedModel, model: nn.Module, updates: int, decay: float) -> None:
-    """Take a network into its running average, which forgets its first steps.
+    """Update the running average (EMA) of a network.
 
-    As ``AveragedModel.update_parameters`` does it, but with a count that is on the host: there the
-    host waits for the device in every step.
+    Unlike ``AveragedModel.update_parameters`` it does not wait for the device. The decay rises from
+    0 to ``decay``, so that early weights are forgotten.
 
     Args:
-        average: of the networks before.
+        average: the running average.
         model: the network.
-        updates: how many networks are in it.
-        decay: what it rises to: the share of the average that is kept.
+        updates: number of earlier updates.
+        decay: final share of the average that an update keeps.
     """
     kept = min(decay, (1 + updates) / (10 + updates)) if updates else 0.0
     with torch.no_grad():
@@ -193,24 +193,23 @@ def update_average(average: AveragedModel, model: nn.Module, updates: int, decay
 
 
 PRIOR = 0.01
-"""Probability of target at which a network starts."""
+"""Initial probability of target."""
 
 NARROW = 8
-"""An output layer with at most this many inputs is narrow, see :func:`init_output_bias`."""
+"""Input channels up to which :func:`init_output_bias` makes output weights positive."""
 
 
 def init_output_bias(backbone: nn.Module) -> None:
-    """Let a network start with a probability of target of 0.01 instead of 0.5, in place.
+    """Set the output bias so that a network starts at a target probability of 0.01, in place.
 
-    The bias of the output layer is set to log(0.01 / 0.99). Where that layer sees only a few
-    channels after a ReLU, its weights are made positive: were all of them negative, no input could
-    raise the output above its bias and the network would never detect.
+    About 0.1 % of all pixels are targets; from 0.5 a small network predicts nothing for dozens of
+    epochs. Weights of an output layer with at most 8 input channels are made positive: after a
+    ReLU, negative ones alone could never raise the output above its bias.
 
     Args:
-        backbone: its output layers are the convolutions that its method ``output_layers`` returns,
-            or else the last one with a single output channel.
-
-    A network without such a layer, or whose layer has no bias, is left as it is, with a warning.
+        backbone: a network. Its output layers are those of its method ``output_layers``, else its
+            last convolution with one output channel. If there is none, or it has no bias, a warning
+            is given and nothing changes.
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1)
@@ -222,8 +221,8 @@ def init_output_bias(backbone: nn.Module) -> None:
     if not layers or any(layer.bias is None for layer in layers):
         warnings.warn(
             f"{type(backbone).__name__} has no output convolution with a bias to hold the prior; "
-            "it starts at a probability of about 0.5 and may predict nothing for many epochs. Name "
-            "its output layers in a method output_layers()",
+            "it starts at a probability of about 0.5 and may predict nothing for many epochs. "
+            "Return its output layers from a method output_layers()",
             stacklevel=2,
         )
         return
@@ -236,7 +235,7 @@ def init_output_bias(backbone: nn.Module) -> None:
 
 def _output_layers(backbone: nn.Module) -> list[nn.Conv2d]:
     named: Any = getattr(backbone, "output_layers", None)
-    if callable(named) and not isinstance(named, nn.Module):  # a submodule may bear that name
+    if callable(named) and not isinstance(named, nn.Module):  # a submodule may have that name
         return list(named())
     single = [m for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.out_channels == 1]
     return single[-1:]

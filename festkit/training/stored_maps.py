@@ -1,4 +1,4 @@
-"""Stored maps, opened: image by image with its truth, of one run or of several scales."""
+"""Stored probability maps with images and masks, of one run or of several scales."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from .run import Run, StoredMaps
 
 
 class PredictedImage(NamedTuple):
-    """An image, its truth and its probabilities.
+    """An image with its mask and probability maps.
 
     Attributes:
-        sample: image and truth.
-        prob: (H, W) float32 in [0, 1]; of several runs their fused map.
-        scales: every run's own map (H, W), in order.
+        sample: image and mask.
+        prob: (H, W) float32 in [0, 1]; fused where there are several runs.
+        scales: the map (H, W) of each run, in order.
     """
 
     sample: Sample
@@ -32,21 +32,21 @@ class PredictedImage(NamedTuple):
     def detect(
         self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
     ) -> Detection:
-        """What stands out at these thresholds; weak targets from each scale's map or the fused."""
+        """Adjustable sensitivity; weak targets from each scale's map or from the fused map."""
         scales = list(self.scales) if per_scale and len(self.scales) > 1 else None
         return adjust_sensitivity(self.prob, th1, th2, scale_maps=scales)
 
 
 @dataclass(frozen=True)
 class RunMaps:
-    """The images of one split with the maps that one or more runs keep of them, read when asked.
+    """The images of a split with the stored maps of one or more runs, read on access.
 
     Attributes:
-        title: networks, sizes and images in words.
+        title: networks, sizes and images, as a title.
         sizes: input sizes of the runs [px].
         dataset: the images.
-        stored: every run's maps.
-        records: every run's record.
+        stored: stored maps of each run.
+        records: record of each run.
         split: "test" or "holdout".
 
     Example:
@@ -76,13 +76,13 @@ class RunMaps:
     def evaluate(
         self, th1: float = 0.5, th2: float | None = None, *, per_scale: bool = True
     ) -> list[Counts]:
-        """Counts of every image at these thresholds, in order.
+        """Counts of every image at these thresholds.
 
         Args:
             th1: threshold of strong targets, in [0, 1].
-            th2: threshold of weak targets, in [0, 1]; None looks for none.
-            per_scale: whether weak targets come from each scale's own map, as in the published
-                results, or from the fused map.
+            th2: threshold of weak targets, in [0, 1]; None for strong targets alone.
+            per_scale: take weak targets from the map of each scale, as in the published results,
+                or from the fused map.
 
         Raises:
             ValueError: for a threshold out of range.
@@ -93,12 +93,12 @@ class RunMaps:
         ]
 
     def close(self) -> None:
-        """Close the files of the maps; no image can be read any more."""
+        """Close the files; no image can be read any more."""
         for each in self.stored:
             each.close()
 
     def of_scales(self, scales: Sequence[int]) -> "RunMaps":
-        """The same images with some of the runs, in this order.
+        """The same images with the maps of some runs, in this order.
 
         Args:
             scales: indices of the runs.
@@ -113,20 +113,20 @@ def open_maps(
     dataset: str | Path | None = None,
     root: str | Path | None = None,
 ) -> RunMaps:
-    """The stored maps of one finished training run, or of several that are the scales of a FEST.
+    """Open the stored maps of a finished run, or of several runs that are the scales of a FEST.
 
     Args:
         runs: runs or their folders, on the same images, in the order of the scales.
-        split: "test", or "holdout", the training images that were kept from training.
-        dataset: name or folder of the images; None takes the run's: beside the run, or where they
-            were when it was trained, or under the root.
-        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``. If given, it goes
-            before the place where the run was trained.
+        split: "test", or "holdout", the training images held out for validation.
+        dataset: name or folder of the images; None takes the dataset of the run: next to the run,
+            where it was at training time, or under the root.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``. If given, the folder
+            at training time is ignored.
 
     Raises:
-        FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
-        ValueError: for no runs, an unknown split, runs on other images than the dataset's, or
-            damaged maps.
+        FileNotFoundError: if a run has not finished or has no such maps, or its images are missing.
+        ValueError: for no runs, an unknown split, images other than those of the runs, or damaged
+            maps.
 
     Example:
         >>> import json, tempfile
@@ -167,7 +167,7 @@ def _run_maps(
     stored: tuple[StoredMaps, ...],
     split: str,
 ) -> RunMaps:
-    """With a title that names every network once, before its sizes."""
+    """Maps with a title such as "ACM 256 + 384 on NUAA-SIRST, test images"."""
     sizes = tuple(int(record["size"]) for record in records)
     names = [record["backbone"] for record in records]
     scales = [
@@ -185,7 +185,7 @@ def _open_images(
     dataset: str | Path | None,
     root: str | Path | None,
 ) -> Dataset:
-    """The images that the runs' maps belong to: of the first place that holds them."""
+    """The dataset of the stored maps, from the first place that holds it."""
     part = "train" if split == "holdout" else "test"
     expected = {record[f"{part}_split"] for record in records}
     refused: list[Exception] = []
@@ -195,7 +195,7 @@ def _open_images(
         except (FileNotFoundError, ValueError) as error:
             refused.append(
                 MissingFileError(
-                    f"the images of the run are not at hand ({error}); name their folder (dataset, "
+                    f"the images of the run are missing ({error}); pass their folder (dataset, "
                     "--dataset), or the folder of all datasets (root, --data-root, FESTKIT_DATA)"
                 )
             )
@@ -212,9 +212,9 @@ def _open_images(
 
 
 def _places(record: Mapping[str, Any], run: Run, root: str | Path | None) -> list[str | Path]:
-    """Where the images may be: beside the run, where they were when it was trained, by name.
+    """Where the images may be: next to the run, where they were at training time, or by name.
 
-    A folder beside the run may be another run that is named after the dataset.
+    A folder next to the run may be another run with the name of the dataset.
     """
     name = record["dataset"]
     beside = run.folder.parent / name

@@ -1,17 +1,4 @@
-"""Training one backbone at one input size: a loop to read, a folder to keep.
-
-Small targets need care where large ones forgive. Under default initialisation a small network
-predicts nothing for dozens of epochs, because one pixel in a thousand is target; so the output
-layer starts at such a prior (:func:`init_output_bias`). And single steps move the result by many
-points; so a running average of the weights is what is kept and measured.
-
-Everything random follows from the seed, the epoch and the step. A killed run therefore continues
-from its last checkpoint and, on the CPU, ends with the same weights as an undisturbed one.
-
-Reading order: `loop` (epochs and steps), `images` (batches), `state` (what changes), `judging`
-(what chooses), `prior`, `processes` (one or several), `claiming` (one training per run folder),
-`stopping`, `watching`.
-"""
+"""Trains one backbone at one input size: from a configuration to a finished run folder."""
 
 from typing import Any, Literal
 
@@ -38,10 +25,9 @@ from .batches import TrainingImages
 from .config import TrainConfig
 from .interrupt import Stop
 from .loop import Loop
-from .processes import joined
-from .run import Run
-from .run_lock import lock_run
-from .validation import best_thresholds, calibrate, figures, map_images, split_holdout
+from .processes import join_processes
+from .run import Run, lock_run
+from .validation import best_thresholds, calibrate, metrics_rows, predict, split_holdout
 
 
 def train(
@@ -50,30 +36,30 @@ def train(
     resume: Literal["auto", "never"] = "auto",
     max_minutes: float | None = None,
 ) -> Run:
-    """Train, or continue, or just return the run that a configuration describes.
+    """Train a backbone, or resume its run; a finished run is returned at once.
 
-    What is kept is the running average of the weights, its batch-norm statistics measured afresh on
-    training images: after the epoch that the protocol chose, or the last. Under ``accelerate
-    launch`` or ``notebook_launcher`` several processes share every batch. A network passed as such
-    is copied, not changed. Torch's global generator is seeded.
+    The weights that are kept are the running average (EMA), after the epoch that the protocol
+    chooses; their batch-norm statistics are estimated on training images. Under ``accelerate
+    launch``, ``torchrun`` or ``notebook_launcher`` the processes share every batch. A network
+    passed in the configuration is copied. The global generator of torch is seeded.
 
     Args:
-        config: see :class:`TrainConfig`.
-        resume: "auto" continues from the run's checkpoint, "never" does without it. A finished run
-            is returned as it is; to train it again, remove its folder.
-        max_minutes: after so many minutes the run ends with a checkpoint, to be continued.
+        config: the configuration.
+        resume: "auto" resumes from the run's checkpoint; "never" starts again. To train a finished
+            run again, remove its folder.
+        max_minutes: stop with a checkpoint after so many minutes; None for no limit.
 
     Returns:
-        The run; finished, unless its time was up.
+        The run; finished unless the time was up.
 
     Raises:
-        FileNotFoundError: if the dataset is not there.
+        FileNotFoundError: if the dataset is missing.
         FileExistsError: if the run folder holds a run of another configuration or on other images.
-        BlockingIOError: if another process is training in the run folder (not told on Windows).
-        ValueError: if the device is not at hand, or too few training images are.
-        FloatingPointError: if the loss stops being a number.
-        MemoryError: if a batch does not fit into the device's memory.
-        KeyboardInterrupt: after SIGINT; the run is safe. SIGTERM ends the process likewise.
+        BlockingIOError: if another process is training in the run folder (not detected on Windows).
+        ValueError: if the device is not available, or there are too few training images.
+        FloatingPointError: if the loss or a weight is not finite.
+        MemoryError: if a batch does not fit into the memory of the device.
+        KeyboardInterrupt: after SIGINT, with a checkpoint. SIGTERM exits likewise.
 
     Example:
         >>> import tempfile
@@ -98,14 +84,14 @@ def train(
     with (
         cpu_threads(resolve_threads(config.threads)),
         whole_float32(),
-        joined(device) as processes,
+        join_processes(device) as processes,
         lock_run(config, processes, **given) as run,
     ):
         if run.finished:
             return run
         images = TrainingImages.read(trainset, config, processes.device, within=listed)
-        judges = testset if config.protocol == "paper" else heldout
-        loop = Loop(config, run, images, judges, processes)
+        val_set = testset if config.protocol == "paper" else heldout
+        loop = Loop(config, run, images, val_set, processes)
         with Stop(max_minutes) as stop:
             ended = loop.train(stop, resume=resume == "auto")
         processes.wait()
@@ -118,7 +104,7 @@ def train(
 
 
 def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
-    """Write what is kept of the averaged network: weights, maps and, last, the record."""
+    """Write weights, probability maps and, last, the record."""
     config, run, state, images = loop.config, loop.run, loop.state, loop.images
     splits = read_json(run.folder / "config.json")
     network = state.average.module
@@ -128,7 +114,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         network.load_state_dict(state.best.weights)
     network.eval()
     kept = state.epoch if state.best is None else state.best.epoch
-    card = config.plain() | {
+    card = config.to_dict() | {
         "in_channels": input_channels(network),
         "backbone_options": backbone_options(network),
         "train_split": splits["train_split"],
@@ -152,25 +138,21 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
     for dataset in (heldout, testset):
         if len(dataset):
             name = "test" if dataset is testset else "holdout"
-            maps, masks = map_images(network, config, images, dataset)
+            maps, masks = predict(network, config, images, dataset)
             run.write_maps(name, maps)
-            maps = run.maps(name)  # as stored, so that every figure follows from what is kept
-            record[name] = figures(maps, masks)
+            maps = run.maps(name)  # as stored, with 16 bit, so that metrics can be recomputed
+            record[name] = metrics_rows(maps, masks)
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, masks)
     write_json(run.folder / "record.json", read_card(run.weights) | record)
-    run.checkpoint.unlink(missing_ok=True)  # who is given the finished run removes it, too
+    run.checkpoint.unlink(missing_ok=True)
 
 
 def device_name(device: torch.device) -> str:
-    """What a record calls a device."""
+    """Name of a device in records."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the figures."""
-    return {
-        "festkit": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+    """Versions of the packages that results depend on."""
+    return {"festkit": __version__, "torch": torch.__version__, "numpy": np.__version__}

@@ -1,11 +1,10 @@
-"""Measuring a network during training, and choosing among its epochs.
+"""Validation of a network during training, and the choice of an epoch.
 
-Three protocols. "holdout": a part of the training images, drawn by the seed and not trained on,
-chooses the epoch; the thresholds that are best on it are recorded, not applied. "paper": the test
-images choose the epoch, the habit of the published code. "last": nothing is chosen.
+Three protocols. "holdout": the epoch is chosen on a part of the training images, drawn by the seed
+and not trained on; the best thresholds on it are recorded, not applied. "paper": the epoch is
+chosen on the test images, as in the published code. "last": the last epoch is kept.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -28,13 +27,13 @@ from .batches import TrainingImages
 from .config import TrainConfig
 
 CALIBRATION_BATCHES = 12
-"""Batches over which the batch-norm statistics of the averaged weights are measured."""
+"""Batches from which the batch-norm statistics of the averaged weights are estimated."""
 
 PAPER_FROM = 100
-"""Epochs after which the paper's protocol looks at the test images; in short runs two thirds."""
+"""The protocol "paper" chooses among epochs after this one; in short runs after two thirds."""
 
 TH1_GRID, TH2_GRID = np.linspace(0.1, 0.9, 33), np.linspace(0.02, 0.5, 25)
-"""Thresholds among which those of the holdout are chosen."""
+"""Grid of thresholds for the best ones on the holdout."""
 
 Maps = dict[str, NDArray[np.float32]]
 
@@ -42,10 +41,10 @@ Masks = dict[str, NDArray[np.bool_]]
 
 
 def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:
-    """The images to train on and, for the holdout protocol, those that choose: at least one.
+    """Split off the holdout, at least one image; empty for the other protocols.
 
     Raises:
-        ValueError: if fewer than two images to train on would remain.
+        ValueError: if fewer than two images remain to train on.
 
     Example:
         >>> from festkit.data import Pair
@@ -74,11 +73,11 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
     return train, held_out
 
 
-def first_choice(config: TrainConfig) -> int | None:
-    """Epochs after which a protocol starts to choose; None if it never does.
+def selection_start(config: TrainConfig) -> int | None:
+    """Epoch after which a protocol chooses; None if it never does.
 
     Example:
-        >>> first_choice(TrainConfig("NUAA-SIRST", size=256, epochs=300, protocol="paper"))
+        >>> selection_start(TrainConfig("NUAA-SIRST", size=256, epochs=300, protocol="paper"))
         100
     """
     first = {"paper": min(PAPER_FROM, 2 * config.epochs // 3), "holdout": config.epochs // 2}
@@ -86,7 +85,7 @@ def first_choice(config: TrainConfig) -> int | None:
 
 
 def calibrate(network: nn.Module, config: TrainConfig, images: TrainingImages) -> None:
-    """Measure batch-norm statistics on random training images, and switch to eval mode."""
+    """Estimate batch-norm statistics on random training images, and switch to eval mode."""
     torch.manual_seed(config.seed)
     order = torch.randperm(len(images), generator=Generator().manual_seed(config.seed))
     starts = range(0, max(len(images) - 1, 1), config.batch_size)[:CALIBRATION_BATCHES]
@@ -96,24 +95,21 @@ def calibrate(network: nn.Module, config: TrainConfig, images: TrainingImages) -
     network.eval()
 
 
-def map_images(
-    network: nn.Module,
-    config: TrainConfig,
-    images: TrainingImages,
-    dataset: Dataset,
+def predict(
+    network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
 ) -> tuple[Maps, Masks]:
-    """Probability maps and masks of a dataset by name, at the images' own sizes."""
+    """Probability maps and masks of a dataset by image name, each at its image's size."""
     maps, masks = Maps(), Masks()
-    for sample in progress(dataset, f"mapping {dataset.split} images", unit="image"):
+    for sample in progress(dataset, f"predicting {dataset.split} images", unit="image"):
         maps[sample.name] = _map(network, config, images, sample)
         masks[sample.name] = sample.mask
     return maps, masks
 
 
-def judge(
+def validate(
     network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
 ) -> Counts:
-    """Counts at th1 = 0.5, without weak targets; every image is read once."""
+    """Counts over a dataset at th1 = 0.5, without weak targets."""
     found = (count(binarize(_map(network, config, images, s), 0.5), s.mask) for s in dataset)
     return sum(found, Counts())
 
@@ -124,22 +120,19 @@ def _map(
     return probability_map(network, sample.image, config.size, mean=images.mean, std=images.std)
 
 
-def figures(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
-    """Counts, ratios and their intervals, without and with adjustable sensitivity at 0.5 / 0.1."""
+def metrics_rows(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
+    """Metrics with intervals at th1 = 0.5, without weak targets and with those above th2 = 0.1."""
     truth = list(masks.values())
-    plain = (binarize(maps[name], 0.5) for name in masks)
+    strong = (binarize(maps[name], 0.5) for name in masks)
     refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in masks)
-    return [_row(None, plain, truth), _row(0.1, refined, truth)]
-
-
-def _row(
-    th2: float | None, preds: Iterable[NDArray[np.bool_]], masks: list[NDArray[np.bool_]]
-) -> dict[str, Any]:
-    return {"th1": 0.5, "th2": th2, **record_of(evaluate_images(preds, masks))}
+    return [
+        {"th1": 0.5, "th2": th2, **record_of(evaluate_images(preds, truth))}
+        for th2, preds in ((None, strong), (0.1, refined))
+    ]
 
 
 def best_thresholds(maps: Maps, masks: Masks) -> dict[str, Any] | None:
-    """Thresholds with the highest Score under the false-alarm limit; None if none keeps it."""
+    """Thresholds with the highest Score and Fa below the limit; None if there are none."""
     ordered = [maps[name] for name in masks]
     surface = threshold_surface(ordered, list(masks.values()), TH1_GRID, TH2_GRID)
     allowed = (surface.fa < FA_LIMIT) & ~np.isnan(surface.score)

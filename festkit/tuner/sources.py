@@ -20,8 +20,7 @@ from ..data.levels import FileSet
 from ..fest import FEST
 from ..fusion import fuse
 from ..ops.size_classes import MOST_SHARE
-from ..training.run import Run
-from ..training.run_lock import LOCK
+from ..training.run import LOCK, Run
 from ..training.stored_maps import open_maps
 from .frames import DETECT, Frame, Source, Tuned, checked, remembered
 from .map_files import check_maps, read_map

@@ -10,9 +10,8 @@ from tinyrun import kept_files, start, tiny
 
 from festkit._support.locks import file_lock
 from festkit.cli.main import main
-from festkit.training import trainer as training
-from festkit.training.run import Run
-from festkit.training.run_lock import LOCK
+from festkit.training import trainer
+from festkit.training.run import LOCK, Run
 from festkit.training.trainer import train
 
 LONG = """
@@ -35,6 +34,7 @@ def run(folder, tmp_path_factory):
     return train(tiny(folder, tmp_path_factory.mktemp("runs") / "first"))
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_second_one_is_refused_until_the_first_has_ended(folder, tmp_path, number):
     config = tiny(folder, tmp_path / "run", epochs=100_000)
@@ -89,7 +89,7 @@ def test_who_is_given_a_finished_run_leaves_what_is_written_beside_it(run, folde
 
 def test_asked_for_just_before_its_end(run, folder, tmp_path, monkeypatch):
     """Between the record and the end of the first one, another is given the run."""
-    config, kept = tiny(folder, tmp_path / "run"), training.write_json
+    config, kept = tiny(folder, tmp_path / "run"), trainer.write_json
 
     def write_and_ask(path, record):
         kept(path, record)
@@ -98,14 +98,14 @@ def test_asked_for_just_before_its_end(run, folder, tmp_path, monkeypatch):
         assert not Run(config.folder).checkpoint.exists()
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "write_json", write_and_ask)
+        patch.setattr(trainer, "write_json", write_and_ask)
         again = train(config)
     assert kept_files(again) == kept_files(run)
 
 
 def test_while_it_trains_the_folder_is_held_and_afterwards_not(folder, tmp_path, monkeypatch):
     config, found = tiny(folder, tmp_path / "run", epochs=1), []
-    finish = training._finish
+    finish = trainer._finish
 
     def look_and_finish(*given):
         found.extend(entries(config.folder))
@@ -113,7 +113,7 @@ def test_while_it_trains_the_folder_is_held_and_afterwards_not(folder, tmp_path,
             train(config)
         finish(*given)
 
-    monkeypatch.setattr(training, "_finish", look_and_finish)
+    monkeypatch.setattr(trainer, "_finish", look_and_finish)
     run = train(config)
     assert LOCK in found
     assert LOCK not in entries(run.folder)

@@ -10,13 +10,19 @@ from safetensors.torch import load_file
 from tinyrun import kept_files, only, tiny
 
 import festkit.data
+from festkit import training
 from festkit.data.dataset import Dataset, load_dataset
 from festkit.metrics import Counts, count
 from festkit.sensitivity import adjust_sensitivity
-from festkit.training import trainer as training
 from festkit.training.batches import TrainingImages
 from festkit.training.trainer import train
-from festkit.training.validation import TH1_GRID, TH2_GRID, calibrate, first_choice, split_holdout
+from festkit.training.validation import (
+    TH1_GRID,
+    TH2_GRID,
+    calibrate,
+    selection_start,
+    split_holdout,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,7 @@ def judged_by(monkeypatch, values):
     """Scores by epoch, in place of those measured; None keeps the false-alarm limit broken."""
     rows = iter(values)
 
-    def judge(network, config, images, dataset):
+    def validate(network, config, images, dataset):
         value = next(rows)
         hits = round(100 * (value or 0))
         false = 0 if value is not None else 10_000
@@ -47,7 +53,7 @@ def judged_by(monkeypatch, values):
         assert made.valid == (value is not None)
         return made
 
-    monkeypatch.setattr(training.loop, "judge", judge)
+    monkeypatch.setattr(training.loop, "validate", validate)
 
 
 class TestSplit:
@@ -104,12 +110,12 @@ class TestFirstChoice:
         ],
     )  # fmt: skip
     def test_when(self, protocol, epochs, first):
-        assert first_choice(tiny("set", "x", protocol=protocol, epochs=epochs)) == first
+        assert selection_start(tiny("set", "x", protocol=protocol, epochs=epochs)) == first
 
     @pytest.mark.parametrize("protocol", ["paper", "holdout"])
     def test_the_last_epoch_may_always_be_chosen(self, protocol):
         for epochs in range(1, 400):
-            assert first_choice(tiny("set", "x", protocol=protocol, epochs=epochs)) < epochs
+            assert selection_start(tiny("set", "x", protocol=protocol, epochs=epochs)) < epochs
 
 
 class TestHoldout:
@@ -198,7 +204,7 @@ class TestHoldout:
 
     def test_no_threshold_where_every_map_is_full_of_false_alarms(self):
         maps = {"t0": np.random.default_rng(0).random((48, 64), np.float32)}
-        assert training.judging.best_thresholds(maps, {"t0": scene(0)[1]}) is None
+        assert training.validation.best_thresholds(maps, {"t0": scene(0)[1]}) is None
 
     def test_the_figures_follow_from_the_stored_maps(self, run):
         maps = run.maps("holdout")
@@ -320,7 +326,7 @@ class TestCalibrating:
         torch.testing.assert_close(network.body[1].running_mean, wanted, rtol=1e-4, atol=1e-5)
 
     def test_few_batches_are_enough(self, folder, monkeypatch):
-        monkeypatch.setattr(training.judging, "CALIBRATION_BATCHES", 2)
+        monkeypatch.setattr(training.validation, "CALIBRATION_BATCHES", 2)
         seen = []
         network = TinyNet()
         network.body[1].register_forward_hook(lambda *_: seen.append(1))
@@ -333,7 +339,7 @@ class TestCalibrating:
     def test_it_is_the_same_before_and_after_a_checkpoint(self, folder, tmp_path, monkeypatch):
         cfg = tiny(folder, tmp_path / "run", protocol="holdout", validate_every=1)
         with monkeypatch.context() as patch:
-            patch.setattr(training.loop, "judge", only(training.loop.judge, 1))
+            patch.setattr(training.loop, "validate", only(training.loop.validate, 1))
             patch.setattr(training.loop, "CHECKPOINT_SECONDS", -1.0)
             patch.setattr(training.loop, "CHECKPOINT_SHARE", 1e9)
             with pytest.raises(KeyboardInterrupt):
