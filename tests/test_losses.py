@@ -405,6 +405,7 @@ class TestFusedEEDM:
         for seed in range(3):
             assert_same_bits(*random_batch(seed))
 
+    @pytest.mark.slow
     def test_same_bits_within_torch_compile(self, device):
         logits, mask = (tensor.to(device) for tensor in random_batch())
         compiled = torch.compile(eedm_loss, backend="eager")

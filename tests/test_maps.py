@@ -63,7 +63,7 @@ def test_one_run_by_folder_name_or_as_a_run(runs):
 def test_the_images_may_lie_elsewhere(runs, tmp_path):
     (tmp_path / "hand").rename(tmp_path / "moved")
     (tmp_path / "root").mkdir()
-    with pytest.raises(FileNotFoundError, match="images of the run are not at hand"):
+    with pytest.raises(FileNotFoundError, match="images of the run are missing"):
         open_maps(runs[0])
     (tmp_path / "moved").rename(tmp_path / "root" / "hand")
     assert len(open_maps(runs[0], root=tmp_path / "root")) == 3

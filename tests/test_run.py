@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from handmade import TinyNet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from festkit._support.errors import InputError
@@ -374,6 +374,7 @@ class TestRun:
         assert math.isnan(row["iou"])
 
     @given(st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6))
+    @settings(max_examples=20)
     def test_maps_come_back_to_half_a_level(self, tmp_path_factory, values):
         run = Run(tmp_path_factory.mktemp("run"))
         prob = np.array(values, np.float32).reshape(2, 3)

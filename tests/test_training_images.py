@@ -104,7 +104,7 @@ class TestBatches:
             assert torch.equal(mask, wanted.mask)
 
     @given(st.integers(2, 40), st.integers(2, 12), st.integers(1, 4))
-    @settings(max_examples=200)
+    @settings(max_examples=50)
     def test_every_process_gets_two_images_of_every_batch(self, count, batch_size, processes):
         images = TrainingImages(
             torch.zeros(count, 1, 2, 2), torch.zeros(count, 1, 2, 2), None, 0.5, 0.5, CPU

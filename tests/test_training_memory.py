@@ -39,6 +39,7 @@ def printed(script):
 
 
 @glibc
+@pytest.mark.system
 def test_freed_blocks_are_kept_until_the_end():
     """Within, they are taken again without the system; afterwards it has them back."""
     given_back, kept, *sizes = printed("""

@@ -72,7 +72,7 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
         raise InputError(f"{GRAY}, got {type(image).__name__}; festkit.read_image reads a file")
     got = f"{GRAY}, got {image.shape} {image.dtype}"
     if image.ndim == 3 and image.shape[2] <= 4:
-        raise InputError(f"{got}, channels last; pass one channel, such as image[..., 0]")
+        raise InputError(f"{got}, channels last; take one, as by image[..., 0]")
     if image.ndim not in (2, 3) or not image.size:
         raise InputError(got)
     if image.dtype == np.uint8:

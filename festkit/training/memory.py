@@ -1,4 +1,4 @@
-"""Memory that a training frees in every step, kept for the next."""
+"""Keeps memory that a training step frees for the next step (glibc)."""
 
 import ctypes
 import platform
@@ -6,28 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
-"""Parameters of glibc's mallopt, as malloc.h numbers them."""
+"""Parameters of mallopt, as numbered in malloc.h."""
 
 NEVER = -1
-"""The trim threshold at which nothing is given back."""
+"""Trim threshold that returns no memory."""
 
 LARGEST = 32 * 2**20
-"""Bytes from which glibc always asks the system, once it has seen such blocks freed."""
+"""Largest mmap threshold that glibc sets by itself [bytes]."""
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Within this, memory that the main thread frees stays with the process.
+    """Within this block, glibc keeps memory that the process frees.
 
-    glibc gives blocks of many megabytes, which every layer of a network takes, back to the system
-    as soon as they are freed, and the system clears each of their pages anew for the next layer.
-    On the CPU this is a sixth of the time of MLCL-Net at 256 px and more than a third at 384 px,
-    and little of that of ACM and ALCNet; the price is memory, up to 1.4 times as much
-    (``python -m benchmarks.memory``). What is computed does not change.
+    By default glibc returns blocks of many megabytes to the system, which clears their pages again
+    for the next layer of the network. Without that a training step of MLCL-Net at 256 px takes a
+    sixth less CPU time, at 384 px a third less; ACM and ALCNet hardly change. Results are equal.
 
-    At the end free pages are given back, and glibc's thresholds are those to which it adapts itself
-    once it has freed large blocks, whatever they were before. Where two overlap, the first to end
-    ends both. Nothing happens with another C library than glibc.
+    Side effects, on the whole process: up to 1.4 times the peak memory. After the block, free pages
+    are returned, and the thresholds of mallopt are those that glibc adapts itself to after large
+    blocks, whatever they were before. If two blocks overlap, the first to end ends both. With
+    another C library nothing happens. Measured by ``python -m benchmarks.memory``.
 
     Example:
         >>> with kept_memory():
