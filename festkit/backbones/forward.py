@@ -16,7 +16,7 @@ from .contract import device_of, input_channels, main_logits
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
 
 DARK = 0.25
-"""An image of more than 8 bit whose maximum is below this share of white is nearly black in 8 bit."""
+"""Share of white below which the maximum of an image of more than 8 bit is too dark for 8 bit."""
 
 
 def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
