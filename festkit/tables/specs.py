@@ -73,7 +73,11 @@ class TableSpec:
     def networks(self) -> list[str]:
         """The networks it can be made with."""
         known = list_backbones()
-        return [n for n in known if backbone_card(n).paper_results()] if self.compares_networks else known
+        return (
+            [n for n in known if backbone_card(n).paper_results()]
+            if self.compares_networks
+            else known
+        )
 
     def all_rows(self) -> Rows:
         """Every row it can have, with the trainings of the paper."""
