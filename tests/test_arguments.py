@@ -39,3 +39,17 @@ def test_the_message_names_it(call, told):
     with pytest.raises(TypeError, match=told) as refused:
         call()
     assert isinstance(refused.value, fk.FestkitError)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"epochs": 1.5}, "epochs is 1.5, expected a whole number"),
+        ({"batch_size": "8"}, "batch_size is '8', expected a whole number"),
+        ({"learning_rate": "x"}, "learning_rate is 'x', expected a number"),
+        ({"holdout": True}, "holdout is True"),
+    ],
+)
+def test_settings_of_a_training(options, told):
+    with pytest.raises(TypeError, match=told):
+        fk.TrainConfig("sky", size=64, **options)

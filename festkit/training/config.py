@@ -4,10 +4,11 @@ import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from .._support.errors import InputError
+from .._support.errors import InputError, InputTypeError
 from .._support.names import LOSS_NAMES, Precision, find_name
 from ..backbones import backbone_card, backbone_name, check_options, integer_attribute
 from ..data.catalogue import dataset_name
@@ -138,6 +139,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, (is_valid, expected) in RANGES.items():
             value = getattr(self, name)
+            _check_kind(name, value)
             if value is not None and not is_valid(value):
                 raise InputError(f"{name} is {value}, expected {expected}")
         for name, choices in CHOICES.items():
@@ -238,6 +240,14 @@ class TrainConfig:
 
 DEFAULTS = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
 """Defaults of the fields; records written before a field was added lack it and mean the default."""
+
+
+def _check_kind(name: str, value: object) -> None:
+    """Refuse what is no number, and a fraction where the default is a whole number."""
+    whole = type(DEFAULTS.get(name)) is int
+    kind, told = (Integral, "a whole number") if whole else (Real, "a number")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+        raise InputTypeError(f"{name} is {value!r}, expected {told}")
 
 
 def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None:

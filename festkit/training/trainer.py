@@ -16,6 +16,7 @@ from .._support.devices import (
 from .._support.errors import InputError
 from .._support.files import read_json, write_json
 from ..backbones import backbone_options
+from ..backbones.checkpoints import read_tensors
 from ..backbones.contract import input_channels
 from ..data.catalogue import dataset_folder
 from ..data.dataset import Dataset, load_dataset
@@ -88,6 +89,7 @@ def train(
         lock_run(config, processes, **given) as run,
     ):
         if run.finished:
+            _check_weights(run)
             return run
         images = TrainingImages.read(trainset, config, processes.device, within=listed)
         val_set = testset if config.protocol == "paper" else heldout
@@ -101,6 +103,17 @@ def train(
         if ended:
             processes.wait()
     return run
+
+
+def _check_weights(run: Run) -> None:
+    """Refuse a finished run that lost its weights: the same command would not train it again."""
+    try:
+        read_tensors(run.weights)
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(
+            f"{run.folder} holds a finished run, but its weights cannot be read ({error}); remove "
+            "that folder, and the same command trains the run again"
+        ) from error
 
 
 def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
