@@ -97,10 +97,10 @@ def check_asked(levels: AskedLevels) -> AskedLevels:
         >>> check_asked("auto"), check_asked((1000, 2000))
         ('auto', (1000, 2000))
     """
-    if isinstance(levels, str) and levels in ("auto", "full"):
-        return "auto" if levels == "auto" else None
-    if levels is None:
+    if levels is None or (isinstance(levels, str) and levels == "full"):
         return None
+    if isinstance(levels, str) and levels == "auto":
+        return "auto"
     return check_levels(levels)
 
 
