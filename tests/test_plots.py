@@ -31,6 +31,7 @@ from festkit.plots import (
     plot_sensitivity,
     plot_surface,
     plot_targets,
+    save_figure,
     show,
     show_strips,
 )
@@ -89,7 +90,7 @@ class TestShow:
     def test_no_target_beside_an_empty_truth(self):
         figure = show(IMAGE, detection(), np.zeros_like(MASK))
         draw(figure)
-        assert titles(figure) == ["0 of 0 targets, 0 false px, IoU – (th1 0.5, th2 0.1)"]
+        assert titles(figure) == ["0 of 0 targets found, 0 false px, IoU – (th1 0.5, th2 0.1)"]
 
     def test_found_missed_and_false(self):
         mask = np.zeros((48, 64), bool)
@@ -98,7 +99,7 @@ class TestShow:
         figure = show(np.zeros((48, 64), np.uint8), found, mask)
         draw(figure)
         assert titles(figure) == [
-            "1 of 2 targets, 4 false px, IoU 33.3 % (th1 0.5)",
+            "1 of 2 targets found, 4 false px, IoU 33.3 % (th1 0.5)",
             "1  missed", "2  found", "3  false alarm",
         ]  # fmt: skip
         assert not figure.axes[0].lines  # all are enlarged, none is ringed
@@ -131,9 +132,9 @@ class TestShow:
         draw(figure)
         first, second = titles(figure)[0].splitlines()
         assert first.startswith("29 of 30 targets")
-        assert second == "14 of 30 places enlarged, missed first"
+        assert second == "14 of 30 enlarged, missed first"
         assert titles(figure)[1:] == [
-            "1  missed, found", "2  found and 3 more", *(f"{n}  found, found" for n in range(3, 7))
+            "1  missed, found", "2  4 found", *(f"{n}  2 found" for n in range(3, 7))
         ]  # fmt: skip
 
     def test_weak_targets_are_crosses_and_strong_ones_filled(self):
@@ -205,7 +206,7 @@ class TestShow:
         assert not rings.get_clip_on()
         assert len(insets) == len(main.patches) == 6
         named = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert named == ["strong region", "weak target", "strong, not enlarged"]
+        assert named == ["strong region", "weak target", "strong", "strong, not enlarged"]
 
     def test_rings_tell_found_and_false_targets_apart(self):
         prob = np.zeros((40, 400), np.float32)
@@ -293,9 +294,9 @@ class TestShow:
 
     def test_the_legend_names_what_is_drawn(self):
         texts = [text.get_text() for text in show(IMAGE, None, MASK).legends[0].get_texts()]
-        assert texts == ["truth"]
+        assert texts == ["true outline", "target"]
         texts = [t.get_text() for t in show(IMAGE, detection(), MASK).legends[0].get_texts()]
-        assert texts == ["strong region", "weak target", "truth"]
+        assert texts == ["strong region", "weak target", "true outline", "missed"]
 
     @pytest.mark.parametrize(
         ("image", "found", "mask"),
@@ -352,7 +353,9 @@ class TestDetections:
             {("o", 10.5, 10.5), ("o", 50.5, 40.5)},
         ]
         named = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert named == ["strong region", "weak target", "truth", "missed", "found", "false alarm"]
+        assert named == [
+            "strong region", "weak target", "true outline", "missed", "found", "false alarm"
+        ]  # fmt: skip
 
     def test_the_same_places_are_enlarged_missed_ones_first(self):
         methods = {"a": [detection((10, 10, 0.9))], "b": [detection((5, 40, 0.8))]}
@@ -371,11 +374,11 @@ class TestDetections:
         assert figure.axes[-1].get_title() == "0 of 0, no false alarm"
 
     def test_what_does_not_belong_together(self):
-        with pytest.raises(ValueError, match="0 samples and 1 methods came"):
+        with pytest.raises(ValueError, match="got 0 images and 1 columns"):
             plot_detections([], {"FEST": []})
-        with pytest.raises(ValueError, match="1 samples and 0 methods came"):
+        with pytest.raises(ValueError, match="got 1 images and 0 columns"):
             plot_detections([self.SAMPLE], {})
-        with pytest.raises(ValueError, match="FEST has 2 detections of 1 samples"):
+        with pytest.raises(ValueError, match="'FEST' has 2 entries for 1 images"):
             plot_detections([self.SAMPLE], {"FEST": [detection(), detection()]})
 
 
@@ -403,23 +406,23 @@ class TestHistory:
         )
         figure = plot_history(run)
         draw(figure)
-        left, right = figure.axes
-        assert left.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.1], [3, 0.1], [4, 0.0]]
-        batches, iou, pd = (line.get_xydata().tolist() for line in right.lines)
+        loss, iou, detected = figure.axes
+        assert loss.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.1], [3, 0.1], [4, 0.0]]
+        batches, held_out = (line.get_xydata().tolist() for line in iou.lines)
         assert batches == [[1, 0], [2, 40], [3, 40], [4, 50]]
-        assert (iou, pd) == ([[2, 25], [4, 75]], [[2, 50], [4, 50]])
-        assert [text.get_text() for text in right.get_legend().get_texts()] == [
-            "IoU, batches", f"IoU, {images}", f"Pd, {images}",
-        ]  # fmt: skip
-        assert left.get_xlabel() == right.get_xlabel() == "epoch"
-        assert right.get_ylabel().endswith("[%]")
+        assert held_out == [[2, 25], [4, 75]]
+        assert detected.lines[0].get_xydata().tolist() == [[2, 50], [4, 50]]
+        named = [text.get_text() for text in iou.get_legend().get_texts()]
+        assert named == ["training batches", images]
+        assert {axes.get_xlabel() for axes in figure.axes} == {"epoch"}
+        assert [axes.get_ylabel() for axes in figure.axes] == ["training loss", "IoU [%]", "Pd [%]"]
 
     def test_a_run_of_one_epoch(self, tmp_path):
         run = Run(tmp_path)
         run.write_history([{"epoch": 1, "loss": 0.5, "train_iou": 0.1, "iou": NAN, "pd": NAN}])
         figure = plot_history(run.folder)
         draw(figure)
-        assert len(figure.axes[1].lines) == 1  # nothing was judged
+        assert [len(axes.lines) for axes in figure.axes] == [1, 1]  # it was not validated
 
     @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
     def test_ticks_are_whole_epochs(self, tmp_path, epochs):
@@ -548,7 +551,7 @@ class TestROC:
         draw(figure)
         left, right = figure.axes
         labels = [text.get_text() for text in left.get_legend().get_texts()]
-        assert labels == [f"{name}, AUC {curve.auc:.4f}" for name in ("EEDM", "BCE")]
+        assert labels == [f"{name}: AUC {curve.auc:.4f}" for name in ("EEDM", "BCE")]
         np.testing.assert_allclose(left.lines[0].get_xdata(), 100 * curve.fpr)
         assert right.get_xlim() == (0, 100)
         for axes in figure.axes:  # the legend covers no curve
@@ -591,12 +594,13 @@ class TestSensitivity:
 
     def test_units_legends_and_titles(self, surface):
         figure = plot_sensitivity(surface, th1=0.5)
-        upper, upper_right, lower, lower_right = figure.axes
-        assert (upper.get_ylabel(), lower.get_ylabel()) == ("[%]", "Fa [10⁻⁶]")
-        assert upper.get_title() == "th1 alone, no weak targets; best Score 100.00 at 0.2"
-        assert upper_right.get_title() == "th2 at th1 = 0.5; best Score 77.78 at 0.1"
-        named = [text.get_text() for text in lower_right.get_legend().get_texts()]
-        assert named == ["Fa", "limit, 100e-6"]
+        upper, upper_right, lower, _ = figure.axes
+        assert upper.get_ylabel() == "IoU, Pd and Score [%]"
+        assert lower.get_ylabel() == "Fa [10⁻⁶]"
+        assert upper.get_title(loc="left") == "th1 alone, no weak targets; best Score 100.00 at 0.2"
+        assert upper_right.get_title(loc="left") == "th2 at th1 = 0.5; best Score 77.78 at 0.1"
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert named == ["IoU", "Pd", "Score", "th2 = th1", "Fa", "limit, 100 × 10⁻⁶"]
 
     def test_a_void_score_is_not_drawn(self, surface):
         axes = plot_sensitivity(surface, max_fa=2e-5).axes[1]
@@ -604,7 +608,7 @@ class TestSensitivity:
         assert curve(axes, "Score")[0.25] == 50
         nothing = plot_sensitivity(surface, max_fa=0)
         draw(nothing)
-        assert nothing.axes[0].get_title() == "th1 alone, no weak targets"
+        assert nothing.axes[0].get_title(loc="left") == "th1 alone, no weak targets"
 
     def test_the_papers_figures_beside(self, surface):
         upper, upper_right, lower, lower_right = plot_sensitivity(surface, paper=True).axes
@@ -640,9 +644,14 @@ def target_figures(*targets, images=None):
     )
 
 
-def heights(axes):
-    """Numbers that the bars of each split stand for."""
-    return [sum(bar.get_height() for bar in bars) for bars in axes.containers]
+def shares(axes):
+    """Sum of the bars of each split [%], whose steps of equal width are one polygon."""
+    sums = []
+    for collection in axes.collections:
+        x, y = collection.get_paths()[0].vertices.T
+        covered = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+        sums.append(round(covered / np.diff(np.unique(x.round(6))).min()))
+    return sums
 
 
 class TestTargets:
@@ -654,33 +663,35 @@ class TestTargets:
         figure = plot_targets(self.FIGURES)
         draw(figure)
         area, scr, contrast, several, scatter, sizes = figure.axes
-        for axes in (area, scr, contrast, several):
-            assert heights(axes) == [2, 1]
-        assert [len(line.get_xdata()) for line in scatter.lines[:2]] == [2, 1]
-        assert sizes.texts[0].get_text() == "96 × 64: 3"
+        assert len(area.collections) == 2
+        assert shares(scr) == shares(contrast) == [100, 100]
+        assert sum(bar.get_height() for bars in several.containers for bar in bars) == 200
+        assert len(scatter.collections[0].get_offsets()) == 3
+        assert sizes.texts[0].get_text() == "96 × 64: 3 images"
 
     def test_what_it_says(self):
         figure = plot_targets(self.FIGURES)
         assert figure.get_suptitle() == "sky: 3 targets in 3 images (train 2, test 1)"
-        assert figure.axes[0].get_title() == "point 33.3 %, spot 33.3 %, extended 33.3 %"
+        assert figure.axes[0].get_title(loc="left") == "point 33.3 %, spot 33.3 %, extended 33.3 %"
         assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
 
     def test_the_borders_of_the_kinds_are_edges_of_bars(self):
         figure = plot_targets(self.FIGURES)
-        edges = {round(bar.get_x(), 6) for bar in figure.axes[0].containers[0]}
+        (steps, *_) = figure.axes[0].collections
+        edges = set(steps.get_paths()[0].vertices[:, 0].round(6))
         assert {9.5, 81.5} < edges
 
     def test_outliers_count_in_the_outermost_bars(self):
         many = [("test", 20, "spot", scr) for scr in [*np.linspace(1, 9, 400), 500.0]]
-        bars = plot_targets(target_figures(*many)).axes[1].containers[0]
-        assert sum(bar.get_height() for bar in bars) == 401
-        assert bars[-1].get_x() < 10
+        scr = plot_targets(target_figures(*many)).axes[1]
+        assert shares(scr) == [100]
+        assert scr.collections[0].get_paths()[0].vertices[:, 0].max() < 10
 
     def test_images_without_targets_are_counted(self):
         images = [("test", "i0", 64, 64, 1), ("test", "none", 64, 64, 0)]
         figure = plot_targets(target_figures(("test", 5, "point", 3.0), images=images))
         draw(figure)
-        assert figure.axes[3].get_title() == "none 1, one 1, several 0"
+        assert figure.axes[3].get_title(loc="left") == "1 empty, 1 with one, 0 with more"
 
     def test_sizes_beyond_the_most_frequent_are_counted(self):
         images = [("test", f"i{n}", 64, 64 + n // 2, 1) for n in range(11)]
@@ -754,7 +765,8 @@ class TestStrips:
         heads = [axes.get_title() for axes in figure.axes[:8]]
         assert heads == ["image", "prob", "AS", "truth", "", "", "", ""]
         below = [axes.get_xlabel() for axes in figure.axes[:8]]
-        assert below == ["", "", "2 of 2, 0 false px", "", "", "", "0 of 2, 4 false px", ""]
+        assert below[2::4] == ["2 of 2 found, 0 false px", "0 of 2 found, 4 false px"]
+        assert not any(below[:2] + below[3:6] + below[7:])
         shown = [axes.images[0].get_array() for axes in figure.axes[:8]]
         for k, expected in enumerate([IMAGE, prob, IMAGE, MASK]):
             np.testing.assert_array_equal(shown[k], expected)
@@ -786,12 +798,35 @@ class TestStrips:
 
     def test_columns_that_do_not_fit(self):
         sample, prob = Sample(IMAGE, MASK, "a"), MASK.astype(np.float32)
-        with pytest.raises(ValueError, match="0 images and 1 columns came; pass at least one each"):
+        with pytest.raises(ValueError, match="got 0 images and 1 columns; pass at least one"):
             show_strips([], {"prob": []})
-        with pytest.raises(ValueError, match="1 images and 0 columns came"):
+        with pytest.raises(ValueError, match="got 1 images and 0 columns"):
             show_strips([sample], {})
-        with pytest.raises(ValueError, match="'prob' holds 2 for 1 images; pass one for each"):
+        with pytest.raises(ValueError, match="'prob' has 2 entries for 1 images; pass one"):
             show_strips([sample], {"prob": [prob, prob]})
+
+
+class TestStyle:
+    def test_a_figure_is_saved_in_three_forms_and_leaves_the_style_as_it_was(self, tmp_path):
+        before = dict(mpl.rcParams)
+        figure = show(IMAGE, detection(), MASK)
+        paths = save_figure(figure, tmp_path / "new" / "a.b", dpi=50)
+        assert [path.name for path in paths] == ["a.b.png", "a.b.pdf", "a.b.svg"]
+        assert b"<text" in paths[2].read_bytes()  # text stays text
+        assert dict(mpl.rcParams) == before
+
+    def test_a_surface_is_drawn_into_given_axes(self):
+        surface, *_ = blob_surface()
+        figure, (axes, _) = plt.subplots(1, 2)
+        assert plot_surface(surface, ax=axes) is figure
+        assert axes.get_xlabel() == "strong threshold th1"
+        plt.close(figure)
+
+    def test_percentiles_keep_dark_frames_visible(self):
+        dark = np.random.default_rng(0).integers(0, 20, (64, 64), np.uint8)
+        dark[0, 0] = 255
+        assert show(dark, None).axes[0].images[0].get_clim()[1] < 25
+        assert show(dark, None, contrast=(0, 100)).axes[0].images[0].get_clim()[1] == 255
 
 
 class TestCompared:
@@ -822,16 +857,17 @@ class TestCompared:
         np.testing.assert_allclose(ends, known)
         assert fa.containers[0][0].get_xydata().tolist() == [[0.5, 0], [0.3, 30]]
         assert self.lines(fa)["limit of Fa"] == [[0, 100], [1, 100]]
-        assert score.get_title() == ""
+        assert score.get_title(loc="left") == ""
         assert [label.get_text() for label in iou.get_xticklabels()] == ["0.3", "0.5"]
 
     def test_a_void_score_and_a_paper_without_figures(self):
         rows = {"edge_weight 4": self.counts(2, false=500), "keep_ratio 0.5": self.counts(3)}
         table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
         columns, marks = ["edge_weight", "keep_ratio"], {"edge_weight": 4}
-        figure = plot_compared(table, columns, figures=["iou", "score"], marks=marks)
+        figure = plot_compared(table, columns, metrics=["iou", "score"], marks=marks)
         draw(figure)
-        assert [axes.get_title() for axes in figure.axes] == ["", "ours: void", "", ""]
+        assert [axes.get_ylabel() for axes in figure.axes] == ["IoU [%]", "Score [%]"] * 2
+        assert titles(figure) == ["", "ours: void, Fa too high", "", ""]
         assert [axes.get_xlabel() for axes in figure.axes] == ["edge_weight"] * 2 + [
             "keep_ratio"
         ] * 2
@@ -842,14 +878,14 @@ class TestCompared:
     def test_what_has_not_been_run_is_not_void(self):
         rows = {"edge_weight 4": self.counts(2, false=500)}
         table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
-        figure = plot_compared(table, ["edge_weight", "keep_ratio"], figures=["score"])
+        figure = plot_compared(table, ["edge_weight", "keep_ratio"], metrics=["score"])
         draw(figure)
-        assert [axes.get_title() for axes in figure.axes] == ["ours: void", ""]
+        assert titles(figure) == ["ours: void, Fa too high", ""]
 
     def test_names(self):
         table = compare_with_paper({}, paper_table("th1"), measured="nothing")
         draw(plot_compared(table, "th1"))
         with pytest.raises(ValueError, match="unknown column 'th3'"):
             plot_compared(table, "th3")
-        with pytest.raises(ValueError, match="unknown figure 'niou'"):
-            plot_compared(table, "th1", figures=["niou"])
+        with pytest.raises(ValueError, match="unknown metric 'niou'"):
+            plot_compared(table, "th1", metrics=["niou"])

@@ -1,6 +1,7 @@
-"""Pictures: detections over their image, what a dataset holds, and curves.
+"""Figures: detections over their image, statistics of a dataset, curves and comparisons.
 
-Colours are told apart by the colour-blind as well, and every mark has a shape of its own.
+Every function returns a Matplotlib figure in one style (`style`), to be saved by
+:func:`save_figure`. Colours suit people with colour blindness, and every mark has its own shape.
 """
 
 from .comparison import plot_compared, plot_sensitivity
@@ -8,7 +9,7 @@ from .curves import plot_history, plot_roc, plot_surface
 from .data import plot_samples, plot_targets
 from .grids import plot_detections, show_strips
 from .overlays import show
-from .style import FALSE, MISSED, STRONG, TRUTH, WEAK
+from .style import FALSE, MISSED, STRONG, TRUTH, WEAK, save_figure
 
 __all__ = [
     "FALSE",
@@ -24,6 +25,7 @@ __all__ = [
     "plot_sensitivity",
     "plot_surface",
     "plot_targets",
+    "save_figure",
     "show",
     "show_strips",
 ]

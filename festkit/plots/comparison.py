@@ -1,4 +1,4 @@
-"""Our figures beside the paper's, over what distinguishes the rows of a table."""
+"""Our results and the paper's, over what distinguishes the rows of a table."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,98 +12,120 @@ from numpy.typing import NDArray
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts
 from ..surface import ThresholdSurface
-from ..tables.paper import COLUMNS, paper_table
-from .style import DASHES, LINES, MISSED
+from ..tables.paper import METRICS, paper_table
+from ..tables.render import HEADS
+from .style import LIMIT, OURS, PALETTE, PAPER, styled
 
-OURS, PAPER = LINES[0], LINES[2]
 
-
+@styled
 def plot_compared(
     table: pd.DataFrame,
     over: str | Sequence[str],
     *,
-    figures: Sequence[str] = tuple(COLUMNS),
+    metrics: Sequence[str] = METRICS,
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
-    """IoU, Pd, Fa and Score of a table's rows, ours with 95 % intervals and the paper's.
+    """IoU, Pd, Fa and Score of a table's rows: ours with 95 % intervals, and the paper's.
+
+    Thresholds and other fractional numbers are joined by lines. Names and whole numbers, such as
+    schemes and sizes, are categories and stay points.
 
     Args:
         table: as :func:`compare_with_paper` returns it, perhaps with columns added.
-        over: column, or columns, of the horizontal axis, one row of pictures each; rows of the
-            table that have nothing in it are left out there.
-        figures: of "iou", "pd", "fa_e6" and "score".
-        marks: by the column of ``over`` the value that the paper names as best, a line.
+        over: column of the horizontal axis, or several, one row of panels each. Rows of the table
+            that have no value there are left out.
+        metrics: of "iou", "pd", "fa_e6" and "score"; one without any value gets no panels.
+        marks: value to mark as the paper's choice, by the name of an ``over`` column.
 
     Returns:
-        A matplotlib figure; what has not been run, and a Score that is void, is not drawn.
+        The figure. Rows that were not run and void Scores are not drawn.
 
     Raises:
-        ValueError: for an unknown column or figure.
+        ValueError: for an unknown column or metric.
 
     Example:
         >>> from festkit.metrics import Counts
-        >>> from festkit.results import compare_with_paper, paper_table
+        >>> from festkit.tables import compare_with_paper, paper_table
         >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
         >>> table = compare_with_paper({"th1 0.5": [hit, hit]}, paper_table("th1"), measured="two")
-        >>> [axes.get_ylabel() for axes in plot_compared(table, "th1", figures=["iou", "pd"]).axes]
+        >>> [axes.get_ylabel() for axes in plot_compared(table, "th1", metrics=["iou", "pd"]).axes]
         ['IoU [%]', 'Pd [%]']
     """
     columns = [over] if isinstance(over, str) else list(over)
     columns = [find_name("column", column, list(map(str, table.columns))) for column in columns]
-    names = [find_name("figure", name, COLUMNS) for name in figures]
-    size = (2.9 * len(names), 2.6 * len(columns) + 0.4)
-    figure, grid = plt.subplots(
-        len(columns), len(names), figsize=size, sharex="row", layout="constrained", squeeze=False
-    )
+    names = [find_name("metric", name, METRICS) for name in metrics]
+    given = table.dropna(subset=columns, how="all")
+    shown = [name for name in names if given[[name, f"{name}_paper"]].notna().any(axis=None)]
+    names = shown or names[:1]
+    size = (2.5 * len(names), 2.3 * len(columns) + 0.3)
+    figure, grid = plt.subplots(len(columns), len(names), figsize=size, sharex="row", squeeze=False)
     for row, column in zip(grid, columns, strict=True):
         rows = table.dropna(subset=column)
         for axes, name in zip(row, names, strict=True):
-            _draw(axes, rows, column, name)
+            _draw_metric(axes, rows, column, name)
             if column in (marks or {}):
-                label = "best in the paper"
-                axes.axvline((marks or {})[column], color="black", linestyle=":", label=label)
-            axes.set(xlabel=column, ylabel=COLUMNS[name].head)
-    labelled = {
-        label: line
-        for axes in grid.flat
-        for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(labelled.values(), labelled, loc="outside upper right", ncols=4, fontsize=8)
-    plt.close(figure)
+                axes.axvline((marks or {})[column], color="black", linestyle=":",
+                             label="best in the paper")  # fmt: skip
+            axes.set(xlabel=column, ylabel=HEADS[name])
+    _add_common_legend(figure)
     return figure
 
 
-def _draw(axes: Axes, table: pd.DataFrame, column: str, name: str) -> None:
-    x, ours = table[column], table[name]
-    ends = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy(float).T - ours.to_numpy(float))
+def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> None:
+    keys = table[column]
+    is_line = pd.api.types.is_float_dtype(keys)
+    x = keys.to_numpy() if is_line else np.arange(len(keys))
+    apart = 0 if is_line else 0.12
+    ours = table[name].to_numpy(float)
+    ends = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy(float).T - ours)
     axes.errorbar(
-        x, ours, ends, color=OURS, marker="o", markersize=4, capsize=3, label="ours, 95 % interval"
-    )
+        x - apart, ours, ends, fmt="o-" if is_line else "o", color=OURS, markersize=4, capsize=2,
+        linewidth=1.2, label="ours, 95 % interval",
+    )  # fmt: skip
     if table[f"{name}_paper"].notna().any():
         axes.plot(
-            x, table[f"{name}_paper"], "--s", color=PAPER, fillstyle="none", markersize=5,
-            label="paper",
+            x + apart, table[f"{name}_paper"], "s--" if is_line else "s", color=PAPER,
+            fillstyle="none", markersize=4.5, linewidth=1, label="paper",
         )  # fmt: skip
     if name == "fa_e6":
-        axes.axhline(1e6 * FA_LIMIT, color=MISSED, linestyle="--", linewidth=1, label="limit of Fa")
+        axes.axhline(1e6 * FA_LIMIT, color=LIMIT, linestyle="--", linewidth=1, label="limit of Fa")
         axes.set_yscale("symlog", linthresh=10)
         axes.set_ylim(0, None)
-    if name == "score" and ours.isna().all() and (table["seeds"] > 0).any():
-        axes.set_title("ours: void", color=OURS, fontsize=9)
-    if not axes.has_data() or not np.isfinite(axes.dataLim.y0):
+    if name == "score" and np.isnan(ours).all() and (table["seeds"] > 0).any():
+        axes.set_title("ours: void, Fa too high", color=OURS, fontsize=8)
+    if not np.isfinite(axes.dataLim.y0):
         axes.set_yticks([])
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if pd.api.types.is_numeric_dtype(x):
-        axes.set_xticks(sorted(set(x)), [f"{value:g}" for value in sorted(set(x))], fontsize=8)
+    if is_line:
+        _label_values(axes, sorted(set(keys)))
+    else:
+        axes.set_xticks(x, [str(key) for key in keys], rotation=30 if len(keys) > 4 else 0)
+        axes.set_xlim(-0.5, len(keys) - 0.5)
+
+
+def _label_values(axes: Axes, values: Sequence[float]) -> None:
+    """A tick at every value; of more than six, only every other one has a label."""
+    every = 1 if len(values) < 7 else 2
+    labels = ["" if k % every else f"{value:g}" for k, value in enumerate(values)]
+    axes.set_xticks(values, labels)
+
+
+def _add_common_legend(figure: Figure) -> None:
+    """One legend above all panels."""
+    entries = [axes.get_legend_handles_labels() for axes in figure.axes]
+    by_label = {label: line for pair in entries for line, label in zip(*pair, strict=True)}
+    for axes in figure.axes:
+        if axes.get_legend():
+            axes.get_legend().remove()
+    figure.legend(by_label.values(), by_label, loc="outside upper right", ncols=4, frameon=False)
 
 
 NO_WEAK = 1.0
 """A weak threshold that nothing exceeds."""
 
-LABELS = {"iou": "IoU", "pd": "Pd", "score": "Score"}
+RATIOS = {"iou": "IoU", "pd": "Pd", "score": "Score"}
 
 
+@styled
 def plot_sensitivity(
     surface: ThresholdSurface,
     *,
@@ -115,13 +137,13 @@ def plot_sensitivity(
 
     Args:
         surface: as :func:`threshold_surface` returns it; its th2 must hold 1, where no target is
-            weak, and its th1 the one that th2 varies at.
-        th1: strong threshold of the right pictures.
-        max_fa: false-alarm limit, a line; from it on a Score is void and not drawn.
-        paper: add the paper's figures (tables th1 and th2) as rings; those of th2 are at th1 = 0.3.
+            weak, and its th1 the one at which th2 varies.
+        th1: strong threshold of the right column.
+        max_fa: false-alarm limit, drawn as a line; Scores at or above it are void and not drawn.
+        paper: add the paper's results (tables th1 and th2) as rings; those of th2 are at th1 = 0.3.
 
     Returns:
-        A matplotlib figure; values in percent, Fa in 1e-6.
+        A figure of four panels; values in percent, Fa in 1e-6.
 
     Raises:
         ValueError: if th1, or th2 = 1, is not on the surface's grid.
@@ -134,79 +156,61 @@ def plot_sensitivity(
         >>> [axes.get_xlabel() for axes in plot_sensitivity(surface).axes[2:]]
         ['strong threshold th1', 'weak threshold th2']
     """
-    alone, weak = surface.along_th1(NO_WEAK), surface.along_th2(th1)
-    figure, grid = plt.subplots(
-        2, 2, figsize=(10, 6), sharex="col", sharey="row", layout="constrained",
-        height_ratios=[1.6, 1],
-    )  # fmt: skip
     below = surface.th2 < NO_WEAK
-    shown = [counts for counts, drawn in zip(weak, below, strict=True) if drawn]
-    _draw_sensitivity(grid[:, 0], surface.th1, alone, max_fa)
-    _draw_sensitivity(grid[:, 1], surface.th2[below], shown, max_fa)
-    if paper:
-        _add_paper(grid[:, 0], paper_table("th1"), "th1")
-    if paper and th1 == 0.3:
-        _add_paper(grid[:, 1], paper_table("th2").dropna(subset="th2"), "th2")
-    heads = ("th1 alone, no weak targets", f"th2 at th1 = {th1:g}")
-    rest = (_best(surface.th1, alone, max_fa), _best(surface.th2[below], shown, max_fa))
-    for axes, head, best in zip(grid[0], heads, rest, strict=True):
-        axes.set_title(f"{head}{best}", fontsize=10)
-    grid[0, 1].axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
-    grid[1, 1].axvline(th1, color="black", linestyle=":", linewidth=1)
-    grid[0, 0].set(ylabel="[%]", ylim=(0, 101))
-    grid[1, 0].set_ylabel(COLUMNS["fa_e6"].head)
-    grid[1, 0].set(xlabel="strong threshold th1")
+    weak = [each for each, is_drawn in zip(surface.along_th2(th1), below, strict=True) if is_drawn]
+    alone = _percent(surface.th1, surface.along_th1(NO_WEAK), max_fa)
+    added = _percent(surface.th2[below], weak, max_fa)
+    figure, grid = plt.subplots(
+        2, 2, figsize=(7.6, 5), sharex="col", sharey="row", height_ratios=[1.6, 1]
+    )
+    _draw_thresholds(grid[:, 0], alone, paper_table("th1") if paper else None, "th1")
+    of_paper = paper_table("th2").dropna(subset="th2") if paper and th1 == 0.3 else None
+    _draw_thresholds(grid[:, 1], added, of_paper, "th2")
+    for column, values, head in zip(
+        grid.T, (alone, added), ("th1 alone, no weak targets", f"th2 at th1 = {th1:g}"), strict=True
+    ):
+        column[0].set_title(head + _best(values), fontsize=9)
+        column[1].axhline(
+            1e6 * max_fa, color=LIMIT, linestyle="--", linewidth=1,
+            label=f"limit, {1e6 * max_fa:.4g} × 10⁻⁶",
+        )  # fmt: skip
+        column[1].set_yscale("symlog", linthresh=1)
+        column[1].set_ylim(0, None)
+    for axes in grid[:, 1]:
+        axes.axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
+    grid[0, 0].set(ylabel="IoU, Pd and Score [%]", ylim=(0, 101))
+    grid[1, 0].set(ylabel=HEADS["fa_e6"], xlabel="strong threshold th1")
     grid[1, 1].set(xlabel="weak threshold th2")
-    for row in grid:
-        row[1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    plt.close(figure)
+    _add_common_legend(figure)
     return figure
 
 
-def _draw_sensitivity(
-    column: NDArray[np.object_],
-    thresholds: NDArray[np.float64],
-    counts: list[Counts],
-    max_fa: float,
+def _percent(
+    thresholds: NDArray[np.float64], counts: Sequence[Counts], max_fa: float
+) -> pd.DataFrame:
+    """Ratios in percent and Fa in 1e-6 by threshold; NaN where one is undefined or void."""
+    table = pd.DataFrame(
+        {name: [100 * getattr(c, name) for c in counts] for name in RATIOS}, index=thresholds
+    )
+    fa = np.array([c.fa for c in counts])
+    table.loc[~(fa < max_fa), "score"] = np.nan
+    return table.assign(fa_e6=1e6 * fa)
+
+
+def _draw_thresholds(
+    column: NDArray[np.object_], values: pd.DataFrame, paper: pd.DataFrame | None, key: str
 ) -> None:
-    """One column of pictures: ratios above, false alarms below."""
-    upper, lower = column
-    for k, (name, label) in enumerate(LABELS.items()):
-        values = _percent(name, counts, max_fa)
-        upper.plot(thresholds, values, color=LINES[k], linestyle=DASHES[k], label=label)
-    fa = [1e6 * c.fa for c in counts]
-    lower.plot(thresholds, fa, color=LINES[3], label="Fa")
-    label = f"limit, {1e6 * max_fa:.4g}e-6"
-    lower.axhline(1e6 * max_fa, color=MISSED, linestyle="--", linewidth=1, label=label)
-    lower.set_yscale("symlog", linthresh=1)
-    lower.set_ylim(0, None)
-    for axes in column:
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+    """Ratios above, false alarms below; rings are the paper's."""
+    for k, (name, label) in enumerate({**RATIOS, "fa_e6": "Fa"}.items()):
+        axes, style = column[int(name == "fa_e6")], {"color": PALETTE[k]}
+        axes.plot(values[name], linestyle=("-", "--", "-.", "-")[k], label=label, **style)
+        if paper is not None:
+            axes.plot(paper[key], paper[name], "o", **style, fillstyle="none", markersize=4,
+                      label=f"{label}, paper")  # fmt: skip
 
 
-def _percent(name: str, counts: Sequence[Counts], max_fa: float) -> list[float]:
-    """A ratio in percent; NaN where it is undefined, or a Score is void."""
-    void = [name == "score" and not c.fa < max_fa for c in counts]
-    ratios = [getattr(c, name) for c in counts]
-    return [np.nan if gone else 100 * ratio for gone, ratio in zip(void, ratios, strict=True)]
-
-
-def _best(thresholds: NDArray[np.float64], counts: Sequence[Counts], max_fa: float) -> str:
-    scores = np.array(_percent("score", counts, max_fa))
-    if np.isnan(scores).all():
+def _best(values: pd.DataFrame) -> str:
+    if values["score"].isna().all():
         return ""
-    best = int(np.nanargmax(scores))
-    return f"; best Score {scores[best]:.2f} at {thresholds[best]:.3g}"
-
-
-def _add_paper(column: NDArray[np.object_], table: pd.DataFrame, threshold: str) -> None:
-    upper, lower = column
-    for k, name in enumerate(LABELS):
-        label = f"{LABELS[name]}, paper"
-        _rings(upper, table[threshold], table[name], LINES[k], label)
-    _rings(lower, table[threshold], table["fa_e6"], LINES[3], "Fa, paper")
-
-
-def _rings(axes: Axes, x: pd.Series, y: pd.Series, colour: str, label: str) -> None:
-    axes.plot(x, y, "o", color=colour, fillstyle="none", markersize=5, label=label)
+    at = values["score"].idxmax()
+    return f"; best Score {values['score'][at]:.2f} at {at:.3g}"

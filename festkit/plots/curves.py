@@ -1,14 +1,14 @@
 """Curves and surfaces: training, thresholds, ROC."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
@@ -18,26 +18,32 @@ from numpy.typing import NDArray
 from .._support.errors import InputError
 from .._support.files import read_json
 from .._support.names import find_name
-from ..metrics import FA_LIMIT, METRICS
+from ..metrics import FA_LIMIT
 from ..surface import ROC, ThresholdSurface
+from ..tables.render import HEADS
 from ..training.run import Run
-from .style import DASHES, LINES, MISSED, WEAK
+from .style import PALETTE, WEAK, styled
 
 Metric = Literal["score", "iou", "niou", "pd", "fa"]
 
+BATCHES = "training batches"
+
 CASING: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
-"""Of dark lines, for them to be seen on every colour."""
+"""White rim of dark lines, so that they are seen on every colour."""
 
 
+@styled
 def plot_history(run: Run | str | Path) -> Figure:
-    """Loss over the epochs of a run, IoU on its augmented batches and on other images.
+    """Training loss, IoU and Pd over the epochs of a run, one panel each.
+
+    IoU of the augmented training batches is drawn for every epoch. IoU and Pd of the validation
+    images (by the paper's protocol: of the test images) are drawn where they were measured.
 
     Args:
         run: a training run or its folder, finished or under way.
 
     Returns:
-        A matplotlib figure; IoU and Pd of the held-out images, or by the paper's protocol of the
-        test images, where they were measured.
+        A figure with two panels, or three once the run was validated.
 
     Raises:
         FileNotFoundError: if the folder holds no history or no configuration.
@@ -45,50 +51,40 @@ def plot_history(run: Run | str | Path) -> Figure:
     Example:
         >>> import tempfile
         >>> run = Run(Path(tempfile.mkdtemp()))
-        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": math.nan, "pd": math.nan}
+        >>> row = {"epoch": 1, "loss": 0.5, "train_iou": 0.25, "iou": np.nan, "pd": np.nan}
         >>> run.write_history([row, row | {"epoch": 2, "loss": 0.25}])
         >>> [axes.get_ylabel() for axes in plot_history(run).axes]
-        ['training loss', '[%]']
+        ['training loss', 'IoU [%]']
     """
     run = Run.of(run)
-    rows = run.history()
-    judged = [row for row in rows if not math.isnan(row["iou"])]
-    images = _judges(run) if judged else ""
-    epochs = [row["epoch"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-    left.plot(epochs, [row["loss"] for row in rows], color=MISSED)
-    left.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    right.plot(
-        epochs, [100 * row["train_iou"] for row in rows], color=LINES[0], label="IoU, batches"
-    )
-    if judged:
-        _draw_judged(right, judged, images)
-    right.set(xlabel="epoch", ylabel="[%]", ylim=(0, 101))
-    right.legend(fontsize=8)
-    for axes in (left, right):
+    rows = pd.DataFrame(run.history())
+    iou, pd_ = HEADS["iou"], HEADS["pd"]
+    curves = [("training loss", "loss", 1, BATCHES), (iou, "train_iou", 100, BATCHES)]
+    if rows["iou"].notna().any():
+        images = _validation_images(run)
+        curves += [(iou, "iou", 100, images), (pd_, "pd", 100, images)]
+    labels = list(dict.fromkeys(label for label, *_ in curves))
+    figure, panels = plt.subplots(1, len(labels), figsize=(3.2 * len(labels), 2.6))
+    for label, column, scale, images in curves:
+        style = {"color": PALETTE[0]} if images == BATCHES else {"color": PALETTE[1], "marker": "o"}
+        axes = panels[labels.index(label)]
+        known = rows.dropna(subset=column)
+        sns.lineplot(
+            x=known["epoch"], y=scale * known[column], estimator=None, label=images, ax=axes,
+            markersize=4, markeredgewidth=0, **style,
+        )  # fmt: skip
+        axes.set(xlabel="epoch", ylabel=label, ylim=(0, 101 if scale > 1 else None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    plt.close(figure)
+        axes.legend(loc="lower right").set_visible(label == iou)
     return figure
 
 
-def _judges(run: Run) -> str:
-    """The images on which the network is measured while it trains."""
+def _validation_images(run: Run) -> str:
     protocol = read_json(run.folder / "config.json", {"protocol": str})["protocol"]
     return "test images" if protocol == "paper" else "held-out images"
 
 
-def _draw_judged(axes: Axes, rows: Sequence[Mapping[str, float]], images: str) -> None:
-    epochs = [row["epoch"] for row in rows]
-    for k, (name, label) in enumerate((("iou", "IoU"), ("pd", "Pd")), start=1):
-        values = [100 * row[name] for row in rows]
-        axes.plot(
-            epochs, values, marker=".", color=LINES[k], linestyle=DASHES[k],
-            label=f"{label}, {images}",
-        )  # fmt: skip
-
-
+@styled
 def plot_surface(
     surface: ThresholdSurface,
     value: Metric = "score",
@@ -96,20 +92,23 @@ def plot_surface(
     max_fa: float = FA_LIMIT,
     ordered: bool = False,
     at: tuple[float, float] | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
-    """One figure of merit over both thresholds, with the false-alarm limit and the best point.
+    """A metric over both thresholds, with the false-alarm limit and the best point.
 
     Gray is where th2 > th1, unless several scales' own maps have weak targets there.
 
     Args:
         surface: as :func:`threshold_surface` returns it.
         value: "score", "iou", "niou", "pd" or "fa".
-        max_fa: the line of this false-alarm rate is drawn; the cross marks the best Score below it.
-        ordered: let picture and cross keep to th2 <= th1.
+        max_fa: this false-alarm rate is drawn as a line; the cross marks the best Score below it.
+        ordered: restrict picture and cross to th2 <= th1.
         at: thresholds (th1, th2) to mark, such as those in use.
+        ax: axes to draw into; None makes a figure.
 
     Returns:
-        A matplotlib figure; values in percent, Fa in 1e-6, 0 in the colour of the least above it.
+        The figure; values in percent, Fa in 1e-6. A Fa of 0 has the colour of the lowest positive
+        one, since colours of Fa are logarithmic.
 
     Raises:
         ValueError: for an unknown value, or a grid of a single threshold.
@@ -123,84 +122,72 @@ def plot_surface(
     """
     name = find_name("value", value, get_args(Metric))
     if min(len(surface.th1), len(surface.th2)) < 2:
-        raise InputError("a surface is drawn over at least two thresholds of each kind")
-    hidden = _without_meaning(surface, ordered=ordered).T
-    figure, axes = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
-    axes.set_facecolor("#dddddd")
-    mesh = _draw_values(axes, surface, name, hidden)
-    figure.colorbar(mesh, ax=axes, label=METRICS[name].head)
+        raise InputError("a surface needs at least two thresholds th1 and two th2")
+    axes = ax or plt.subplots(figsize=(5.6, 4.4))[1]
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    hidden = _hidden_thresholds(surface, ordered=ordered).T
+    axes.set_facecolor("#DDDDDD")
+    axes.grid(visible=False)
+    scale = 1e6 if name == "fa" else 100
+    values = np.where(hidden, np.nan, scale * getattr(surface, name).T)
+    norm = None
+    if name == "fa":
+        low = values[values > 0].min(initial=1.0)
+        values = np.maximum(values, low)
+        norm = LogNorm(low, max(np.nanmax(values), 10 * low))
+    mesh = axes.pcolormesh(
+        surface.th1, surface.th2, np.ma.masked_invalid(values), norm=norm, cmap="viridis"
+    )
+    figure.colorbar(mesh, ax=axes, label=HEADS["fa_e6" if name == "fa" else name])
     fa = np.ma.masked_array(surface.fa.T, hidden)
     if fa.min() < max_fa < fa.max():
-        _draw_limit(axes, surface, fa, max_fa)
+        limit = axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="black")
+        limit.set_path_effects(CASING)
+        label = f"Fa = {1e6 * max_fa:.4g} × 10⁻⁶"
+        axes.plot([], [], color="black", path_effects=CASING, label=label)
+    _mark_best(axes, surface, max_fa, ordered=ordered)
+    if at is not None:
+        label = f"now, {at[0]:g} / {at[1]:g}"
+        axes.plot(*at, "o", color="none", markersize=9, markeredgecolor="white", label=label)
+        axes.plot(*at, "o", color="none", markersize=12, markeredgecolor="black")
+    axes.axline(
+        (0.5, 0.5), slope=1, color="black", linestyle=":", label="th2 = th1", path_effects=CASING
+    )
+    axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
+    axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, facecolor="#B0B0B0")
+    return figure
+
+
+def _mark_best(axes: Axes, surface: ThresholdSurface, max_fa: float, *, ordered: bool) -> None:
     usable = (surface.fa < max_fa) & ~np.isnan(surface.score)
     if ordered:
         usable &= surface.th2[None, :] <= surface.th1[:, None]
     if usable.any():
         th1, th2, counts = surface.best(max_fa, ordered=ordered)
         label = f"best Score {100 * counts.score:.2f} at {th1:.3g} / {th2:.3g}"
-        axes.plot(th1, th2, "P", color=WEAK, markersize=11, markeredgecolor="black", label=label)
-    if at is not None:
-        label = f"now, {at[0]:g} / {at[1]:g}"
-        axes.plot(*at, "o", color="none", markersize=11, markeredgecolor="white", label=label)
-        axes.plot(*at, "o", color="none", markersize=14, markeredgecolor="black")
-    line = axes.axline((0.5, 0.5), slope=1, color="black", linestyle=":", label="th2 = th1")
-    line.set_path_effects(CASING)
-    axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
-    axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
-    axes.legend(
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.01),
-        ncols=3,
-        facecolor="#666666",
-        labelcolor="white",
-        framealpha=1,
-    )
-    plt.close(figure)
-    return figure
+        axes.plot(th1, th2, "P", color=WEAK, markersize=10, markeredgecolor="black", label=label)
 
 
-def _without_meaning(surface: ThresholdSurface, *, ordered: bool) -> NDArray[np.bool_]:
-    """Thresholds (A, B) to leave out: th2 > th1, if unwanted, or if it finds no weak target."""
+def _hidden_thresholds(surface: ThresholdSurface, *, ordered: bool) -> NDArray[np.bool_]:
+    """Thresholds (A, B) to leave out: th2 > th1 if it is unwanted or finds no weak target."""
     upper = surface.th2 > surface.th1[:, None]
     none_weak = surface.predicted == surface.predicted[:, -1:]
     hidden = (ordered or none_weak[upper].all()) and not upper.all()  # something must be shown
     return upper if hidden else np.zeros_like(upper)
 
 
-def _draw_values(
-    axes: Axes, surface: ThresholdSurface, name: str, hidden: NDArray[np.bool_]
-) -> QuadMesh:
-    """A figure of merit in colours, which for Fa are logarithmic."""
-    values = getattr(surface, name).T * (1e6 if name == "fa" else 100)
-    values[hidden] = np.nan
-    norm = None
-    if name == "fa":
-        low = values[values > 0].min(initial=1.0)
-        values = np.maximum(values, low)
-        norm = LogNorm(low, max(np.nanmax(values), 10 * low))
-    shown = np.ma.masked_invalid(values)
-    return axes.pcolormesh(surface.th1, surface.th2, shown, norm=norm, cmap="viridis")
-
-
-def _draw_limit(
-    axes: Axes, surface: ThresholdSurface, fa: "np.ma.MaskedArray[Any, Any]", max_fa: float
-) -> None:
-    """The line of the false-alarm limit."""
-    line = axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="black")
-    line.set_path_effects(CASING)
-    label = f"Fa = {1e6 * max_fa:.4g}e-6"
-    axes.plot([], [], color="black", path_effects=CASING, label=label)
-
-
+@styled
 def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
-    """ROC of pixels, and detection rate over false-alarm rate, of one or more methods.
+    """Pixel ROC, and detection rate over false-alarm rate, of one or more methods.
 
     Args:
         curves: by the name that the legend shows.
-        max_fa: highest false-alarm rate of the right picture, whose mean Pd up to there is named.
+        max_fa: upper end of the Pd-Fa panel; its legend has the mean Pd up to there.
 
     Returns:
-        A matplotlib figure with two pictures.
+        A figure with two panels.
 
     Raises:
         ValueError: for no curves.
@@ -209,26 +196,27 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
         >>> from festkit.surface import roc
         >>> prob = np.array([[0.9, 0.2], [0.4, 0.1]])
         >>> curve = roc([prob], [prob > 0.3], thresholds=[0.0, 0.3, 0.5])
-        >>> len(plot_roc({"BCE": curve}).axes)
-        2
+        >>> [axes.get_title(loc="left") for axes in plot_roc({"BCE": curve}).axes]
+        ['pixel ROC', 'target detection']
     """
     if not curves:
-        raise InputError("no curves came; pass at least one, by name")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
+        raise InputError("no curves given; pass at least one, by name")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8))
     for k, (name, curve) in enumerate(curves.items()):
-        style = {"color": LINES[k % len(LINES)], "linestyle": DASHES[k % len(DASHES)]}
-        left.plot(100 * curve.fpr, 100 * curve.tpr, label=f"{name}, AUC {curve.auc:.4f}", **style)
-        label = f"{name}, mean Pd {100 * curve.pd_auc(max_fa):.2f} %"
-        fa, pd = curve.pd_steps(max_fa)
-        right.step(1e6 * fa, 100 * pd, where="post", label=label, **style)
-    left.set(xlabel="background pixels predicted [%]", ylabel="true pixels predicted [%]")
+        style: dict[str, Any] = {"color": PALETTE[k % len(PALETTE)], "estimator": None}
+        style |= {"sort": False, "linestyle": ("-", "--", "-.", ":")[k % 4]}
+        label = f"{name}: AUC {curve.auc:.4f}"
+        sns.lineplot(x=100 * curve.fpr, y=100 * curve.tpr, label=label, ax=left, **style)
+        fa, pd_ = curve.pd_steps(max_fa)
+        label = f"{name}: mean Pd {100 * curve.pd_auc(max_fa):.2f} %"
+        sns.lineplot(
+            x=1e6 * fa, y=100 * pd_, drawstyle="steps-post", label=label, ax=right, **style
+        )
     left.set_xscale("symlog", linthresh=1e-3)
-    left.set(xlim=(0, 100), ylim=(0, 101), title="ROC of pixels")
-    right.set(xlabel=METRICS["fa"].head, ylabel="Pd [%]", xlim=(0, 1e6 * max_fa), title="targets")
-    right.set_ylim(None, 101)
+    left.set(xlabel="false-positive rate [%]", ylabel="true-positive rate [%]", title="pixel ROC")
+    left.set(xlim=(0, 100), ylim=(0, 101))
+    right.set(xlabel=HEADS["fa_e6"], ylabel=HEADS["pd"], title="target detection")
+    right.set(xlim=(0, 1e6 * max_fa), ylim=(None, 101))
     for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, fontsize=9)
-    plt.close(figure)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False)
     return figure

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
 from .._support.errors import InputError
 from ..data.dataset import Sample
@@ -17,10 +18,8 @@ from ..data.statistics import TargetStatistics, measure_sample
 from ..metrics import SIZE_CLASSES
 from ..ops.components import find_components
 from ..ops.size_classes import POINT_AREA, SPOT_AREA
-from .overlays import box_of, draw_gray, frame, outline, window
-from .style import LINES, STRONG, TRUTH
-
-MARKERS = "ox^"
+from .overlays import EVERY_LEVEL, box_of, draw_gray, frame, outline, window
+from .style import PALETTE, STRONG, TRUTH, styled
 
 NAME_LENGTH = 24
 
@@ -31,18 +30,19 @@ SIZES_NAMED = 3
 SCR_TICKS = (-100, -30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300)
 
 
-def plot_targets(figures: TargetStatistics) -> Figure:
+@styled
+def plot_targets(statistics: TargetStatistics) -> Figure:
     """Histograms of area, SCR, contrast and targets per image; SCR over area; image sizes.
 
-    Dashed lines part point, spot and extended targets. The histograms of SCR and contrast end at
-    the 0.5 and 99.5 % quantiles, what lies beyond counts in the outermost bars; SCR over area shows
-    every target that has a ring.
+    Bars are shares of each split, so that splits of different size can be compared. Dashed lines
+    separate point, spot and extended targets. The histograms of SCR and contrast end at the 0.5
+    and 99.5 % quantiles; values beyond count in the outermost bars.
 
     Args:
-        figures: as :func:`measure_targets` returns them.
+        statistics: as :func:`measure_targets` returns them.
 
     Returns:
-        A matplotlib figure.
+        A figure with six panels.
 
     Raises:
         ValueError: if no target has an SCR.
@@ -56,28 +56,26 @@ def plot_targets(figures: TargetStatistics) -> Figure:
         >>> figure.get_suptitle()
         'sky: 1 target in 1 image (test 1)'
     """
-    if figures.targets["scr"].dropna().empty:
+    images, targets = statistics.images, statistics.targets
+    if targets["scr"].dropna().empty:
         raise InputError(
-            f"{figures.name}: {len(figures.targets)} targets in {len(figures.images)} images, none "
-            "with an SCR, expected at least one; check_dataset tells which masks are empty"
+            f"{statistics.name}: {len(targets)} targets in {len(images)} images, none with an SCR; "
+            "at least one is needed; check_dataset tells which masks are empty"
         )
-    figure, panels = plt.subplots(2, 3, figsize=(13, 7.4), layout="constrained")
+    figure, panels = plt.subplots(2, 3, figsize=(11, 6))
     area, scr, contrast, several, scatter, sizes = panels.flat
-    _draw_areas(area, figures)
-    _draw_histogram(scr, figures, "scr", "SCR")
-    _draw_histogram(contrast, figures, "contrast", "contrast [gray levels of 255]")
-    _draw_targets_per_image(several, figures)
-    _draw_scr_over_area(scatter, figures)
-    _draw_sizes(sizes, figures)
-    for axes in panels.flat:
-        axes.grid(alpha=0.3)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(_headline(figures), fontsize=11)
-    plt.close(figure)
+    hues = dict(zip(statistics.splits, PALETTE, strict=False))
+    _draw_areas(area, targets, hues)
+    _draw_histogram(scr, targets, hues, "scr", "SCR")
+    _draw_histogram(contrast, targets, hues, "contrast", "contrast [gray levels of 255]")
+    _draw_targets_per_image(several, images, hues)
+    _draw_scr_over_area(scatter, targets, hues)
+    _draw_sizes(sizes, images)
+    figure.suptitle(_headline(statistics))
     return figure
 
 
+@styled
 def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3) -> Figure:
     """A contact sheet: every image with its targets framed, beside it the weakest one enlarged.
 
@@ -106,62 +104,52 @@ def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3
     columns = min(columns, len(samples))
     rows = -(-len(samples) // columns)
     figure, panels = plt.subplots(
-        rows, 2 * columns, figsize=(4.6 * columns, 2.45 * rows + 0.4), layout="constrained",
-        squeeze=False, width_ratios=[1.3, 1] * columns,
+        rows, 2 * columns, figsize=(4.6 * columns, 2.45 * rows + 0.4), squeeze=False,
+        width_ratios=[1.3, 1] * columns,
     )  # fmt: skip
     for axes in panels.flat:
         axes.set_axis_off()
         axes.set_anchor("N")
     for sample, (whole, crop) in zip(samples, panels.reshape(-1, 2), strict=False):
         _draw_sample(whole, crop, sample)
-    figure.suptitle(title, fontsize=11)
-    plt.close(figure)
+    figure.suptitle(title)
     return figure
 
 
-def _headline(figures: TargetStatistics) -> str:
-    counts = figures.images["split"].value_counts()
-    splits = ", ".join(f"{split} {counts[split]}" for split in figures.splits)
-    targets, images = len(figures.targets), len(figures.images)
+def _headline(statistics: TargetStatistics) -> str:
+    counts = statistics.images["split"].value_counts()
+    splits = ", ".join(f"{split} {counts[split]}" for split in statistics.splits)
+    targets, images = len(statistics.targets), len(statistics.images)
     return (
-        f"{figures.name}: {targets} target{'s' * (targets != 1)} in {images} "
+        f"{statistics.name}: {targets} target{'s' * (targets != 1)} in {images} "
         f"image{'s' * (images != 1)} ({splits})"
     )
 
 
-def _bars(
-    axes: Axes,
-    table: pd.DataFrame,
-    column: str,
-    splits: Sequence[str],
-    bins: NDArray[np.float64],
-    *,
-    stacked: bool = True,
+def _histogram(
+    axes: Axes, table: pd.DataFrame, column: str, hues: dict[str, str], **options: Any
 ) -> None:
-    """A histogram of a column, the bars of the splits upon or beside each other."""
-    parts = [table.loc[table["split"] == split, column].dropna() for split in splits]
-    values = [np.clip(part.astype(float), bins[0], bins[-1]) for part in parts]
-    labels = [f"{split}, {len(part)}" for split, part in zip(splits, parts, strict=True)]
-    axes.hist(values, bins=list(bins), stacked=stacked, color=LINES[: len(splits)], label=labels)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    """Shares of each split in bins of a column."""
+    sns.histplot(
+        table.astype({column: float}).dropna(subset=column), x=column, hue="split",
+        hue_order=list(hues), palette=hues, stat="percent", common_norm=False, ax=axes, **options,
+    )  # fmt: skip
 
 
-def _draw_areas(axes: Axes, figures: TargetStatistics) -> None:
-    largest = max(figures.targets["area"].max(), SPOT_AREA + 1)
+def _draw_areas(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
+    largest = max(targets["area"].max(), SPOT_AREA + 1)
     borders = (1, POINT_AREA + 1, SPOT_AREA + 1, largest + 1)
     parts = [
         np.geomspace(low, high, 2 + round(BARS_PER_DECADE * np.log10(high / low)))
         for low, high in pairwise(borders)
     ]
     bins = np.unique(np.concatenate(parts).round()) - 0.5
-    _bars(axes, figures.targets, "area", figures.splits, bins)
-    _log_areas(axes, figures.targets["area"])
-    axes.set_ylabel("targets")
-    axes.legend(fontsize=8, title="targets", title_fontsize=8)
-    share = figures.targets["kind"].value_counts(normalize=True)
-    axes.set_title(
-        ", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZE_CLASSES), size=9
-    )
+    _histogram(axes, targets, "area", hues, bins=bins, element="step")
+    _log_areas(axes, targets["area"])
+    share = targets["kind"].value_counts(normalize=True)
+    text = ", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZE_CLASSES)
+    axes.set(ylabel="targets of the split [%]", title=text)
+    axes.get_legend().set_title(None)
 
 
 def _log_areas(axes: Axes, areas: pd.Series) -> None:
@@ -175,59 +163,63 @@ def _log_areas(axes: Axes, areas: pd.Series) -> None:
         axes.axvline(border + 0.5, color="black", linestyle="--", linewidth=1)
 
 
-def _draw_histogram(axes: Axes, figures: TargetStatistics, column: str, label: str) -> None:
-    values = figures.targets[column].dropna().astype(float)
+def _draw_histogram(
+    axes: Axes, targets: pd.DataFrame, hues: dict[str, str], column: str, label: str
+) -> None:
+    values = targets[column].dropna().astype(float)
     low, high = values.quantile([0.005, 0.995])
     bins = np.linspace(min(low, 0), max(high, 1), 33)
-    _bars(axes, figures.targets, column, figures.splits, bins)
-    axes.set(xlabel=label, ylabel="targets")
+    clipped = targets.assign(**{column: targets[column].astype(float).clip(bins[0], bins[-1])})
+    _histogram(axes, clipped, column, hues, bins=bins, element="step", legend=False)
     least, median, most = values.quantile([0.05, 0.5, 0.95])
-    axes.set_title(f"5 % {least:.1f}, median {median:.1f}, 95 % {most:.1f}", size=9)
+    axes.set(xlabel=label, ylabel="targets of the split [%]")
+    axes.set_title(f"median {median:.1f}, 90 % within {least:.1f} to {most:.1f}")
 
 
-def _draw_targets_per_image(axes: Axes, figures: TargetStatistics) -> None:
-    found = figures.images["targets"].astype(int)
-    bins = np.arange(found.max() + 2) - 0.5
-    _bars(axes, figures.images, "targets", figures.splits, bins, stacked=False)
-    axes.set(xlabel="targets in the image", ylabel="images", yscale="log", ylim=(0.7, None))
+def _draw_targets_per_image(axes: Axes, images: pd.DataFrame, hues: dict[str, str]) -> None:
+    _histogram(axes, images, "targets", hues, discrete=True, multiple="dodge", shrink=0.8,
+               legend=False)  # fmt: skip
+    axes.set(xlabel="targets per image", ylabel="images of the split [%]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.legend(fontsize=8, title="images", title_fontsize=8)
+    found = images["targets"].astype(int)
     none, one, several = (found == 0).sum(), (found == 1).sum(), (found > 1).sum()
-    axes.set_title(f"none {none}, one {one}, several {several}", size=9)
+    axes.set_title(f"{none} empty, {one} with one, {several} with more")
 
 
-def _draw_scr_over_area(axes: Axes, figures: TargetStatistics) -> None:
-    for number, split in enumerate(figures.splits):
-        part = figures.of_split(split).targets
-        axes.plot(
-            part["area"], part["scr"], MARKERS[number], color=LINES[number], markersize=3,
-            alpha=0.5, label=split,
-        )  # fmt: skip
-    _log_areas(axes, figures.targets["area"])
-    scr = figures.targets["scr"].dropna()
+def _draw_scr_over_area(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
+    known = targets.astype({"scr": float, "area": float}).dropna(subset="scr")
+    sns.scatterplot(
+        known, x="area", y="scr", hue="split", style="split", hue_order=list(hues),
+        style_order=list(hues), palette=hues, s=14, alpha=0.6, linewidth=0, ax=axes,
+    )  # fmt: skip
+    _log_areas(axes, targets["area"])
+    low, high = known["scr"].min(), known["scr"].max()
     axes.set_yscale("symlog", linthresh=1)
-    axes.set(ylabel="SCR", yticks=SCR_TICKS)
-    axes.set_ylim(scr.min() - abs(scr.min()) / 3 - 0.1, scr.max() + abs(scr.max()) / 2 + 0.1)
+    axes.set(ylabel="SCR", yticks=SCR_TICKS, title="SCR over area")
+    axes.set_ylim(low - abs(low) / 3 - 0.1, high + abs(high) / 2 + 0.1)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.legend(fontsize=8)
+    axes.get_legend().set_title(None)
 
 
-def _draw_sizes(axes: Axes, figures: TargetStatistics) -> None:
-    """One disc for every size of image, its area the number of images."""
-    counts = figures.images.groupby(["width", "height"]).size().sort_values(ascending=False)
-    widths, heights = (counts.index.get_level_values(side) for side in ("width", "height"))
-    discs = 8 + 400 * counts / counts.sum()
-    axes.scatter(widths, heights, s=discs, color=LINES[0], alpha=0.5)
-    reach = 1.15 * max(widths.max(), heights.max())
-    axes.set(xlabel="image width [px]", ylabel="image height [px]", xlim=(0, reach))
-    axes.set(ylim=(0, reach), aspect="equal")
-    text = [f"{w} × {h}: {n}" for (w, h), n in counts.head(SIZES_NAMED).items()]
+def _draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
+    """One disc for every image size; its area is the number of images."""
+    counts = images.groupby(["width", "height"]).size().rename("images")
+    counts = counts.sort_values(ascending=False)
+    sizes = counts.reset_index()
+    axes.scatter(
+        sizes["width"], sizes["height"], s=8 + 400 * sizes["images"] / len(images),
+        color=PALETTE[0], alpha=0.5, linewidth=0,
+    )  # fmt: skip
+    reach = 1.15 * max(sizes["width"].max(), sizes["height"].max())
+    axes.set(xlabel="image width [px]", ylabel="image height [px]", title="image sizes")
+    axes.set(xlim=(0, reach), ylim=(0, reach), aspect="equal")
+    text = [
+        f"{w} × {h}: {n} image{'s' * (n > 1)}" for (w, h), n in counts.head(SIZES_NAMED).items()
+    ]
     others = len(counts) - len(text)
     more = f"\nand {others} other sizes" if others else ""
     axes.text(0.03, 0.97, "\n".join(text) + more, va="top", size=8, transform=axes.transAxes)
-    axes.set_title("images of each size; the larger a disc, the more", size=9)
 
 
 def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
@@ -242,7 +234,7 @@ def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
     for number, box in enumerate(boxes):
         frame(whole, box, STRONG if number == weakest else TRUTH)
     y0, x0, y1, x1 = boxes[weakest]
-    draw_gray(crop, image[y0:y1, x0:x1])
+    draw_gray(crop, image[y0:y1, x0:x1], EVERY_LEVEL)
     outline(crop, sample.mask[y0:y1, x0:x1])
     target = targets[weakest]
     more = f", weakest of {len(targets)}" if len(targets) > 1 else ""

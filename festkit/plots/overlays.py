@@ -1,9 +1,10 @@
 """Detections over their image, with every target enlarged beside it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +21,15 @@ from .._support.errors import InputError
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..ops.components import find_components
 from ..sensitivity import Detection, Target
-from .style import FALSE, MISSED, STRONG, TRUTH, WEAK
+from .style import FALSE, MISSED, STRONG, TRUTH, WEAK, styled
+
+Contrast = tuple[float, float]
+"""Percentiles of an image's gray levels that are drawn black and white."""
+
+MOST_LEVELS: Contrast = (0.2, 99.95)
+"""Leaves out the few pixels that would leave a dark frame black; the tuner draws the same."""
+
+EVERY_LEVEL: Contrast = (0, 100)
 
 INSET_SIDE = 32
 """Smallest side of an inset [px]."""
@@ -128,16 +137,6 @@ class Spot:
     peak: float | None = None
 
     @property
-    def text(self) -> str:
-        """What became of it, and its peak.
-
-        Example:
-            >>> Spot("weak", (2, 5, 3, 9), 0.314).text
-            'weak 0.31'
-        """
-        return self.outcome if self.peak is None else f"{self.outcome} {self.peak:.2f}"
-
-    @property
     def centre(self) -> tuple[float, float]:
         """Middle row and column of the box [px].
 
@@ -190,21 +189,21 @@ def paint(
     *,
     cross: float,
     box: Box | None = None,
+    contrast: Contrast = MOST_LEVELS,
 ) -> None:
-    """Draw an image, its strong regions, a cross for every weak target, and the truth's outline.
+    """Draw an image, its strong regions, a cross for every weak target, and the true outlines.
 
-    Weak targets are those of :meth:`Detection.targets`: one cross for one object.
-
-    Strong regions are filled in the whole image. In a part, where one sees inside, they are
-    outlined: in dashes where the truth is, which may run along the same edges.
+    Strong regions are filled in the whole image. In a part of it they are outlined, in dashes where
+    the truth is known, since both outlines may run along the same pixel edges.
 
     Args:
-        axes: where.
+        axes: where to draw.
         image: (H, W) uint8 gray.
         detection: with numpy arrays (H, W), or None.
         mask: (H, W) bool, the truth, or None.
         cross: size of the crosses [pt].
-        box: the part to draw, rows and columns (y0, x0, y1, x1), half open; None draws all.
+        box: part to draw, rows and columns (y0, x0, y1, x1), half open; None draws all.
+        contrast: percentiles of the gray levels that become black and white.
 
     Example:
         >>> axes = Figure().add_subplot()
@@ -212,7 +211,7 @@ def paint(
         >>> len(axes.images), len(axes.collections)
         (1, 1)
     """
-    draw_gray(axes, image)
+    draw_gray(axes, image, contrast)
     if detection is not None and box is None:
         fill = np.zeros((*image.shape, 4))
         fill[detection.strong] = to_rgba(STRONG, 0.5)
@@ -226,12 +225,13 @@ def paint(
     if detection is not None:
         centres = [each.centroid for each in detection.targets() if each.kind == "weak"]
         weak = np.array(centres, np.int64).reshape(-1, 2)
-        inside = ((weak >= (y0, x0)) & (weak < (y1, x1))).all(axis=1)
-        _draw_crosses(axes, weak[inside], cross)
+        weak = weak[((weak >= (y0, x0)) & (weak < (y1, x1))).all(axis=1)]
+        if len(weak):
+            axes.plot(*weak.T[::-1], **CROSS, markersize=cross, clip_on=False, zorder=OVER_SPINES)
 
 
-def draw_gray(axes: Axes, image: NDArray[np.uint8]) -> None:
-    """Draw an image from black at its darkest to white at its brightest.
+def draw_gray(axes: Axes, image: NDArray[np.uint8], contrast: Contrast = MOST_LEVELS) -> None:
+    """Draw an image from black at one percentile of its gray levels to white at another.
 
     An image of a single level has no contrast to stretch and is drawn at that level.
 
@@ -241,18 +241,19 @@ def draw_gray(axes: Axes, image: NDArray[np.uint8]) -> None:
         >>> axes.images[0].get_clim()
         (0.0, 255.0)
     """
-    low, high = int(image.min()), int(image.max())
+    low, high = (float(level) for level in np.percentile(image, contrast))
+    if low == high:  # nearly all pixels have one level
+        low, high = float(image.min()), float(image.max())
     low, high = (0, 255) if low == high else (low, high)
     axes.imshow(image, cmap="gray", vmin=low, vmax=high)
 
 
-def _draw_crosses(axes: Axes, weak: NDArray[np.int64], size: float) -> None:
-    if len(weak):
-        y, x = weak.T
-        axes.plot(
-            x, y, "x", color=WEAK, markersize=size, markeredgewidth=1.8, clip_on=False,
-            zorder=OVER_SPINES,
-        )  # fmt: skip
+RIM = [withStroke(linewidth=3, foreground="#404040")]
+"""Dark rim of light marks, so that they are seen on any ground."""
+
+CROSS: dict[str, Any] = {
+    "color": WEAK, "marker": "x", "linestyle": "", "markeredgewidth": 1.8, "path_effects": RIM,
+}  # fmt: skip
 
 
 def add_legend(
@@ -260,35 +261,29 @@ def add_legend(
     *,
     found: bool,
     truth: bool,
-    marks: Sequence[Line2D] = (),
-    place: Literal["lower left", "outside lower left"] = "outside lower left",
+    marks: Sequence[Line2D | Patch] = (),
+    loc: Literal["lower left", "outside lower left"] = "outside lower left",
 ) -> None:
-    """Say below the pictures what is drawn: detections, the truth, and further marks.
+    """Name below the pictures what is drawn: detections, the truth, and further marks.
 
     Example:
         >>> figure = Figure()
         >>> add_legend(figure, found=True, truth=True)
         >>> [text.get_text() for text in figure.legends[0].get_texts()]
-        ['strong region', 'weak target', 'truth']
+        ['strong region', 'weak target', 'true outline']
     """
     handles: list[Line2D | Patch] = []
     if found:
-        cross = Line2D([], [], color=WEAK, marker="x", linestyle="", markeredgewidth=1.8)
-        cross.set_label("weak target")
-        handles += [
-            Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region"),
-            cross,
-        ]
+        handles.append(
+            Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region")
+        )
+        handles.append(Line2D([], [], label="weak target", markersize=8, **CROSS))
     if truth:
-        handles.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="truth"))
+        handles.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="true outline"))
     handles += marks
-    if not handles:
-        return
-    across = min(len(handles), max(3, int(figure.get_figwidth() / 1.3)))
-    legend = figure.legend(handles=handles, loc=place, ncols=across, fontsize=9)
-    legend.get_frame().set(facecolor="#555555", alpha=1.0)
-    for text in legend.get_texts():
-        text.set_color("white")
+    if handles:
+        columns = min(len(handles), max(3, int(figure.get_figwidth() / 1.3)))
+        figure.legend(handles=handles, loc=loc, ncols=columns, frameon=False, fontsize=9)
 
 
 INSETS = 6
@@ -300,25 +295,31 @@ Place = tuple[Box, list[Spot]]
 """What an inset shows, and the targets in it."""
 
 
+@styled
 def show(
     image: NDArray[np.uint8],
     detection: Detection | None,
     mask: NDArray[np.bool_] | None = None,
+    *,
+    contrast: Contrast = MOST_LEVELS,
 ) -> Figure:
-    """Draw a detection or just the truth over an image, with its targets enlarged beside it.
+    """Draw a detection, or the truth alone, over an image, with its targets enlarged beside it.
 
-    Strong regions are filled, and outlined in the insets; weak targets are crosses, true targets
-    are outlined. Numbered frames lead to the insets; targets that no inset shows are ringed, unless
+    Strong regions are filled, and outlined in the insets. Weak targets are crosses, true targets
+    are outlined. Numbered frames lead to the insets. Targets outside all insets are ringed, unless
     a cross marks them already. With a mask, colours tell found, missed and false targets apart.
 
     Args:
         image: (H, W) uint8 gray.
         detection: of one map (H, W), arrays or tensors; None draws the truth alone.
         mask: (H, W) bool, the truth, if known.
+        contrast: percentiles of the gray levels that become black and white; (0, 100) keeps every
+            level, which leaves dark frames dark.
 
     Returns:
-        A matplotlib figure with at most six insets, missed targets first, false ones last; without
-        a mask strong ones first, by descending peak. The title says if any target is in no inset.
+        A figure with at most six insets: missed targets first and false ones last, or without a
+        mask strong ones first, by descending peak. The title says how many targets are enlarged if
+        not all are.
 
     Raises:
         ValueError: if the shapes differ.
@@ -331,33 +332,30 @@ def show(
         2
     """
     detection = None if detection is None else detection.numpy()
-    _check_shapes(image, detection, mask)
+    given = [image, mask, None if detection is None else detection.mask]
+    shapes = [each.shape for each in given if each is not None]
+    if len(set(shapes)) > 1 or image.ndim != 2:
+        raise InputError(f"image, detection and mask must share one shape (H, W), got {shapes}")
     spots = find_spots(detection, mask)
     places, others = _choose_places(spots, image.shape)
-    title = [_headline(detection, mask), _rest(len(others), len(spots), detection, mask)]
+    title = [_headline(detection, mask)]
+    if others:
+        order = "" if detection is None else ", highest peaks first"
+        order = ", missed first" if order and mask is not None else order
+        title.append(f"{len(spots) - len(others)} of {len(spots)} enlarged{order}")
     figure, (main, *insets) = _layout(image.shape, len(places), title)
-    paint(main, image, detection, mask, cross=6)
+    paint(main, image, detection, mask, cross=6, contrast=contrast)
     for number, (axes, (box, held)) in enumerate(zip(insets, places, strict=True), start=1):
         colour = FRAME_COLOUR[held[0].outcome]
         frame(main, box, colour, str(number))
-        paint(axes, image, detection, mask, cross=11, box=box)
-        axes.set_title(f"{number}  {_listed(held)}", fontsize=8.5, loc="left")
-        for side in axes.spines.values():
-            side.set(visible=True, color=colour, linewidth=1.8)
-    rings = _draw_rings(main, others)
-    add_legend(figure, found=detection is not None, truth=mask is not None, marks=rings)
-    plt.close(figure)
+        paint(axes, image, detection, mask, cross=11, box=box, contrast=contrast)
+        axes.set_title(f"{number}  {_describe(held)}", fontsize=8.5)
+        axes.spines[:].set(visible=True, color=colour, linewidth=1.8)
+    framed = dict.fromkeys(held[0].outcome for _, held in places)
+    frames = [Patch(fill=False, edgecolor=FRAME_COLOUR[each], label=each) for each in framed]
+    marks = [*frames, *_draw_rings(main, others)]
+    add_legend(figure, found=detection is not None, truth=mask is not None, marks=marks)
     return figure
-
-
-def _check_shapes(
-    image: NDArray[np.uint8], detection: Detection | None, mask: NDArray[np.bool_] | None
-) -> None:
-    shapes = [image.shape]
-    shapes += [] if detection is None else [detection.mask.shape]
-    shapes += [] if mask is None else [mask.shape]
-    if len(set(shapes)) > 1 or image.ndim != 2:
-        raise InputError(f"image, detection and mask must share one shape (H, W), got {shapes}")
 
 
 def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[Place], list[Spot]]:
@@ -380,15 +378,26 @@ def _contains(box: Box, inner: Box) -> bool:
     return y0 <= top and x0 <= left and bottom <= y1 and right <= x1
 
 
-def _listed(spots: Sequence[Spot]) -> str:
-    """Targets of one inset, as many as its width has room for."""
-    if len(spots) < 3:
-        return ", ".join(spot.text for spot in spots)
-    return f"{spots[0].text} and {len(spots) - 1} more"
+def _describe(spots: Sequence[Spot]) -> str:
+    """Targets of one inset, in few words.
+
+    Example:
+        >>> _describe([Spot("missed", (0, 0, 1, 1)), *[Spot("false alarm", (0, 4, 1, 5))] * 2])
+        'missed, 2 false alarms'
+        >>> _describe([Spot("strong", (0, 0, 1, 1), 0.9), Spot("weak", (0, 4, 1, 5), 0.314)])
+        'strong 0.90, weak 0.31'
+    """
+    if spots[0].peak is not None:
+        peaks = [f"{spot.outcome} {spot.peak:.2f}" for spot in spots]
+        return ", ".join(peaks) if len(peaks) < 3 else f"{peaks[0]} and {len(peaks) - 1} more"
+    numbers = Counter(spot.outcome for spot in spots)
+    plural = {"false alarm": "s", "target": "s"}
+    words = [name if n == 1 else f"{n} {name}{plural.get(name, '')}" for name, n in numbers.items()]
+    return ", ".join(words)
 
 
 def _draw_rings(axes: Axes, spots: Sequence[Spot]) -> list[Line2D]:
-    """One mark of the legend for every kind of target that is ringed."""
+    """Ring targets; one mark of the legend for every kind of them."""
     rings = []
     for outcome in dict.fromkeys(spot.outcome for spot in spots if spot.outcome != "weak"):
         y, x = zip(*(spot.centre for spot in spots if spot.outcome == outcome), strict=True)
@@ -407,15 +416,21 @@ def _layout(shape: tuple[int, ...], insets: int, title: Sequence[str]) -> tuple[
     width = height * min(max(shape[1] / shape[0], 0.6), 1.8)
     lines = [part for line in title for part in wrap(line, int(LETTERS * width))]
     size = width + 2.0 * columns, height + 0.2 + 0.2 * max(len(lines), 1)
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = plt.figure(figsize=size)
     grid = figure.add_gridspec(2, columns + 1, width_ratios=[width, *[1.9] * columns])
     places = [grid[row, 1 + column] for column in range(columns) for row in range(2)]
     panels = [figure.add_subplot(place) for place in [grid[:, 0], *places[:insets]]]
     for axes in panels:
-        axes.set(xticks=[], yticks=[])
+        bare(axes)
     panels[0].set_anchor("NW")  # elsewhere the title has no place of its own in the layout
-    panels[0].set_title("\n".join(lines), fontsize=10, loc="left")
+    panels[0].set_title("\n".join(lines), fontsize=10)
     return figure, panels
+
+
+def bare(axes: Axes) -> None:
+    """Axes of a picture: no ticks, no spines."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
@@ -429,21 +444,9 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
     counts = count(detection.mask, mask)
     iou = "–" if np.isnan(counts.iou) else f"{100 * counts.iou:.1f} %"
     return (
-        f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false px, "
+        f"{counts.detected} of {counts.targets} targets found, {counts.false_pixels} false px, "
         f"IoU {iou} ({thresholds})"
     )
-
-
-def _rest(
-    others: int, spots: int, detection: Detection | None, mask: NDArray[np.bool_] | None
-) -> str:
-    """How many targets are enlarged, and which, where not all are."""
-    if not others:
-        return ""
-    if detection is None:
-        return f"{spots - others} of them enlarged"
-    order = "enlarged, highest peaks first" if mask is None else "places enlarged, missed first"
-    return f"{spots - others} of {spots} {order}"
 
 
 def _number(count: int, of: str) -> str:
