@@ -243,7 +243,8 @@ class TestTables:
         for name, outcome in zip(names, outcomes, strict=True):
             assert outcome.reason == ""
             book = nbformat.read(outcome.folder / f"{name}.ipynb", as_version=4)
-            data = book.cells[-1].outputs[-1]["data"]
+            last = [cell for cell in book.cells if cell.cell_type == "code"][-1]
+            data = last.outputs[-1]["data"]
             assert "image/png" in data or "text/html" in data, name
             page = html.unescape((outcome.folder / f"{name}.html").read_text(encoding="utf-8"))
             assert "jp-Notebook" in page, name

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from .._support.errors import InputError
 from .._support.files import read_json
 from .._support.names import find_name
-from ..metrics import FA_LIMIT
+from ..metrics import FA_LIMIT, METRICS
 from ..surface import ROC, ThresholdSurface
-from ..tables.render import HEADS
 from ..training.run import Run
 from .style import PALETTE, WEAK, styled
 
@@ -58,7 +57,7 @@ def plot_history(run: Run | str | Path) -> Figure:
     """
     run = Run.of(run)
     rows = pd.DataFrame(run.history())
-    iou, pd_ = HEADS["iou"], HEADS["pd"]
+    iou, pd_ = METRICS["iou"].head, METRICS["pd"].head
     curves = [("training loss", "loss", 1, BATCHES), (iou, "train_iou", 100, BATCHES)]
     if rows["iou"].notna().any():
         images = _validation_images(run)
@@ -129,8 +128,7 @@ def plot_surface(
     hidden = _hidden_thresholds(surface, ordered=ordered).T
     axes.set_facecolor("#DDDDDD")
     axes.grid(visible=False)
-    scale = 1e6 if name == "fa" else 100
-    values = np.where(hidden, np.nan, scale * getattr(surface, name).T)
+    values = np.where(hidden, np.nan, METRICS[name].scale * getattr(surface, name).T)
     norm = None
     if name == "fa":
         low = values[values > 0].min(initial=1.0)
@@ -139,7 +137,7 @@ def plot_surface(
     mesh = axes.pcolormesh(
         surface.th1, surface.th2, np.ma.masked_invalid(values), norm=norm, cmap="viridis"
     )
-    figure.colorbar(mesh, ax=axes, label=HEADS["fa_e6" if name == "fa" else name])
+    figure.colorbar(mesh, ax=axes, label=METRICS[name].head)
     fa = np.ma.masked_array(surface.fa.T, hidden)
     if fa.min() < max_fa < fa.max():
         limit = axes.contour(surface.th1, surface.th2, fa, levels=[max_fa], colors="black")
@@ -215,7 +213,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlabel="false-positive rate [%]", ylabel="true-positive rate [%]", title="pixel ROC")
     left.set(xlim=(0, 100), ylim=(0, 101))
-    right.set(xlabel=HEADS["fa_e6"], ylabel=HEADS["pd"], title="target detection")
+    right.set(xlabel=METRICS["fa"].head, ylabel=METRICS["pd"].head, title="target detection")
     right.set(xlim=(0, 1e6 * max_fa), ylim=(None, 101))
     for axes in (left, right):
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), frameon=False)
