@@ -20,6 +20,9 @@ from festkit.tables.compare import compare_files
 pytestmark = pytest.mark.slow  # trains, measures or draws
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two runs on the same scenes, which lie beside them, with maps of targets and false alarms."""

@@ -117,6 +117,7 @@ def stand_in(here, tmp_path, monkeypatch):
     return put
 
 
+@pytest.mark.system
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script with a first line")
 class TestLife:
     def test_a_server_that_does_not_start(self, stand_in):
@@ -210,6 +211,7 @@ def served(request, root):
         yield served
 
 
+@pytest.mark.system
 class TestServer:
     """In this order: the last test ends the server."""
 

@@ -29,7 +29,7 @@ from festkit.surface import threshold_surface
 from festkit.training.run import LOCK, Run, StoredMaps
 from festkit.tuner import export as picture
 from festkit.tuner.charts import GRID, STEPS, frame_message, measure, measure_all, ticks
-from festkit.tuner.frames import MEMORY, Frame, checked, detect, remembered
+from festkit.tuner.frames import MEMORY, Frame, cached, detect, make_frame
 from festkit.tuner.sources import fest_path, of_arrays
 from festkit.tuner.threshold_tuner import ThresholdTuner, has_page
 from festkit.tuner.widget import TunerWidget
@@ -99,7 +99,7 @@ class TestTicks:
 class TestFigures:
     def test_they_are_those_of_the_library(self, tuner):
         tuner.th1, tuner.th2 = 0.6, 0.25
-        found = tuner.figures()
+        found = tuner.metrics()
         pairs = [blobs(seed) for seed in range(5)]
         detections = [fk.adjust_sensitivity(prob, 0.6, 0.25) for prob, _ in pairs]
         assert found.total == fk.evaluate([d.mask for d in detections], [m for _, m in pairs])
@@ -121,7 +121,7 @@ class TestFigures:
     @pytest.mark.parametrize("rule", ["per_scale", "fused"])
     def test_both_rules_on_the_goldens(self, case, rule):
         maps = [dense(sparse) for sparse in case["maps"]]
-        frame = checked("a", np.mean(maps, axis=0, dtype=np.float32), maps)
+        frame = make_frame("a", np.mean(maps, axis=0, dtype=np.float32), maps)
         key = "official_per_scale_added" if rule == "per_scale" else "fused_map_added"
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # thresholds side by side are nothing to warn of here
@@ -136,7 +136,7 @@ class TestFigures:
         assert measure_all(tuner._source, "fused", lambda k: False) is None
 
     def test_without_truth_targets_are_counted(self):
-        found = ThresholdTuner([blobs()[0]]).figures()
+        found = ThresholdTuner([blobs()[0]]).metrics()
         assert found.counts == []
         assert found.record() == {}
         assert found.strong[0] + found.weak[0] > 0
@@ -148,7 +148,7 @@ class TestFigures:
             reads.append(index)
             return Frame(str(index), np.zeros((2048, 2048), np.float32))
 
-        source = remembered(read)
+        source = cached(read)
         for index in [*range(40), 39, 0]:
             source(index)
         assert MEMORY // (2048 * 2048 * 4) < 40
@@ -162,7 +162,7 @@ class TestFigures:
             frames[0].add(frame)
             return frame
 
-        source = remembered(read)
+        source = cached(read)
         for index in range(40):
             source(index)
         assert 0 < sum(frame.nbytes for frame in frames[0]) <= MEMORY
@@ -174,8 +174,8 @@ class TestRuns:
         run = Run(demo / "64")
         testset = fk.load_dataset(demo / "scenes", "test")
         preds = (fk.adjust_sensitivity(p, 0.5, 0.1).mask for p in run.test_maps().values())
-        assert tuner.figures().total == fk.evaluate(preds, [s.mask for s in testset])
-        assert tuner.figures().total.record() == {
+        assert tuner.metrics().total == fk.evaluate(preds, [s.mask for s in testset])
+        assert tuner.metrics().total.record() == {
             k: v for k, v in run.record["test"][1].items() if k not in ("th1", "th2", "intervals")
         }
         assert (tuner._source.read(1).image == testset[1].image).all()
@@ -216,7 +216,7 @@ class TestRuns:
         assert tuned["scales"] == [int(size) for size in sizes]
         tuner.th1, tuner.th2 = 0.35, 0.15
         tuner.rule = "fused"
-        assert tuned["targets"] == tuner.figures().total.targets
+        assert tuned["targets"] == tuner.metrics().total.targets
         assert tuned["intervals"].keys() >= {"iou", "pd"}
         place = demo / "64" if len(sizes) == 1 else demo
         fest = fk.FEST.load(place / f"fest-tuned-{'+'.join(sizes)}.safetensors")
@@ -380,13 +380,13 @@ class TestFest:
         testset = fk.load_dataset(demo / "scenes", "test")
         tuner = ThresholdTuner.from_fest(fest, testset)
         assert (tuner.th1, tuner.th2, tuner.rule) == (0.4, 0.2, "fused")
-        assert tuner.figures().total == fest.evaluate(testset)
+        assert tuner.metrics().total == fest.evaluate(testset)
         reply, _ = tuner.widget._save({"th1": 0.3, "th2": 0.05, "rule": "per_scale"})
         assert "predict uses them" in reply["text"]
         assert (fest.th1, fest.th2, fest.rule) == (0.3, 0.05, "per_scale")
         tuner.rule = "per_scale"
         tuner.th1, tuner.th2 = 0.3, 0.05
-        assert tuner.figures().total == fest.evaluate(testset)
+        assert tuner.metrics().total == fest.evaluate(testset)
 
     def test_a_weak_threshold_that_nobody_chose_is_no_higher_than_the_strong_one(self, demo):
         fest = fk.FEST.from_runs([Run(demo / "32")], 0.05, None)
@@ -513,7 +513,7 @@ class TestFolder:
             Image.fromarray(truth.astype(kind)).save(folder / "probs" / f"{name}.png")
         tuner = ThresholdTuner.from_folder(folder / "probs", masks=folder / "masks")
         assert (tuner._source.read(1).prob == truth).all()
-        assert tuner.figures().total.iou == 1
+        assert tuner.metrics().total.iou == 1
         kept = "probability maps" if kind is bool else "masks"  # those of 1 bit are read as 0, 255
         assert repr(tuner).startswith(f"ThresholdTuner(2 {kept} in probs")
 
@@ -548,7 +548,7 @@ class TestFolder:
         tuner = ThresholdTuner.from_folder(folder / "probs", folder / "images", folder / "masks")
         assert (tuner._source.read(1).mask == blobs()[1]).all()
         assert tuner._source.read(1).image[0, 0] == 80
-        assert tuner.figures().total.images == 2
+        assert tuner.metrics().total.images == 2
 
     def test_names_are_those_of_a_dataset(self, folder):
         (folder / "probs" / "._a.png").write_bytes(b"what macOS leaves on foreign disks")
@@ -588,9 +588,7 @@ class TestFolder:
         with pytest.raises(FileNotFoundError, match="2 of 4"):  # no name is left
             ThresholdTuner.from_folder(**folders, allow_missing=True)
         shutil.copy(folder / "masks" / "a.png", folder / "masks" / "b.png")
-        with pytest.warns(
-            UserWarning, match=r"probs has no file .* are left out and count nowhere"
-        ):
+        with pytest.warns(UserWarning, match=r"probs has no file .* are skipped and count in no"):
             tuner = ThresholdTuner.from_folder(**folders, allow_missing=True)
         assert tuner._source.names == ("b",)
         assert "1 probability map in probs, 3 left out" in repr(tuner)
@@ -605,7 +603,7 @@ class TestFolder:
 
 class TestBadInput:
     def test_no_maps(self):
-        with pytest.raises(ValueError, match="no probability maps came"):
+        with pytest.raises(ValueError, match="no probability maps given"):
             ThresholdTuner([])
 
     def test_maps_that_are_no_probabilities(self):
@@ -629,7 +627,7 @@ class TestBadInput:
 
     def test_numbers_and_names_that_differ(self):
         prob = np.zeros((4, 6), np.float32)
-        with pytest.raises(ValueError, match="2 masks came for 1 images"):
+        with pytest.raises(ValueError, match="2 masks for 1 images; pass one of each"):
             ThresholdTuner([prob], [prob > 0, prob > 0])
         with pytest.raises(ValueError, match="masks have none of image 'b'"):
             ThresholdTuner({"a": prob, "b": prob}, {"a": prob > 0})
@@ -686,12 +684,12 @@ class TestScaleMaps:
         tuner = ThresholdTuner([self.FUSED], [truth], scale_maps=[maps], th1=0.3, th2=0.4)
         found = fk.adjust_sensitivity(self.FUSED, 0.3, 0.4, scale_maps=maps)
         assert fk.count(found.mask, truth).pd == 1
-        assert tuner.figures().total == fk.count(found.mask, truth)
+        assert tuner.metrics().total == fk.count(found.mask, truth)
         surface = measure_all(tuner._source, "per_scale")
         assert surface.at(0.3, 0.4) == fk.count(found.mask, truth)
         tuner.rule = "fused"
         assert (tuner.th1, tuner.th2) == (0.3, 0.3)
-        assert tuner.figures().total.pd == 0
+        assert tuner.metrics().total.pd == 0
 
     def test_thresholds_move_apart_by_the_rule_of_scales_alone(self):
         maps = [self.OWN, self.OTHER]
@@ -727,14 +725,14 @@ class TestAnswers:
     NOW = {"th1": 0.5, "th2": 0.1, "rule": "fused"}  # noqa: RUF012
 
     def test_figures(self, tuner):
-        sent = heard(tuner.widget, {"type": "figures", **self.NOW})
-        assert sent["total"]["iou"] == tuner.figures().total.iou
+        sent = heard(tuner.widget, {"type": "metrics", **self.NOW})
+        assert sent["total"]["iou"] == tuner.metrics().total.iou
         assert len(sent["rows"]) == len(sent["marks"]) == 5
         json.dumps(sent, allow_nan=False)
 
     def test_marks_tell_detections_apart(self, tuner):
         marks = [
-            heard(tuner.widget, {"type": "figures", **self.NOW, "th2": th2})["marks"]
+            heard(tuner.widget, {"type": "metrics", **self.NOW, "th2": th2})["marks"]
             for th2 in (0.1, 0.1, 0.45)
         ]
         assert marks[0] == marks[1]
@@ -743,11 +741,11 @@ class TestAnswers:
     def test_a_newer_question_ends_an_older_one(self, tuner):
         widget, sent = tuner.widget, []
         widget.send = lambda content, buffers=None: sent.append(content)
-        worker = widget._workers["figures"]
+        worker = widget._workers["metrics"]
         gate = threading.Event()
         worker.submit(gate.wait, 60)
         for th2 in (0.1, 0.2, 0.3):
-            widget._answer(widget, {"type": "figures", **self.NOW, "th2": th2})
+            widget._answer(widget, {"type": "metrics", **self.NOW, "th2": th2})
         gate.set()
         worker.submit(lambda: None).result(60)
         assert [content["th2"] for content in sent] == [0.3]
@@ -775,11 +773,11 @@ class TestAnswers:
                 super().__delitem__(kind)
 
         widget._newest = Slow()
-        widget._answer(widget, {"type": "figures", **self.NOW})
+        widget._answer(widget, {"type": "metrics", **self.NOW})
         assert striking.wait(20)
-        widget._answer(widget, {"type": "figures", **self.NOW, "th2": 0.2})
+        widget._answer(widget, {"type": "metrics", **self.NOW, "th2": 0.2})
         came.set()
-        widget._workers["figures"].submit(lambda: None).result(60)
+        widget._workers["metrics"].submit(lambda: None).result(60)
         assert [content["th2"] for content in sent] == [0.1, 0.2]
 
     def test_a_closed_tuner_stops_counting(self):
@@ -794,9 +792,9 @@ class TestAnswers:
             return read(index)
 
         widget._source = replace(tuner._source, read=slow)
-        widget._answer(widget, {"type": "figures", **self.NOW})
+        widget._answer(widget, {"type": "metrics", **self.NOW})
         assert begun.wait(20)
-        worker = widget._workers["figures"]
+        worker = widget._workers["metrics"]
         tuner.close()
         worker.shutdown(wait=True)
         assert len(asked) < 300
@@ -825,7 +823,7 @@ class TestWithoutAPage:
         bundle = tuner._repr_mimebundle_()
         assert bundle["image/png"].startswith(b"\x89PNG")
         assert "95 % interval" in bundle["text/plain"]
-        assert f"{100 * tuner.figures().total.pd:.2f}" in bundle["text/plain"]
+        assert f"{100 * tuner.metrics().total.pd:.2f}" in bundle["text/plain"]
         assert "widget" not in tuner.__dict__
 
     @pytest.mark.parametrize("rule", ["per_scale", "fused"])

@@ -202,7 +202,7 @@ def _draw_thresholds(
 ) -> None:
     """Ratios above, false alarms below; rings are the paper's."""
     for k, (name, label) in enumerate({**RATIOS, "fa_e6": "Fa"}.items()):
-        axes, style = column[int(name == "fa_e6")], {"color": PALETTE[k]}
+        axes, style = column[int(name == "fa_e6")], {"color": PALETTE[k + (k == 3)]}
         axes.plot(values[name], linestyle=("-", "--", "-.", "-")[k], label=label, **style)
         if paper is not None:
             axes.plot(paper[key], paper[name], "o", **style, fillstyle="none", markersize=4,

@@ -1,4 +1,4 @@
-"""Figures of a whole set: at one pair of thresholds with intervals, and over all of them."""
+"""Metrics of a whole set at one or all pairs of thresholds, and the messages to the page."""
 
 import warnings
 import zlib
@@ -22,7 +22,9 @@ STEPS = 10_000
 GRID_STEP = 50
 """Ticks between two thresholds of the sliders and of the surface."""
 
-GRID_TICKS = np.arange(200, STEPS, GRID_STEP)  # background of the barely trained lies below 0.02
+GRID_TICKS = np.arange(
+    200, STEPS, GRID_STEP
+)  # the background of barely trained networks is below 0.02
 
 GRID = GRID_TICKS / STEPS
 """Thresholds of the surface, the stops of the sliders."""
@@ -35,7 +37,7 @@ _THRESHOLDS = (np.arange(STEPS + 1) / STEPS).astype(np.float32)
 
 
 def ticks(prob: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """How many thresholds lie below each probability, (H, W).
+    """Number of thresholds below each probability, (H, W).
 
     Example:
         >>> ticks(np.array([[0.0, 0.1, 0.50001]], np.float32))
@@ -45,7 +47,7 @@ def ticks(prob: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def nearest_tick(threshold: float) -> int:
-    """The threshold of the page, in ticks, that is nearest.
+    """The nearest threshold of the page, in ticks.
 
     Example:
         >>> nearest_tick(0.12344)
@@ -55,7 +57,7 @@ def nearest_tick(threshold: float) -> int:
 
 
 def setup(source: Source, first: Frame) -> dict[str, Any]:
-    """What the page knows from the beginning."""
+    """What the page needs at its start."""
     return {
         "title": source.title,
         "names": list(source.names),
@@ -71,7 +73,7 @@ def setup(source: Source, first: Frame) -> dict[str, Any]:
 
 
 def frame_message(frame: Frame, index: int) -> Message:
-    """One image: gray levels, ticks of the fused map and of every scale, truth."""
+    """One image: gray levels, true mask, ticks of the fused map and of every scale."""
     height, width = frame.prob.shape
     maps = [ticks(prob).tobytes() for prob in (frame.prob, *frame.scales)]
     gray = b"" if frame.image is None else frame.image.tobytes()
@@ -81,7 +83,7 @@ def frame_message(frame: Frame, index: int) -> Message:
 
 
 def surface_message(surface: ThresholdSurface, rule: str) -> Message:
-    """The figures of the set over both thresholds; NaN where a ratio is undefined."""
+    """The metrics of the set over both thresholds; NaN where a ratio is undefined."""
     content = {"type": "surface", "rule": rule, "values": list(SURFACE_VALUES)}
     return content, [getattr(surface, name).astype("<f8").tobytes() for name in SURFACE_VALUES]
 
@@ -96,21 +98,21 @@ def fingerprint(mask: NDArray[np.bool_]) -> int:
     return zlib.crc32(mask.tobytes())
 
 
-def plain(counts: Counts) -> dict[str, Any]:
-    """The counts and ratios that the page shows."""
+def counts_to_json(counts: Counts) -> dict[str, Any]:
+    """Counts and defined ratios of an image by name."""
     return {name: value for name, value in counts.record().items() if value is not None}
 
 
 CHUNK = 16
-"""Images between two signs of life."""
+"""Images between two progress messages."""
 
 Watch = Callable[[int], bool]
-"""Told how many images are done; answers whether to go on."""
+"""Gets the number of finished images; returns whether to continue."""
 
 
 @dataclass(frozen=True)
-class SetFigures:
-    """What one pair of thresholds gives on every image of a set.
+class SetMetrics:
+    """Counts of every image of a set at one pair of thresholds.
 
     Attributes:
         th1: strong threshold.
@@ -119,10 +121,10 @@ class SetFigures:
         counts: per image; empty without a truth.
         strong: strong targets per image.
         weak: weak targets per image.
-        marks: a number per image that changes with the detected pixels.
+        marks: a checksum per image of its detected pixels.
 
     Example:
-        >>> SetFigures(0.5, 0.1, "fused", [Counts(targets=4, detected=3)], [3], [0], [1]).total.pd
+        >>> SetMetrics(0.5, 0.1, "fused", [Counts(targets=4, detected=3)], [3], [0], [1]).total.pd
         0.75
     """
 
@@ -150,15 +152,15 @@ class SetFigures:
 
 def measure(
     source: Source, th1: float, th2: float, rule: Rule, watch: Watch = lambda done: True
-) -> SetFigures | None:
-    """Detect and count on every image; None if nobody waits for it any more.
+) -> SetMetrics | None:
+    """Detect and count on every image; None if ``watch`` ended it.
 
     Args:
         source: the images.
         th1: strong threshold.
         th2: weak threshold.
         rule: where weak targets come from.
-        watch: asked after every image whether to go on.
+        watch: called before every image; False ends the measurement.
     """
     counts: list[Counts] = []
     rows: list[tuple[int, int, int]] = []
@@ -171,13 +173,13 @@ def measure(
             counts.append(count(found.mask, frame.mask))
         strong = len(find_components(frame.prob, th1))
         rows.append((strong, len(found.weak), fingerprint(found.mask)))
-    return SetFigures(th1, th2, rule, counts, *map(list, zip(*rows, strict=True)))
+    return SetMetrics(th1, th2, rule, counts, *map(list, zip(*rows, strict=True)))
 
 
 def measure_all(
     source: Source, rule: Rule, watch: Watch = lambda done: True
 ) -> ThresholdSurface | None:
-    """The exact surface of a set over the tuner's grid; None if nobody waits for it any more."""
+    """The exact surface of a set over the tuner's grid; None if ``watch`` ended it."""
     surface: ThresholdSurface | None = None
     for start in range(0, len(source), CHUNK):
         if not watch(start):
@@ -198,5 +200,5 @@ def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
 
 def _truth(frame: Frame) -> Any:
     if frame.mask is None:
-        raise InputError(f"image {frame.name!r} has no truth; figures need one of every image")
+        raise InputError(f"image {frame.name!r} has no true mask; metrics need one for every image")
     return frame.mask

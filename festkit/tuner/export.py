@@ -1,4 +1,4 @@
-"""The tuner where there is no page: one picture and one table that say the same."""
+"""The tuner without a page: a picture and a table of the same content."""
 
 import io
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 from ..fest import Rule
 from ..plots import plot_surface, show
 from ..tables.records import summary_table
-from .charts import SetFigures, measure_all
+from .charts import SetMetrics, measure_all
 from .frames import Frame, Source, detect, is_ordered
 
 DPI = 100
@@ -23,8 +23,8 @@ def draw_frame(frame: Frame, th1: float, th2: float, rule: Rule) -> Any:
     return show(gray, detect(frame, th1, th2, rule), frame.mask)
 
 
-def draw_set(source: Source, found: SetFigures) -> list[Any]:
-    """The image where most hangs on the thresholds, and Score over both of them."""
+def draw_set(source: Source, found: SetMetrics) -> list[Any]:
+    """The image with the most weak targets, and Score over both thresholds."""
     richest = max(range(len(source)), key=lambda k: (found.weak[k], found.strong[k]))
     figures = [draw_frame(source.read(richest), found.th1, found.th2, found.rule)]
     figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
@@ -48,8 +48,8 @@ def as_png(figures: Sequence[Any]) -> bytes:
     return file.getvalue()
 
 
-def as_text(source: Source, found: SetFigures) -> str:
-    """The figures of the set, labelled with the thresholds that they belong to."""
+def as_text(source: Source, found: SetMetrics) -> str:
+    """The metrics of the set, labelled with their thresholds."""
     if not found.counts:
         return _headline(source, found)
     head = f"{source.title}, th1 {found.th1:g}, th2 {found.th2:g}"
@@ -60,13 +60,13 @@ def as_text(source: Source, found: SetFigures) -> str:
     return f"{head}\n{table.to_string()}"
 
 
-def _headline(source: Source, found: SetFigures) -> str:
+def _headline(source: Source, found: SetMetrics) -> str:
     """Everything in two lines."""
     head = f"{source.title}\n{len(source)} images at th1 {found.th1:g}, th2 {found.th2:g}: "
     if not found.counts:
         return f"{head}{sum(found.strong)} strong and {sum(found.weak)} weak targets"
-    figures = summary_table({"now": found.total}).loc["now"]
-    return head + ", ".join(f"{name} {value}" for name, value in figures.items())
+    metrics = summary_table({"now": found.total}).loc["now"]
+    return head + ", ".join(f"{name} {value}" for name, value in metrics.items())
 
 
 def _span(ends: tuple[float, float] | None, row: str) -> str:

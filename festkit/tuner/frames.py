@@ -1,7 +1,6 @@
-"""What a tuner works on: images with probability maps, read one at a time when they are asked for.
+"""What a tuner works on: images with probability maps, read one at a time.
 
-A source may hold a thousand large maps, so nothing keeps them all; :func:`remembered` keeps as many
-as fit into a fixed share of memory.
+A source may hold a thousand large maps; :func:`cached` keeps only as many as :data:`MEMORY` holds.
 """
 
 from collections import OrderedDict
@@ -60,14 +59,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Thresholds that somebody chose, and what they give.
+    """Chosen thresholds and their metrics.
 
     Attributes:
         th1: strong threshold.
         th2: weak threshold.
         rule: where weak targets come from, as in :class:`festkit.FEST`.
         chosen_on: the images that they were chosen on: dataset, split, fingerprint, protocol.
-        figures: counts, ratios and intervals on those images; empty without a truth.
+        metrics: counts, ratios and intervals on those images; empty without true masks.
 
     Example:
         >>> Tuned(0.5, 0.1, "fused", {"split": "holdout"}, {}).record()["chosen_on"]
@@ -78,17 +77,17 @@ class Tuned:
     th2: float
     rule: Rule
     chosen_on: Mapping[str, str]
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
     def record(self) -> dict[str, Any]:
         """Everything by name, ready for JSON."""
         chosen = {"th1": self.th1, "th2": self.th2, "rule": self.rule}
-        return {**chosen, "chosen_on": dict(self.chosen_on), **self.figures}
+        return {**chosen, "chosen_on": dict(self.chosen_on), **self.metrics}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A set of frames, and what becomes of thresholds that were chosen on it.
+    """A set of frames, and how thresholds chosen on it are used and saved.
 
     Attributes:
         title: what the page calls it.
@@ -121,21 +120,21 @@ class Source:
         return len(self.names)
 
 
-def checked(
+def make_frame(
     name: str,
     prob: Any,
     scales: Sequence[Any] = (),
     image: Any = None,
     mask: Any = None,
 ) -> Frame:
-    """A frame of anything array-like, if it fits together.
+    """A frame of array-likes, after checking them.
 
     Raises:
         ValueError: naming the image, for maps that are no probabilities, several images at once, or
             shapes that differ.
 
     Example:
-        >>> checked("a", np.full((2, 3), 0.5)).prob.dtype
+        >>> make_frame("a", np.full((2, 3), 0.5)).prob.dtype
         dtype('float32')
     """
     try:
@@ -157,11 +156,11 @@ def checked(
     return Frame(name, fused, own, gray, truth)
 
 
-def remembered(read: Read) -> Read:
-    """The same reader, which keeps what it read last, up to :data:`MEMORY` bytes.
+def cached(read: Read) -> Read:
+    """A reader that keeps what it read last, up to :data:`MEMORY` bytes.
 
     Example:
-        >>> read = remembered(lambda index: Frame(str(index), np.zeros((4, 6), np.float32)))
+        >>> read = cached(lambda index: Frame(str(index), np.zeros((4, 6), np.float32)))
         >>> read(3) is read(3)
         True
     """

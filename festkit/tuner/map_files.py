@@ -1,6 +1,6 @@
-"""Probability maps in image files of any program: how they are read, and what cannot be right.
+"""Probability maps in image files of any program: reading and checking them.
 
-A file alone seldom tells what its levels mean, so the files of a folder are looked at together.
+One file seldom shows what its levels mean, so all files of a folder are checked together.
 """
 
 import warnings
@@ -20,14 +20,14 @@ COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
 """How Pillow's modes begin of files that may hold colours."""
 
 DIM = 25
-"""Of 255: a set of maps that is nowhere above is told of."""
+"""Of 255: a set of maps that nowhere exceeds it is warned of."""
 
 HOW_TO_SAVE = "cv2.imwrite(name, np.uint16(65535 * prob))"
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What one map's file showed.
+    """What the check found in one file.
 
     Attributes:
         path: the file.
@@ -52,7 +52,7 @@ class _Look:
 
 
 def check_maps(paths: Sequence[Path]) -> bool:
-    """Look at the files of a set together; warns of what is suspicious.
+    """Check the files of a set together; warn of suspicious ones.
 
     Returns:
         Whether they are masks of 0 and 1, whose 1 is probability 1.
@@ -73,8 +73,8 @@ def check_maps(paths: Sequence[Path]) -> bool:
     are_masks = all(look.flat is not None and look.flat <= {1} for look in looks)
     if not are_masks:
         _refuse_labels(looks)
-        _tell_of_counted(looks)
-    _tell_of_inverted(looks, are_masks=are_masks)
+        _check_counted(looks)
+    _check_inverted(looks, are_masks=are_masks)
     brightest = max(looks, key=lambda look: look.peak)
     if brightest.peak <= np.float32(DIM / 255) and not (are_masks and brightest.peak):
         warnings.warn(
@@ -156,41 +156,41 @@ def _refuse_labels(looks: Sequence[_Look]) -> None:
         )
 
 
-def _tell_of_counted(looks: Sequence[_Look]) -> None:
+def _check_counted(looks: Sequence[_Look]) -> None:
     """Refuse masks of 0 and 1 among those of 0 and 255; warn of them among gray maps."""
     counted = [look for look in looks if look.is_counted]
     if not counted or len(counted) == len(looks):
         return
     others = [look for look in looks if not look.is_counted]
     brightest = max(others, key=lambda look: look.peak)
-    told = (
+    summary = (
         f"{_first_of(counted, looks)}: no levels but 0 to {len(counted[0].flat or ())}, as in masks"
         f" of 0 and 1 and in labels, though {brightest.path.name} beside reaches"
         f" {brightest.peak:.2g} of the full range"
     )
     if brightest.peak == 1 and all(look.is_binary for look in others):
-        raise InputError(f"{told}; save targets as 255 and background as 0 in all files")
+        raise InputError(f"{summary}; save targets as 255 and background as 0 in all files")
     warnings.warn(
-        f"{told}; they are read as probability {counted[0].peak:.2g} and less; save targets"
+        f"{summary}; they are read as probability {counted[0].peak:.2g} and less; save targets"
         " as 255 if these are such",
         stacklevel=5,
     )
 
 
-def _tell_of_inverted(looks: Sequence[_Look], *, are_masks: bool) -> None:
+def _check_inverted(looks: Sequence[_Look], *, are_masks: bool) -> None:
     """Refuse a set that is high nearly everywhere; warn of single maps that are."""
     shares = [look.marked if are_masks else look.high for look in looks]
     inverted = [k for k, share in enumerate(shares) if share > MOST_SHARE]
     if not inverted:
         return
     first = _first_of([looks[k] for k in inverted], looks)
-    told = (
+    summary = (
         f"{first}: {100 * shares[inverted[0]]:.1f} % of the image is above one half, as if it were"
         " inverted; targets are white on black: save 1 - prob"
     )
     if len(inverted) == len(looks):
-        raise InputError(f"{told}, or pass arrays to ThresholdTuner if the maps are right")
-    warnings.warn(told, stacklevel=5)
+        raise InputError(f"{summary}, or pass arrays to ThresholdTuner if the maps are right")
+    warnings.warn(summary, stacklevel=5)
 
 
 def _first_of(some: Sequence[_Look], looks: Sequence[_Look]) -> str:

@@ -22,7 +22,7 @@ from ..fusion import fuse
 from ..ops.size_classes import MOST_SHARE
 from ..training.run import LOCK, Run
 from ..training.stored_maps import open_maps
-from .frames import DETECT, Frame, Source, Tuned, checked, remembered
+from .frames import DETECT, Frame, Source, Tuned, cached, make_frame
 from .map_files import check_maps, read_map
 
 Images = Sequence[Any] | Mapping[str, Any]
@@ -49,7 +49,7 @@ def of_arrays(
     if names is None:
         names = [str(name) for name in (probs if isinstance(probs, Mapping) else range(len(probs)))]
     if not names:
-        raise InputError("no probability maps came; pass at least one map (H, W)")
+        raise InputError("no probability maps given; pass at least one map (H, W)")
     if len(set(names)) < len(names):
         raise InputError("names must differ; two images have the same one")
     listed = {
@@ -60,7 +60,7 @@ def of_arrays(
     }
     prob, mask, image, scales = listed.values()
     frames = [
-        checked(name, prob[k], () if scales[k] is None else scales[k], image[k], mask[k])
+        make_frame(name, prob[k], () if scales[k] is None else scales[k], image[k], mask[k])
         for k, name in enumerate(names)
     ]
     if len({len(frame.scales) for frame in frames}) > 1:
@@ -96,25 +96,25 @@ def of_runs(
     maps = open_maps(*runs, split=split, dataset=dataset, root=root)
     sizes, record = list(maps.sizes), runs[0].record
     if len(set(sizes)) < len(sizes):
-        raise InputError(f"the runs have the sizes {sizes}; every scale needs a size of its own")
+        raise InputError(f"the runs have the sizes {sizes}; every scale needs a different size")
 
     def read(index: int) -> Frame:
         sample, prob, scales = maps[index]
-        return checked(sample.name, prob, _apart(scales), sample.image, sample.mask)
+        return make_frame(sample.name, prob, _apart(scales), sample.image, sample.mask)
 
     tuned = record.get("tuned", {})
     paths = ", ".join(_literal(run.folder.as_posix()) for run in runs)
     return Source(
         maps.title,
         maps.dataset.names,
-        remembered(read),
+        cached(read),
         start=tuned if tuned.get("scales") == sizes else {},
         code="import festkit as fk\n\n"
         f"fest = fk.FEST.from_runs([{paths}], "
         'th1={th1}, th2={th2}, rule="{rule}")\n'
         "detection = fest.predict(image)",
         images=_provenance(maps.dataset, split, record[f"{maps.dataset.split}_split"]),
-        keep=partial(_keep_in_runs, runs),
+        keep=partial(_save_to_runs, runs),
         close=maps.close,
     )
 
@@ -128,17 +128,17 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
     def read(index: int) -> Frame:
         sample, own = dataset[index], maps[index]
         prob = fuse(own, own[0].shape)
-        return checked(sample.name, prob, _apart(own), sample.image, sample.mask)
+        return make_frame(sample.name, prob, _apart(own), sample.image, sample.mask)
 
     return Source(
         f"FEST on {dataset.name}, {dataset.split} images",
         dataset.names,
-        remembered(read),
+        cached(read),
         start={"th1": fest.th1, "th2": fest.th2, "rule": fest.rule},
         code='fest.th1, fest.th2, fest.rule = {th1}, {th2}, "{rule}"\n'
         "detection = fest.predict(image)",
         images=_provenance(dataset, dataset.split, dataset.fingerprint),
-        keep=partial(_keep_in_fest, fest),
+        keep=partial(_save_to_fest, fest),
     )
 
 
@@ -177,7 +177,7 @@ def of_folder(
     def read(index: int) -> Frame:
         name = names[index]
         raster = read_map(maps[name])
-        return checked(
+        return make_frame(
             name,
             raster.levels.astype(np.float32) if are_masks else raster.probability,
             image=alike.gray(read_raster(grays[name])) if grays else None,
@@ -186,7 +186,7 @@ def of_folder(
 
     title = f"{_number(len(names), 'mask' if are_masks else 'probability map')} in "
     title += Path(probs).name + (f", {left_out} left out" if left_out else "")
-    return Source(title, names, remembered(read))
+    return Source(title, names, cached(read))
 
 
 def _names_of_all(
@@ -195,19 +195,19 @@ def _names_of_all(
     """Names that every folder has a file for, and how many others there are."""
     every = dict.fromkeys(name for there in files.values() for name in there)
     lacking = {folder: [n for n in every if n not in there] for folder, there in files.items()}
-    told = "; ".join(
+    summary = "; ".join(
         f"{folder} has no file for {names[0]} of {next(f for f in files if names[0] in files[f])}"
         f" ({len(names)} of {len(every)} names are missing)"
         for folder, names in lacking.items()
         if names
     )
     names = tuple(name for name in every if all(name in there for there in files.values()))
-    if told and not (allow_missing and names):
+    if summary and not (allow_missing and names):
         raise MissingFileError(
-            f"{told}; add the files, or pass allow_missing=True to leave these names out"
+            f"{summary}; add the files, or pass allow_missing=True to skip these names"
         )
-    if told:
-        warnings.warn(f"{told}; these names are left out and count nowhere", stacklevel=4)
+    if summary:
+        warnings.warn(f"{summary}; these names are skipped and count in no metric", stacklevel=4)
     return names, len(every) - len(names)
 
 
@@ -241,7 +241,7 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
     if isinstance(given, Mapping):
         given = [given.get(name) for name in names]
     if len(given) != len(names):
-        raise InputError(f"{len(given)} {what} came for {len(names)} images; every one needs its")
+        raise InputError(f"{len(given)} {what} for {len(names)} images; pass one of each image")
     for name, entry in zip(names, given, strict=True):
         if entry is None:
             raise InputError(
@@ -264,7 +264,7 @@ def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str
     }
 
 
-def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
+def _save_to_runs(runs: Sequence[Run], tuned: Tuned) -> str:
     scales = [run.record["size"] for run in runs]
     try:
         fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
@@ -280,7 +280,7 @@ def _keep_in_runs(runs: Sequence[Run], tuned: Tuned) -> str:
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 
 
-def _keep_in_fest(fest: FEST, tuned: Tuned) -> str:
+def _save_to_fest(fest: FEST, tuned: Tuned) -> str:
     fest.th1, fest.th2, fest.rule = tuned.th1, tuned.th2, tuned.rule
     fest.chosen_on = tuned.record()
     return "the FEST, whose predict uses them from now on"

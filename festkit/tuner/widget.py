@@ -1,8 +1,8 @@
-"""The widget: what the page asks for, and who answers.
+"""The widget: it answers the requests of the page.
 
-The page asks for images one at a time, for the figures at its thresholds, and once for the surface;
-it gets nothing unasked. Images are answered at once. Figures take as long as reading the set takes,
-so they are computed beside the kernel's own work, and a newer question ends an older one.
+The page requests single images, the metrics at its thresholds, and the surface once. Images are
+answered at once. Metrics and surface take as long as reading the set, so they are computed in
+threads, and a newer request ends an older one of the same kind.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from ..surface import ThresholdSurface
 from .charts import (
     STEPS,
     Message,
-    SetFigures,
+    SetMetrics,
+    counts_to_json,
     frame_message,
     measure,
     measure_all,
     nearest_tick,
-    plain,
     setup,
     surface_message,
 )
@@ -36,7 +36,7 @@ Question = dict[str, Any]
 
 PAGE = Path(__file__).parent / "page"
 
-SCRIPTS = ("detect.js", "viewer.js", "charts.js", "controls.js", "tuner.js")
+SCRIPTS = ("canvas.js", "detect.js", "viewer.js", "charts.js", "controls.js", "tuner.js")
 """The page, in reading order; together they are one module."""
 
 
@@ -46,7 +46,7 @@ def page_script() -> str:
 
 
 class TunerWidget(anywidget.AnyWidget):
-    """The page's model: thresholds that live in the page, and answers to its questions.
+    """The page's model: the current thresholds, and answers to its requests.
 
     Attributes:
         th1: strong threshold, a whole multiple of 1e-4 in [0, 1].
@@ -71,11 +71,11 @@ class TunerWidget(anywidget.AnyWidget):
         self._surfaces: dict[str, ThresholdSurface] = {}
         self._newest: dict[str, Question] = {}
         self._asking = Lock()  # or a worker could strike out a question that has just come
-        self._workers = {name: ThreadPoolExecutor(1) for name in ("figures", "surface", "save")}
+        self._workers = {name: ThreadPoolExecutor(1) for name in ("metrics", "surface", "save")}
         self.on_msg(self._answer)
 
     def close(self) -> None:
-        """Take the widget from its pages and end what it computes."""
+        """Remove the widget from its pages and end its computations."""
         with self._asking:
             self._newest.clear()
         for worker in self._workers.values():
@@ -95,7 +95,7 @@ class TunerWidget(anywidget.AnyWidget):
     def _answer(self, _: Any, question: Question, __: Any = None) -> None:
         """Answer one question of the page, or of one of several pages."""
         answers: dict[str, Callable[[Question], Message | None]] = {
-            "image": self._image, "figures": self._figures, "surface": self._surface,
+            "image": self._image, "metrics": self._metrics, "surface": self._surface,
             "save": self._save,
         }  # fmt: skip
         kind = question.get("type", "")
@@ -111,7 +111,7 @@ class TunerWidget(anywidget.AnyWidget):
     def _reply(self, answer: Callable[[Question], Message | None], question: Question) -> None:
         try:
             message = answer(question)
-        except Exception as error:  # the page shows it; a dead widget would say nothing
+        except Exception as error:  # the page shows it; otherwise it would wait for ever
             content = {"type": "error", "about": question["type"], "text": str(error)}
             message = content | {k: question[k] for k in ("index", "rule") if k in question}, []
         with self._asking:
@@ -139,12 +139,12 @@ class TunerWidget(anywidget.AnyWidget):
         th1, th2 = (nearest_tick(float(question[name])) / STEPS for name in ("th1", "th2"))
         return measure(self._source, th1, th2, question["rule"], watch)
 
-    def _figures(self, question: Question) -> Message | None:
-        found: SetFigures | None = self._measured(question, self._watch(question))
+    def _metrics(self, question: Question) -> Message | None:
+        found: SetMetrics | None = self._measured(question, self._watch(question))
         if found is None:
             return None
-        content = {"type": "figures", "th1": found.th1, "th2": found.th2, "rule": found.rule}
-        rows = [plain(counts) for counts in found.counts]
+        content = {"type": "metrics", "th1": found.th1, "th2": found.th2, "rule": found.rule}
+        rows = [counts_to_json(counts) for counts in found.counts]
         targets = {"strong": found.strong, "weak": found.weak, "marks": found.marks}
         return content | targets | {"total": found.record(), "rows": rows}, []
 
@@ -159,9 +159,9 @@ class TunerWidget(anywidget.AnyWidget):
     def _save(self, question: Question) -> Message:
         if self._source.keep is None:
             raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
-        found: SetFigures = self._measured(question, lambda done: True)
+        found: SetMetrics = self._measured(question, lambda done: True)
         tuned = Tuned(found.th1, found.th2, found.rule, self._source.images, found.record())
         text = f"{tuned.th1:g} / {tuned.th2:g} saved to {self._source.keep(tuned)}"
         if self._source.images.get("protocol") == "paper":
-            text += "\nThey were chosen on test images: say so with every figure on these."
+            text += "\nThey were chosen on test images: say so when you report metrics on these."
         return {"type": "saved", "th1": found.th1, "th2": found.th2, "text": text}, []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import festkit as fk
+from festkit.ops.components import find_components
 
 from . import tuner_cases
 
@@ -37,7 +38,7 @@ LOOK = """async ({ place, index, th1, th2, rule }) => {
   tuner.rule = rule;
   tuner.show(index);
   tuner.set(...wanted, true);
-  clearTimeout(tuner.resting); // nobody looks at the figures of the set here
+  clearTimeout(tuner.scheduled); // the metrics of the set are not needed here
   for (let frames = 0; ; frames++) {
     await frame();
     if (frames > 600) throw new Error(`never painted: ${tuner.key}, image ${tuner.image?.index}`);
@@ -125,7 +126,7 @@ def test_components_of_the_page_alone(browser):
         level = ticks(prob)
         for floor in {round(t * STEPS) for pair in thresholds for t in pair}:
             given = {"values": level.ravel().tolist(), "width": width, "height": height}
-            found = fk.components.find_components(level.astype(np.float32), floor)
+            found = find_components(level.astype(np.float32), floor)
             columns = (found.first, found.area, found.sum_y, found.sum_x, found.peak, *found.box.T)
             expected = np.array(columns).T.tolist()
             assert page.evaluate(script, given | {"floor": floor}) == expected

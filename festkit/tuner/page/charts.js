@@ -1,6 +1,6 @@
-// Two charts of the whole set: a figure over both thresholds, and Pd over Fa at the current th2.
+// Two charts of the whole set: a metric over both thresholds, and Pd over Fa at the current th2.
 
-const FIGURES = {
+const METRICS = {
   score: { name: "Score", scale: 100, digits: 2, unit: "%" },
   iou: { name: "IoU", scale: 100, digits: 2, unit: "%" },
   niou: { name: "nIoU", scale: 100, digits: 2, unit: "%" },
@@ -8,26 +8,14 @@ const FIGURES = {
   fa: { name: "Fa", scale: 1e6, digits: 2, unit: "×10⁻⁶" },
 };
 
-const VIRIDIS = [
-  [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137],
-  [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37],
-];
-
-/** The colour of a share in [0, 1]. */
-function viridis(share) {
-  const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
-  const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
-  return VIRIDIS[low].map((part, k) => part + (place - low) * (VIRIDIS[low + 1][k] - part));
-}
-
-/** A figure as people read it; – where it is undefined. */
+/** A metric as text; – where it is undefined. */
 function format(name, value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  const { scale, digits } = FIGURES[name];
+  const { scale, digits } = METRICS[name];
   return (value * scale).toFixed(digits);
 }
 
-/** The figures of a set over grid × grid thresholds, as the kernel sent them. */
+/** The metrics of a set over grid × grid thresholds, as the kernel sent them. */
 class Surface {
   constructor(message, buffers, grid, ordered) {
     this.grid = grid;
@@ -45,8 +33,8 @@ class Surface {
     return i < 0 || j < 0 ? -1 : i * this.grid.length + j;
   }
 
-  figures(place) {
-    return Object.fromEntries(Object.keys(FIGURES).map((name) => [name, this[name][place]]));
+  metrics(place) {
+    return Object.fromEntries(Object.keys(METRICS).map((name) => [name, this[name][place]]));
   }
 
   /** How many th2 go with the th1 of this number. */
@@ -84,7 +72,7 @@ class Surface {
   }
 }
 
-/** Ink of the page's theme. */
+/** Colours of the page's theme. */
 function inks(element) {
   const style = getComputedStyle(element);
   return {
@@ -95,38 +83,17 @@ function inks(element) {
   };
 }
 
-/** Sets a canvas to its place on the page; gives its pen in CSS px. */
-function pen2d(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
-  if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  pen.font = "11px system-ui, sans-serif";
-  return { pen, width, height };
-}
-
-/** A figure over th1 and th2: the limit of false alarms a line, the current thresholds a ring. */
+/** A metric over th1 and th2: the limit of false alarms a line, the current thresholds a ring. */
 class HeatMap {
   constructor(canvas, steps, faLimit, onPick) {
     this.canvas = canvas;
     this.steps = steps;
     this.faLimit = faLimit;
     this.onPick = onPick;
-    this.figure = "score";
+    this.metric = "score";
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.surface || !this.inside(event)) return;
-      canvas.setPointerCapture(event.pointerId);
-      const over = new AbortController();
-      canvas.addEventListener("pointermove", (now) => this.pick(now), over);
-      for (const name of ["pointerup", "pointercancel"]) {
-        canvas.addEventListener(name, () => {
-          over.abort();
-          this.onPick(null);
-        }, over);
-      }
+      drag(canvas, event, (now) => this.pick(now), () => this.onPick(null));
       this.pick(event);
     });
   }
@@ -136,8 +103,8 @@ class HeatMap {
     this.picture = null;
   }
 
-  setFigure(name) {
-    this.figure = name;
+  setMetric(name) {
+    this.metric = name;
     this.picture = null;
   }
 
@@ -162,9 +129,9 @@ class HeatMap {
 
   /** Cells as a small picture, th1 to the right, th2 upwards; what is out of bounds is pale. */
   paint() {
-    const values = this.surface[this.figure], { fa } = this.surface;
+    const values = this.surface[this.metric], { fa } = this.surface;
     const size = this.surface.grid.length;
-    const place = this.figure === "fa" ? (value) => Math.log10(Math.max(value, 1e-7)) : (value) => value;
+    const place = this.metric === "fa" ? (value) => Math.log10(Math.max(value, 1e-7)) : (value) => value;
     const shown = [];
     for (let i = 0; i < size; i++) {
       for (let j = 0; j < this.surface.below(i); j++) {
@@ -175,18 +142,17 @@ class HeatMap {
     shown.sort((a, b) => a - b);
     this.low = shown[Math.floor(0.02 * shown.length)] ?? 0;
     this.high = Math.max(shown[shown.length - 1] ?? 1, this.low + 1e-9);
-    const pixels = new ImageData(size, size);
-    for (let i = 0; i < size; i++) {
-      for (let j = 0; j < this.surface.below(i); j++) {
-        const cell = i * size + j, value = values[cell];
-        if (Number.isNaN(value)) continue;
-        const invalid = this.figure === "score" && !(fa[cell] < this.faLimit);
-        const colour = viridis((place(value) - this.low) / (this.high - this.low));
-        pixels.data.set([...colour, invalid ? 90 : 255], 4 * ((size - 1 - j) * size + i));
+    this.picture = makePicture(size, size, (pixels) => {
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < this.surface.below(i); j++) {
+          const cell = i * size + j, value = values[cell];
+          if (Number.isNaN(value)) continue;
+          const invalid = this.metric === "score" && !(fa[cell] < this.faLimit);
+          const colour = viridis((place(value) - this.low) / (this.high - this.low));
+          pixels.set([...colour, invalid ? 90 : 255], 4 * ((size - 1 - j) * size + i));
+        }
       }
-    }
-    this.picture = makeCanvas(size, size);
-    this.picture.getContext("2d").putImageData(pixels, 0, 0);
+    });
     this.limit = this.limitPath();
   }
 
@@ -222,12 +188,7 @@ class HeatMap {
     const inCells = new DOMMatrix([span.x / size, 0, 0, span.y / size, left, top]);
     const limit = new Path2D();
     limit.addPath(this.limit, inCells);
-    pen.strokeStyle = "#ffffff";
-    pen.lineWidth = 3.5;
-    pen.stroke(limit);
-    pen.strokeStyle = "#111111";
-    pen.lineWidth = 1.5;
-    pen.stroke(limit);
+    strokes(pen, limit, ["#ffffff", 3.5], ["#111111", 1.5]);
     const first = this.surface.grid[0], step = this.surface.grid[1] - first;
     const spot = (a, b) => [
       left + (((a - first) / step + 0.5) / size) * span.x,
@@ -251,13 +212,7 @@ class HeatMap {
       pen.textAlign = "right";
       pen.fillText(threshold.toString(), left - 5, y + 4);
     }
-    pen.textAlign = "center";
-    pen.fillText("strong threshold th1", (left + right) / 2, bottom + 29);
-    pen.save();
-    pen.translate(11, (top + bottom) / 2);
-    pen.rotate(-Math.PI / 2);
-    pen.fillText("weak threshold th2", 0, 0);
-    pen.restore();
+    nameAxes(pen, { left, top, right, bottom }, "strong threshold th1", "weak threshold th2");
   }
 
   drawScale(pen, ink, { left, top, bottom }) {
@@ -267,10 +222,10 @@ class HeatMap {
     pen.fillRect(left, top + 14, 10, bottom - top - 14);
     pen.fillStyle = ink.text;
     pen.textAlign = "left";
-    const { name, unit } = FIGURES[this.figure];
+    const { name, unit } = METRICS[this.metric];
     const value = (share) => {
       const place = this.low + share * (this.high - this.low);
-      return this.figure === "fa" ? (1e6 * 10 ** place).toPrecision(2) * 1 : (100 * place).toFixed(1);
+      return this.metric === "fa" ? (1e6 * 10 ** place).toPrecision(2) * 1 : (100 * place).toFixed(1);
     };
     pen.fillText(`${name} ${unit === "%" ? "%" : ""}`, left - 4, top + 6);
     for (const share of [0, 0.5, 1]) {
@@ -360,25 +315,14 @@ class Curve {
     pen.lineTo(x(this.faLimit), bottom);
     pen.stroke();
     pen.setLineDash([]);
-    pen.textAlign = "center";
-    pen.fillText("Fa ×10⁻⁶", (left + right) / 2, bottom + 29);
-    pen.save();
-    pen.translate(11, (top + bottom) / 2);
-    pen.rotate(-Math.PI / 2);
-    pen.fillText("Pd %", 0, 0);
-    pen.restore();
+    nameAxes(pen, { left, top, right, bottom }, "Fa ×10⁻⁶", "Pd %");
   }
 }
 
 function ring(pen, x, y, radius) {
   const path = new Path2D();
   path.arc(x, y, radius, 0, 2 * Math.PI);
-  pen.strokeStyle = "#111111";
-  pen.lineWidth = 4.5;
-  pen.stroke(path);
-  pen.strokeStyle = "#ffffff";
-  pen.lineWidth = 2.2;
-  pen.stroke(path);
+  strokes(pen, path, ["#111111", 4.5], ["#ffffff", 2.2]);
 }
 
 function star(pen, x, y, radius) {
@@ -388,9 +332,7 @@ function star(pen, x, y, radius) {
     path[k ? "lineTo" : "moveTo"](x + reach * Math.cos(turn), y + reach * Math.sin(turn));
   }
   path.closePath();
+  strokes(pen, path, ["#111111", 2]);
   pen.fillStyle = "#ffffff";
-  pen.strokeStyle = "#111111";
-  pen.lineWidth = 2;
-  pen.stroke(path);
   pen.fill(path);
 }

@@ -47,7 +47,7 @@ class ThresholdControl {
     const value = Number(this.field.value);
     if (this.field.value.trim() === "" || !(value >= 0 && value <= 1)) {
       this.field.classList.add("fk-wrong");
-      this.field.title = `${this.field.value || "nothing"} is no probability; type 0 to 1`;
+      this.field.title = `${this.field.value || "nothing"} is no probability; type a number from 0 to 1`;
       return;
     }
     this.shown = null; // so that the field shows what was taken of it
@@ -65,7 +65,7 @@ class ThresholdControl {
   }
 }
 
-/** The figures of the set, each with its interval, and the thresholds they belong to. */
+/** The metrics of the set, each with its interval, and the thresholds they belong to. */
 class Tiles {
   constructor() {
     this.label = el("span.label");
@@ -75,7 +75,7 @@ class Tiles {
     this.tiles = new Map();
   }
 
-  /** What is being waited for. */
+  /** Say what is under way. */
   note(text) {
     this.remark.textContent = text;
   }

@@ -1,9 +1,9 @@
-// The tuner: what is shown follows from the thresholds, which live here. The kernel is asked for
-// images, for exact figures once the thresholds rest, and for the surface, and never while they move.
+// The tuner. The thresholds live here. The kernel sends images, exact metrics once the thresholds
+// rest, and the surface; it is asked for nothing while they move.
 
-const REST = 180; // ms without a change after which the kernel is asked for figures
-const HIDDEN = 200; // ms until a page that has no size, as while its theme changes, is looked at again
-const TELL = 120; // ms between two messages to the kernel while a slider moves
+const REST_MS = 180; // without a change, after which the kernel is asked for metrics
+const HIDDEN_MS = 200; // until a page without a size (while its theme changes) is tried again
+const SYNC_MS = 120; // between two messages to the kernel while a slider moves
 const KEPT_BYTES = 96 * 1024 * 1024; // of images in the page
 const PAPER = [5000, 1000]; // ticks
 
@@ -14,7 +14,7 @@ class Tuner {
     this.root = root;
     this.images = new Map(); // by index, the last used last
     this.asked = new Set();
-    this.known = new Map(); // figures by thresholds
+    this.known = new Map(); // metrics by thresholds
     this.surfaces = {};
     this.surfaceAsked = null; // the rule whose surface was asked for last
     this.index = model.get("index");
@@ -26,7 +26,7 @@ class Tuner {
     this.listen();
     this.show(this.index);
     this.askSurface();
-    this.rest();
+    this.scheduleMetrics();
   }
 
   tick(threshold) {
@@ -52,13 +52,13 @@ class Tuner {
     return `${this.th1} ${this.th2} ${this.rule}`;
   }
 
-  // What stands on the page.
+  // Elements of the page.
 
   build() {
     const { setup } = this;
     const main = el("canvas.main", { title: "wheel: zoom, drag: move, double click: whole image" });
     const lenses = el("canvas.lenses", { title: "targets enlarged; click to go there" });
-    this.viewer = new Viewer(main, lenses, setup.steps, (place) => this.look(place));
+    this.viewer = new Viewer(main, lenses, setup.steps, (place) => this.showPixelInfo(place));
     this.heat = new HeatMap(el("canvas.heat", { title: "click or drag to set both thresholds" }),
       setup.steps, setup.faLimit, (picked) => this.picked(picked));
     this.curve = new Curve(el("canvas.curve"), setup.faLimit);
@@ -79,7 +79,7 @@ class Tuner {
   header() {
     return el("div.header", {}, el("b", {}, "Thresholds"), el("span.title", {}, this.setup.title), el("span.spring"),
       button("copy", "Copy as code", "Python with these thresholds", () => this.copy()),
-      ...(this.setup.keeps ? [button("save", "Save", "write thresholds and figures to the run and a FEST", () => this.save())] : []));
+      ...(this.setup.keeps ? [button("save", "Save", "write thresholds and metrics to the run and a FEST", () => this.save())] : []));
   }
 
   bar() {
@@ -119,10 +119,10 @@ class Tuner {
   panel() {
     const { setup } = this;
     this.budget = el("input.field", { type: "number", min: 0, step: 10, value: setup.faLimit * 1e6, title: "largest Fa, ×10⁻⁶", data: { name: "budget" } });
-    this.figure = el("select.choice", { title: "figure of the map", data: { name: "figure" } },
-      ...Object.entries(FIGURES).map(([name, entry]) => el("option", { value: name }, entry.name)));
-    this.figure.addEventListener("change", () => {
-      this.heat.setFigure(this.figure.value);
+    this.metric = el("select.choice", { title: "metric of the map", data: { name: "figure" } },
+      ...Object.entries(METRICS).map(([name, entry]) => el("option", { value: name }, entry.name)));
+    this.metric.addEventListener("change", () => {
+      this.heat.setMetric(this.metric.value);
       this.paint();
     });
     this.budget.addEventListener("change", () => this.paint());
@@ -132,7 +132,7 @@ class Tuner {
     this.rules = rules;
     rules.addEventListener("change", () => this.setRule(rules.value));
     this.charts = el("div.charts", {},
-      el("div.caption", {}, this.figure, el("span.spring"), el("span.key", {}, "━ Fa limit   ★ best   ◯ now")),
+      el("div.caption", {}, this.metric, el("span.spring"), el("span.key", {}, "━ Fa limit   ★ best   ◯ now")),
       this.heat.canvas,
       el("div.caption", {}, this.curveTitle = el("span", {}, "Pd over Fa")),
       this.curve.canvas);
@@ -152,13 +152,13 @@ class Tuner {
     ];
   }
 
-  // What happens.
+  // Events.
 
   listen() {
     const { model } = this;
     const events = {
       "msg:custom": (message, buffers) => this.receive(message, buffers || []),
-      "change:th1": () => this.follow(), "change:th2": () => this.follow(), "change:rule": () => this.follow(),
+      "change:th1": () => this.onModelChange(), "change:th2": () => this.onModelChange(), "change:rule": () => this.onModelChange(),
     };
     for (const [name, act] of Object.entries(events)) model.on(name, act);
     const keys = { ArrowLeft: -1, ArrowRight: 1 };
@@ -191,21 +191,21 @@ class Tuner {
       window.removeEventListener("keydown", letShortcutsPass, true);
       sizes.disconnect();
       theme.disconnect();
-      clearTimeout(this.resting);
-      clearTimeout(this.telling);
+      clearTimeout(this.scheduled);
+      clearTimeout(this.syncing);
     };
   }
 
-  /** Take over thresholds that somebody else set: Python, a linked widget, another view. */
-  follow() {
+  /** Adopt thresholds that were set elsewhere: Python, a linked widget, another view. */
+  onModelChange() {
     const [th1, th2] = ["th1", "th2"].map((name) => this.tick(this.model.get(name)));
     const rule = this.model.get("rule");
-    if (this.own || this.telling) return; // what comes now is older than what is shown
+    if (this.own || this.syncing) return; // what comes now is older than what is shown
     if (th1 === this.th1 && th2 === this.th2 && rule === this.rule) return;
     const followed = th1 === this.th1 && rule === this.rule ? [Math.max(th1, th2), th2] : [th1, Math.min(th1, th2)];
     [this.th1, this.th2] = this.ordered(rule) ? followed : [th1, th2];
     this.rule = rule;
-    if (this.th1 !== th1 || this.th2 !== th2) this.tell(true);
+    if (this.th1 !== th1 || this.th2 !== th2) this.syncModel(true);
     this.refresh();
   }
 
@@ -228,42 +228,42 @@ class Tuner {
   }
 
   changed(end) {
-    this.tell(end);
+    this.syncModel(end);
     this.refresh();
   }
 
   refresh() {
-    this.rest();
+    this.scheduleMetrics();
     this.askSurface();
     this.detect();
   }
 
-  /** The thresholds as the model's; the kernel hears of them now and then, and at the end. */
-  tell(end) {
+  /** Write the thresholds to the model; the kernel gets them now and then, and at the end. */
+  syncModel(end) {
     this.own = true;
     this.model.set("th1", this.th1 / this.setup.steps);
     this.model.set("th2", this.th2 / this.setup.steps);
     this.model.set("rule", this.rule);
     this.own = false;
     if (end) {
-      clearTimeout(this.telling);
-      this.telling = null;
+      clearTimeout(this.syncing);
+      this.syncing = null;
       this.model.save_changes();
-    } else if (!this.telling) {
-      this.telling = setTimeout(() => {
-        this.telling = null;
+    } else if (!this.syncing) {
+      this.syncing = setTimeout(() => {
+        this.syncing = null;
         this.model.save_changes();
-      }, TELL);
+      }, SYNC_MS);
     }
   }
 
-  /** Ask for exact figures once the thresholds have come to rest. */
-  rest() {
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => {
+  /** Ask for exact metrics once the thresholds rest. */
+  scheduleMetrics() {
+    clearTimeout(this.scheduled);
+    this.scheduled = setTimeout(() => {
       if (this.known.has(this.key)) this.fillList();
-      else this.ask("figures");
-    }, REST);
+      else this.ask("metrics");
+    }, REST_MS);
   }
 
   ask(type, more = {}) {
@@ -280,10 +280,10 @@ class Tuner {
 
   receive(message, buffers) {
     if (message.type === "image") this.keepImage(openImage(message, buffers));
-    else if (message.type === "figures") this.keepFigures(message);
+    else if (message.type === "metrics") this.keepMetrics(message);
     else if (message.type === "surface") this.keepSurface(message, buffers);
     else if (message.type === "progress") this.progress(message);
-    else if (message.type === "saved") this.say(message.text);
+    else if (message.type === "saved") this.setMessage(message.text);
     else if (message.type === "error") this.fail(message);
   }
 
@@ -300,10 +300,10 @@ class Tuner {
       if (index !== this.index) return; // a neighbour that nobody looks at
       this.damaged = true;
     }
-    this.say(text, true);
+    this.setMessage(text, true);
   }
 
-  say(text, wrong = false) {
+  setMessage(text, wrong = false) {
     this.message.textContent = text;
     this.message.classList.toggle("fk-error", wrong);
   }
@@ -325,7 +325,7 @@ class Tuner {
       this.paint();
       return;
     }
-    if (this.damaged) this.say(""); // of another image
+    if (this.damaged) this.setMessage(""); // of another image
     this.damaged = false;
     this.touch(image);
     this.image = image;
@@ -371,7 +371,7 @@ class Tuner {
       this.painting = null;
       if (!this.root.isConnected) return;
       if (!this.viewer.main.clientWidth) {
-        setTimeout(() => this.paint(), HIDDEN);
+        setTimeout(() => this.paint(), HIDDEN_MS);
         return;
       }
       if (this.image && this.stale) {
@@ -379,7 +379,6 @@ class Tuner {
         this.viewer.setResult(this.result);
         this.stale = false;
       }
-      this.viewer.resize();
       this.viewer.draw();
       this.write();
       this.painted = (this.painted || 0) + 1;
@@ -405,7 +404,7 @@ class Tuner {
     const drawn = surface.grid[this.curve.column(surface, this.th2)];
     this.curveTitle.textContent = targets
       ? `Pd over Fa at th2 = ${this.text(drawn)}` : "no true targets, so no Pd and no Score";
-    if (targets) this.curve.draw(surface, this.th2, this.figuresNow());
+    if (targets) this.curve.draw(surface, this.th2, this.metricsNow());
   }
 
   describe() {
@@ -418,13 +417,13 @@ class Tuner {
     return [...name, `${counts.detected} of ${counts.targets} found · ${counts.false_pixels} px false · IoU ${iou} %`];
   }
 
-  // Figures of the set.
+  // Metrics of the set.
 
   get maxFa() {
     return Number(this.budget.value) / 1e6;
   }
 
-  keepFigures(message) {
+  keepMetrics(message) {
     this.latest = message;
     const key = `${this.tick(message.th1)} ${this.tick(message.th2)} ${message.rule}`;
     this.known.delete(key);
@@ -442,16 +441,16 @@ class Tuner {
   }
 
   fillList() {
-    const figures = this.known.get(this.key);
-    if (!figures) return;
+    const metrics = this.known.get(this.key);
+    if (!metrics) return;
     const rows = this.setup.names.map((name, index) => ({
       index, name,
-      strong: figures.strong[index], weak: figures.weak[index], marks: figures.marks[index],
-      changed: figures.marks[index] !== this.pinned.marks[index],
-      ...this.counted(figures.rows[index]),
+      strong: metrics.strong[index], weak: metrics.weak[index], marks: metrics.marks[index],
+      changed: metrics.marks[index] !== this.pinned.marks[index],
+      ...this.counted(metrics.rows[index]),
     }));
     const name = ({ th1, th2, rule }) => this.label({ th1: this.tick(th1), th2: this.tick(th2), rule });
-    this.list.setRows(rows, `at ${name(figures)}; pin ${name(this.pinned)}`);
+    this.list.setRows(rows, `at ${name(metrics)}; pin ${name(this.pinned)}`);
   }
 
   counted(row) {
@@ -460,30 +459,30 @@ class Tuner {
     return { targets, detected, missed: targets - detected, falsePixels, iou: iou ?? 1 };
   }
 
-  /** Figures at the thresholds as they are, exact or of the surface; undefined between the two. */
-  figuresNow() {
+  /** Metrics at the current thresholds, exact or from the surface; undefined off its grid. */
+  metricsNow() {
     const exact = this.known.get(this.key);
     if (exact) return exact.total;
     const surface = this.surfaces[this.rule];
     const place = surface ? surface.at(this.th1, this.th2) : -1;
-    return place < 0 ? undefined : surface.figures(place);
+    return place < 0 ? undefined : surface.metrics(place);
   }
 
-  /** The figures now; where they are not known yet, the last ones, labelled as what they are. */
+  /** The current metrics; until they are known the last ones, labelled with their thresholds. */
   writeTiles() {
-    const now = this.setup.truth ? this.figuresNow() : this.known.get(this.key);
+    const now = this.setup.truth ? this.metricsNow() : this.known.get(this.key);
     const last = this.latest?.rule === this.rule ? this.latest : undefined;
     const images = `${this.setup.names.length} image${this.setup.names.length > 1 ? "s" : ""}`;
     if (!now && !last) return this.tiles.show(`${images}, counting …`, [], false);
     const of = now ? this : { th1: this.tick(last.th1), th2: this.tick(last.th2), rule: last.rule };
     const label = `${images} at ${this.label(of)}`;
     if (!this.setup.truth) return this.tiles.show(label, this.targetEntries(now || last), Boolean(now));
-    this.tiles.show(label, this.figureEntries(now || last.total), Boolean(now));
+    this.tiles.show(label, this.metricEntries(now || last.total), Boolean(now));
   }
 
-  figureEntries(values) {
+  metricEntries(values) {
     const spans = values.intervals || {};
-    const entries = Object.entries(FIGURES).map(([name, { name: title, unit }]) => {
+    const entries = Object.entries(METRICS).map(([name, { name: title, unit }]) => {
       const span = spans[name];
       const interval = span ? `${format(name, span[0])} – ${format(name, span[1])}` : "";
       const invalid = name === "score" && !(values.fa < this.setup.faLimit);
@@ -498,34 +497,34 @@ class Tuner {
     return [["strong targets", sum(strong), ""], ["weak targets", sum(weak), ""]];
   }
 
-  // What the buttons do.
+  // Buttons.
 
   picked(thresholds) {
     if (thresholds) this.set(...thresholds, false);
-    else this.tell(true);
+    else this.syncModel(true);
   }
 
   toBest() {
     const surface = this.surfaces[this.rule];
-    if (!surface) return this.say("the whole set is still being counted; try again in a moment", true);
-    if (Number.isNaN(surface.pd[0])) return this.say("there are no true targets, so there is no Score", true);
+    if (!surface) return this.setMessage("the whole set is still being evaluated; try again in a moment", true);
+    if (Number.isNaN(surface.pd[0])) return this.setMessage("there are no true targets, so there is no Score", true);
     const place = surface.best(this.maxFa);
-    if (place < 0) return this.say(`no pair of thresholds keeps Fa below ${this.budget.value} ×10⁻⁶; raise the budget`, true);
+    if (place < 0) return this.setMessage(`no pair of thresholds keeps Fa below ${this.budget.value} ×10⁻⁶; raise the budget`, true);
     this.set(...surface.thresholds(place), true);
-    this.say("");
+    this.setMessage("");
   }
 
   pin() {
-    const figures = this.known.get(this.key);
-    if (!figures) return this.say("these thresholds are still being counted; try again in a moment", true);
-    this.pinned = figures;
+    const metrics = this.known.get(this.key);
+    if (!metrics) return this.setMessage("these thresholds are still being evaluated; try again in a moment", true);
+    this.pinned = metrics;
     this.fillList();
   }
 
   save() {
-    this.tell(true);
+    this.syncModel(true);
     this.ask("save");
-    this.say("saving …");
+    this.setMessage("saving …");
   }
 
   async copy() {
@@ -535,13 +534,13 @@ class Tuner {
       .replaceAll("{rule}", this.rule);
     try {
       await navigator.clipboard.writeText(code);
-      this.say(`copied:\n${code}`);
+      this.setMessage(`copied:\n${code}`);
     } catch {
-      this.say(`copy this:\n${code}`); // the browser allows no clipboard here
+      this.setMessage(`copy this:\n${code}`); // the browser allows no clipboard here
     }
   }
 
-  look(place) {
+  showPixelInfo(place) {
     if (place === undefined) return this.paint();
     if (!place || !this.image) {
       this.where.textContent = "";
@@ -579,6 +578,7 @@ function render({ model, el: place }) {
   place.append(root);
   const tuner = new Tuner(model, root);
   root.tuner = tuner;
+  for (const [name, value] of Object.entries(COLOUR)) root.style.setProperty(`--fk-${name}`, value);
   return () => tuner.close();
 }
 

@@ -1,29 +1,22 @@
 // The picture: an image with strong regions, weak centroids and truth over it, zoomed and dragged,
 // and its targets enlarged below. Every kind of mark has a colour and a shape of its own.
 
-const COLOUR = {
-  truth: "#56B4E9", strong: "#E69F00", weak: "#F0E442", missed: "#D55E00", alarm: "#CC79A7",
-};
 const LENS = 32; // smallest side of what a lens shows, px of the image
 const LENSES = 24; // at most
 const PEAKS = 60; // crosses that are named by their peak, at most
 const MARKS = 400; // frames around targets, at most
-const INK = "rgba(0, 0, 0, 0.75)";
 
 /** The gray levels of an image as a canvas; of an image without, its probabilities. */
 function paintBase(image, stretched, steps) {
   const { width, height } = image;
   const values = image.gray || image.fused;
   const [low, high] = image.gray ? (stretched ? levels(image.gray) : [0, 255]) : [0, steps];
-  const canvas = makeCanvas(width, height);
-  const pixels = new ImageData(width, height);
-  const words = new Uint32Array(pixels.data.buffer);
-  for (let i = 0; i < words.length; i++) {
-    const level = Math.max(0, Math.min(255, Math.round(((values[i] - low) * 255) / (high - low))));
-    words[i] = 0xff000000 | (level * 0x010101);
-  }
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
-  return canvas;
+  return makePicture(width, height, (_, words) => {
+    for (let i = 0; i < words.length; i++) {
+      const level = Math.max(0, Math.min(255, Math.round(((values[i] - low) * 255) / (high - low))));
+      words[i] = 0xff000000 | (level * 0x010101);
+    }
+  });
 }
 
 /** The gray levels that all but a few pixels lie between. */
@@ -39,23 +32,13 @@ function levels(gray) {
 }
 
 /** The probabilities of an image as a see-through canvas, strongest where they are highest. */
-function paintHeat(image, steps) {
-  const canvas = makeCanvas(image.width, image.height);
-  const pixels = new ImageData(image.width, image.height);
-  for (let i = 0; i < image.fused.length; i++) {
-    const share = Math.sqrt(image.fused[i] / steps);
-    const [red, green, blue] = viridis(share);
-    pixels.data.set([red, green, blue, 235 * Math.min(1, 1.4 * share)], 4 * i);
-  }
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
-  return canvas;
-}
-
-function makeCanvas(width, height) {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  return canvas;
+function paintHeat({ width, height, fused }, steps) {
+  return makePicture(width, height, (pixels) => {
+    for (let i = 0; i < fused.length; i++) {
+      const share = Math.sqrt(fused[i] / steps);
+      pixels.set([...viridis(share), 235 * Math.min(1, 1.4 * share)], 4 * i);
+    }
+  });
 }
 
 /** The outline of a mask along its pixels' edges. */
@@ -135,7 +118,7 @@ class Viewer {
     this.zoom = { scale: 1, x: 0, y: 0 }; // CSS px per image px; image px at the left and top
     this.fitted = true;
     main.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    main.addEventListener("pointerdown", (event) => this.drag(event));
+    main.addEventListener("pointerdown", (event) => this.startDrag(event));
     main.addEventListener("pointermove", (event) => this.hover(event));
     main.addEventListener("pointerleave", () => this.onMove(null));
     main.addEventListener("dblclick", () => this.moved(() => this.fit()));
@@ -146,8 +129,6 @@ class Viewer {
     this.image = image;
     this.truthPath = image.truth ? outline(image.truth, image.width, image.height) : null;
     this.heat = null;
-    this.paint = makeCanvas(image.width, image.height);
-    this.paintPixels = new ImageData(image.width, image.height);
     this.setBase();
     this.fit();
   }
@@ -164,27 +145,14 @@ class Viewer {
 
   /** Strong regions as one see-through picture; those of false alarms in their own colour. */
   paintStrong() {
-    const words = new Uint32Array(this.paintPixels.data.buffer);
     const { mask, label, predicted } = this.result;
-    const found = 0xa0009fe6, alarm = 0xb0a779cc; // ABGR of COLOUR.strong and COLOUR.alarm
+    const found = word(COLOUR.strong, 0xa0), alarm = word(COLOUR.alarm, 0xb0);
     const known = Boolean(this.image.truth);
-    for (let i = 0; i < mask.length; i++) {
-      words[i] = mask[i] !== 1 ? 0 : known && !predicted[label[i] - 1].taken ? alarm : found;
-    }
-    this.paint.getContext("2d").putImageData(this.paintPixels, 0, 0);
-  }
-
-  /** Fit the canvases to their places on the page. */
-  resize() {
-    for (const canvas of [this.main, this.lenses]) {
-      const ratio = window.devicePixelRatio || 1;
-      const box = canvas.getBoundingClientRect();
-      const width = Math.max(Math.round(box.width * ratio), 1);
-      const height = Math.max(Math.round(box.height * ratio), 1);
-      if (canvas.width !== width) canvas.width = width;
-      if (canvas.height !== height) canvas.height = height;
-    }
-    if (this.fitted) this.fit();
+    this.paint = makePicture(this.image.width, this.image.height, (_, words) => {
+      for (let i = 0; i < mask.length; i++) {
+        words[i] = mask[i] !== 1 ? 0 : known && !predicted[label[i] - 1].taken ? alarm : found;
+      }
+    });
   }
 
   fit() {
@@ -231,21 +199,15 @@ class Viewer {
     this.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0018)), event.offsetX, event.offsetY);
   }
 
-  drag(event) {
+  startDrag(event) {
     if (event.button) return;
     const from = { ...this.zoom, px: event.clientX, py: event.clientY };
-    this.main.setPointerCapture(event.pointerId);
-    const move = (now) => {
+    drag(this.main, event, (now) => {
       this.moved(() => {
         this.zoom.x = from.x - (now.clientX - from.px) / from.scale;
         this.zoom.y = from.y - (now.clientY - from.py) / from.scale;
       });
-    };
-    const over = new AbortController();
-    this.main.addEventListener("pointermove", move, over);
-    for (const name of ["pointerup", "pointercancel"]) {
-      this.main.addEventListener(name, () => over.abort(), over);
-    }
+    });
   }
 
   hover(event) {
@@ -275,19 +237,16 @@ class Viewer {
   }
 
   draw() {
-    const ratio = window.devicePixelRatio || 1;
-    const pen = this.main.getContext("2d");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
+    if (this.fitted) this.fit();
+    const { pen, width, height, ratio } = pen2d(this.main);
+    const lenses = pen2d(this.lenses);
     pen.fillStyle = "#1b1d21";
-    pen.fillRect(0, 0, this.main.width, this.main.height);
-    if (!this.image || !this.result) {
-      this.lenses.getContext("2d").reset();
-      return;
-    }
+    pen.fillRect(0, 0, width, height);
+    if (!this.image || !this.result) return;
     const { scale, x, y } = this.zoom;
     this.drawScene(pen, ratio, { scale, x, y, px: 0, py: 0 });
     if (this.layers.marks) this.drawMarks(pen, ratio);
-    this.drawLenses(ratio);
+    this.drawLenses(lenses);
   }
 
   /** Image and layers, as a view of the image shows them: image px (x, y) at CSS px (px, py). */
@@ -324,7 +283,7 @@ class Viewer {
     }
     stroke(pen, crosses, COLOUR.weak, 2);
     if (places.length > PEAKS) return;
-    pen.font = "600 11px system-ui, sans-serif";
+    pen.font = `600 ${FONT}`;
     pen.textAlign = "left";
     for (const [u, v, peak] of places) {
       write(pen, (peak / this.steps).toFixed(2), u + arm + 4, v - arm, COLOUR.weak);
@@ -342,15 +301,10 @@ class Viewer {
     }
   }
 
-  drawLenses(ratio) {
-    const pen = this.lenses.getContext("2d");
-    const side = this.lenses.clientHeight;
-    const shown = this.spots.slice(0, LENSES);
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, this.lenses.width, this.lenses.height);
-    shown.forEach((spot, k) => {
+  drawLenses({ pen, width, height: side, ratio }) {
+    this.spots.slice(0, LENSES).forEach((spot, k) => {
       const left = k * (side + 6);
-      if (left > this.lenses.clientWidth) return;
+      if (left > width) return;
       const window = this.lensSide(spot);
       const [y0, x0, y1, x1] = spot.box;
       const clamp = (value, most) => Math.min(Math.max(value, 0), most);
@@ -373,33 +327,11 @@ class Viewer {
 
 /** Name and shape of an outcome on a dark ground, at the lower left of a lens. */
 function drawLabel(pen, outcome, x, y, side) {
-  pen.font = "600 11px system-ui, sans-serif";
+  pen.font = `600 ${FONT}`;
   const width = Math.min(pen.measureText(MARK_NAME[outcome]).width + 24, side - 8);
   pen.fillStyle = "rgba(0, 0, 0, 0.78)";
   pen.fillRect(x, y - 16, width, 18);
   stroke(pen, markPath(outcome, x + 10, y - 7, outcome === "alarm" ? 4 : 4.5), MARK_COLOUR[outcome], 1.6);
   pen.fillStyle = "#ffffff";
   pen.fillText(MARK_NAME[outcome], x + 20, y - 3);
-}
-
-/** A line on a dark rim, so that it is seen on any ground. */
-function stroke(pen, path, colour, width, dashed = false) {
-  pen.setLineDash([]);
-  pen.lineCap = "round";
-  pen.strokeStyle = INK;
-  pen.lineWidth = width + 2;
-  pen.stroke(path);
-  pen.setLineDash(dashed ? [5, 4] : []);
-  pen.strokeStyle = colour;
-  pen.lineWidth = width;
-  pen.stroke(path);
-  pen.setLineDash([]);
-}
-
-function write(pen, text, x, y, colour) {
-  pen.lineWidth = 3;
-  pen.strokeStyle = INK;
-  pen.strokeText(text, x, y);
-  pen.fillStyle = colour;
-  pen.fillText(text, x, y);
 }
