@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .._support.names import find_name
-from ..metrics import FA_LIMIT, METRICS, Counts
+from ..metrics import FA_LIMIT, Counts
 from ..surface import ThresholdSurface
-from ..tables.paper import METRICS as COLUMNS
-from ..tables.paper import paper_table
+from ..tables.paper import COLUMNS, paper_table
 from .style import LIMIT, OURS, PALETTE, PAPER, styled
 
 
@@ -22,7 +21,7 @@ def plot_compared(
     table: pd.DataFrame,
     over: str | Sequence[str],
     *,
-    metrics: Sequence[str] = COLUMNS,
+    metrics: Sequence[str] = tuple(COLUMNS),
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
     """IoU, Pd, Fa and Score of a table's rows: ours with 95 % intervals, and the paper's.
@@ -53,7 +52,7 @@ def plot_compared(
     """
     columns = [over] if isinstance(over, str) else list(over)
     columns = [find_name("column", column, list(map(str, table.columns))) for column in columns]
-    names = [find_name("metric", name, COLUMNS) for name in metrics]
+    names = [find_name("metric", name, list(COLUMNS)) for name in metrics]
     given = table.dropna(subset=columns, how="all")
     shown = [name for name in names if given[[name, f"{name}_paper"]].notna().any(axis=None)]
     names = shown or names[:1]
@@ -66,7 +65,7 @@ def plot_compared(
             if column in (marks or {}):
                 axes.axvline((marks or {})[column], color="black", linestyle=":",
                              label="best in the paper")  # fmt: skip
-            axes.set(xlabel=column, ylabel=METRICS[name.removesuffix("_e6")].head)
+            axes.set(xlabel=column, ylabel=COLUMNS[name].head)
     _add_common_legend(figure)
     return figure
 
@@ -179,7 +178,7 @@ def plot_sensitivity(
     for axes in grid[:, 1]:
         axes.axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
     grid[0, 0].set(ylabel="IoU, Pd and Score [%]", ylim=(0, 101))
-    grid[1, 0].set(ylabel=METRICS["fa"].head, xlabel="strong threshold th1")
+    grid[1, 0].set(ylabel=COLUMNS["fa_e6"].head, xlabel="strong threshold th1")
     grid[1, 1].set(xlabel="weak threshold th2")
     _add_common_legend(figure)
     return figure

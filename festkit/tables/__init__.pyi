@@ -2,12 +2,10 @@
 
 from .compare import compare_files as compare_files
 from .compare import compare_with_paper as compare_with_paper
-from .paper import TABLES as TABLES
-from .paper import find_table as find_table
+from .describe import describe_runs as describe_runs
 from .paper import list_paper_tables as list_paper_tables
 from .paper import paper_table as paper_table
 from .plan import plan_jobs as plan_jobs
-from .records import COLUMNS as COLUMNS
 from .records import read_results as read_results
 from .records import save_results as save_results
 from .records import summary_table as summary_table
@@ -16,7 +14,6 @@ from .render import render_table as render_table
 from .render import save_table as save_table
 from .render import scheme_table as scheme_table
 from .render import show_table as show_table
-from .results import describe_runs as describe_runs
 from .results import load_results as load_results
 from .results import save_gathered as save_gathered
 from .results import save_paper_results as save_paper_results
@@ -25,6 +22,9 @@ from .runs import open_rows as open_rows
 from .selection import FusionStep as FusionStep
 from .selection import greedy_fusion as greedy_fusion
 from .selection import hardest_images as hardest_images
+from .specs import TABLES as TABLES
+from .specs import TableSpec as TableSpec
+from .specs import find_table as find_table
 from .specs import paper_dataset as paper_dataset
 from .specs import table_trainings as table_trainings
 from .trainings import PROFILES as PROFILES
