@@ -839,7 +839,7 @@ class TestWithoutAPage:
         assert drawn[0]["ordered"] is (rule == "fused")
 
     def test_a_terminal_gets_a_line(self, tuner, monkeypatch):
-        monkeypatch.setattr(fk.tuner, "get_ipython", object)
+        monkeypatch.setattr("festkit.tuner.threshold_tuner.get_ipython", object)
         assert tuner._repr_mimebundle_() == {"text/plain": repr(tuner)}
 
     def test_without_truth(self):
