@@ -112,9 +112,6 @@ def _add_common_legend(figure: Figure) -> None:
     """One legend above all panels."""
     entries = [axes.get_legend_handles_labels() for axes in figure.axes]
     by_label = {label: line for pair in entries for line, label in zip(*pair, strict=True)}
-    for axes in figure.axes:
-        if axes.get_legend():
-            axes.get_legend().remove()
     figure.legend(by_label.values(), by_label, loc="outside upper right", ncols=4, frameon=False)
 
 

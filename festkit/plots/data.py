@@ -149,7 +149,13 @@ def _draw_areas(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None
     share = targets["kind"].value_counts(normalize=True)
     text = ", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZE_CLASSES)
     axes.set(ylabel="targets of the split [%]", title=text)
-    axes.get_legend().set_title(None)
+    _drop_legend_title(axes)
+
+
+def _drop_legend_title(axes: Axes) -> None:
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.set_title("")
 
 
 def _log_areas(axes: Axes, areas: pd.Series) -> None:
@@ -199,7 +205,7 @@ def _draw_scr_over_area(axes: Axes, targets: pd.DataFrame, hues: dict[str, str])
     axes.set_ylim(low - abs(low) / 3 - 0.1, high + abs(high) / 2 + 0.1)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.get_legend().set_title(None)
+    _drop_legend_title(axes)
 
 
 def _draw_sizes(axes: Axes, images: pd.DataFrame) -> None:

@@ -157,7 +157,7 @@ def _free_corner(marked: NDArray[np.bool_], place: tuple[int, int]) -> tuple[int
     def hidden(corner: tuple[int, int]) -> tuple[bool, int, bool]:
         top, left = corner[0] * (height - side), corner[1] * (width - side)
         covers = top <= place[0] < top + side and left <= place[1] < left + side
-        pixels = np.count_nonzero(marked[top : top + side, left : left + side])
+        pixels = int(np.count_nonzero(marked[top : top + side, left : left + side]))
         return covers, pixels, corner != opposite
 
     return min(product((0, 1), (0, 1)), key=hidden)

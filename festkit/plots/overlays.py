@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
@@ -261,7 +262,7 @@ def add_legend(
     *,
     found: bool,
     truth: bool,
-    marks: Sequence[Line2D | Patch] = (),
+    marks: Sequence[Artist] = (),
     loc: Literal["lower left", "outside lower left"] = "outside lower left",
 ) -> None:
     """Name below the pictures what is drawn: detections, the truth, and further marks.
@@ -272,7 +273,7 @@ def add_legend(
         >>> [text.get_text() for text in figure.legends[0].get_texts()]
         ['strong region', 'weak target', 'true outline']
     """
-    handles: list[Line2D | Patch] = []
+    handles: list[Artist] = []
     if found:
         handles.append(
             Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region")

@@ -20,7 +20,7 @@ PALETTE = ("#0173B2", "#DE8F05", "#029E73", "#D55E00", "#CC78BC", "#56B4E9", "#9
 
 OURS, PAPER, LIMIT = PALETTE[0], "#5A5A5A", MISSED
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     **sns.axes_style("whitegrid"),
     **sns.plotting_context("paper"),
     "axes.spines.top": False,
@@ -32,7 +32,7 @@ STYLE: dict[str, Any] = {
     "grid.color": "#E4E4E4",
 }
 
-SAVED = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "festkit"}
+SAVED: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "festkit"}
 """Text in vector files stays text, and equal figures are saved as equal files."""
 
 P = ParamSpec("P")
@@ -55,13 +55,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def _fix_ticks(axes: Axes) -> None:
+    style: Any = plt.rcParams
     for name, axis in (("xtick", axes.xaxis), ("ytick", axes.yaxis)):
         axis.set_tick_params(
             "major",
-            labelsize=plt.rcParams[f"{name}.labelsize"],
-            labelcolor=plt.rcParams[f"{name}.color"],
-            grid_color=plt.rcParams["grid.color"],
-            grid_linewidth=plt.rcParams["grid.linewidth"],
+            labelsize=style[f"{name}.labelsize"],
+            labelcolor=style[f"{name}.color"],
+            grid_color=style["grid.color"],
+            grid_linewidth=style["grid.linewidth"],
         )
 
 
