@@ -300,6 +300,11 @@ def test_every_file_that_is_no_code_is_installed_too():
     assert others == installed
 
 
+def test_a_former_name_says_what_it_is_now():
+    with pytest.warns(FutureWarning, match=r"festkit\.open_fest is now festkit\.open_model"):
+        assert festkit.open_fest is festkit.open_model
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'festkit' has no attribute 'nothing'"):
         festkit.nothing  # noqa: B018
