@@ -504,7 +504,7 @@ class TestSmallCommands:
         Run(out).checkpoint.write_bytes(b"half")
         assert main(words) == 1
         assert_one_line(
-            last_line(capsys), r"^festkit train: .*checkpoint\.pt is damaged; remove it to train"
+            last_line(capsys), r"^festkit train: .*checkpoint\.pt is damaged; remove it to"
         )
         assert main([*words, "--resume", "never"]) == 0
         assert main(words) == 0

@@ -93,6 +93,11 @@ class DatasetReport:
         return hash((self.name, self.folder))
 
     @property
+    def figures(self) -> Mapping[str, SplitStatistics]:
+        """The former name of ``splits``."""
+        return self.splits
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """What must be put right before the dataset can be trusted, one sentence each."""
         return tuple(found.message for found in self.findings if found.severity == "fault")
