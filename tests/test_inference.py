@@ -694,7 +694,7 @@ class TestOpenFest:
             shutil.copy(entry, run / "weights.safetensors")
             (run / "record.json").write_text(json.dumps(read_card(entry)))
         with pytest.raises(
-            FileNotFoundError, match=r"no finished run; its folders do: .*256-bce \S+256-eedm$"
+            FileNotFoundError, match=r"no finished run; its subfolders do: .*256-bce \S+256-eedm$"
         ):
             open_model(tmp_path, device="cpu")
         fest = open_model(entry, device="cpu")

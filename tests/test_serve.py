@@ -53,7 +53,7 @@ class TestErrors:
             serve(["run"], split="holdout")
 
     def test_no_images(self, here, tmp_path):
-        with pytest.raises(FileNotFoundError, match="images of the run are not at hand"):
+        with pytest.raises(FileNotFoundError, match="images of the run are missing"):
             serve(["run"], data_root=tmp_path)
 
     def test_no_voila(self, here, monkeypatch):

@@ -319,13 +319,13 @@ class TestRuns:
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("FESTKIT_DATA", raising=False)
         assert ThresholdTuner.from_run(run)._source.title == "ACM 64 on scenes, test images"
-        with pytest.raises(FileNotFoundError, match="at hand"):  # what is asked for goes first
+        with pytest.raises(FileNotFoundError, match="are missing"):  # what is asked for goes first
             ThresholdTuner.from_run(run, root=tmp_path)
         config = read_json(run / "config.json")
         assert config["dataset_folder"] == str(demo / "scenes")
         write_json(run / "config.json", config | {"dataset_folder": str(tmp_path / "gone")})
         with pytest.raises(
-            FileNotFoundError, match=r"at hand .*name their folder \(dataset, --data"
+            FileNotFoundError, match=r"missing .*pass their folder \(dataset, --data"
         ):
             ThresholdTuner.from_run(run)
 
@@ -347,7 +347,7 @@ class TestRuns:
 
     def test_a_folder_of_runs_names_them(self, demo):
         with pytest.raises(
-            FileNotFoundError, match=r"holds no finished run; its folders do: .*32 \S+64$"
+            FileNotFoundError, match=r"holds no finished run; its subfolders do: .*32 \S+64$"
         ):
             ThresholdTuner.from_run(demo)
 
@@ -359,7 +359,7 @@ class TestRuns:
         with pytest.raises(ValueError, match="split is 'train', expected 'test' or 'holdout'"):
             ThresholdTuner.from_run(demo / "64", split="train")
         with pytest.raises(
-            FileNotFoundError, match=r"images of the run are not at hand .*--data-r"
+            FileNotFoundError, match=r"images of the run are missing .*--data-r"
         ):
             ThresholdTuner.from_run(demo / "64", dataset="nowhere")
         other = fk.make_synthetic_dataset(tmp_path / "scenes", train=2, test=3, size=64, seed=9)
