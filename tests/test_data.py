@@ -1313,6 +1313,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("name", REAL)
 def test_real_sets(name):

@@ -70,6 +70,7 @@ def test_pictures_are_small(picture):
     assert (DOCS / picture).stat().st_size < 60_000
 
 
+@pytest.mark.slow
 def test_pictures_can_be_drawn_anew(drawn, tmp_path):
     drawn.draw_pictures(tmp_path)
     assert {path.stem for path in tmp_path.iterdir()} == set(drawn.PICTURES)

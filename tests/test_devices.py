@@ -153,6 +153,7 @@ def test_no_more_threads_than_the_quota_of_a_container(
     assert resolve_threads() == threads
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("asked", ["ieee", "tf32"])
 def test_whole_float32_where_the_user_chose_a_precision_by_torchs_newer_name(asked):
     if not hasattr(torch.backends, "fp32_precision"):

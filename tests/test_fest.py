@@ -390,6 +390,7 @@ class TestFitting:
         mean, std = load_dataset(folder, "train").statistics()
         assert (fest.mean, fest.std) == (mean, std)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("devices", [("cpu", "cpu"), ()])
     def test_devices_at_the_same_time_give_the_same_bits(self, fitted, folder, tmp_path, devices):
         _, runs, _ = fitted

@@ -336,6 +336,7 @@ class TestTrainingMasks:
             bottom, right = int(np.ceil(y1 * 9 / 20)) + 1, int(np.ceil(x1 * 9 / 24)) + 1
             assert resized[max(top, 0) : bottom, max(left, 0) : right].any()
 
+    @pytest.mark.slow
     @pytest.mark.real
     @pytest.mark.parametrize(
         ("name", "size", "targets", "vanishing"),

@@ -262,6 +262,7 @@ fk.create_backbone(3)
 """
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_real_types(tmp_path):
     """Run as a user does; what ``make lint`` has found out about torch is taken over."""
     (tmp_path / "user.py").write_text(USER, encoding="utf-8")

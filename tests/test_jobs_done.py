@@ -124,6 +124,7 @@ class TestDone:
         check_done(run_job(job, tmp_path), tmp_path)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("fault", "ended", "reason"),
     [
@@ -144,6 +145,7 @@ def test_after_a_fault_the_next_run_completes(tmp_path, fault, ended, reason):
     check_done(run_job(job, tmp_path), tmp_path)
 
 
+@pytest.mark.system
 def test_after_sigterm_to_its_driver_the_next_run_completes(tmp_path):
     job = steps(tmp_path, "time.sleep(600)")
     command = "import sys, festkit; festkit.jobs.run_job(festkit.Job(sys.argv[1]), sys.argv[2])"

@@ -415,6 +415,7 @@ class TestConfidenceIntervals:
             (low * unit, high * unit), rel=5e-3
         )
 
+    @pytest.mark.slow
     @given(st.lists(mask_pairs(), min_size=2, max_size=6))
     def test_every_interval_holds_its_ratio(self, pairs):
         for counting, kind in ((count, Counts), (count_targets, TargetCounts)):

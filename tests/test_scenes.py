@@ -68,6 +68,7 @@ class TestScene:
         assert digest(make_scene(3, size=96)) == digest(make_scene(3, size=96))
         assert digest(make_scene(3, size=96)) != digest(make_scene(4, size=96))
 
+    @pytest.mark.system
     def test_same_scene_in_another_process(self):
         code = (
             "from festkit.scenes import make_scene; s = make_scene(11, size=(64, 80));"
@@ -127,6 +128,7 @@ class TestScene:
         )
         assert 0.5 < small / large < 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("preset", ["easy", "nuaa"])
     def test_measured_scr_is_the_stated_one(self, samples, preset):
         targets = [target for scene in samples[preset] for target in scene.targets]
@@ -393,6 +395,7 @@ class TestContactSheet:
         assert (enlarged == 235).all(axis=2).sum() == 12 * 9
         assert (sheet == (0, 255, 0)).all(axis=2).any()
 
+    @pytest.mark.slow
     def test_command(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["scenes.py", str(tmp_path / "sheet.png")])
         runpy.run_path(str(SHEET), run_name="__main__")

@@ -55,6 +55,7 @@ def test_pairs_differ_in_one_thing(family):
     ]
 
 
+@pytest.mark.slow
 def test_the_papers_rows_have_as_and_the_original_has_not(family):
     testset = load_dataset("hand", "test")
     fused, original = (

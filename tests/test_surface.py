@@ -222,6 +222,7 @@ class TestRandomMaps:
         prob, mask = data.draw(maps_of(shape)), data.draw(maps_of(shape)) > 0.4
         assert_every_cell([prob], [mask], th1, th2)
 
+    @pytest.mark.slow
     @settings(max_examples=250)
     @given(st.data(), shapes, grids, grids)
     def test_per_scale(self, data, shape, th1, th2):
@@ -229,6 +230,7 @@ class TestRandomMaps:
         scales = data.draw(st.lists(maps_of(shape), min_size=1, max_size=3))
         assert_every_cell([prob], [mask], th1, th2, [scales])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scales", [None, 1, 2, 3])
     def test_noise_of_every_density(self, scales):
         for seed in range(60):
@@ -262,6 +264,7 @@ class TestRandomMaps:
 class TestGroups:
     """Components far apart are counted in groups; none may see another's pixels or targets."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scales", [None, 2])
     def test_many_blobs(self, scales):
         for count, side in ((60, 96), (150, 128)):
@@ -269,6 +272,7 @@ class TestGroups:
             mask = np.roll(prob, 1, axis=0) > 0.4
             assert_every_cell([prob], [mask], GRID, GRID, [own] if scales else None)
 
+    @pytest.mark.slow
     @settings(max_examples=60, deadline=None)
     @given(seeds, st.integers(1, 5), st.integers(1, 5))
     def test_spots_on_a_lattice_of_every_gap(self, seed, gap, size):
@@ -879,6 +883,7 @@ class TestBest:
         with pytest.raises(ValueError, match="no pair of thresholds has a Score and Fa below"):
             threshold_surface([mask * 0.5], [mask], [0.5], [0.1]).best()
 
+    @pytest.mark.slow
     def test_equals_a_search_through_all_cells(self):
         prob = MAPS["blobs in noise"]
         surface = threshold_surface([prob], [blobs(48, 5, seed=2) > 0.4], EIGHT_BIT, EIGHT_BIT)
@@ -1049,6 +1054,7 @@ def test_refuses_other_json(tmp_path, text):
         ThresholdSurface.load(tmp_path / "s.json")
 
 
+@pytest.mark.slow
 def test_every_broken_byte_of_an_npz_is_noticed_or_harmless(tmp_path):
     path = table().save(tmp_path / "s.npz")
     whole = path.read_bytes()

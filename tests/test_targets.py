@@ -180,6 +180,7 @@ class TestSet:
             fk.data.measure_targets(fk.load_dataset(hand, "test"), fk.load_dataset(other, "test"))
 
 
+@pytest.mark.system
 def test_the_notebook(tmp_path):
     """It leaves the whole set of scenes, their figures and two pictures."""
     shown_here("01_data", {"profile": "smoke", "out": str(tmp_path / "work")})
@@ -196,6 +197,7 @@ def test_the_notebook(tmp_path):
     assert {"targets.png", "samples.png"} < {path.name for path in (tmp_path / "work").iterdir()}
 
 
+@pytest.mark.system
 def test_the_notebook_on_a_folder_makes_the_place_it_writes_to(tmp_path):
     out = tmp_path / "not" / "there"
     given = {"dataset": str(make_set(tmp_path / "hand")), "out": str(out)}
@@ -203,6 +205,7 @@ def test_the_notebook_on_a_folder_makes_the_place_it_writes_to(tmp_path):
     assert {path.name for path in out.iterdir()} == {"metrics.json", "samples.png", "targets.png"}
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_nuaa_sirst():
     """Against figures measured before this code was written, on the same images but one."""

@@ -358,9 +358,7 @@ class TestRuns:
             ThresholdTuner.from_run()
         with pytest.raises(ValueError, match="split is 'train', expected 'test' or 'holdout'"):
             ThresholdTuner.from_run(demo / "64", split="train")
-        with pytest.raises(
-            FileNotFoundError, match=r"images of the run are missing .*--data-r"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"images of the run are missing .*--data-r"):
             ThresholdTuner.from_run(demo / "64", dataset="nowhere")
         other = fk.make_synthetic_dataset(tmp_path / "scenes", train=2, test=3, size=64, seed=9)
         with pytest.raises(ValueError, match=r"are not those of the run .*pass its dataset"):

@@ -142,6 +142,7 @@ class TestWhole:
         assert read_card(saved)["epochs"] == 1
         assert [entry.name for entry in tmp_path.iterdir()] == ["w"]
 
+    @pytest.mark.system
     def test_killed_while_writing(self, tmp_path):
         script = """
 import os, signal, sys
