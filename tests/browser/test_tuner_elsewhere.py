@@ -40,7 +40,7 @@ def test_voila(open_voila, run):
 BAD = {
     "fk.ThresholdTuner([np.full((4, 4), 7.0)])": "runs from 7 to 7, expected probabilities in",
     "fk.ThresholdTuner([np.zeros((4, 4))], [np.zeros((5, 4), bool)])": "the mask is 5 × 4 px",
-    "fk.ThresholdTuner([])": "no probability maps came; pass at least one map",
+    "fk.ThresholdTuner([])": "no probability maps given; pass at least one map",
     "fk.ThresholdTuner.from_run('nowhere')": "nowhere holds no finished run",
     "fk.ThresholdTuner([np.zeros((4, 4))], th1=2)": "th1 is 2.0, expected a probability in",
 }
