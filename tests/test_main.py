@@ -910,7 +910,7 @@ class TestDemo:
         records = {"table.txt", "status.json", "progress.jsonl", "environment.json"}
         assert {
             "00_quickstart.ipynb", "00_quickstart.html", "metrics.json", "fest.safetensors",
-            "figure.png", "pretrained.png",
+            "figure.png", "figure.pdf", "figure.svg", "pretrained.png",
         } == {path.name for path in out.iterdir() if path.is_file()} - records  # fmt: skip
         with Image.open(out / "figure.png") as figure:
             assert min(figure.size) > 300

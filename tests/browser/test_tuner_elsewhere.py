@@ -82,8 +82,15 @@ def test_a_damaged_image_is_said_in_the_page(open_lab, tmp_path):
 
     for name in "ab":
         Image.new("L", (20, 20), 90).save(tmp_path / f"{name}.png")
-    lab = open_lab([f"import festkit as fk\nfk.ThresholdTuner.from_folder({str(tmp_path)!r})"])
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    folder = str(tmp_path)
+    lab = open_lab(
+        [
+            "import pathlib, festkit as fk\n"
+            f"tuner = fk.ThresholdTuner.from_folder({folder!r})\n"
+            f"pathlib.Path({folder!r}, 'b.png').write_bytes(b'no picture')\n"
+            "tuner"
+        ]
+    )
     lab.run_all()
     error = lab.page.locator(".fk-message.fk-error")
     headline = lab.page.locator(".fk-headline")
