@@ -50,6 +50,7 @@ ROOMS = [
 ONLY_USER = {
     "papermill": "jobs",
     "matplotlib": "plots",
+    "seaborn": "plots",
     "anywidget": "tuner",
     "ipywidgets": "tuner",
 }
