@@ -492,11 +492,20 @@ class TestFolder:
         with pytest.raises(InputError, match=r"a\.png numbers its objects"):
             ThresholdTuner.from_folder(folder / "probs")
 
-    @pytest.mark.parametrize(("kind", "top"), [(np.uint8, 25), (np.uint16, 4095)])
+    @pytest.mark.parametrize(
+        ("kind", "top"),
+        [
+            (np.uint8, 25),
+            (np.uint8, 100),
+            (np.uint16, 4095),
+            (np.uint16, 10_000),
+            (np.uint16, 16_383),
+        ],
+    )
     def test_maps_that_are_dim_everywhere(self, folder, kind, top):
         levels = np.rint(blobs()[0] / blobs()[0].max() * top).astype(kind)
         self.save(folder, a=levels // 2, b=levels)
-        with pytest.warns(UserWarning, match=r"b\.png reaches 0\.\d+ of the full .*save the maps"):
+        with pytest.warns(UserWarning, match=r"b\.png reaches 0\.\d+ of the full .*imwrite"):
             ThresholdTuner.from_folder(folder / "probs")
 
     def test_floats_that_are_no_probabilities_are_named(self, folder):

@@ -19,8 +19,11 @@ from ..ops.size_classes import MOST_SHARE
 COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
 """How Pillow's modes begin of files that may hold colours."""
 
-DIM = 25
-"""Of 255: a set of maps that nowhere exceeds it is warned of."""
+DIM = 102
+"""Of 255: a set of maps that nowhere exceeds it is warned of, such as percent in 8 bit."""
+
+LABELS = 25
+"""Labels of few objects are no higher."""
 
 HOW_TO_SAVE = "cv2.imwrite(name, np.uint16(65535 * prob))"
 
@@ -80,7 +83,7 @@ def check_maps(paths: Sequence[Path]) -> bool:
         warnings.warn(
             f"{brightest.path} reaches {brightest.peak:.2g} of the full range, and none of the"
             f" {len(looks)} maps more, so higher thresholds find nothing; white (255 of 8 bit,"
-            f" 65535 of 16) is probability 1: save the maps by {HOW_TO_SAVE}",
+            f" 65535 of 16) is 1. Save maps of percent, or of fewer bits, by {HOW_TO_SAVE}",
             stacklevel=4,
         )
     return are_masks
@@ -148,7 +151,7 @@ def _refuse_labels(looks: Sequence[_Look]) -> None:
         return
     levels = frozenset[int]().union(*(look.flat or () for look in looks))
     several = [look.path for look in looks if len(look.flat or ()) > 1]
-    if several and max(levels) <= max(DIM, len(levels)):
+    if several and max(levels) <= max(LABELS, len(levels)):
         raise InputError(
             f"{several[0]} numbers its objects with levels up to {max(levels)}, as labels do,"
             " which are no probabilities; save targets as 255 and background as 0, for instance by"
