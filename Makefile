@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-rest test-all bench lint lab gallery lock
+.PHONY: demo test test-rest test-all docs bench lint lab gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
@@ -17,7 +17,10 @@ test: $(READY)  ## the fast tests
 test-rest: $(READY)  ## the others: slow ones, processes, browser
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "not ($(FAST))"
 
-test-all: test test-rest  ## all tests
+test-all: test test-rest docs  ## all tests, and the documentation
+
+docs: $(READY)  ## the documentation site, in docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks
@@ -37,7 +40,7 @@ gallery: $(READY)  ## run every notebook on small settings and keep it in docs/g
 # jsonschema from 4.25 on parses a grammar whenever it is imported: 1.6 s of every command and server.
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" ".[app,test,dev]"
+	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" ".[app,test,docs,dev]"
 	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 

@@ -79,7 +79,7 @@ def compare(runs: list[Run], baseline: str, data_root: str | None = None) -> str
     ]
     for title, th2 in (("Original, th1 = 0.5", None), ("LW-FEST, th1 = 0.5, th2 = 0.1", 0.1)):
         counted = _count(runs, testset, th2)
-        lines += ["", f"### {title}", "", *_table(counted, baseline)]
+        lines += ["", f"## {title}", "", *_table(counted, baseline)]
     return "\n".join(lines) + "\n"
 
 
