@@ -202,7 +202,9 @@ def test_the_notebook_on_a_folder_makes_the_place_it_writes_to(tmp_path):
     out = tmp_path / "not" / "there"
     given = {"dataset": str(make_set(tmp_path / "hand")), "out": str(out)}
     shown_here("01_data", given)
-    figures = {f"{name}.{kind}" for name in ("samples", "targets") for kind in ("png", "pdf", "svg")}
+    figures = {
+        f"{name}.{kind}" for name in ("samples", "targets") for kind in ("png", "pdf", "svg")
+    }
     assert {path.name for path in out.iterdir()} == {"metrics.json"} | figures
 
 
