@@ -63,6 +63,22 @@ def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
         )
 
 
+def check_batch_shape(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse what is neither one map nor a batch of them.
+
+    Raises:
+        ValueError: naming the shape and the shapes that are read.
+
+    Example:
+        >>> check_batch_shape("pred", (3, 256, 256))
+    """
+    if len(shape) not in (2, 3) and (len(shape) != 4 or shape[1] != 1):
+        raise InputError(
+            f"{name} has shape {tuple(shape)}, expected (H, W), (N, H, W) or (N, 1, H, W)"
+        )
+    refuse_channels_last(name, shape)
+
+
 def check_number(name: str, value: object) -> None:
     """Refuse what is not one number, such as text, None, a bool or an array.
 
@@ -77,6 +93,33 @@ def check_number(name: str, value: object) -> None:
     """
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise InputTypeError(f"{name} is {short(value)}, expected one number")
+
+
+def check_range(name: str, value: object, interval: str, what: str = "a number") -> None:
+    """Refuse what is not one number in an interval.
+
+    Args:
+        name: of the argument, for the message.
+        value: what came.
+        interval: such as "[0, 1)" or "(0, inf)"; a round bracket excludes its end.
+        what: what the number is, for the message.
+
+    Raises:
+        TypeError: as :func:`check_number`.
+        ValueError: naming the value and the interval.
+
+    Example:
+        >>> check_range("level", 0.95, "(0, 1)", "a share")
+        >>> check_range("level", 95, "(0, 1)", "a share")
+        Traceback (most recent call last):
+        festkit._support.errors.InputError: level is 95, expected a share in (0, 1)
+    """
+    check_number(name, value)
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    inside = low < value < high  # type: ignore[operator]
+    at_end = (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")
+    if not (inside or at_end):
+        raise InputError(f"{name} is {value}, expected {what} in {interval}")
 
 
 class ArrayValues:
