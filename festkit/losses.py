@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._support.arguments import check_number
+from ._support.arguments import check_range
 from ._support.errors import InputError, InputTypeError
 from ._support.names import LOSS_NAMES, find_name
 from .ops.order_statistic import can_fuse, fused_eedm, kth_smallest, least_kept
@@ -44,11 +44,7 @@ def edge_map(mask: Tensor) -> Tensor:
                 [1, 1, 1, 0],
                 [0, 1, 0, 0]], dtype=torch.int32)
     """
-    _check_tensor("mask", mask)
-    if mask.dtype != torch.bool:
-        raise InputError(
-            f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
-        )
+    _check_mask(mask)
     edge = torch.zeros_like(mask)
     rows = mask[..., 1:, :] ^ mask[..., :-1, :]
     columns = mask[..., :, 1:] ^ mask[..., :, :-1]
@@ -79,7 +75,7 @@ def hard_mining(loss: Tensor, keep_ratio: float) -> Tensor:
         >>> hard_mining(torch.tensor([1.0, 2.0, 3.0, 4.0]), keep_ratio=0.5)
         tensor(3.5000)
     """
-    _check_keep_ratio(keep_ratio)
+    _check_options(1.0, keep_ratio)
     kept = loss.detach() >= least_kept(kth_smallest(loss, _rank(loss, keep_ratio)))
     return (loss * kept).sum() / kept.sum()
 
@@ -114,8 +110,7 @@ def eedm_loss(
         >>> bool(loss > eedm_loss(torch.zeros(1, 1, 4, 4), mask, edge_weight=1))
         True
     """
-    _check_edge_weight(edge_weight)
-    _check_keep_ratio(keep_ratio)
+    _check_options(edge_weight, keep_ratio)
     _check_pair(logits, mask)
     edge = edge_map(mask)
     if can_fuse(logits):
@@ -233,8 +228,7 @@ class EEDMLoss(nn.Module):
 
     def __init__(self, edge_weight: float = 4.0, keep_ratio: float = 0.5) -> None:
         super().__init__()
-        _check_edge_weight(edge_weight)
-        _check_keep_ratio(keep_ratio)
+        _check_options(edge_weight, keep_ratio)
         self.edge_weight = edge_weight
         self.keep_ratio = keep_ratio
 
@@ -298,11 +292,10 @@ def create_loss(name: str, **options: float) -> nn.Module:
     """
     loss = LOSSES[find_name("loss", name, LOSSES)]
     known = [] if loss.__init__ is nn.Module.__init__ else list(inspect.signature(loss).parameters)
-    for option in options:
-        if option not in known:
-            raise InputError(
-                f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
-            )
+    for option in set(options).difference(known):
+        raise InputError(
+            f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
+        )
     return loss(**options)
 
 
@@ -315,19 +308,24 @@ def _overlap(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _check_pair(logits: Tensor, mask: Tensor) -> None:
+    """Refuse what is not a batch of logits with its mask."""
     _check_tensor("logits", logits)
-    _check_tensor("mask", mask)
+    _check_mask(mask)
     if logits.ndim != 4 or logits.shape[1] != 1 or logits.shape != mask.shape:
         raise InputError(
             f"logits {tuple(logits.shape)} and mask {tuple(mask.shape)} must both be (N, 1, H, W)"
         )
+
+
+def _check_mask(mask: Tensor) -> None:
+    """Refuse a mask that is no bool tensor."""
+    _check_tensor("mask", mask)
     if mask.dtype != torch.bool:
-        raise InputError(
-            f"the mask is {mask.dtype}, expected torch.bool; pass for instance mask > 0.5"
-        )
+        raise InputError(f"the mask is {mask.dtype}, expected torch.bool; pass mask > 0.5")
 
 
 def _check_tensor(name: str, value: object) -> None:
+    """Refuse an array or anything else that is no tensor."""
     if not isinstance(value, Tensor):
         raise InputTypeError(f"{name} is {short(value)}, expected a tensor (torch.from_numpy)")
 
@@ -338,13 +336,7 @@ def _rank(loss: Tensor, keep_ratio: float) -> int:
     return loss.numel() - max(kept_at_least, 1)
 
 
-def _check_edge_weight(edge_weight: float) -> None:
-    check_number("edge_weight", edge_weight)
-    if not (edge_weight > 0 and math.isfinite(edge_weight)):
-        raise InputError(f"edge_weight is {edge_weight}, expected a finite number above 0")
-
-
-def _check_keep_ratio(keep_ratio: float) -> None:
-    check_number("keep_ratio", keep_ratio)
-    if not 0 < keep_ratio <= 1:
-        raise InputError(f"keep_ratio is {keep_ratio}, expected a share in (0, 1]")
+def _check_options(edge_weight: float, keep_ratio: float) -> None:
+    """Refuse options of EEDM that are out of range."""
+    check_range("edge_weight", edge_weight, "(0, inf)")
+    check_range("keep_ratio", keep_ratio, "(0, 1]", "a share")

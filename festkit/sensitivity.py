@@ -24,9 +24,9 @@ from torch import Tensor
 from ._support.arguments import (
     ArrayValues,
     as_numbers,
-    check_number,
+    check_batch_shape,
+    check_range,
     html_table,
-    refuse_channels_last,
 )
 from ._support.errors import InputError
 from ._support.jit import compiled
@@ -210,23 +210,21 @@ def adjust_sensitivity(
     maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
         raise InputError("scale_maps is empty; pass every scale's map, or None to use prob itself")
-    for scale in maps if scale_maps is not None else ():
-        if getattr(scale, "device", "cpu") != getattr(fused, "device", "cpu"):
-            raise InputError("the scale maps and the fused map lie on different devices; move them")
-        if scale.shape != fused.shape:
+    for scale in maps:
+        if (scale.shape, scale.device) != (fused.shape, fused.device):
             raise InputError(
-                f"a scale map has shape {tuple(scale.shape)}, the fused map {tuple(fused.shape)}; "
-                "resize every scale map to the image first (resize_map)"
+                f"a scale map has shape {tuple(scale.shape)} on {scale.device}, the fused map"
+                f" {tuple(fused.shape)} on {fused.device}; resize every scale map to the image"
+                " (resize_map) and move all maps to one device"
             )
     nowhere = math.inf  # no component is above it
     weak = [_inject_weak(mask, scale, nowhere if th2 is None else th2) for scale in maps]
-    centres = [part.centres for part in weak]
-    joined = torch.cat if isinstance(strong, Tensor) else np.concatenate
-    all_centres = centres[0] if len(centres) == 1 else joined(centres)
+    join = torch.cat if isinstance(strong, Tensor) else np.concatenate
+    centres = join([part.centres for part in weak])
     return Detection(
         mask=_like(prob, mask.reshape(prob.shape)),
         strong=_like(prob, strong.reshape(prob.shape)),
-        weak=_like(prob, all_centres if prob.ndim > 2 else all_centres[:, 1:]),
+        weak=_like(prob, centres if prob.ndim > 2 else centres[:, 1:]),
         th1=th1,
         th2=th2,
         _prob=fused,
@@ -281,12 +279,11 @@ def check_threshold(name: str, value: float) -> None:
     Example:
         >>> check_threshold("th1", 0.5)
     """
-    check_number(name, value)
-    if not 0 <= value <= 1:
-        raise InputError(f"{name} is {value}, expected a probability in [0, 1]")
+    check_range(name, value, "[0, 1]", "a probability")
 
 
 def _check_thresholds(th1: float, th2: float | None, *, one_map: bool) -> None:
+    """Refuse thresholds out of range; warn if they leave no room for weak targets."""
     check_threshold("th1", th1)
     if th2 is None:
         return
@@ -308,10 +305,7 @@ def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
         >>> as_maps("prob", np.zeros((4, 5))).shape
         (1, 4, 5)
     """
-    maps = _as_floats(name, prob)
-    if isinstance(maps, np.ndarray) and maps.view(np.uint32).max(initial=0) <= BITS_OF_ONE:
-        return maps
-    return _in_unit_range(name, maps)
+    return _in_unit_range(name, _as_floats(name, prob))
 
 
 def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tuple[Any, Any, Any]:
@@ -356,11 +350,7 @@ def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
             f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
             "divide 8-bit maps by 255, pass masks of 0 and 1 as astype(numpy.float32)"
         )
-    if prob.ndim not in (2, 3) and not (prob.ndim == 4 and prob.shape[1] == 1):
-        raise InputError(
-            f"{name} has shape {tuple(prob.shape)}, expected (H, W), (N, H, W) or (N, 1, H, W)"
-        )
-    refuse_channels_last(name, prob.shape)
+    check_batch_shape(name, prob.shape)
     count = prob.shape[0] if prob.ndim > 2 else 1
     return _native(prob).reshape(count, *prob.shape[-2:])
 
@@ -375,9 +365,8 @@ def _in_unit_range(name: str, maps: Any) -> Any:
             "as background",
             stacklevel=4,
         )
-        maps = (
-            maps.masked_fill(missing, 0) if isinstance(maps, Tensor) else np.where(missing, 0, maps)
-        )
+        where: Any = torch.where if isinstance(maps, Tensor) else np.where
+        maps = where(missing, 0, maps)
         low, high = _range(maps)
     if low < -1e-6 or high > 1 + 1e-6:
         raise InputError(
@@ -406,12 +395,12 @@ def _range(maps: Any) -> tuple[float, float]:
 
 
 def _targets(kind: Literal["strong", "weak"], found: Components, chosen: Any) -> list[Target]:
+    """Targets of the chosen components."""
     columns = (found.centroid, found.area, found.peak, found.box, found.image)
+    rows = zip(*(column[chosen].tolist() for column in columns), strict=True)
     return [
         Target(kind, tuple(centroid), area, peak, tuple(box), image)
-        for centroid, area, peak, box, image in zip(
-            *(column[chosen].tolist() for column in columns), strict=True
-        )
+        for centroid, area, peak, box, image in rows
     ]
 
 
@@ -421,8 +410,5 @@ def _numpy(array: NDArray[Any] | Tensor) -> NDArray[Any]:
 
 def _like(prob: NDArray[Any] | Tensor, result: Any) -> Any:
     """A result as a tensor if the map was one; tensors pass."""
-    return (
-        torch.from_numpy(result)
-        if isinstance(prob, Tensor) and not isinstance(result, Tensor)
-        else result
-    )
+    made_here = isinstance(prob, Tensor) and isinstance(result, np.ndarray)
+    return torch.from_numpy(result) if made_here else result

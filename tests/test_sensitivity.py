@@ -345,7 +345,9 @@ class TestTensorsOffTheCPU:
 
     def test_shapes_must_agree(self, device):
         prob = torch.zeros(4, 4, device=device)
-        with pytest.raises(ValueError, match=r"a scale map has shape \(1, 5, 4\), the fused map"):
+        with pytest.raises(
+            ValueError, match=r"a scale map has shape \(1, 5, 4\) on cpu, the fused map"
+        ):
             adjust_sensitivity(prob, scale_maps=[prob, torch.zeros(5, 4, device=device)])
 
     def test_input_and_gradients_stay_as_they_were(self, device):
@@ -604,7 +606,9 @@ class TestBadInput:
             adjust_sensitivity(prob, 0.3, None)
 
     def test_refuses_a_scale_map_of_another_shape(self):
-        expected = r"a scale map has shape \(1, 5, 4\), the fused map \(1, 4, 4\); resize every sc"
+        expected = (
+            r"a scale map has shape \(1, 5, 4\) .*the fused map \(1, 4, 4\) .*; resize every sc"
+        )
         with pytest.raises(ValueError, match=expected):
             adjust_sensitivity(np.zeros((4, 4)), scale_maps=[np.zeros((4, 4)), np.zeros((5, 4))])
 

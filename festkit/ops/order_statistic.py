@@ -1,7 +1,7 @@
 """Fast selection of the hardest pixels: the exact k-th smallest loss, and EEDM built on it.
 
-On the CPU compiled loops work on float32, the type that losses are computed in. On other devices,
-and on float64, torch and numpy give the same results.
+The loss is computed by compiled loops on the CPU, in float32; torch gives the same result on other
+devices.
 """
 
 from typing import Any
@@ -13,15 +13,9 @@ from torch import Tensor
 from .._support.errors import InputError, ProcessError
 from .._support.jit import compiled
 
-BLOCK = 4096
-"""Values whose digits are found together, few enough to stay in the cache."""
-
 TIED = 4
 """Steps of a float (5e-7 of a float32) by which losses that count as equal differ at most: torch's
 vector and scalar code give softplus of one logit up to two steps apart."""
-
-GROUP = 64
-"""Values passed over together where none has the digit sought."""
 
 
 def kth_smallest(values: Tensor, k: int) -> Tensor:
@@ -48,9 +42,8 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
         raise InputError(f"rank {k} is outside 0 to {flat.numel() - 1}, the ranks of the values")
     if flat.device.type != "cpu" or torch.compiler.is_compiling():
         return _largest_of_smallest(flat, k)
-    if flat.dtype == torch.float64:
-        return torch.tensor(np.partition(flat.numpy(), k)[k])
-    return torch.tensor(_radix_select(flat.float().numpy(), k), dtype=flat.dtype)
+    exact = flat if flat.dtype == torch.float64 else flat.float()  # numpy has no bfloat16
+    return torch.tensor(np.partition(exact.numpy(), k)[k], dtype=flat.dtype)
 
 
 def least_kept(value: Tensor) -> Tensor:
@@ -183,65 +176,3 @@ def _slopes(level: Any, unit: Any, weight: Any, out: Any) -> None:
     for i in range(len(level)):
         kept = on_edge if level[i] == 2 else unit
         out[i] = kept if level[i] else dropped
-
-
-@compiled
-def _radix_select(values: Any, k: int) -> Any:
-    """Value of rank k: first by the high half of its key, then by the low half among those."""
-    for shift in (16, 0):
-        counts = _count_digits(values, np.uint32(shift))
-        digit = 0
-        while k >= counts[digit]:
-            k -= counts[digit]
-            digit += 1
-        if counts[digit] < len(values):
-            values = _with_digit(values, np.uint32(shift), np.uint32(digit), counts[digit])
-    return values[0]
-
-
-@compiled
-def _count_digits(values: Any, shift: Any) -> Any:
-    """How many values have each digit; two tables, so that equal neighbours do not stall."""
-    counts = np.zeros((2, 65536), np.int32)
-    for start in range(0, len(values), BLOCK):
-        digits = _digits(values[start : start + BLOCK], shift)
-        for i in range(0, len(digits) - 1, 2):
-            pair = digits[i : i + 2]
-            counts[0, pair[0]] += 1
-            counts[1, pair[1]] += 1
-        if len(digits) % 2:
-            counts[0, digits[-1]] += 1
-    return counts[0] + counts[1]
-
-
-@compiled
-def _with_digit(values: Any, shift: Any, digit: Any, count: int) -> Any:
-    found = np.empty(count + 1, np.float32)
-    done = np.uint64(0)  # unsigned: skips numba's negative-index check
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        digits = _digits(block, shift)
-        for first in range(0, len(block), GROUP):
-            group = digits[first : first + GROUP]
-            hits = 0
-            for i in range(len(group)):
-                hits += group[i] == digit
-            if hits == 0:
-                continue
-            for i in range(len(group)):
-                found[done] = block[first + i]  # overwritten by the next unless this is a hit
-                done += np.uint64(group[i] == digit)
-    return found[:count]
-
-
-@compiled
-def _digits(block: Any, shift: Any) -> Any:
-    """Sixteen bits of integers in the order of the floats; NaN of either sign is last."""
-    bits = block.view(np.uint32)
-    digits = np.empty_like(bits)
-    for i in range(len(bits)):
-        negative = np.uint32(np.int32(bits[i]) >> np.int32(31))  # all bits set, or none
-        key = bits[i] ^ (negative | np.uint32(0x80000000))
-        is_nan = (bits[i] & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-        digits[i] = ((np.uint32(0xFFFFFFFF) if is_nan else key) >> shift) & np.uint32(0xFFFF)
-    return digits
