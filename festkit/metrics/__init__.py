@@ -9,35 +9,6 @@ Reading order: `counts` (what is counted, and its ratios), `matching` (counting)
 `names` (how they are printed).
 """
 
-from ..ops.size_classes import SIZE_CLASSES
-from .counts import FA_LIMIT, Counts, TargetCounts
-from .intervals import INTERVAL_METHOD, confidence_intervals, record_of
-from .matching import (
-    MATCH_DISTANCE,
-    as_mask,
-    count,
-    count_targets,
-    evaluate,
-    evaluate_images,
-    match_targets,
-)
-from .names import METRICS, Metric
+from .._support.lazy import lazy_names
 
-__all__ = [
-    "FA_LIMIT",
-    "INTERVAL_METHOD",
-    "MATCH_DISTANCE",
-    "METRICS",
-    "SIZE_CLASSES",
-    "Counts",
-    "Metric",
-    "TargetCounts",
-    "as_mask",
-    "confidence_intervals",
-    "count",
-    "count_targets",
-    "evaluate",
-    "evaluate_images",
-    "match_targets",
-    "record_of",
-]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

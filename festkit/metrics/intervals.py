@@ -18,13 +18,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.arguments import check_number
+from .._support.arguments import check_range
 from .._support.errors import InputError, InputTypeError
 from ..ops.size_classes import SPOT_AREA
 from .counts import Counts, Sums, TargetCounts
@@ -90,9 +91,7 @@ def confidence_intervals(
         >>> [round(end, 2) for end in better]
         [0.35, 0.65]
     """
-    check_number("level", level)
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}, expected a share in (0, 1), such as 0.95")
+    check_range("level", level, "(0, 1)", "a share")
     _check_images(counts, baseline)
     z = _quantile(level, len(counts))
     ours = _of_columns(counts)
@@ -129,39 +128,29 @@ def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
 
 
 def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> None:
-    for given in (counts, baseline or []):
+    """Refuse what is not the counts of two or more images, one each, of both methods."""
+    sets = [counts] if baseline is None else [counts, baseline]
+    for given in sets:
         if not isinstance(given, Sequence):
             raise InputTypeError(
                 f"counts came as {type(given).__name__}, expected a list, one for each image"
             )
-    if len(counts) < 2:
-        raise InputError(
-            f"counts of {len(counts)} images came; intervals need those of at least 2, one by one "
-            "(evaluate_images)"
-        )
-    kinds = {type(c) for c in [*counts, *(baseline or [])]}
-    if len(kinds) > 1 or not isinstance(counts[0], Sums):
+    kinds = {type(each) for given in sets for each in given}
+    if len(kinds) > 1 or not kinds <= {Counts, TargetCounts}:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InputTypeError(f"counts are of {names}; expected Counts alone, or TargetCounts alone")
-    several = next((c for c in counts if isinstance(c, Counts) and c.images > 1), None)
-    if several is not None:
+    most = max((getattr(each, "images", 1) for given in sets for each in given), default=0)
+    if len(counts) < 2 or most > 1:
         raise InputError(
-            f"one of the counts is of {several.images} images; intervals are over images: pass the "
-            "counts of each image, as evaluate_images(list(preds), list(masks)) gives them"
+            f"{len(counts)} counts came, of up to {most} images each; intervals need those of at "
+            "least 2 images, one by one, as evaluate_images(list(preds), list(masks)) gives them"
         )
-    if baseline is None:
-        return
-    if len(counts) != len(baseline):
-        raise InputError(
-            f"counts of {len(counts)} images and a baseline of {len(baseline)} came; "
-            "pass both methods' counts of the same images"
-        )
-    for index, (ours, theirs) in enumerate(zip(counts, baseline, strict=True)):
-        if (ours.pixels, ours.targets) != (theirs.pixels, theirs.targets):
+    facts = zip_longest(*([(each.pixels, each.targets) for each in given] for given in sets))
+    for index, (ours, *theirs) in enumerate(facts):
+        if theirs and ours != theirs[0]:
             raise InputError(
-                f"image {index} has {ours.pixels} px and {ours.targets} targets in counts, "
-                f"{theirs.pixels} px and {theirs.targets} targets in the baseline; "
-                "pass both methods' counts of the same images in the same order"
+                f"image {index} has {ours} pixels and targets in counts, {theirs[0]} in the "
+                "baseline; pass both methods' counts of the same images in the same order"
             )
 
 

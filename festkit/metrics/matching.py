@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._support.arguments import as_numbers, check_number, refuse_channels_last
+from .._support.arguments import as_numbers, check_batch_shape, check_range
 from .._support.errors import InputError, InputTypeError
 from .._support.jit import compiled
 from .._support.names import find_name
@@ -140,8 +140,7 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
             raise InputTypeError(f"{name} is {given!r}, expected a mask for every image")
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
-            short = "predictions" if pred is missing else "truths"
-            raise InputError(f"only {len(result)} {short} came; every image needs one of each")
+            raise InputError(f"preds or masks ended after {len(result)}; every image needs both")
         result.append(count(pred, mask))
     return result
 
@@ -285,9 +284,7 @@ def _image_pairs(
     pred: Mask | Tensor, mask: Mask | Tensor, max_distance: float
 ) -> Iterator[tuple[Mask, Mask]]:
     """Prediction and truth of every image, checked."""
-    check_number("max_distance", max_distance)
-    if not max_distance > 0:
-        raise InputError(f"max_distance is {max_distance}, expected a distance above 0 px")
+    check_range("max_distance", max_distance, "(0, inf]", "a distance in px")
     pred, mask = as_mask("pred", pred), as_mask("mask", mask)
     if pred.shape != mask.shape:
         raise InputError(
@@ -311,11 +308,7 @@ def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
         array([[False,  True]])
     """
     array = as_numbers(name, value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
-    if array.ndim not in (2, 3) and not (array.ndim == 4 and array.shape[1] == 1):
-        raise InputError(
-            f"{name} has shape {array.shape}, expected (H, W), (N, H, W) or (N, 1, H, W)"
-        )
-    refuse_channels_last(name, array.shape)
+    check_batch_shape(name, array.shape)
     mask: Mask = array.astype(bool, copy=False)
     if mask is not array and (mask != array).any():
         raise InputError(
