@@ -716,7 +716,7 @@ class TestBadInput:
         maps, masks = [self.MAP] * 2, [self.MASK] * 2
         with pytest.raises(ValueError, match="scale maps ended after 1 images; one each fits"):
             surface_of(maps, masks, [[self.MAP]])
-        with pytest.raises(ValueError, match="more scale maps than images came"):
+        with pytest.raises(ValueError, match="scale maps ended after 2 images; one each fits"):
             surface_of(maps, masks, [[self.MAP]] * 3)
         with pytest.raises(
             ValueError, match="an image has no scale maps; pass every scale's map, o"
@@ -1180,7 +1180,7 @@ def test_refuses_more_pairs_than_memory_holds():
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_refuses_no_workers(workers):
-    with pytest.raises(ValueError, match=f"workers is {workers}, expected at least 1"):
+    with pytest.raises(ValueError, match=f"workers is {workers}, expected .*threads in .1, "):
         threshold_surface(
             [np.zeros((4, 4))], [np.zeros((4, 4), bool)], [0.5], [0.1], workers=workers
         )

@@ -11,14 +11,14 @@ Reading order: `component_tree` (components at every level), `region` (counts of
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice, repeat, zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._support.arguments import as_numbers, check_number
+from .._support.arguments import as_numbers, check_range
 from .._support.devices import available_cpus
 from .._support.errors import InputError
 from .._support.progress import progress
@@ -138,9 +138,7 @@ def _surface(
             "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
         )
     workers = len(available_cpus()) if workers is None else workers
-    check_number("workers", workers)
-    if workers < 1:
-        raise InputError(f"workers is {workers}, expected at least 1, or None for all processors")
+    check_range("workers", workers, "[1, inf)", "a number of threads")
     surface, above = ThresholdSurface.of_no_images(th1, th2), 0
     quiet = quiet or length == 1
     bar = progress(None, "threshold surface", unit="image", total=length, quiet=quiet)
@@ -149,7 +147,7 @@ def _surface(
         while wave := list(islice(chunks, workers)):
             counted = map if len(wave) == 1 else pool.map
             for part, more in counted(lambda chunk: _count(chunk, th1, th2), wave):
-                surface, above = surface + part if surface.images else part, above + more
+                surface, above = surface + part, above + more
                 bar.update(part.images)
             if not warned and above > max(NOISE_SHARE * surface.pixels, MANY):
                 warnings.warn(
@@ -186,25 +184,21 @@ def _images(
 ) -> Iterator[Image]:
     """Fused map (1, H, W), maps of weak targets (S, H, W) and truth (1, H, W), checked."""
     missing: Any = object()
-    scales = repeat(None) if scale_maps is None else chain(scale_maps, repeat(missing))
-    for index, (prob, mask) in enumerate(zip_longest(probs, masks, fillvalue=missing)):
-        own = next(scales)
-        if prob is missing or mask is missing or own is missing:
+    given: list[Iterable[Any]] = [probs, masks, *([] if scale_maps is None else [scale_maps])]
+    for index, parts in enumerate(zip_longest(*given, fillvalue=missing)):
+        if any(part is missing for part in parts):
             raise InputError(
                 f"maps, truths or scale maps ended after {index} images; one each fits"
             )
-        yield _image(prob, mask, own)
-    if scale_maps is not None and next(scales) is not missing:
-        raise InputError("more scale maps than images came; every image needs one list")
+        yield _image(*parts)
 
 
-def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None) -> Image:
+def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None = None) -> Image:
+    """One image of :func:`_images`; weak targets come from the fused map by default."""
     fused, truth = _one("prob", as_maps("prob", prob)), as_mask("mask", mask)
-    maps = (
-        [fused]
-        if scale_maps is None
-        else [_one("scale map", as_maps("scale map", m)) for m in scale_maps]
-    )
+    maps = [fused]
+    if scale_maps is not None:
+        maps = [_one("scale map", as_maps("scale map", scale)) for scale in scale_maps]
     truth = _one("mask", truth.reshape(truth.shape[0] if truth.ndim > 2 else 1, *truth.shape[-2:]))
     if not maps:
         raise InputError("an image has no scale maps; pass every scale's map, or None for all")
@@ -230,27 +224,15 @@ def _count(images: list[Image], th1: Floats, th2: Floats) -> tuple[ThresholdSurf
     shape = len(th1), len(th2)
     tables = np.zeros((TABLES, *shape), np.int64), np.zeros(shape), np.zeros(shape, np.int64)
     low1, low2 = th1.astype(np.float32), th2.astype(np.float32)
-    targets, above = 0, 0
+    targets, above, pixels, true = 0, 0, 0, 0
     for image in images:
         targets += add_image(tables, image, low1, low2)
         above += _pixels_above(image, low1[0], low2[0])
+        pixels += image[2].size
+        true += int(np.count_nonzero(image[2]))
     (intersection, predicted, detected, matched), iou_sum, empty = tables
-    truths = [truth for _, _, truth in images]
-    part = ThresholdSurface(
-        th1=th1,
-        th2=th2,
-        intersection=intersection,
-        predicted=predicted,
-        detected=detected,
-        matched=matched,
-        iou_sum=iou_sum,
-        empty=empty,
-        images=len(images),
-        pixels=sum(truth.size for truth in truths),
-        targets=targets,
-        true=sum(int(np.count_nonzero(truth)) for truth in truths),
-    )
-    return part, above
+    counted = intersection, predicted, detected, matched, iou_sum, empty
+    return ThresholdSurface(th1, th2, *counted, len(images), pixels, targets, true), above
 
 
 def _pixels_above(image: Image, low1: np.float32, low2: np.float32) -> int:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.arguments import ArrayValues
-from .._support.errors import InputError
+from .._support.arguments import ArrayValues, check_range
 from ..metrics import FA_LIMIT
 
 Floats = NDArray[np.float64]
@@ -66,8 +65,7 @@ class ROC(ArrayValues):
         Raises:
             ValueError: if ``max_fa`` is not in (0, 1].
         """
-        if not 0 < max_fa <= 1:
-            raise InputError(f"max_fa is {max_fa}, expected a false-alarm rate in (0, 1]")
+        check_range("max_fa", max_fa, "(0, 1]", "a false-alarm rate")
         order = np.lexsort((-self.pd, self.fa))
         order = order[self.fa[order] <= max_fa]
         fa = np.concatenate([[0.0], self.fa[order], [max_fa]])

@@ -1,8 +1,6 @@
 """The surface itself: integer tables over two grids of thresholds, and what is read from them."""
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,17 +18,9 @@ Ints = NDArray[np.int64]
 
 Floats = NDArray[np.float64]
 
-_GRIDS = ("th1", "th2")
-
-_TABLES = ("intersection", "predicted", "detected", "matched", "empty")
+_TABLES = ("intersection", "predicted", "detected", "matched", "iou_sum", "empty")
 
 _SUMS = ("images", "pixels", "targets", "true")
-
-_DAMAGE = (
-    KeyError, TypeError, ValueError, OverflowError, EOFError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What reading raises for a file that holds something else."""
 
 
 class OperatingPoint(NamedTuple):
@@ -105,10 +95,10 @@ class ThresholdSurface(ArrayValues):
             >>> ThresholdSurface.of_no_images(np.array([0.5]), np.array([0.1])).images
             0
         """
-        shape = len(th1), len(th2)
-        values: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in _TABLES}
+        none = np.zeros((len(th1), len(th2)), np.int64)
+        values: dict[str, Any] = dict.fromkeys(_TABLES, none) | {"iou_sum": none.astype(float)}
         values |= dict.fromkeys(_SUMS, 0)
-        return cls(th1, th2, iou_sum=np.zeros(shape), **values)
+        return cls(th1, th2, **values)
 
     def _facts(self) -> dict[str, Any]:
         """Grids, images, targets and the best point, by name."""
@@ -125,11 +115,10 @@ class ThresholdSurface(ArrayValues):
     def __add__(self, other: "ThresholdSurface") -> "ThresholdSurface":
         if not isinstance(other, ThresholdSurface):
             return NotImplemented
-        for name in _GRIDS:
+        for name in ("th1", "th2"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise InputError(f"surfaces over different grids of {name} cannot be added")
-        added = ("iou_sum", *_TABLES, *_SUMS)
-        sums = {name: getattr(self, name) + getattr(other, name) for name in added}
+        sums = {name: getattr(self, name) + getattr(other, name) for name in (*_TABLES, *_SUMS)}
         return replace(self, **sums)
 
     @property
@@ -163,8 +152,6 @@ class ThresholdSurface(ArrayValues):
         Raises:
             ValueError: if a threshold is not on its grid.
         """
-        check_number("th1", th1)
-        check_number("th2", th2)
         return self._counts(self._index("th1", th1), self._index("th2", th2))
 
     def along_th1(self, th2: float) -> list[Counts]:
@@ -194,12 +181,9 @@ class ThresholdSurface(ArrayValues):
                 f"{self.fa.min():.3g}. Widen the grids, or allow more false alarms"
             )
         i, j = np.nonzero(allowed)
-        below = self.th2[j] < self.th1[i]
-        keys = (self.th1[i], self.th2[j], below, -self.fa[i, j], self.score[i, j])
-        k = np.lexsort(keys)[-1]
-        return OperatingPoint(
-            float(self.th1[i[k]]), float(self.th2[j[k]]), self._counts(i[k], j[k])
-        )
+        th1, th2 = self.th1[i], self.th2[j]
+        k = np.lexsort((th1, th2, th2 < th1, -self.fa[i, j], self.score[i, j]))[-1]
+        return OperatingPoint(float(th1[k]), float(th2[k]), self._counts(i[k], j[k]))
 
     def roc(self, th2: float) -> ROC:
         """Curves over the strong thresholds, for one weak threshold of the grid.
@@ -246,10 +230,13 @@ class ThresholdSurface(ArrayValues):
         try:
             values = read_json(path) if _format(path) == ".json" else _read_npz(path)
             return _from_values(values)
-        except _DAMAGE as error:
+        except OSError:
+            raise
+        except Exception as error:  # damaged files make readers fail in many ways
             raise InputError(f"{path} holds no threshold surface ({error!r})") from error
 
     def _index(self, name: str, value: float) -> int:
+        check_number(name, value)
         grid: Floats = getattr(self, name)
         nearest = int(np.argmin(np.abs(grid - value)))
         if np.float32(grid[nearest]) != np.float32(value):  # thresholds compare as float32
@@ -257,36 +244,23 @@ class ThresholdSurface(ArrayValues):
         return nearest
 
     def _counts(self, i: int, j: int) -> Counts:
-        predicted = int(self.predicted[i, j])
-        return Counts(
-            images=self.images,
-            empty=int(self.empty[i, j]),
-            pixels=self.pixels,
-            intersection=int(self.intersection[i, j]),
-            predicted=predicted,
-            true=self.true,
-            iou_sum=float(self.iou_sum[i, j]),
-            targets=self.targets,
-            detected=int(self.detected[i, j]),
-            false_pixels=predicted - int(self.matched[i, j]),
-        )
+        cell: dict[str, Any] = {name: getattr(self, name)[i, j].item() for name in _TABLES}
+        false_pixels = cell["predicted"] - cell.pop("matched")
+        sums = {name: getattr(self, name) for name in _SUMS}
+        return Counts(**cell, **sums, false_pixels=false_pixels)
 
 
 def _from_values(values: dict[str, Any]) -> ThresholdSurface:
     """A surface from the plain values of a file, checked."""
-    checked: dict[str, Any] = {}
-    for name in (*_GRIDS, "iou_sum"):
-        checked[name] = np.asarray(values[name], np.float64)
+    checked: dict[str, Any] = {name: int(values[name]) for name in _SUMS}
+    for name in ("th1", "th2", *_TABLES):
+        kind = np.float64 if name in ("th1", "th2", "iou_sum") else np.int64
+        checked[name] = np.asarray(values[name]).astype(kind, casting="same_kind")
+    shape = len(checked["th1"]), len(checked["th2"])
     for name in _TABLES:
-        checked[name] = np.asarray(values[name]).astype(np.int64, casting="same_kind")
-    for name in _SUMS:
-        checked[name] = int(values[name])
-    surface = ThresholdSurface(**checked)
-    shape = len(surface.th1), len(surface.th2)
-    for name in ("iou_sum", *_TABLES):
-        if getattr(surface, name).shape != shape:
+        if checked[name].shape != shape:
             raise InputError(f"table {name} is not of the grids' shape {shape}")
-    return surface
+    return ThresholdSurface(**checked)
 
 
 def _span(grid: Floats) -> str:
