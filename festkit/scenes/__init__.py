@@ -8,19 +8,6 @@ Reading order: `scene` (the whole), `presets`, the backgrounds `sky`, `ground`, 
 `highlight` on the tools of `fields`, then `sensor`, `shapes`, `targets`, `dataset`.
 """
 
-from ..data.statistics import local_scr
-from .dataset import make_synthetic_dataset
-from .presets import PRESETS, Preset
-from .scene import FAMILIES, Scene, make_scene
-from .targets import SceneTarget
+from .._support.lazy import lazy_names
 
-__all__ = [
-    "FAMILIES",
-    "PRESETS",
-    "Preset",
-    "Scene",
-    "SceneTarget",
-    "local_scr",
-    "make_scene",
-    "make_synthetic_dataset",
-]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .fields import Field, Shape, blur, fractal, pixel_grid, ramp
+from .fields import Field, Shape, blur, fractal, pixel_grid, polygon, ramp
 from .ground import crown
 from .sky import clear_sky, cloudy_sky
 
@@ -161,7 +161,8 @@ def _roof(rng: np.random.Generator, scene: Field, block: Block, drop: float) -> 
     if drop == 0 and rng.random() < 0.3 and wide > 8:
         high, inset = wide * rng.uniform(0.1, 0.3), wide * rng.uniform(0.05, 0.4)
         ridge = [(left + inset, top - high), (block.right - inset, top - high)]
-        _polygon(scene, [(left - 1, top), *ridge, (block.right + 1, top)], 0.95 * tone)
+        corners = np.array([(left - 1, top), *ridge, (block.right + 1, top)])
+        scene += polygon(scene.shape, corners) * (0.95 * tone - scene)
         return
     for _ in range(rng.integers(0, 4)):
         start, size = left + wide * rng.uniform(0.1, 0.7), wide * rng.uniform(0.08, 0.25)
@@ -204,15 +205,7 @@ def _street_trees(rng: np.random.Generator, scene: Field, foot: float, tone: flo
         crown(scene, leaves, place, (size, size * rng.uniform(0.5, 1.0)), tone)
 
 
-def _polygon(scene: Field, points: list[tuple[float, float]], tone: float) -> None:
-    mask = np.zeros(scene.shape, np.uint8)
-    corners = np.round(np.array(points) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
-    scene += mask / np.float32(255) * (tone - scene)
-
-
 def _part(scene: Field, top: float, left: float, bottom: float, right: float) -> Field:
     """The part of the scene inside a box, writable."""
-    return scene[
-        max(round(top), 0) : max(round(bottom), 0), max(round(left), 0) : max(round(right), 0)
-    ]
+    rows = slice(max(round(top), 0), max(round(bottom), 0))
+    return scene[rows, max(round(left), 0) : max(round(right), 0)]

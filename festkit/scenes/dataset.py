@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .._support.arguments import check_range
 from .._support.errors import ExistingFileError, InputError
 from .._support.files import atomic_folder, read_json, write_json
 from .._support.names import find_name
@@ -74,8 +75,8 @@ def make_synthetic_dataset(
             records.append(_record(name, scene))
         for split in ("train", "test"):
             names = [name for name in jobs if name.startswith(split)]
-            text = "".join(f"{name}\n" for name in names)
-            (part / "img_idx" / f"{split}_{folder.name}.txt").write_text(text, encoding="utf-8")
+            path = part / "img_idx" / f"{split}_{folder.name}.txt"
+            path.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         write_json(part / "scenes.json", {"parameters": parameters, "scenes": records})
     return folder
 
@@ -83,13 +84,12 @@ def make_synthetic_dataset(
 def _parameters(
     train: int, test: int, size: int | tuple[int, int], preset: str, seed: int
 ) -> dict[str, Any]:
+    """What decides a set of scenes, checked, as ``scenes.json`` holds it."""
     for name, count in (("train", train), ("test", test)):
-        if not 0 <= count <= PER_SPLIT:
-            raise InputError(f"{name} is {count}, expected 0 to {PER_SPLIT} scenes")
+        check_range(name, count, f"[0, {PER_SPLIT}]", "a number of scenes")
     if train + test == 0:
         raise InputError("train and test are both 0, expected at least one scene")
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected 0 or more")
+    check_range("seed", seed, "[0, inf)")
     return {
         "train": train,
         "test": test,
@@ -107,13 +107,11 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
     if not record.is_file():
         raise ExistingFileError(f"{folder} exists and is no set of synthetic scenes; {advice}")
     found = read_json(record, {"parameters?": dict}).get("parameters", {})
-    different = [
-        f"{name} is {found.get(name)}, wanted {value}"
-        for name, value in wanted.items()
-        if found.get(name) != value
-    ]
-    if different:
-        raise ExistingFileError(f"{folder} holds other scenes ({'; '.join(different)}); {advice}")
+    if differing := [name for name in wanted if found.get(name) != wanted[name]]:
+        told = "; ".join(
+            f"{name} is {found.get(name)}, wanted {wanted[name]}" for name in differing
+        )
+        raise ExistingFileError(f"{folder} holds other scenes ({told}); {advice}")
 
 
 def _seeds(train: int, test: int, seed: int) -> dict[str, int]:

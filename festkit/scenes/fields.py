@@ -106,6 +106,13 @@ def blur(field: Field, sigma: float) -> Field:
     return cv2.GaussianBlur(field, (0, 0), sigma) if sigma > 0.05 else field
 
 
+def polygon(shape: Shape, points: np.ndarray) -> Field:
+    """Share of each pixel that a filled polygon of (N, 2) points (x, y) covers."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    return mask / np.float32(255)
+
+
 @dataclass(frozen=True)
 class Plane:
     """A ground plane in view: where each pixel lies on it, and how much of it a pixel covers.

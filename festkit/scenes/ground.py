@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .fields import Field, Plane, Shape, cells, fractal, pixel_grid, ramp, swell
+from .fields import Field, Plane, Shape, cells, fractal, pixel_grid, polygon, ramp, swell
 from .sky import clear_sky, cloudy_sky
 
 
@@ -126,10 +126,8 @@ def _track(rng: np.random.Generator, land: Field, plane: Plane) -> None:
     near = np.clip((y - plane.horizon) / (height - plane.horizon), 0.02, None)
     half = rng.uniform(1.5, 5.0) * near
     rims = [np.stack([x + s * half, y + 0.4 * s * half], axis=-1) for s in (-1, 1)]
-    outline = np.round(np.concatenate([rims[0], rims[1][::-1]]) * 16).astype(np.int32)
-    mask = np.zeros(land.shape, np.uint8)
-    cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, 4)
-    cover = mask.astype(np.float32) / 255 * rng.uniform(0.5, 1)
+    outline = np.concatenate([rims[0], rims[1][::-1]])
+    cover = polygon(land.shape, outline) * rng.uniform(0.5, 1)
     land += cover * (rng.normal(0.56, 0.1) + 0.4 * (land - 0.5) - land)
 
 
@@ -167,20 +165,16 @@ def _trees(rng: np.random.Generator, scene: Field, plane: Plane, crest: float) -
         scale = (foot - plane.horizon) / (height - plane.horizon)
         for _ in range(rng.integers(3, 16)):
             tall = size * scale * rng.uniform(0.5, 1.2)
-            place = (
-                foot + rng.normal(0, 0.02) * height,
-                middle + rng.normal(0, 0.2) * width * scale,
-            )
-            crown(scene, leaves, place, (tall, tall / slender), tone + rng.normal(0, 0.015))
+            y = foot + rng.normal(0, 0.02) * height
+            x = middle + rng.normal(0, 0.2) * width * scale
+            crown(scene, leaves, (y, x), (tall, tall / slender), tone + rng.normal(0, 0.015))
 
 
-def crown(
-    scene: Field,
-    leaves: Field,
-    foot: tuple[float, float],
-    size: tuple[float, float],
-    tone: float,
-) -> None:
+YX = tuple[float, float]
+"""Row and column, or height and width, px."""
+
+
+def crown(scene: Field, leaves: Field, foot: YX, size: YX, tone: float) -> None:
     """Paint one tree: foot (y, x), size (height, width), level; darker towards its foot."""
     (y, x), (tall, wide) = foot, size
     top, left = max(int(y - tall), 0), max(int(x - wide), 0)

@@ -1,6 +1,9 @@
 """How hard a set is: which backgrounds, how many targets, how strong, how large, how noisy."""
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,36 +27,12 @@ class Preset:
     noise: tuple[float, float]
 
 
-PRESETS = {
-    "easy": Preset(
-        families={"sky": 4, "cloud": 4, "ocean": 1, "field": 0.5, "city": 1, "highlight": 1},
-        counts=(0, 0.8, 0.2),
-        kinds=(0.05, 0.75, 0.2),
-        scr=(20, 0.4, 8, 40),
-        contrast=30,
-        noise=(0.3, 1.5),
-    ),
-    "nuaa": Preset(
-        families={
-            "sky": 2.2,
-            "cloud": 3.6,
-            "ocean": 1.2,
-            "field": 0.9,
-            "city": 1.2,
-            "highlight": 0.9,
-        },
-        counts=(0, 0.8, 0.12, 0.04, 0.02, 0.01, 0.01),
-        kinds=(0.08, 0.8, 0.12),
-        scr=(10.2, 0.9, 1, 46),
-        contrast=20,
-        noise=(0.3, 2.5),
-    ),
-    "hard": Preset(
-        families={"sky": 1, "cloud": 2.5, "ocean": 2, "field": 2, "city": 2, "highlight": 1.5},
-        counts=(0.06, 0.5, 0.2, 0.12, 0.06, 0.03, 0.03),
-        kinds=(0.35, 0.6, 0.05),
-        scr=(4, 0.6, 1, 12),
-        contrast=8,
-        noise=(1, 6),
-    ),
-}
+def _preset(entry: dict[str, Any]) -> Preset:
+    """The preset of a TOML table, whose arrays become tuples."""
+    lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return Preset(**entry | lists)
+
+
+_TABLES = tomllib.loads(Path(__file__).with_name("presets.toml").read_text("utf-8"))
+
+PRESETS = {name: _preset(entry) for name, entry in _TABLES.items()}

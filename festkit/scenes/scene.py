@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._support.arguments import check_range
 from .._support.errors import InputError
 from .._support.names import find_name
 from ..data.statistics import local_scr
@@ -16,7 +17,7 @@ from .presets import PRESETS, Preset
 from .sensor import Frame, digitise, expose
 from .shapes import KINDS, draw_shape
 from .sky import clear_sky, cloudy_sky
-from .targets import Placed, SceneTarget, place
+from .targets import Placed, SceneTarget, Strength, place
 
 FAMILIES = {
     "sky": clear_sky,
@@ -78,19 +79,17 @@ def make_scene(
         ((64, 96), 2, 'ocean')
     """
     shape, preset = check_size(size), find_name("preset", preset, PRESETS)
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected 0 or more")
-    if targets is not None and targets < 0:
-        raise InputError(f"targets is {targets}, expected 0 or more, or None to draw a number")
+    check_range("seed", seed, "[0, inf)")
+    if targets is not None:
+        check_range("targets", targets, "[0, inf)", "a number, or None to draw one,")
     rules = PRESETS[preset]
     look, paint, sensor, aim = np.random.default_rng(seed).spawn(4)
     drawn_family, drawn_count = _draw_family(look, rules), _draw_count(look, rules, shape)
     family = drawn_family if family is None else find_name("family", family, FAMILIES)
     radiance = FAMILIES[family](paint, _detector_shape(look, shape))
     frame = expose(sensor, radiance, shape, rules.noise)
-    mask, placed = _add_targets(
-        aim, frame, rules, family, drawn_count if targets is None else targets
-    )
+    wanted = drawn_count if targets is None else targets
+    mask, placed = _add_targets(aim, frame, rules, family, wanted)
     if targets is not None and len(placed) < targets:
         raise InputError(
             f"only {len(placed)} of {targets} targets fit into {shape[0]}x{shape[1]} px; "
@@ -121,6 +120,7 @@ def check_size(size: int | tuple[int, int]) -> Shape:
 
 
 def _draw_family(rng: np.random.Generator, rules: Preset) -> str:
+    """A background family by the weights of the preset."""
     weights = np.array(list(rules.families.values()), float)
     return list(rules.families)[rng.choice(len(weights), p=weights / weights.sum())]
 
@@ -150,19 +150,12 @@ def _add_targets(
     median, spread, low, high = rules.scr
     for _ in range(wanted):
         scr = float(np.clip(rng.lognormal(np.log(median), spread), low, high))
+        strength = Strength(scr, rules.contrast)
         for kind in (KINDS[rng.choice(3, p=rules.kinds)], "point"):
             fill = draw_shape(rng, kind, family, frame.blur)
             ship = kind == "extended" and family == "ocean"
-            target = place(
-                rng,
-                frame,
-                mask,
-                fill,
-                scr=scr,
-                contrast=rules.contrast,
-                first_row=len(mask) // 2 if ship else 1,
-            )
-            if target is not None:
+            first_row = len(mask) // 2 if ship else 1
+            if target := place(rng, frame, mask, fill, strength, first_row=first_row):
                 target.paint(frame.gray, mask)
                 placed.append(target)
                 break
@@ -170,6 +163,7 @@ def _add_targets(
 
 
 def _record(image: np.ndarray, mask: np.ndarray, target: Placed) -> SceneTarget:
+    """A target as measured on the finished image."""
     own = np.zeros_like(mask)
     own[target.window] = target.label
     area, (y, x) = int(own.sum()), target.centre

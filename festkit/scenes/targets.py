@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -60,10 +61,15 @@ class Placed:
         """Centre of radiance (y, x), px."""
         rows, columns = np.indices(self.fill.shape)
         total = float(self.fill.sum())
-        return (
-            self.window[0].start + float((rows * self.fill).sum()) / total,
-            self.window[1].start + float((columns * self.fill).sum()) / total,
-        )
+        y, x = (float((axis * self.fill).sum()) / total for axis in (rows, columns))
+        return self.window[0].start + y, self.window[1].start + x
+
+
+class Strength(NamedTuple):
+    """How strong a target is wanted: its SCR, and its least contrast in gray levels."""
+
+    scr: float
+    contrast: float
 
 
 def place(
@@ -71,9 +77,8 @@ def place(
     frame: Frame,
     mask: np.ndarray,
     fill: Field,
+    wanted: Strength,
     *,
-    scr: float,
-    contrast: float,
     first_row: int = 1,
 ) -> Placed | None:
     """Fit a target where it reaches its SCR; if no tried place allows that, where it comes nearest.
@@ -83,8 +88,7 @@ def place(
         frame: the background, with the targets painted so far.
         mask: labels of the targets painted so far, bool (H, W); kept 8 px away from.
         fill: the target's shape.
-        scr: wanted signal-to-clutter ratio.
-        contrast: lowest level above the surroundings, gray levels.
+        wanted: how strong the target is.
         first_row: highest row that the target may touch.
 
     Returns:
@@ -98,22 +102,16 @@ def place(
     for top, left in rng.integers((first_row, 1), last, (30, 2)):
         if taken[top : top + fill.shape[0], left : left + fill.shape[1]].any():
             continue
-        placed = _fit(frame, mask, fill, (int(top), int(left)), scr=scr, contrast=contrast)
-        if abs(math.log(placed.scr / scr)) < off:
-            best, off = placed, abs(math.log(placed.scr / scr))
+        placed = _fit(frame, mask, fill, (int(top), int(left)), wanted)
+        if abs(math.log(placed.scr / wanted.scr)) < off:
+            best, off = placed, abs(math.log(placed.scr / wanted.scr))
         if off < 0.02:
             break
-    return best if best is not None and best.scr >= min(0.25 * scr, 1.0) else None
+    return best if best is not None and best.scr >= min(0.25 * wanted.scr, 1.0) else None
 
 
 def _fit(
-    frame: Frame,
-    mask: np.ndarray,
-    fill: Field,
-    corner: tuple[int, int],
-    *,
-    scr: float,
-    contrast: float,
+    frame: Frame, mask: np.ndarray, fill: Field, corner: tuple[int, int], wanted: Strength
 ) -> Placed:
     """Find the level at which a target here has the wanted SCR, within what 8 bits can show.
 
@@ -132,8 +130,8 @@ def _fit(
         base = float(frame.gray[around][ring].mean())
         rest = (frame.gray[around] - base) * (1 - share)
         beneath = max(float((frame.gray[around] - base)[marked].mean()), 0.0)
-        level = min(_level(rest, share, marked, ring, scr), 252 - base)
-        level = max(level, contrast + beneath)
+        level = min(_level(rest, share, marked, ring, wanted.scr), 252 - base)
+        level = max(level, wanted.contrast + beneath)
         least = max(0.3, min(frame.noise / level, 0.6))
     image = np.minimum(rest + share * level, 255 - base)
     signal = float(image[marked].mean() - image[ring].mean())
