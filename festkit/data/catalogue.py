@@ -1,6 +1,7 @@
 """Public datasets: their cards, and look-up of their folders."""
 
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -192,10 +193,26 @@ def dataset_name(name_or_folder: str | Path) -> str:
     return "+".join(card.name if (card := known_card(name)) else name for name in own)
 
 
+def how_to_list(folder: Path) -> str:
+    """What to do if a folder has no lists; public datasets have published ones.
+
+    Example:
+        >>> how_to_list(Path("sky"))
+        'write train.txt and test.txt into it, one image name per line, or let festkit data split \
+sky draw them'
+    """
+    if card := known_card(dataset_name(folder)):
+        lists = f"put the lists of {card.name} into it, on which results are compared"
+        return f"{lists}: {card.how_to_get}"
+    lists = "write train.txt and test.txt into it, one image name per line"
+    return f"{lists}, or let festkit data split {shlex.quote(str(folder))} draw them"
+
+
 def known_card(name: str) -> DatasetCard | None:
     """The card of a known dataset, by any of its names; None of others."""
     return _BY_NORMAL.get(normalize_name(name))
 
 
 def _folders(base: Path) -> list[Path]:
+    """The folders in a folder, which need not be there."""
     return [entry for entry in sorted(base.iterdir()) if entry.is_dir()] if base.is_dir() else []

@@ -1,7 +1,7 @@
 """Check a dataset folder: read every file, find faults, measure the splits."""
 
 import hashlib
-import shlex
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,40 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from .._support.progress import progress
-from ..ops.size_classes import MOST_SHARE, POINT_AREA, SPOT_AREA
-from .catalogue import dataset_card, dataset_name, find_folder, known_card, list_datasets
+from ..ops.size_classes import MOST_SHARE, SIZE_CLASSES
+from .catalogue import find_folder, how_to_list, known_card
 from .images import Mask, format_size, read_raster, resize_mask, same_aspect
 from .layouts import DatasetFolder, Pair, open_folder
 from .report import DatasetReport, Finding, Severity, SplitStatistics
 
+_FILE = Path(__file__).with_name("findings.toml")
 
-def how_to_list(folder: Path) -> str:
-    """What to do if a folder has no lists; public datasets have published ones.
-
-    Example:
-        >>> how_to_list(Path("sky"))
-        'write train.txt and test.txt into it, one image name per line, or let festkit data split \
-sky draw them'
-    """
-    if card := known_card(dataset_name(folder)):
-        return (
-            f"put the lists of {card.name} into it, on which results are compared: "
-            f"{card.how_to_get}"
-        )
-    return (
-        "write train.txt and test.txt into it, one image name per line, or let festkit data split"
-        f" {shlex.quote(str(folder))} draw them"
-    )
-
-
-def how_to_mend(images: Sequence[str]) -> str:
-    """What to do if the lists name none of these images.
-
-    Example:
-        >>> how_to_mend(["1/0001", "1/0002"])
-        'write one image name per line, such as 1/0001'
-    """
-    return f"write one image name per line{''.join(f', such as {name}' for name in images[:1])}"
+_TEXTS: dict[str, dict[str, str]] = tomllib.loads(_FILE.read_text("utf-8"))
+"""What the names of a finding have in common, by severity and code, in the order of the report."""
 
 
 def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
@@ -75,99 +51,74 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
     facts, unreadable = _read_all(name, folder)
     splits = _statistics_of_splits(facts, folder)
     levels = folder.pairs[0].files.levels if any(each.is_deep for each in facts) else None
-    listed = _named_findings(folder, facts, unreadable)
+    names = {"unreadable": unreadable} | _of_names(folder) | _of_pairs(facts)
+    names |= _identical_images(facts, folder)
+    findings = (
+        *_without_split(folder, splits),
+        *_named("fault", names),
+        *_off_card(name, splits),
+        *_named("note", names),
+        *_remarks(levels, splits),
+    )
     return DatasetReport(
         name=name,
         folder=path,
         layout=str(folder.layout),
         splits=splits,
-        sizes=Counter((each.shape[1], each.shape[0]) for each in facts),
+        sizes=Counter(each.shape[::-1] for each in facts),
         modes=Counter(each.mode for each in facts),
         bit_depths=Counter(each.bits for each in facts),
         levels=levels,
-        findings=(
-            *_without_split(folder, splits),
-            *(found for found in listed if found.severity == "fault"),
-            *_off_card(name, splits),
-            *(found for found in listed if found.severity == "note"),
-            *_of_levels(levels),
-            *_empty_splits(splits),
-        ),
+        findings=findings,
     )
 
 
-def _named_findings(
-    folder: DatasetFolder, facts: "Sequence[_PairFacts]", unreadable: tuple[str, ...]
-) -> list[Finding]:
-    """What concerns single images, masks, names or files."""
-    present = [pair for pair in folder.pairs if pair.image.is_file()]
+def _named(severity: Severity, names: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
+    """Findings that concern single images, masks, names or files."""
+    for code, text in _TEXTS[severity].items():
+        if concerned := tuple(names.get(code, ())):
+            yield Finding(code, severity, text, concerned)
+
+
+def _of_names(folder: DatasetFolder) -> dict[str, list[str]]:
+    """Names by code of finding, as far as lists and folders show."""
     train, val, test = (set(folder.splits.get(split, ())) for split in ("train", "val", "test"))
-    unequal = [each for each in facts if each.mask_shape != each.shape]
-    implausible = [each for each in facts if each.share > MOST_SHARE]
-    leaked, identical = _identical_images(facts, folder)
-    listed = (Counter(pairs).items() for pairs in folder.splits.values())
-    findings: tuple[tuple[Severity, str, str, Iterable[Pair | str]], ...] = (
-        ("fault", "missing_images", "listed names without an image file",
-         [pair for pair in folder.listed if not pair.image.is_file()]),
-        ("fault", "missing_masks", "images without a mask",
-         [pair for pair in present if not pair.mask.is_file()]),
-        ("fault", "unreadable", "pairs with an unreadable file", unreadable),
-        ("fault", "mismatched_pairs", "masks of another size and aspect than their image",
-         [each.sizes for each in unequal if each.areas is None]),
-        ("fault", "implausible_masks", "masks that mark most of their image as target, as if"
-         " inverted (targets are white on black)",
-         [f"{each.pair.name}: {100 * each.share:.1f} %" for each in implausible]),
-        ("fault", "lost_images", "images that the levels of the dataset leave (almost) no gray, as"
-         " if of another sensor (make a dataset of each)",
-         [each.lost_gray for each in facts if each.lost_gray]),
-        ("fault", "in_both_splits", "images in the train list and in the test list", train & test),
-        ("fault", "in_train_and_val", "images in the train list and in the val list (list each in"
-         " one of them; trainval is the train list where there is no other)", folder.trained_val),
-        ("fault", "in_val_and_test", "images in the val list and in the test list", val & test),
-        ("fault", "leaked_images", "train images that are identical to a test image", leaked),
-        ("note", "nonbinary_masks", "non-binary masks, binarised at > 127 of 255",
-         [each.pair for each in facts if not each.mask_is_binary]),
-        ("note", "resampled_pairs", "masks of another size, resampled to that of their image",
-         [each.sizes for each in unequal if each.areas is not None]),
-        ("note", "empty_masks", "images without a target",
-         [each.pair for each in facts if each.areas == ()]),
-        ("note", "identical_images", "identical images under two names", identical),
-        ("note", "listed_twice", "names listed more than once in a split, used once",
-         [pair for counts in listed for pair, times in counts if times > 1]),
-        ("note", "unlisted", "images in neither split, not used", folder.unlisted),
-        ("note", "lone_masks", "masks without an image, not used",
-         [file.name for file in folder.lone_masks]),
-        ("note", "turned_images", "images turned by the EXIF orientation in their files",
-         [each.pair for each in facts if each.turned]),
-        ("note", "passed_over", "files of other formats and other folders, not read",
-         [file.relative_to(folder.path).as_posix() + "/" * file.is_dir()
-          for file in folder.passed_over]),
-    )  # fmt: skip
-    return [
-        Finding(code, severity, text, _names(which))
-        for severity, code, text, which in findings
-        if which
+    counts = [Counter(pairs).items() for pairs in folder.splits.values()]
+    present = [pair for pair in folder.pairs if pair.image.is_file()]
+    pairs: dict[str, Iterable[Pair]] = {
+        "missing_images": set(folder.listed).difference(present),
+        "missing_masks": [pair for pair in present if not pair.mask.is_file()],
+        "in_both_splits": train & test,
+        "in_train_and_val": train & val,
+        "in_val_and_test": val & test,
+        "listed_twice": [pair for split in counts for pair, times in split if times > 1],
+        "unlisted": folder.unlisted,
+    }
+    names = {code: sorted(pair.name for pair in found) for code, found in pairs.items()}
+    names["lone_masks"] = [file.name for file in folder.lone_masks]
+    names["passed_over"] = [
+        file.relative_to(folder.path).as_posix() + "/" * file.is_dir()
+        for file in folder.passed_over
     ]
+    return names
 
 
 def _without_split(
     folder: DatasetFolder, splits: Mapping[str, SplitStatistics]
 ) -> Iterator[Finding]:
+    """The fault of a folder that has no image in any split."""
     if not splits["all"].images:
         yield Finding("no_images", "fault", "the folder holds no image")
     elif not any(part.images for split, part in splits.items() if split != "all"):
-        lists = ", ".join(file.relative_to(folder.path).as_posix() for file in folder.lists)
-        cure = how_to_mend(_names(folder.unlisted)) if lists else how_to_list(folder.path)
-        named = f"the lists ({lists}) name no image that is there"
-        missing = named if lists else "no list names the images of either split"
-        yield Finding("no_split", "fault", f"{missing}: {cure}")
+        bare = f"no list names the images of either split: {how_to_list(folder.path)}"
+        yield Finding("no_split", "fault", folder.fault_of_lists or bare)
 
 
 def _off_card(name: str, splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
     """Counts that differ from what is known of a public dataset."""
-    if name not in list_datasets():
+    card = known_card(name)
+    if card is None:
         return
-    card = dataset_card(name)
     counts = (
         ("images", splits["all"].images, card.images),
         ("train images", splits["train"].images, card.train),
@@ -181,16 +132,16 @@ def _off_card(name: str, splits: Mapping[str, SplitStatistics]) -> Iterator[Find
             yield Finding("off_card", "fault", message)
 
 
-def _of_levels(levels: tuple[float, float] | None) -> Iterator[Finding]:
+def _remarks(
+    levels: tuple[float, float] | None, splits: Mapping[str, SplitStatistics]
+) -> Iterator[Finding]:
+    """How images of more than 8 bit are stretched, and which splits are empty."""
     if levels:
         message = (
             f"images of more than 8 bit: their levels {levels[0]} to {levels[1]} become black to"
             " white (percentiles 0.1 and 99.99 of all of them)"
         )
         yield Finding("levels", "note", message)
-
-
-def _empty_splits(splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
     for split, part in splits.items():
         if split != "all" and not part.images:
             yield Finding("empty_split", "note", f"the {split} split is empty")
@@ -198,34 +149,32 @@ def _empty_splits(splits: Mapping[str, SplitStatistics]) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _PairFacts:
-    """Facts of one pair of files; ``areas`` is None if the mask does not fit the image."""
+    """Facts of one pair of files.
+
+    Attributes:
+        pair: the files.
+        mode: as of the image's :class:`Raster`; so are the next two.
+        bits: per channel.
+        is_deep: whether the image has more than 8 bit.
+        shape: height and width of the image.
+        gray: mean and standard deviation of the image's gray levels, of 1.
+        digest: of the image's levels and shape.
+        areas: of the targets; None if the mask does not fit the image.
+        told: what is worth a finding, by its code; empty where it does not apply.
+    """
 
     pair: Pair
     mode: str
     bits: int
     is_deep: bool
-    turned: bool
-    shape: tuple[int, ...]
-    mask_shape: tuple[int, ...]
-    gray_mean: float
-    gray_std: float
-    lost_gray: str
+    shape: tuple[int, int]
+    gray: tuple[float, float]
     digest: str
-    mask_is_binary: bool
     areas: tuple[int, ...] | None
-
-    @property
-    def sizes(self) -> str:
-        mask, image = format_size(self.mask_shape), format_size(self.shape)
-        return f"{self.pair.name}: mask {mask}, image {image}"
-
-    @property
-    def share(self) -> float:
-        """Fraction of the image on targets."""
-        return sum(self.areas or ()) / (self.shape[0] * self.shape[1])
+    told: dict[str, str]
 
 
-def _read_all(name: str, folder: DatasetFolder) -> tuple[list[_PairFacts], tuple[str, ...]]:
+def _read_all(name: str, folder: DatasetFolder) -> tuple[list[_PairFacts], list[str]]:
     """Facts of every complete pair, and a message for every pair that cannot be read."""
     facts, unreadable = [], []
     complete = [pair for pair in folder.pairs if pair.image.is_file() and pair.mask.is_file()]
@@ -234,96 +183,98 @@ def _read_all(name: str, folder: DatasetFolder) -> tuple[list[_PairFacts], tuple
             facts.append(_read_pair(pair))
         except ValueError as error:
             unreadable.append(str(error))
-    return facts, tuple(unreadable)
+    return facts, unreadable
 
 
 def _read_pair(pair: Pair) -> _PairFacts:
+    """Read and measure one pair of files."""
     files = pair.files
     image, mask = read_raster(pair.image), files.mask(pair.mask)
-    gray = files.gray(image)
-    fits = same_aspect(mask.levels.shape, gray.shape)
+    gray, shape = files.gray(image), mask.levels.shape
+    fits = same_aspect(shape, gray.shape)
+    areas = _target_areas(resize_mask(mask.mask, gray.shape)) if fits else None
+    share = sum(areas or ()) / gray.size
+    sizes = f"{pair.name}: mask {format_size(shape)}, image {format_size(gray.shape)}"
+    told = {
+        "mismatched_pairs": "" if fits else sizes,
+        "resampled_pairs": sizes if fits and shape != gray.shape else "",
+        "implausible_masks": f"{pair.name}: {100 * share:.1f} %" if share > MOST_SHARE else "",
+        "lost_images": files.lost_gray(pair.image, image, gray),
+        "nonbinary_masks": "" if mask.is_binary else pair.name,
+        "empty_masks": pair.name if areas == () else "",
+        "turned_images": pair.name if image.turned else "",
+    }
     return _PairFacts(
         pair=pair,
         mode=image.mode,
         bits=image.bits,
         is_deep=image.is_deep,
-        turned=image.turned,
         shape=gray.shape,
-        mask_shape=mask.levels.shape,
-        gray_mean=float(gray.mean()) / 255,
-        gray_std=float(gray.std()) / 255,
-        lost_gray=files.lost_gray(pair.image, image, gray),
+        gray=(float(gray.mean()) / 255, float(gray.std()) / 255),
         digest=hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest(),
-        mask_is_binary=mask.is_binary,
-        areas=_target_areas(resize_mask(mask.mask, gray.shape)) if fits else None,
+        areas=areas,
+        told=told,
     )
 
 
 def _target_areas(mask: Mask) -> tuple[int, ...]:
+    """Areas of the targets of a mask."""
     from ..ops.components import find_components  # noqa: PLC0415 - opening a dataset needs no torch
 
     return tuple(find_components(mask).area.tolist())
 
 
-def _identical_images(
-    facts: Iterable[_PairFacts], folder: DatasetFolder
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _of_pairs(facts: Iterable[_PairFacts]) -> dict[str, list[str]]:
+    """What is told of the pairs, by code of finding; names in alphabetical order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for each in sorted(facts, key=lambda each: each.pair.name):
+        for code, text in each.told.items():
+            found[code] += [text] if text else []
+    return found
+
+
+def _identical_images(facts: Iterable[_PairFacts], folder: DatasetFolder) -> dict[str, list[str]]:
     """Groups of images with equal gray levels: across train and test, and within a split."""
     groups: dict[str, list[Pair]] = defaultdict(list)
     for each in facts:
         groups[each.digest].append(each.pair)
     images_of = {split: {pair.image for pair in ps} for split, ps in folder.splits.items()}
     trained = images_of["train"] | images_of.get("val", set())
-    leaked: list[str] = []
-    identical: list[str] = []
-    for group in groups.values():
-        if len(group) > 1:
-            images = {pair.image for pair in group}
-            across = images & trained and images & images_of["test"]
-            (leaked if across else identical).append(" = ".join(_names(group)))
-    return tuple(leaked), tuple(identical)
+    found: dict[str, list[str]] = defaultdict(list)
+    for group in (group for group in groups.values() if len(group) > 1):
+        images = {pair.image for pair in group}
+        across = images & trained and images & images_of["test"]
+        names = " = ".join(sorted(pair.name for pair in group))
+        found["leaked_images" if across else "identical_images"].append(names)
+    return found
 
 
 def _statistics_of_splits(
     facts: Iterable[_PairFacts], folder: DatasetFolder
 ) -> dict[str, SplitStatistics]:
-    by_image = {each.pair.image: each for each in facts}
-    images = {split: {pair.image for pair in pairs} for split, pairs in folder.splits.items()}
-    images = {"all": {pair.image for pair in folder.pairs}, **images}
+    """Statistics of all images and of each split."""
+    splits = {"all": folder.pairs, **folder.splits}
+    paths_of = {split: {pair.image for pair in pairs} for split, pairs in splits.items()}
     return {
         split: _statistics(
             sum(path.is_file() for path in paths),
-            [each for path, each in by_image.items() if path in paths],
+            [each for each in facts if each.pair.image in paths],
         )
-        for split, paths in images.items()
+        for split, paths in paths_of.items()
     }
 
 
 def _statistics(images: int, facts: Sequence[_PairFacts]) -> SplitStatistics:
-    fitting = [(each.areas, each.shape) for each in facts if each.areas is not None]
-    areas = np.array([area for found, _ in fitting for area in found], int)
-    pixels = sum(height * width for _, (height, width) in fitting)
-    quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
-    return SplitStatistics(
-        images=images,
-        several=sum(len(found) > 1 for found, _ in fitting),
-        targets=len(areas),
-        point=int(np.sum(areas <= POINT_AREA)),
-        spot=int(np.sum((areas > POINT_AREA) & (areas <= SPOT_AREA))),
-        extended=int(np.sum(areas > SPOT_AREA)),
-        areas=tuple(quantiles),
-        target_share=int(areas.sum()) / pixels if pixels else 0.0,
-        gray_mean=_mean([each.gray_mean for each in facts]),
-        gray_std=_mean([each.gray_std for each in facts]),
+    """Statistics of so many images, as far as they could be read."""
+    fitting = [each for each in facts if each.areas is not None]
+    areas = np.array([area for each in fitting for area in each.areas or ()], int)
+    pixels = sum(height * width for height, width in (each.shape for each in fitting))
+    point, spot, extended = (
+        int(np.sum((areas >= low) & (areas <= high))) for low, high in SIZE_CLASSES.values()
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
-
-
-def _names(which: Iterable[Pair | str]) -> tuple[str, ...]:
-    """Names of pairs in alphabetical order; texts stay in theirs."""
-    items = list(which)
-    texts = [item for item in items if isinstance(item, str)]
-    return tuple(texts or sorted(item.name for item in items if isinstance(item, Pair)))
+    gray = np.mean([each.gray for each in facts], axis=0) if facts else (np.nan, np.nan)
+    several = sum(len(each.areas or ()) > 1 for each in fitting)
+    quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
+    share = int(areas.sum()) / pixels if pixels else 0.0
+    counts = images, several, len(areas), point, spot, extended
+    return SplitStatistics(*counts, tuple(quantiles), share, float(gray[0]), float(gray[1]))

@@ -1,8 +1,8 @@
 """Datasets: folders of images and masks → samples; splits, statistics, checks.
 
-Pixels are read when a sample is asked for. What a folder may look like is in ``_layouts``, how
-image files become gray levels and masks in ``_images``, the public datasets in ``_catalogue``, the
-check of a folder in ``_check`` and ``_report``.
+Pixels are read when a sample is asked for. What a folder may look like is in ``layouts``, how
+image files become gray levels and masks in ``images``, the public datasets in ``catalogue``, the
+check of a folder in ``check`` and ``report``.
 """
 
 import base64
@@ -23,13 +23,7 @@ from .._support.errors import ExistingFileError, InputError, MissingFileError
 from .._support.files import write_text
 from .._support.names import find_name
 from ..ops.size_classes import MOST_SHARE
-from .catalogue import (
-    dataset_name,
-    find_folder,
-    known_card,
-    members_of,
-)
-from .check import how_to_list, how_to_mend
+from .catalogue import dataset_name, find_folder, how_to_list, known_card, members_of
 from .images import (
     Gray,
     Mask,
@@ -67,12 +61,9 @@ class Sample(NamedTuple):
     name: str
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Sample)
-            and self.name == other.name
-            and np.array_equal(self.image, other.image)
-            and np.array_equal(self.mask, other.mask)
-        )
+        if not isinstance(other, Sample) or self.name != other.name:
+            return False
+        return np.array_equal(self.image, other.image) and np.array_equal(self.mask, other.mask)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -217,18 +208,18 @@ def load_dataset(
     parts = [_load_one(member, split, root) for member in members_of(name_or_folder)]
     if len(parts) == 1:
         return parts[0]
-    pairs = [
-        replace(pair, name=f"{part.name}_{pair.name}") for part in parts for pair in part.pairs
-    ]
+    names = [part.name for part in parts]
+    pairs = [replace(pair, name=f"{of.name}_{pair.name}") for of in parts for pair in of.pairs]
     if len({pair.name for pair in pairs}) < len(pairs):
         raise InputError(
             f"the union {name_or_folder} holds two datasets of one name, so their samples cannot be"
             " told apart; name each dataset once"
         )
-    return Dataset("+".join(part.name for part in parts), split, tuple(pairs))
+    return Dataset("+".join(names), split, tuple(pairs))
 
 
 def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -> Dataset:
+    """One split of a single dataset, its files all there."""
     name, path = find_folder(name_or_folder, root)
     folder = open_folder(path)
     if folder.lacks_lists and split != "all":
@@ -246,32 +237,18 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
         )
     for pair in pairs:
         _require_files(pair)
-    if split in {"train", "val"} and folder.trained_val:
-        _warn_of_trained_val(name, folder)
-    if split in {"train", "test"}:
-        _warn_of_trained_test(name, folder)
+    for other in {"train": ("val", "test"), "all": ()}.get(split, (split,)):
+        _warn_of_trained(name, folder, other)
     return Dataset(name, split, pairs)
 
 
-def _warn_of_trained_val(name: str, folder: DatasetFolder) -> None:
-    train, val = folder.lists[:2]
-    both = folder.trained_val
-    warnings.warn(
-        f"{train.name}, the train list of {name}, holds {len(both)} of"
-        f" {len(set(folder.splits['val']))} images of {val.name} ({both[0].name}); they are"
-        f" expected apart: write {train.name.replace('trainval', 'train')} without them, or move"
-        f" {val.name} away",
-        stacklevel=4,
-    )
-
-
-def _warn_of_trained_test(name: str, folder: DatasetFolder) -> None:
-    test = set(folder.splits["test"])
-    both = [pair for pair in dict.fromkeys(folder.splits["train"]) if pair in test]
-    if both:
+def _warn_of_trained(name: str, folder: DatasetFolder, split: str) -> None:
+    """Warn of images of another split that are training images, too."""
+    if both := folder.trained(split):
         warnings.warn(
-            f"{len(both)} of {len(test)} test images of {name} are training images, too"
-            f" ({both[0].name}): test scores will be too high; take them off the train list",
+            f"{len(both)} of {len(set(folder.splits[split]))} {split} images of {name} are training"
+            f" images, too ({both[0].name}): {split} scores will be too high; take them off the"
+            " train list (write train.txt beside a trainval.txt), or move the other list away",
             stacklevel=4,
         )
 
@@ -332,11 +309,10 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         raise MissingFileError(f"there is no dataset folder {folder.absolute()}")
     found = open_folder(folder)
+    if fault := found.fault_of_lists:
+        raise InputError(f"{folder}: {fault}, or move the lists away to draw others")
     if not found.lacks_lists:
-        _require_listed(found)
-        empty = [
-            f"; its {name} split is empty" for name, pairs in found.splits.items() if not pairs
-        ]
+        empty = [f"; its {name} split is empty" for name, of in found.splits.items() if not of]
         raise ExistingFileError(
             f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
             "away to draw others"
@@ -348,18 +324,8 @@ def _names_without_lists(folder: Path) -> tuple[str, ...]:
     return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
 
 
-def _require_listed(found: DatasetFolder) -> None:
-    """Refuse lists that name no image at all, instead of sending back to them."""
-    if found.unlisted and not any(pair.image.is_file() for pair in found.listed):
-        lists = ", ".join(path.relative_to(found.path).as_posix() for path in found.lists)
-        names = [pair.name for pair in found.unlisted]
-        raise InputError(
-            f"{found.path} has lists ({lists}) that name none of its images;"
-            f" {how_to_mend(names)}, or move the lists away to draw others"
-        )
-
-
 def _require_files(pair: Pair) -> None:
+    """Refuse a pair of which a file is missing."""
     if not pair.image.is_file():
         raise InputError(
             f"{pair.name} is listed, but {pair.image.parent} has no image of that name"
@@ -374,6 +340,7 @@ def _require_files(pair: Pair) -> None:
 
 
 def _read_sample(pair: Pair) -> Sample:
+    """Read the files of a pair."""
     files, raster = pair.files, read_raster(pair.image)
     image, mask = files.gray(raster), files.mask(pair.mask).mask
     if lost := files.lost_gray(pair.image, raster, image):

@@ -9,7 +9,7 @@ OpenCV show.
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,13 +150,12 @@ def read_raster(path: str | Path) -> Raster:
     return replace(raster, levels=np.array(levels, order="C"), turned=turned)  # writable, too
 
 
-def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
+def read_mask(path: str | Path, least_top: int = 1) -> Raster:
     """Read a mask file; one that marks something, but nothing above 127 of 255, is refused.
 
     Args:
         path: as of :func:`read_raster`.
         least_top: the level that means "target" in the other masks of the folder, if known.
-        others: highest level of the other masks, for the message.
 
     Raises:
         ValueError: as :func:`read_raster`; for class numbers instead of black and white; or if the
@@ -170,28 +169,23 @@ def read_mask(path: str | Path, least_top: int = 1, others: str = "") -> Raster:
         array([[False,  True]])
     """
     raster = replace(read_raster(path), least_top=least_top)
+    if fault := next(_faults_of_mask(Path(path), raster), ""):
+        raise InputError(f"mask {path} {fault}; save targets as white (255) on black")
+    return raster
+
+
+def _faults_of_mask(path: Path, raster: Raster) -> Iterator[str]:
+    """What makes a file no mask."""
     low, peak = raster.levels.min(), raster.levels.max()
     if low < 0 or peak >= 2**32:
-        raise InputError(
-            f"mask {path} has levels from {low:g} to {peak:g}; save targets as 255 and background"
-            " as 0"
-        )
-    if low == peak and _differs_in_alpha(Path(path)):
-        raise InputError(
-            f"mask {path} has one colour and differs in its alpha channel only, which masks do not"
-            " use; save targets as white (255) on black, without alpha"
-        )
+        yield f"has levels from {low:g} to {peak:g}"
+    if low == peak and _differs_in_alpha(path):
+        yield "has one colour and differs in its alpha channel only, which masks do not use"
     if peak and not raster.mask.any():
-        raise InputError(
-            f"mask {path} has levels up to {peak} but none above 127 of 255{others}, so it would be"
-            f" empty; save targets as 255{' (or 1)' * (not others)} and background as 0"
-        )
+        beside = f" ({raster.least_top} is a target in other masks)" * (raster.least_top > 1)
+        yield f"has levels up to {peak} but none above 127 of 255{beside}, so it would be empty"
     if colour_share(path, raster.mode):
-        raise InputError(
-            f"mask {path} is a picture in colours, whose gray levels depend on the hue; save"
-            " targets as white (255) on black"
-        )
-    return raster
+        yield "is a picture in colours, whose gray levels depend on the hue"
 
 
 def is_deep(path: Path) -> bool:
@@ -204,13 +198,7 @@ def is_deep(path: Path) -> bool:
         >>> is_deep(path)
         True
     """
-    try:
-        if not _is_tiff(path):
-            return _is_deep_png(path)
-        with _tifffile().TiffFile(path) as tiff:
-            return _is_deep_page(tiff.pages.first)
-    except Exception:  # damaged in any way: reading it says so
-        return False
+    return _header(path)[0]
 
 
 def orientation(path: Path) -> int:
@@ -223,14 +211,20 @@ def orientation(path: Path) -> int:
         >>> orientation(path)
         1
     """
+    return _header(path)[1]
+
+
+def _header(path: Path) -> tuple[bool, int]:
+    """Whether a file stores more than 8 bit a channel, and its EXIF orientation."""
     try:
         if not _is_tiff(path):
             with Image.open(path) as image:
-                return int(image.getexif().get(_ORIENTATION, 1))
+                return _is_deep_png(path), int(image.getexif().get(_ORIENTATION, 1))
         with _tifffile().TiffFile(path) as tiff:
-            return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))
+            page = tiff.pages.first
+            return _is_deep_page(page), int(page.tags.valueof(_ORIENTATION, 1))
     except Exception:  # damaged in any way: reading it says so
-        return 1
+        return False, 1
 
 
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -364,6 +358,7 @@ def _luma(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
 
 
 def _differs_in_alpha(path: Path) -> bool:
+    """Whether the alpha channel of an image varies."""
     with Image.open(path) as image:
         if not image.has_transparency_data:
             return False

@@ -31,6 +31,11 @@ class Layout:
     masks: str
     lists: str = ""
 
+    def of_split(self, word: str) -> "Layout":
+        """The layout with a word for a split in its folders."""
+        images, masks = (kind.format(split=word) for kind in (self.images, self.masks))
+        return replace(self, images=images, masks=masks)
+
     def __str__(self) -> str:
         parts = (f"{self.images}/", f"{self.masks}/", self.lists)
         return f"{self.name}: {' '.join(parts).strip()}".replace("{split}", "{train,test}")
@@ -126,10 +131,21 @@ class DatasetFolder:
         )
 
     @property
-    def trained_val(self) -> tuple[Pair, ...]:
-        """The pairs of the val split that the train split holds, too."""
+    def fault_of_lists(self) -> str:
+        """What is wrong with lists that name no image that is there; empty if they name one."""
+        if not self.lists or any(pair.image.is_file() for pair in self.listed):
+            return ""
+        lists = ", ".join(path.relative_to(self.path).as_posix() for path in self.lists)
+        such_as = "".join(f", such as {pair.name}" for pair in self.unlisted[:1])
+        return (
+            f"the lists ({lists}) name no image that is there: write one image name per line"
+            f"{such_as}"
+        )
+
+    def trained(self, split: str) -> tuple[Pair, ...]:
+        """The pairs of another split that the train split holds, too."""
         train = set(self.splits["train"])
-        return tuple(pair for pair in dict.fromkeys(self.splits.get("val", ())) if pair in train)
+        return tuple(pair for pair in dict.fromkeys(self.splits.get(split, ())) if pair in train)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -191,7 +207,10 @@ def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], 
         if path.name.startswith("."):  # such as those of macOS
             continue
         if path.is_dir():
-            if not (_leads_back(path) or _is_of_predictions(path) or _is_same(path, leave)):
+            of_predictions = (path / "prediction.json").is_file()
+            if not (
+                of_predictions or _leads_back(path) or (leave and path.resolve() == leave.resolve())
+            ):
                 found = find_files(path, leave=leave)
                 images += found[0]
                 others += found[1]
@@ -207,14 +226,6 @@ _TEXTS = (
     *(".ini", ".db", ".log", ".py", ".sh", ".bat", ".zip"),
 )
 """Suffixes of other files that are often found next to images."""
-
-
-def _is_of_predictions(folder: Path) -> bool:
-    return (folder / "prediction.json").is_file()
-
-
-def _is_same(path: Path, other: Path | None) -> bool:
-    return other is not None and path.resolve() == other.resolve()
 
 
 def _leads_back(path: Path) -> bool:
@@ -272,20 +283,18 @@ class _Found:
     file_set: FileSet
 
     def pairs(self, names: Iterable[str]) -> tuple[Pair, ...]:
-        image, mask = self.folders
-        return tuple(
-            Pair(
-                name,
-                self.images.get(name, image / name),
-                self.masks.get(name, mask / name),
-                self.file_set,
-            )
-            for name in names
-        )
+        """The pairs of some names, on disk or not."""
+        return tuple(map(self._pair, names))
 
     @property
     def lone_masks(self) -> tuple[Path, ...]:
+        """Masks without an image."""
         return tuple(path for name, path in self.masks.items() if name not in self.images)
+
+    def _pair(self, name: str) -> Pair:
+        image = self.images.get(name, self.folders[0] / name)
+        mask = self.masks.get(name, self.folders[1] / name)
+        return Pair(name, image, mask, self.file_set)
 
 
 def _look(folder: Path, layout: Layout) -> _Found | None:
@@ -295,13 +304,9 @@ def _look(folder: Path, layout: Layout) -> _Found | None:
     if not all(places):
         return None
     (images, deep), (masks, other) = (_named(place) for place in places)
-    return _Found(
-        (folder / layout.images.removeprefix("*/"), folder / layout.masks.removeprefix("*/")),
-        images,
-        masks,
-        (*deep, *other),
-        FileSet(tuple(images.values()), tuple(masks.values())),
-    )
+    image_folder, mask_folder = (folder / kind.removeprefix("*/") for kind in kinds)
+    file_set = FileSet(tuple(images.values()), tuple(masks.values()))
+    return _Found((image_folder, mask_folder), images, masks, (*deep, *other), file_set)
 
 
 def _places(folder: Path, kind: str) -> list[tuple[str, Path]]:
@@ -330,57 +335,37 @@ def _listed(
         if path or split in _ALWAYS
     }
     listed = {pair.name for pairs in splits.values() for pair in pairs}
-    return DatasetFolder(
-        folder,
-        layout,
-        splits,
-        tuple(path for path in lists.values() if path),
-        found.pairs(name for name in found.images if name not in listed),
-        found.lone_masks,
-        found.others,
-    )
+    unlisted = found.pairs(name for name in found.images if name not in listed)
+    there = tuple(path for path in lists.values() if path)
+    return DatasetFolder(folder, layout, splits, there, unlisted, found.lone_masks, found.others)
 
 
 def _by_folders(folder: Path, layout: Layout) -> DatasetFolder | None:
     """The folder if at least one split has folders of its own."""
-    by_split = {}
-    for split, words in _WORDS.items():
-        for word in words:
-            named = replace(
-                layout,
-                images=layout.images.format(split=word),
-                masks=layout.masks.format(split=word),
-            )
-            if split not in by_split and (found := _look(folder, named)):
-                by_split[split] = found
-    if not by_split:
-        return None
-    images, masks = (
-        tuple(path for found in by_split.values() for path in getattr(found, kind).values())
-        for kind in ("images", "masks")
-    )
-    whole = FileSet(images, masks)
-    of_splits = {
-        split: replace(found, file_set=whole).pairs(found.images)
-        for split, found in by_split.items()
+    by_split = {
+        split: next(filter(None, (_look(folder, layout.of_split(word)) for word in words)), None)
+        for split, words in _WORDS.items()
     }
-    used = {found.folders[0] for found in by_split.values()}
-    beside = set(folder.glob(layout.images.format(split="*"))) - used
-    return DatasetFolder(
-        folder,
-        layout,
-        {split: of_splits.get(split, ()) for split in _WORDS if split in {*of_splits, *_ALWAYS}},
-        (),
-        (),
-        tuple(path for found in by_split.values() for path in found.lone_masks),
-        (
-            *sorted(path for path in beside if path.is_dir()),
-            *(path for found in by_split.values() for path in found.others),
-        ),
-    )
+    there = [found for found in by_split.values() if found]
+    if not there:
+        return None
+    images = tuple(path for found in there for path in found.images.values())
+    masks = tuple(path for found in there for path in found.masks.values())
+    whole = FileSet(images, masks)
+    splits = {
+        split: replace(found, file_set=whole).pairs(found.images) if found else ()
+        for split, found in by_split.items()
+        if found or split in _ALWAYS
+    }
+    apart = set(folder.glob(layout.images.format(split="*"))) - {each.folders[0] for each in there}
+    others = sorted(path for path in apart if path.is_dir())
+    others += [path for found in there for path in found.others]
+    lone_masks = tuple(path for found in there for path in found.lone_masks)
+    return DatasetFolder(folder, layout, splits, (), (), lone_masks, tuple(others))
 
 
 def _find_list(folder: Path, pattern: str, words: Iterable[str], split: str) -> Path | None:
+    """The list of a split, under the first of some words that has one."""
     for word in words:
         found = sorted(folder.glob(pattern.format(split=word)))
         if len(found) > 1:
@@ -416,10 +401,9 @@ def _decode(path: Path, found: _Found, layout: Layout) -> str:
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             if all(_known_names(line, found, layout) for line in lines):
                 return text
-    with suppress(UnicodeDecodeError):
-        text = data.decode("utf-8-sig")
-        if "\0" not in text:
-            return text
+    text = data.decode("utf-8-sig", errors="replace")
+    if not {"\0", "\N{REPLACEMENT CHARACTER}"}.intersection(text):
+        return text
     raise InputError(
         f"{path} is not a text file of names in UTF-8, nor in UTF-16 or GBK one of names of"
         f" images in {found.folders[0]}; save it as UTF-8, one image name per line"
@@ -427,6 +411,7 @@ def _decode(path: Path, found: _Found, layout: Layout) -> str:
 
 
 def _names_of(line: str, found: _Found, layout: Layout, source: Path) -> list[str]:
+    """The images that a line of a list names; those that are not there by the line itself."""
     if known := _known_names(line, found, layout):
         return known
     path = PureWindowsPath(line)  # knows both kinds of slash, drives and shares
@@ -435,7 +420,7 @@ def _names_of(line: str, found: _Found, layout: Layout, source: Path) -> list[st
             f"{source}: entry {line!r} leads out of the dataset folder;"
             " entries are plain names such as Misc_1 or Misc_1.png"
         )
-    return [line.removesuffix(path.suffix) if path.suffix.lower() in EXTENSIONS else line]
+    return [_without_extension(line)]
 
 
 def _known_names(line: str, found: _Found, layout: Layout) -> list[str]:
@@ -459,12 +444,17 @@ def _known_name(entry: str, images: Collection[str], layout: Layout) -> str | No
             candidates.append(before + parts[last + 1 :])
     for candidate in candidates:
         name = "/".join(part for part in candidate if part != ".")
-        suffix = PurePosixPath(name).suffix
-        bare = name.removesuffix(suffix) if suffix.lower() in EXTENSIONS else name
+        bare = _without_extension(name)
         for form in (bare, bare.removesuffix("_pixels0"), name):
             if form in images:
                 return form
     return None
+
+
+def _without_extension(name: str) -> str:
+    """A name without the extension of an image file."""
+    suffix = PureWindowsPath(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in EXTENSIONS else name
 
 
 def what_is_there(pair: Pair) -> str:
@@ -479,14 +469,12 @@ def what_is_there(pair: Pair) -> str:
     if others:
         return f"; {others[0].name} is there, but only {', '.join(EXTENSIONS)} are read"
     by_stem = {path.stem: path for path in pair.files.images}
-    nearest = difflib.get_close_matches(pair.image.name, by_stem, 1)
-    if not nearest:
-        return ""
-    path = by_stem[nearest[0]]
-    return f"; {path.name} is in {path.parent}"
+    nearest = [by_stem[stem] for stem in difflib.get_close_matches(pair.image.name, by_stem, 1)]
+    return "".join(f"; {path.name} is in {path.parent}" for path in nearest)
 
 
 def _contents(folder: Path) -> str:
+    """The first eight files and folders in a folder, for a message."""
     names = [path.name + "/" * path.is_dir() for path in sorted(folder.iterdir())]
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(names[:8]) + more if names else "nothing"

@@ -75,17 +75,14 @@ def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> st
 levels left'
     """
     black, white = black_white
-    facts = (
-        f"{path.name} has {raster.bits} bit and levels from {raster.levels.min():g} to"
-        f" {raster.levels.max():g}"
-    )
-    if not ((raster.levels >= black) & (raster.levels <= white)).any():
-        levels = f"black {black:g} and white {white:g}"
-        return f"{facts}, none of them between {levels}: it has no gray left"
-    left = np.count_nonzero(np.bincount(gray.ravel()))
+    least, most = raster.levels.min(), raster.levels.max()
+    facts = f"{path.name} has {raster.bits} bit and levels from {least:g} to {most:g}"
+    beyond = not ((raster.levels >= black) & (raster.levels <= white)).any()
+    left = 0 if beyond else len(np.unique(gray))
     if left >= FEWEST or left >= len(np.unique(raster.levels)):
         return ""
-    return f"{facts}; between black {black:g} and white {white:g} it has {left} gray levels left"
+    levels = f"{left} gray levels" if left else "no gray"
+    return f"{facts}; between black {black:g} and white {white:g} it has {levels} left"
 
 
 def auto_levels(files: Iterable[Path]) -> Levels | None:
@@ -148,13 +145,6 @@ class FileSet:
         """The highest level that means "target" in one of the masks."""
         return max((raster.top for path in self.masks if (raster := _readable(path))), default=1)
 
-    @cached_property
-    def _highest(self) -> str:
-        """The highest level of the masks, and whose it is."""
-        read = [(raster.levels.max(), p.name) for p in self.masks if (raster := _readable(p))]
-        level, name = max(read)
-        return f" (other masks of its folder reach {level}: {name})"
-
     def gray(self, raster: Raster) -> Gray:
         """An image of the set as 8-bit gray levels."""
         return stretch(raster.levels, self._levels_of(raster)) if raster.is_deep else raster.gray
@@ -178,14 +168,16 @@ class FileSet:
         full = raster.levels.dtype == np.uint8 and raster.top == 255
         if full or not raster.levels.any():
             return raster
-        return read_mask(path, self.top, "" if self.top == 1 else self._highest)
+        return read_mask(path, self.top)
 
 
 def _plain(level: float) -> float:
+    """A level as int if it is whole, else to six digits."""
     return int(level) if float(level).is_integer() else float(f"{level:.6g}")
 
 
 def _readable(path: Path) -> Raster | None:
+    """An image file, if it can be read."""
     try:
         return read_raster(path)
     except ValueError:

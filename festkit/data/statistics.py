@@ -50,11 +50,8 @@ class TargetStatistics:
 
     def of_split(self, split: str) -> "TargetStatistics":
         """The statistics of one split."""
-        return TargetStatistics(
-            self.name,
-            self.images[self.images["split"] == split],
-            self.targets[self.targets["split"] == split],
-        )
+        images, targets = (of[of["split"] == split] for of in (self.images, self.targets))
+        return TargetStatistics(self.name, images, targets)
 
     def record(self) -> dict[str, Any]:
         """Counts, quantiles and shares as plain values, of all images and of each split.
@@ -87,6 +84,11 @@ class TargetStatistics:
     def _record(self) -> dict[str, Any]:
         images, targets = self.images, self.targets
         sides = np.sqrt((images["height"] * images["width"]).astype(float))
+        shares = (
+            dict.fromkeys(SIZE_CLASSES)
+            if targets.empty
+            else {kind: float((targets["kind"] == kind).mean()) for kind in SIZE_CLASSES}
+        )
         return {
             "images": len(images),
             "images_without_target": int((images["targets"] == 0).sum()),
@@ -96,10 +98,7 @@ class TargetStatistics:
             "contrast": _quantiles(targets["contrast"]),
             "scr": _quantiles(targets["scr"]),
             "side_px": _quantiles(sides),
-            "share": {
-                kind: float((targets["kind"] == kind).mean()) if len(targets) else None
-                for kind in SIZE_CLASSES
-            },
+            "share": shares,
         }
 
 
@@ -164,22 +163,13 @@ def measure_sample(sample: Sample) -> list[dict[str, Any]]:
     """
     parts = find_components(sample.mask)
     measured = []
-    for number, ((row, column), area) in enumerate(
-        zip(parts.centroid.tolist(), parts.area.tolist(), strict=True)
-    ):
+    for number, (row, column) in enumerate(parts.centroid.tolist()):
         own = np.zeros(sample.mask.size, bool)
         own[parts.pixels[parts.label == number]] = True
+        area = int(parts.area[number])
         contrast, scr = local_contrast(sample.image, own.reshape(sample.mask.shape), sample.mask)
-        measured.append(
-            {
-                "row": row,
-                "column": column,
-                "area": area,
-                "kind": kind_of(area),
-                "contrast": contrast,
-                "scr": scr,
-            }
-        )
+        values = row, column, area, kind_of(area), contrast, scr
+        measured.append(dict(zip(TARGET_COLUMNS[2:], values, strict=True)))
     return measured
 
 
