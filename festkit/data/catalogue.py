@@ -127,7 +127,8 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     if not text.strip():
         raise InputError(f"empty dataset name; known are {', '.join(list_datasets())}")
     base = Path(root or os.environ.get("FESTKIT_DATA") or "data").expanduser()
-    under_root = {normalize_name(entry.name): entry for entry in _folders(base)}
+    entries = sorted(base.iterdir()) if base.is_dir() else []
+    under_root = {normalize_name(entry.name): entry for entry in entries if entry.is_dir()}
     card = known_card(text)
     spellings = (card.name, *card.aliases) if card else (text,)
     hits = (under_root.get(normalize_name(name)) for name in spellings)
@@ -211,8 +212,3 @@ sky draw them'
 def known_card(name: str) -> DatasetCard | None:
     """The card of a known dataset, by any of its names; None of others."""
     return _BY_NORMAL.get(normalize_name(name))
-
-
-def _folders(base: Path) -> list[Path]:
-    """The folders in a folder, which need not be there."""
-    return [entry for entry in sorted(base.iterdir()) if entry.is_dir()] if base.is_dir() else []

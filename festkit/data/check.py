@@ -60,17 +60,11 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
         *_named("note", names),
         *_remarks(levels, splits),
     )
-    return DatasetReport(
-        name=name,
-        folder=path,
-        layout=str(folder.layout),
-        splits=splits,
-        sizes=Counter(each.shape[::-1] for each in facts),
-        modes=Counter(each.mode for each in facts),
-        bit_depths=Counter(each.bits for each in facts),
-        levels=levels,
-        findings=findings,
-    )
+    sizes = Counter(each.shape[::-1] for each in facts)
+    modes = Counter(each.mode for each in facts)
+    depths = Counter(each.bits for each in facts)
+    layout = str(folder.layout)
+    return DatasetReport(name, path, layout, splits, sizes, modes, depths, levels, findings)
 
 
 def _named(severity: Severity, names: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
@@ -204,17 +198,10 @@ def _read_pair(pair: Pair) -> _PairFacts:
         "empty_masks": pair.name if areas == () else "",
         "turned_images": pair.name if image.turned else "",
     }
-    return _PairFacts(
-        pair=pair,
-        mode=image.mode,
-        bits=image.bits,
-        is_deep=image.is_deep,
-        shape=gray.shape,
-        gray=(float(gray.mean()) / 255, float(gray.std()) / 255),
-        digest=hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest(),
-        areas=areas,
-        told=told,
-    )
+    kind = image.mode, image.bits, image.is_deep
+    moments = float(gray.mean()) / 255, float(gray.std()) / 255
+    digest = hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest()
+    return _PairFacts(pair, *kind, gray.shape, moments, digest, areas, told)
 
 
 def _target_areas(mask: Mask) -> tuple[int, ...]:
@@ -272,9 +259,10 @@ def _statistics(images: int, facts: Sequence[_PairFacts]) -> SplitStatistics:
     point, spot, extended = (
         int(np.sum((areas >= low) & (areas <= high))) for low, high in SIZE_CLASSES.values()
     )
-    gray = np.mean([each.gray for each in facts], axis=0) if facts else (np.nan, np.nan)
+    moments = zip(*(each.gray for each in facts), strict=True)
+    mean, std = [float(np.mean(values)) for values in moments] or [np.nan, np.nan]
     several = sum(len(each.areas or ()) > 1 for each in fitting)
     quantiles = np.quantile(areas, (0, 0.05, 0.5, 0.95, 1)).tolist() if len(areas) else ()
     share = int(areas.sum()) / pixels if pixels else 0.0
     counts = images, several, len(areas), point, spot, extended
-    return SplitStatistics(*counts, tuple(quantiles), share, float(gray[0]), float(gray[1]))
+    return SplitStatistics(*counts, tuple(quantiles), share, mean, std)

@@ -114,6 +114,7 @@ class Dataset(Sequence[Sample]):
         return f"Dataset(name={self.name!r}, split={self.split!r}, {len(self)} images)"
 
     def _repr_html_(self) -> str:
+        """Name, split, number and first names of the images."""
         names = ", ".join(self.names[:5]) + ", …" * (len(self) > 5)
         caption = f"{self.name}, split {self.split}: {len(self)} images ({names})"
         return f"<p>{html.escape(caption)}</p>"
@@ -288,7 +289,7 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
     """
     folder = Path(folder).expanduser()
     if not 0 < test < 1:
-        raise InputError(f"test is {test}, expected a share of the images, in (0, 1)")
+        raise InputError(f"test is {test}, expected a share of the images in (0, 1)")
     names = _names_without_lists(folder)
     drawn = round(test * len(names))
     if not 0 < drawn < len(names):

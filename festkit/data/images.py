@@ -9,7 +9,7 @@ OpenCV show.
 
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,8 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _ORIENTATION = 274  # tag of EXIF and of TIFF
 
-_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    2: lambda stored: stored[:, ::-1],
-    3: lambda stored: stored[::-1, ::-1],
-    4: lambda stored: stored[::-1],
-    5: lambda stored: stored.T,
-    6: lambda stored: stored.T[:, ::-1],
-    7: lambda stored: stored.T[::-1, ::-1],
-    8: lambda stored: stored.T[::-1],
-}
+_FLIPS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+"""Steps through rows and columns, by orientation; from 5 on, the same of the transposed image."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -145,8 +138,9 @@ def read_raster(path: str | Path) -> Raster:
         raise InputError(
             f"{path} holds NaN or infinity; replace them, for example by the least of its levels"
         )
-    turned = orientation in _TURNS
-    levels = _TURNS[orientation](raster.levels) if turned else raster.levels
+    turned = 2 <= orientation <= 8
+    rows, columns = _FLIPS[(orientation - 1) % 4 if turned else 0]
+    levels = (raster.levels.T if turned and orientation > 4 else raster.levels)[::rows, ::columns]
     return replace(raster, levels=np.array(levels, order="C"), turned=turned)  # writable, too
 
 
@@ -380,27 +374,32 @@ def colour_share(path: str | Path, mode: str) -> float:
 
 
 def _is_tiff(path: Path) -> bool:
+    """Whether a file starts as a TIFF does, whatever its name."""
     with path.open("rb") as file:
         return file.read(4) in _TIFF_STARTS
 
 
 def _is_deep_png(path: Path) -> bool:
+    """Whether a file is a PNG of 16 bit."""
     with path.open("rb") as file:
         start = file.read(25)
     return start.startswith(b"\x89PNG") and start[24:] == b"\x10"
 
 
 def _is_deep_page(page: Any) -> bool:
+    """Whether a page of a TIFF has more than 8 bit."""
     return page.dtype not in (np.uint8, np.bool_)
 
 
 def _tifffile() -> Any:
+    """The module tifffile."""
     import tifffile  # noqa: PLC0415 - most datasets have none
 
     return tifffile
 
 
 def _expect_one(path: Path, images: int) -> None:
+    """Refuse a file of several images."""
     if images > 1:
         raise InputError(f"{path} holds {images} images, expected one; save each to its own file")
 

@@ -1,10 +1,12 @@
 """Layouts of dataset folders, recognised by their contents.
 
-A layout names the folders of images and masks, and the list files of the splits. The first row of
-``LAYOUTS`` that fits a folder decides; a new layout is one more row.
+A layout names the folders of images and masks, and the list files of the splits. The first of
+``layouts.toml`` that fits a folder decides; a new layout is one more entry there.
 """
 
 import difflib
+import os
+import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -41,26 +43,13 @@ class Layout:
         return f"{self.name}: {' '.join(parts).strip()}".replace("{split}", "{train,test}")
 
 
-LAYOUTS = (
-    Layout("BasicIRSTD", "images", "masks", "img_idx/{split}_*.txt"),
-    Layout("original SIRST", "images", "masks", "idx_427/{split}.txt"),
-    Layout("DNANet", "images", "masks", "*/{split}.txt"),
-    Layout("lists beside the folders", "images", "masks", "{split}.txt"),
-    Layout("original IRSTD-1k", "IRSTD1k_Img", "IRSTD1k_Label", "{split}.txt"),
-    Layout("original IRSTD-1k, DNANet lists", "IRSTD1k_Img", "IRSTD1k_Label", "*/{split}.txt"),
-    Layout(
-        "original IRSTD-1k, BasicIRSTD lists", "IRSTD1k_Img", "IRSTD1k_Label", "*/{split}_*.txt"
-    ),
-    Layout("sequences", "*/images", "*/masks", "{split}.txt"),
-    Layout("FEST", "{split}/image", "{split}/mask"),
-    Layout("FEST, plural", "{split}/images", "{split}/masks"),
-    Layout("splits in the folders", "images/{split}", "masks/{split}"),
-)
+_FILE = Path(__file__).with_name("layouts.toml")
 
-WITHOUT_LISTS = (
-    Layout("no lists", "images", "masks"),
-    Layout("original IRSTD-1k, no lists", "IRSTD1k_Img", "IRSTD1k_Label"),
-)
+_ROWS = [Layout(**row) for row in tomllib.loads(_FILE.read_text("utf-8"))["layout"]]
+
+LAYOUTS = tuple(row for row in _ROWS if row.lists or "{split}" in row.images)
+
+WITHOUT_LISTS = tuple(row for row in _ROWS if row not in LAYOUTS)
 """Looked for last: everything is there but the lists, so that every image is in neither split."""
 
 _WORDS = {"train": ("trainval", "train"), "val": ("val", "validation"), "test": ("test",)}
@@ -201,24 +190,23 @@ def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], 
         >>> [[path.name for path in paths] for paths in find_files(folder)]
         [['a.png', 'b.bmp'], ['c.pgm']]
     """
-    images: list[Path] = []
-    others: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):  # such as those of macOS
-            continue
-        if path.is_dir():
-            of_predictions = (path / "prediction.json").is_file()
-            if not (
-                of_predictions or _leads_back(path) or (leave and path.resolve() == leave.resolve())
-            ):
-                found = find_files(path, leave=leave)
-                images += found[0]
-                others += found[1]
-        elif path.suffix.lower() in EXTENSIONS:
-            images.append(path)
-        elif path.suffix.lower() not in _TEXTS:
-            others.append(path)
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if _is_entered(Path(place, name), leave)]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    found.sort()
+    images = [path for path in found if path.suffix.lower() in EXTENSIONS]
+    others = [path for path in found if path.suffix.lower() not in (*EXTENSIONS, *_TEXTS)]
     return images, others
+
+
+def _is_entered(folder: Path, leave: Path | None) -> bool:
+    """Whether images are looked for in a folder: not in hidden ones and those of predictions."""
+    if folder.name.startswith(".") or (folder / "prediction.json").is_file():
+        return False
+    place, holders = folder.resolve(), folder.parent.resolve()
+    leads_back = folder.is_symlink() and place in (holders, *holders.parents)
+    return not leads_back and (leave is None or place != leave.resolve())
 
 
 _TEXTS = (
@@ -226,12 +214,6 @@ _TEXTS = (
     *(".ini", ".db", ".log", ".py", ".sh", ".bat", ".zip"),
 )
 """Suffixes of other files that are often found next to images."""
-
-
-def _leads_back(path: Path) -> bool:
-    """Whether a link leads to a folder that holds it."""
-    place = path.parent.resolve()
-    return path.is_symlink() and path.resolve() in (place, *place.parents)
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
@@ -292,6 +274,7 @@ class _Found:
         return tuple(path for name, path in self.masks.items() if name not in self.images)
 
     def _pair(self, name: str) -> Pair:
+        """The pair of a name, on disk or not."""
         image = self.images.get(name, self.folders[0] / name)
         mask = self.masks.get(name, self.folders[1] / name)
         return Pair(name, image, mask, self.file_set)
@@ -463,14 +446,13 @@ def what_is_there(pair: Pair) -> str:
     Example:
         >>> files = FileSet((Path("images/1/0001.png"),), ())
         >>> what_is_there(Pair("0001", Path("images/0001"), Path("masks/0001"), files))
-        '; 0001.png is in images/1'
+        '; 0001.png is in images/1 (.png, .bmp, .jpg, .jpeg, .tif, .tiff are read)'
     """
-    others = sorted(path for path in pair.image.parent.glob("*") if path.stem == pair.image.name)
-    if others:
-        return f"; {others[0].name} is there, but only {', '.join(EXTENSIONS)} are read"
-    by_stem = {path.stem: path for path in pair.files.images}
+    there = (*pair.image.parent.glob("*"), *pair.files.images)
+    by_stem = {path.stem: path for path in there}
     nearest = [by_stem[stem] for stem in difflib.get_close_matches(pair.image.name, by_stem, 1)]
-    return "".join(f"; {path.name} is in {path.parent}" for path in nearest)
+    read = ", ".join(EXTENSIONS)
+    return "".join(f"; {path.name} is in {path.parent} ({read} are read)" for path in nearest)
 
 
 def _contents(folder: Path) -> str:

@@ -156,6 +156,7 @@ class FileSet:
         return lost_gray(path, raster, gray, self._levels_of(raster))
 
     def _levels_of(self, raster: Raster) -> Levels:
+        """Black and white of the set, else of the image itself."""
         return self.levels or percentiles([raster])
 
     def mask(self, path: Path) -> Raster:

@@ -1,6 +1,5 @@
 """The report on a dataset folder: findings, statistics of the splits, and a text for a terminal."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +134,7 @@ class DatasetReport:
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
     more = f", and {len(names) - most} more" if len(names) > most else ""
     parts = [name.partition("; ") for name in names]
     heads, cures = [part[0] for part in parts], [part[2] for part in parts]
@@ -144,14 +144,15 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 
 
 def _tally(counts: Mapping[str, int]) -> str:
+    """What was counted how often, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return _some([f"{what} ({count})" for what, count in ordered]) or "none"
 
 
 def _bullets(title: str, sentences: Sequence[str]) -> list[str]:
-    return (
-        [f"{title}:", *(f"  - {text}" for text in sentences)] if sentences else [f"{title}: none"]
-    )
+    """Sentences as a list under a title."""
+    head = f"{title}:" if sentences else f"{title}: none"
+    return [head, *(f"  - {text}" for text in sentences)]
 
 
 _ROWS: tuple[tuple[str, Callable[[SplitStatistics], str]], ...] = (
@@ -161,17 +162,15 @@ _ROWS: tuple[tuple[str, Callable[[SplitStatistics], str]], ...] = (
     ("  point, at most 9 px", lambda part: _percent(part.point, part.targets)),
     ("  spot, 10 to 81 px", lambda part: _percent(part.spot, part.targets)),
     ("  extended, more than 81 px", lambda part: _percent(part.extended, part.targets)),
-    (
-        "area min/5/50/95 %/max, px",
-        lambda part: "/".join(f"{area:.0f}" for area in part.areas) or "-",
-    ),
+    ("area min/5/50/95 %/max, px", lambda part: "/".join(f"{a:.0f}" for a in part.areas) or "-"),
     ("pixels on targets", lambda part: f"{100 * part.target_share:.4f} %"),
-    ("gray mean, of 255", lambda part: _share(part.gray_mean)),
-    ("gray std, of 255", lambda part: _share(part.gray_std)),
+    ("gray mean, of 255", lambda part: f"{part.gray_mean:.4f}".replace("nan", "-")),
+    ("gray std, of 255", lambda part: f"{part.gray_std:.4f}".replace("nan", "-")),
 )
 
 
 def _table(splits: Mapping[str, SplitStatistics]) -> list[str]:
+    """The statistics, one column for each split."""
     head = " " * 28 + "".join(f"{split:>17}" for split in splits)
     rows = (
         f"{title:<28}" + "".join(f"{show(part):>17}" for part in splits.values())
@@ -181,8 +180,5 @@ def _table(splits: Mapping[str, SplitStatistics]) -> list[str]:
 
 
 def _percent(part: int, whole: int) -> str:
+    """A count, and its share of a whole."""
     return f"{part} ({100 * part / whole:.1f} %)" if whole else f"{part}"
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"

@@ -82,6 +82,7 @@ class TargetStatistics:
         return path
 
     def _record(self) -> dict[str, Any]:
+        """What :meth:`record` says of all images together."""
         images, targets = self.images, self.targets
         sides = np.sqrt((images["height"] * images["width"]).astype(float))
         shares = (
