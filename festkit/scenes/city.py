@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .fields import Field, Shape, blur, fractal, pixel_grid, polygon, ramp
+from .fields import Field, Rng, Shape, blur, fractal, pixel_grid, polygon, ramp
 from .ground import crown
 from .sky import clear_sky, cloudy_sky
 
@@ -27,7 +27,7 @@ class Block:
         return self.right - self.left
 
 
-def city(rng: np.random.Generator, shape: Shape) -> Field:
+def city(rng: Rng, shape: Shape) -> Field:
     """Warm buildings under a cold sky: a skyline in depth, or one or two large facades."""
     scene = cloudy_sky(rng, shape) if rng.random() < 0.35 else clear_sky(rng, shape)
     warm = rng.uniform(0.5, 0.75)
@@ -41,7 +41,7 @@ def city(rng: np.random.Generator, shape: Shape) -> Field:
     return scene
 
 
-def _skyline(rng: np.random.Generator, scene: Field, grain: Field, warm: float) -> None:
+def _skyline(rng: Rng, scene: Field, grain: Field, warm: float) -> None:
     """Two or three rows of buildings, hazier with distance, a street and its trees."""
     height = scene.shape[0]
     air = float(scene[-1].mean())
@@ -58,9 +58,7 @@ def _skyline(rng: np.random.Generator, scene: Field, grain: Field, warm: float) 
         _street_trees(rng, scene, foot, warm - rng.uniform(0.0, 0.2))
 
 
-def _row_of_blocks(
-    rng: np.random.Generator, shape: Shape, foot: float, near: float, tone: float
-) -> list[Block]:
+def _row_of_blocks(rng: Rng, shape: Shape, foot: float, near: float, tone: float) -> list[Block]:
     """Buildings of one distance, side by side from left to right, with gaps."""
     side = min(shape)
     tallest = shape[0] * rng.uniform(0.2, 0.6) * (1.1 - 0.4 * near)
@@ -77,7 +75,7 @@ def _row_of_blocks(
     return blocks
 
 
-def _close_up(rng: np.random.Generator, scene: Field, grain: Field, warm: float) -> None:
+def _close_up(rng: Rng, scene: Field, grain: Field, warm: float) -> None:
     """One or two big buildings that fill much of the frame."""
     height, width = scene.shape
     for _ in range(rng.integers(1, 3)):
@@ -89,7 +87,7 @@ def _close_up(rng: np.random.Generator, scene: Field, grain: Field, warm: float)
         _building(rng, scene, grain, Block(top, left, height, left + wide, floor, tone))
 
 
-def _building(rng: np.random.Generator, scene: Field, grain: Field, block: Block) -> None:
+def _building(rng: Rng, scene: Field, grain: Field, block: Block) -> None:
     """Two walls that meet at a corner and recede from it, with windows and a parapet."""
     corner = block.left + block.width * rng.choice([0.2, 0.35, 0.65, 0.8, 1.0])
     slant = rng.uniform(0.0, 0.5) * min(block.width / (0.3 * min(scene.shape)), 1.0)
@@ -116,7 +114,7 @@ def _building(rng: np.random.Generator, scene: Field, grain: Field, block: Block
         _hang(scene, wall * (block.tone * light[face]), tops, block.bottom, start)
 
 
-def _windows(rng: np.random.Generator, shape: Shape, style: str, floor: float, bay: float) -> Field:
+def _windows(rng: Rng, shape: Shape, style: str, floor: float, bay: float) -> Field:
     """How much of each wall pixel is glass, times how much that pane differs from the others."""
     if style == "plain":
         return np.zeros(shape, np.float32)
@@ -155,7 +153,7 @@ def _hang(scene: Field, wall: Field, tops: tuple[float, float], bottom: float, l
     patch += cover * (painted - patch)
 
 
-def _roof(rng: np.random.Generator, scene: Field, block: Block, drop: float) -> None:
+def _roof(rng: Rng, scene: Field, block: Block, drop: float) -> None:
     """What stands on a roof, before the walls hide its foot: plant, mast, vent, or a hip roof."""
     top, left, wide, tone = block.top, block.left, block.width, block.tone
     if drop == 0 and rng.random() < 0.3 and wide > 8:
@@ -180,7 +178,7 @@ def _roof(rng: np.random.Generator, scene: Field, block: Block, drop: float) -> 
         vent[:] = tone + rng.uniform(0.05, 0.3)
 
 
-def _cables(rng: np.random.Generator, scene: Field) -> None:
+def _cables(rng: Rng, scene: Field) -> None:
     """A few wires sagging across the sky."""
     height, width = scene.shape
     t = np.linspace(0, 1, 30)
@@ -194,7 +192,7 @@ def _cables(rng: np.random.Generator, scene: Field) -> None:
         scene += change * (mask / np.float32(255))
 
 
-def _street_trees(rng: np.random.Generator, scene: Field, foot: float, tone: float) -> None:
+def _street_trees(rng: Rng, scene: Field, foot: float, tone: float) -> None:
     """Crowns along the foot of the houses, partly hiding them."""
     height, width = scene.shape
     tall = height * rng.uniform(0.08, 0.25)

@@ -90,14 +90,8 @@ def _parameters(
     if train + test == 0:
         raise InputError("train and test are both 0, expected at least one scene")
     check_range("seed", seed, "[0, inf)")
-    return {
-        "train": train,
-        "test": test,
-        "size": list(check_size(size)),
-        "preset": find_name("preset", preset, PRESETS),
-        "seed": seed,
-        "generator": GENERATOR,
-    }
+    kind = {"size": list(check_size(size)), "preset": find_name("preset", preset, PRESETS)}
+    return {"train": train, "test": test, **kind, "seed": seed, "generator": GENERATOR}
 
 
 def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
@@ -122,15 +116,13 @@ def _seeds(train: int, test: int, seed: int) -> dict[str, int]:
 
 
 def _record(name: str, scene: Scene) -> dict[str, Any]:
-    return {
-        "name": name,
-        "split": name.partition("_")[0],
-        "seed": scene.seed,
-        "family": scene.family,
-        "targets": [asdict(target) for target in scene.targets],
-    }
+    """A scene and its targets, as ``scenes.json`` holds them."""
+    split, targets = name.partition("_")[0], [asdict(target) for target in scene.targets]
+    origin = {"seed": scene.seed, "family": scene.family}
+    return {"name": name, "split": split, **origin, "targets": targets}
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
+    """Write an image whatever the characters of its path, on which OpenCV depends."""
     _, packed = cv2.imencode(".png", image.astype(np.uint8))
     path.write_bytes(packed.tobytes())

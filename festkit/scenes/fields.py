@@ -13,6 +13,8 @@ Field = np.ndarray
 
 Shape = tuple[int, int]
 
+Rng = np.random.Generator
+
 
 def pixel_grid(shape: Shape) -> tuple[Field, Field]:
     """Row and column numbers as a column (H, 1) and a row (1, W), ready to broadcast."""
@@ -22,12 +24,7 @@ def pixel_grid(shape: Shape) -> tuple[Field, Field]:
 
 
 def fractal(
-    rng: np.random.Generator,
-    shape: Shape,
-    beta: float,
-    *,
-    stretch: float = 1.0,
-    angle: float = 0.0,
+    rng: Rng, shape: Shape, beta: float, *, stretch: float = 1.0, angle: float = 0.0
 ) -> Field:
     """Nearly Gaussian field with power spectrum f^-beta, mean 0 and standard deviation 1.
 
@@ -54,18 +51,18 @@ def fractal(
     return (field - field.mean()) / max(float(field.std()), 1e-9)
 
 
-def swell(rng: np.random.Generator, shape: Shape, beta: float = 4.0) -> Field:
+def swell(rng: Rng, shape: Shape, beta: float = 4.0) -> Field:
     """A fractal without fine detail, made at a quarter of the resolution (fast)."""
     coarse = fractal(rng, (max(shape[0] // 4, 8), max(shape[1] // 4, 8)), beta)
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def cells(rng: np.random.Generator, shape: Shape, size: float) -> Field:
+def cells(rng: Rng, shape: Shape, size: float) -> Field:
     """Smooth value noise in about [-1, 1] whose features are about ``size`` pixels wide."""
     return lattice(rng, *pixel_grid(shape), size)
 
 
-def lattice(rng: np.random.Generator, rows: Field, columns: Field, size: float) -> Field:
+def lattice(rng: Rng, rows: Field, columns: Field, size: float) -> Field:
     """Value noise read at any coordinates; it repeats only after 64 features."""
     values = np.pad(rng.uniform(-1.5, 1.5, (64, 64)).astype(np.float32), 2, mode="wrap")
     y, x = (float(start) for start in rng.uniform(0, 64, 2))
@@ -157,7 +154,7 @@ class Plane:
 
     def noise(
         self,
-        rng: np.random.Generator,
+        rng: Rng,
         slope: float,
         *,
         longest: float,

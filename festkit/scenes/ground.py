@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
-from .fields import Field, Plane, Shape, cells, fractal, pixel_grid, polygon, ramp, swell
+from .fields import Field, Plane, Rng, Shape, cells, fractal, pixel_grid, polygon, ramp, swell
 from .sky import clear_sky, cloudy_sky
 
 
-def ocean(rng: np.random.Generator, shape: Shape) -> Field:
+def ocean(rng: Rng, shape: Shape) -> Field:
     """Sea clutter up to the horizon or beyond the frame; glint, slicks, at times a far coast."""
     height, width = shape
     rows, columns = pixel_grid(shape)
@@ -36,7 +36,7 @@ def ocean(rng: np.random.Generator, shape: Shape) -> Field:
     return scene.astype(np.float32)
 
 
-def _waves(rng: np.random.Generator, plane: Plane) -> Field:
+def _waves(rng: Rng, plane: Plane) -> Field:
     """Wind sea with peaked crests on a longer swell, about unit standard deviation."""
     scale, wind = rng.uniform(0.8, 2.0), rng.normal(0, 0.35)
     chop = plane.noise(rng, rng.uniform(1.6, 2.6), longest=10 * scale, stretch=1.8, turn=wind)
@@ -44,7 +44,7 @@ def _waves(rng: np.random.Generator, plane: Plane) -> Field:
     return np.exp(0.6 * chop) - 1.15 + rng.uniform(0.1, 0.5) * long
 
 
-def _glint(rng: np.random.Generator, waves: Field, near: Field, across: Field) -> Field:
+def _glint(rng: Rng, waves: Field, near: Field, across: Field) -> Field:
     """The lane under a low sun: facets that mirror it sparkle, the rest glows faintly."""
     centre = rng.uniform(0.1, 0.9)
     spread = rng.uniform(0.06, 0.16) * (0.5 + near)
@@ -54,14 +54,14 @@ def _glint(rng: np.random.Generator, waves: Field, near: Field, across: Field) -
     return lane * glow * ramp(near, 0, 0.05)
 
 
-def ridge(rng: np.random.Generator, width: int, tallest: float) -> Field:
+def ridge(rng: Rng, width: int, tallest: float) -> Field:
     """Height of a skyline of hills above its foot, one value for each column."""
     line = fractal(rng, (8, 2 * width), rng.uniform(3.4, 4.2))[0, :width]
     line = line / max(float(np.abs(line).max()), 1e-9)
     return tallest * np.clip(rng.uniform(0.3, 0.7) + 0.5 * line, 0, 1)
 
 
-def field(rng: np.random.Generator, shape: Shape) -> Field:
+def field(rng: Rng, shape: Shape) -> Field:
     """Open land: soil, crops, scrub and bare rock, tracks, trees, at times hills and sky."""
     height = shape[0]
     crest = rng.uniform(0.1, 0.5) * height if rng.random() < 0.5 else 0.0
@@ -77,7 +77,7 @@ def field(rng: np.random.Generator, shape: Shape) -> Field:
     return scene.astype(np.float32)
 
 
-def _parcels(rng: np.random.Generator, plane: Plane) -> Field:
+def _parcels(rng: Rng, plane: Plane) -> Field:
     """Farm land: strips cut into parcels of different crops and furrows, hedges between."""
     away, aside = plane.ground(rng.uniform(-0.9, 0.9))
     bow = 0.05 * min(plane.shape) * swell(rng, plane.shape) + cells(rng, plane.shape, 12)
@@ -99,7 +99,7 @@ def _parcels(rng: np.random.Generator, plane: Plane) -> Field:
     return land.astype(np.float32)
 
 
-def _scrub(rng: np.random.Generator, plane: Plane) -> Field:
+def _scrub(rng: Rng, plane: Plane) -> Field:
     """Rough land: bushes in patches over grass, bare rock warmed by the sun."""
     grass = 0.45 + rng.uniform(0.02, 0.05) * plane.noise(rng, rng.uniform(1.8, 2.6), longest=60)
     bush = ramp(plane.noise(rng, 2.2, longest=rng.uniform(5, 12), shortest=1.5), 0.0, 1.6)
@@ -111,7 +111,7 @@ def _scrub(rng: np.random.Generator, plane: Plane) -> Field:
     return grass - rng.uniform(0.04, 0.15) * bush * patch + bare * tone
 
 
-def _track(rng: np.random.Generator, land: Field, plane: Plane) -> None:
+def _track(rng: Rng, land: Field, plane: Plane) -> None:
     """A winding road or path across or along the view, warmer or colder than the land."""
     height, width = plane.shape
     t = np.linspace(0, 1, 60)
@@ -131,7 +131,7 @@ def _track(rng: np.random.Generator, land: Field, plane: Plane) -> None:
     land += cover * (rng.normal(0.56, 0.1) + 0.4 * (land - 0.5) - land)
 
 
-def _hills(rng: np.random.Generator, land: Field, crest: float) -> Field:
+def _hills(rng: Rng, land: Field, crest: float) -> Field:
     """Sky and one to three ridges, hazier with distance, behind the land."""
     shape = land.shape
     rows, _ = pixel_grid(shape)
@@ -151,7 +151,7 @@ def _hills(rng: np.random.Generator, land: Field, crest: float) -> Field:
     return (scene + ramp(rows, brow - 0.7, brow + 0.7) * (land - scene)).astype(np.float32)
 
 
-def _trees(rng: np.random.Generator, scene: Field, plane: Plane, crest: float) -> None:
+def _trees(rng: Rng, scene: Field, plane: Plane, crest: float) -> None:
     """Groups of trees standing on the plane, far ones first."""
     height, width = plane.shape
     tone = 0.46 + rng.uniform(-0.16, 0.08)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from .city import city
-from .fields import Field, Shape, pixel_grid, swell
+from .fields import Field, Rng, Shape, pixel_grid, swell
 from .ground import field, ocean
 from .sky import clear_sky, cloudy_sky
 
 
-def highlight(rng: np.random.Generator, shape: Shape) -> Field:
+def highlight(rng: Rng, shape: Shape) -> Field:
     """A sky with a sun, the glow of one outside the frame, or a bright band; or land under it."""
     if rng.random() < 0.65:
         cloudy = rng.random() < 0.5
@@ -20,7 +20,7 @@ def highlight(rng: np.random.Generator, shape: Shape) -> Field:
     return land + _glow(rng, shape, lowest=0.05)
 
 
-def _glow(rng: np.random.Generator, shape: Shape, *, lowest: float) -> Field:
+def _glow(rng: Rng, shape: Shape, *, lowest: float) -> Field:
     """A halo that falls off slowly around a small saturating source, often out of the frame."""
     side = min(shape)
     rows, columns = pixel_grid(shape)
@@ -33,7 +33,7 @@ def _glow(rng: np.random.Generator, shape: Shape, *, lowest: float) -> Field:
     return (rng.uniform(0.15, 0.6) * halo + 2 * source + 0.05 * ring).astype(np.float32)
 
 
-def _band(rng: np.random.Generator, shape: Shape) -> Field:
+def _band(rng: Rng, shape: Shape) -> Field:
     """A soft bright band straight across the frame, such as a contrail or a searchlight."""
     rows, columns = pixel_grid(shape)
     turn, side = rng.uniform(0, np.pi), min(shape)

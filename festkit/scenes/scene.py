@@ -10,7 +10,7 @@ from .._support.names import find_name
 from ..data.statistics import local_scr
 from ..ops.size_classes import kind_of
 from .city import city
-from .fields import Shape
+from .fields import Rng, Shape
 from .ground import field, ocean
 from .highlight import highlight
 from .presets import PRESETS, Preset
@@ -119,27 +119,27 @@ def check_size(size: int | tuple[int, int]) -> Shape:
     return height, width
 
 
-def _draw_family(rng: np.random.Generator, rules: Preset) -> str:
+def _draw_family(rng: Rng, rules: Preset) -> str:
     """A background family by the weights of the preset."""
     weights = np.array(list(rules.families.values()), float)
     return list(rules.families)[rng.choice(len(weights), p=weights / weights.sum())]
 
 
-def _detector_shape(rng: np.random.Generator, shape: Shape) -> Shape:
+def _detector_shape(rng: Rng, shape: Shape) -> Shape:
     """Three frames in ten were taken with a coarser detector and enlarged."""
     zoom = rng.uniform(1.3, 2.2) if rng.random() < 0.3 else 1.0
     zoom = min(zoom, min(shape) / SMALLEST)
     return round(shape[0] / zoom), round(shape[1] / zoom)
 
 
-def _draw_count(rng: np.random.Generator, rules: Preset, shape: Shape) -> int:
+def _draw_count(rng: Rng, rules: Preset, shape: Shape) -> int:
     """A number of targets from the preset; small images hold fewer."""
     room = max(shape[0] * shape[1] // 64**2, 1)
     return min(int(rng.choice(len(rules.counts), p=rules.counts)), room)
 
 
 def _add_targets(
-    rng: np.random.Generator, frame: Frame, rules: Preset, family: str, wanted: int
+    rng: Rng, frame: Frame, rules: Preset, family: str, wanted: int
 ) -> tuple[np.ndarray, list[Placed]]:
     """Paint targets into the frame; returns the mask and the targets that found a place.
 

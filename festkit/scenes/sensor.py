@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .fields import Field, Shape, blur, fractal, pixel_grid
+from .fields import Field, Rng, Shape, blur, fractal, pixel_grid
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class Frame:
     blur: float
 
 
-def expose(
-    rng: np.random.Generator, radiance: Field, shape: Shape, noise: tuple[float, float]
-) -> Frame:
+def expose(rng: Rng, radiance: Field, shape: Shape, noise: tuple[float, float]) -> Frame:
     """Show a radiance field as a frame of the given shape, enlarging it where they differ.
 
     Args:
@@ -47,14 +45,15 @@ def expose(
     return Frame(np.clip(gray, 0, 255), sigma, optics * zoom)
 
 
-def _vignette(rng: np.random.Generator, radiance: Field) -> Field:
+def _vignette(rng: Rng, radiance: Field) -> Field:
+    """The radiance, darker towards the corners."""
     rows, columns = pixel_grid(radiance.shape)
     height, width = radiance.shape
     radius = (2 * rows / height - 1) ** 2 + (2 * columns / width - 1) ** 2
     return radiance * (1 - rng.choice([0.0, 0.02, 0.06]) * radius)
 
 
-def _gain_control(rng: np.random.Generator, radiance: Field) -> Field:
+def _gain_control(rng: Rng, radiance: Field) -> Field:
     """Linear map to gray levels: flat scenes stay flat, some frames saturate."""
     low, middle, high = np.percentile(radiance[::2, ::2], [0.5, 50, rng.uniform(97, 99.7)])
     gain = min(rng.uniform(90, 240) / max(high - low, 1e-3), rng.uniform(150, 500))
@@ -68,7 +67,7 @@ def _gain_control(rng: np.random.Generator, radiance: Field) -> Field:
     return (radiance - np.float32(middle)) * np.float32(gain) + np.float32(level)
 
 
-def _noise(rng: np.random.Generator, shape: Shape, sigma: float) -> Field:
+def _noise(rng: Rng, shape: Shape, sigma: float) -> Field:
     """White and correlated noise, column and row patterns."""
     white = rng.standard_normal(shape, dtype=np.float32)
     share = rng.uniform(0, 0.6)
@@ -79,14 +78,14 @@ def _noise(rng: np.random.Generator, shape: Shape, sigma: float) -> Field:
     return noise
 
 
-def _bad_pixels(rng: np.random.Generator, gray: Field) -> None:
+def _bad_pixels(rng: Rng, gray: Field) -> None:
     """A few dead or hot pixels: one pixel each, without blur, and never labelled."""
     number = rng.poisson(3)
     rows, columns = rng.integers(0, gray.shape, (number, 2)).T
     gray[rows, columns] += rng.choice([-1, 1], number) * rng.uniform(15, 90, number)
 
 
-def digitise(rng: np.random.Generator, gray: Field) -> np.ndarray:
+def digitise(rng: Rng, gray: Field) -> np.ndarray:
     """8 bit; one frame in six went through lossy compression, as many public frames did."""
     image = np.clip(np.rint(gray), 0, 255).astype(np.uint8)
     if rng.random() < 1 / 6:

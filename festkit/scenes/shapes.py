@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from .fields import Field, blur
+from .fields import Field, Rng, blur
 
 KINDS = ("point", "spot", "extended")
 
 
-def draw_shape(rng: np.random.Generator, kind: str, family: str, optics: float) -> Field:
+def draw_shape(rng: Rng, kind: str, family: str, optics: float) -> Field:
     """How much of each pixel a target fills, at most 1, in a window trimmed to what is seen.
 
     Args:
@@ -37,7 +37,7 @@ def draw_shape(rng: np.random.Generator, kind: str, family: str, optics: float) 
     return fill[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _body(rng: np.random.Generator, half: int, family: str, y0: float, x0: float) -> Field:
+def _body(rng: Rng, half: int, family: str, y0: float, x0: float) -> Field:
     """Silhouette of an extended target, sampled 8 times finer, with one end hotter."""
     y, x = _axes(half, 8, y0, x0)
     length = rng.uniform(5, 12)
@@ -58,7 +58,7 @@ def _body(rng: np.random.Generator, half: int, family: str, y0: float, x0: float
     return fine.reshape(side, 8, side, 8).mean((1, 3)).astype(np.float32)
 
 
-def _ship(rng: np.random.Generator, y: Field, x: Field, length: float, width: float) -> np.ndarray:
+def _ship(rng: Rng, y: Field, x: Field, length: float, width: float) -> np.ndarray:
     """Hull with raked ends and one superstructure, seen from the side."""
     hull = (np.abs(y) < 0.35 * width) & (np.abs(x) < length - np.maximum(y, 0))
     start, stop = np.sort(rng.uniform(-0.7, 0.7, 2)) * length
@@ -67,6 +67,7 @@ def _ship(rng: np.random.Generator, y: Field, x: Field, length: float, width: fl
 
 
 def _ellipse(along: Field, across: Field, length: float, width: float) -> np.ndarray:
+    """Pixels in an ellipse of two half axes."""
     return (along / length) ** 2 + (across / width) ** 2 < 1
 
 
@@ -77,5 +78,6 @@ def _axes(half: int, finer: int, y0: float, x0: float) -> tuple[Field, Field]:
 
 
 def _turned(y: Field, x: Field, turn: float) -> tuple[Field, Field]:
+    """Offsets along and across a direction."""
     along, across = math.cos(turn), math.sin(turn)
     return along * x + across * y, along * y - across * x

@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from .fields import Field, Shape, blur, fractal, pixel_grid, ramp, swell, warp
+from .fields import Field, Rng, Shape, blur, fractal, pixel_grid, ramp, swell, warp
 
 
-def clear_sky(rng: np.random.Generator, shape: Shape) -> Field:
+def clear_sky(rng: Rng, shape: Shape) -> Field:
     """A sky that warms towards the horizon, with a sideways tilt and faint structure."""
     rows, columns = pixel_grid(shape)
     down, right = rows / shape[0], columns / shape[1]
@@ -17,14 +17,14 @@ def clear_sky(rng: np.random.Generator, shape: Shape) -> Field:
     return (level + toward_horizon + sideways + faint).astype(np.float32)
 
 
-def cloudy_sky(rng: np.random.Generator, shape: Shape) -> Field:
+def cloudy_sky(rng: Rng, shape: Shape) -> Field:
     """A clear sky with one kind of cloud on it."""
     kinds = [overcast, broken, cirrus, cumulus]
     paint = kinds[rng.choice(len(kinds), p=[0.32, 0.36, 0.12, 0.2])]
     return paint(rng, clear_sky(rng, shape))
 
 
-def overcast(rng: np.random.Generator, sky: Field) -> Field:
+def overcast(rng: Rng, sky: Field) -> Field:
     """A closed, soft layer; at times its rolls look flattened."""
     shape = sky.shape
     stretch = rng.uniform(1.0, 2.2)
@@ -35,7 +35,7 @@ def overcast(rng: np.random.Generator, sky: Field) -> Field:
     return sky + rng.uniform(0.015, 0.1) * sheet
 
 
-def broken(rng: np.random.Generator, sky: Field) -> Field:
+def broken(rng: Rng, sky: Field) -> Field:
     """Torn cloud with clear sky between: crisp towards one side, dissolving towards the other."""
     shape = sky.shape
     body = fractal(rng, shape, rng.uniform(3.3, 4.2), stretch=rng.uniform(1, 2), angle=_tilt(rng))
@@ -48,7 +48,7 @@ def broken(rng: np.random.Generator, sky: Field) -> Field:
     return sky + _cloud_level(rng) * cover * thickness * texture
 
 
-def cirrus(rng: np.random.Generator, sky: Field) -> Field:
+def cirrus(rng: Rng, sky: Field) -> Field:
     """Ice cloud: faint fibres combed by the wind, gently curved, in patches."""
     shape = sky.shape
     angle = rng.uniform(-1.0, 1.0)
@@ -60,7 +60,7 @@ def cirrus(rng: np.random.Generator, sky: Field) -> Field:
     return sky + 1.2 * _cloud_level(rng) * body
 
 
-def cumulus(rng: np.random.Generator, sky: Field) -> Field:
+def cumulus(rng: Rng, sky: Field) -> Field:
     """Heaped cloud: cauliflower lumps on lumps, lit from one side, hazy towards its foot."""
     shape = sky.shape
     side = min(shape)
@@ -79,7 +79,7 @@ def cumulus(rng: np.random.Generator, sky: Field) -> Field:
     return sky + rng.uniform(0.25, 0.6) * cover * np.clip(base - shade, 0.3, 1.3)
 
 
-def _heap(rng: np.random.Generator, shape: Shape) -> Field:
+def _heap(rng: Rng, shape: Shape) -> Field:
     """Height of piled-up balls, 0 where there is sky: big ones first, small ones on their rims."""
     side = min(shape)
     rows, columns = pixel_grid(shape)
@@ -96,9 +96,7 @@ def _heap(rng: np.random.Generator, shape: Shape) -> Field:
     return np.maximum(tops, 0.4 * ramp(rows, floor, floor + 0.25 * side))
 
 
-def _lumps(
-    rng: np.random.Generator, tops: Field, y: float, x: float, radius: float, *, generations: int
-) -> None:
+def _lumps(rng: Rng, tops: Field, y: float, x: float, radius: float, *, generations: int) -> None:
     """Smaller balls along the upper rim of a ball, and again along theirs."""
     for _ in range(3 + 3 * generations):
         turn = rng.uniform(np.pi * 0.95, np.pi * 2.05)
@@ -122,10 +120,11 @@ def _ball(tops: Field, y: float, x: float, radius: float) -> None:
     np.maximum(patch, np.sqrt(np.maximum(inside, 0)) / side * 2.5, out=patch)
 
 
-def _cloud_level(rng: np.random.Generator) -> float:
+def _cloud_level(rng: Rng) -> float:
     """How much warmer than the sky: mostly thin, at times thick enough to saturate."""
     return float(rng.uniform(0.05, 0.2) if rng.random() < 0.5 else rng.uniform(0.2, 0.6))
 
 
-def _tilt(rng: np.random.Generator) -> float:
+def _tilt(rng: Rng) -> float:
+    """The direction of long features, nearly level [radians]."""
     return float(rng.normal(0, 0.35))

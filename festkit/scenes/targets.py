@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..data.statistics import Slices, surroundings
-from .fields import Field
+from .fields import Field, Rng
 from .sensor import Frame
 
 
@@ -73,13 +73,7 @@ class Strength(NamedTuple):
 
 
 def place(
-    rng: np.random.Generator,
-    frame: Frame,
-    mask: np.ndarray,
-    fill: Field,
-    wanted: Strength,
-    *,
-    first_row: int = 1,
+    rng: Rng, frame: Frame, mask: np.ndarray, fill: Field, wanted: Strength, *, first_row: int = 1
 ) -> Placed | None:
     """Fit a target where it reaches its SCR; if no tried place allows that, where it comes nearest.
 
