@@ -42,6 +42,16 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
     raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_normal.values())}.{hint}")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is 1.
+
+    Example:
+        >>> counted(1, "target"), counted(2, "target")
+        ('1 target', '2 targets')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def check_several(**named: object) -> None:
     """Refuse a string where a list of strings is expected.
 

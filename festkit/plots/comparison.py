@@ -1,6 +1,7 @@
 """Our results and the paper's, over what distinguishes the rows of a table."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,30 +63,26 @@ def plot_compared(
         rows = table.dropna(subset=column)
         for axes, name in zip(row, names, strict=True):
             _draw_metric(axes, rows, column, name)
-            if column in (marks or {}):
-                axes.axvline((marks or {})[column], color="black", linestyle=":",
-                             label="best in the paper")  # fmt: skip
+            if marks and column in marks:
+                axes.axvline(marks[column], c="black", ls=":", label="best in the paper")
             axes.set(xlabel=column, ylabel=COLUMNS[name].head)
     _add_common_legend(figure)
     return figure
 
 
 def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> None:
+    """Ours with intervals and the paper's, of one metric over one column."""
     keys = table[column]
     is_line = pd.api.types.is_float_dtype(keys)
     x = keys.to_numpy() if is_line else np.arange(len(keys))
-    apart = 0 if is_line else 0.12
+    apart, line, dashes = (0, "o-", "s--") if is_line else (0.12, "o", "s")
     ours = table[name].to_numpy(float)
     ends = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy(float).T - ours)
-    axes.errorbar(
-        x - apart, ours, ends, fmt="o-" if is_line else "o", color=OURS, markersize=4, capsize=2,
-        linewidth=1.2, label="ours, 95 % interval",
-    )  # fmt: skip
+    style: dict[str, Any] = {"color": OURS, "markersize": 4, "capsize": 2, "linewidth": 1.2}
+    axes.errorbar(x - apart, ours, ends, fmt=line, label="ours, 95 % interval", **style)
     if table[f"{name}_paper"].notna().any():
-        axes.plot(
-            x + apart, table[f"{name}_paper"], "s--" if is_line else "s", color=PAPER,
-            fillstyle="none", markersize=4.5, linewidth=1, label="paper",
-        )  # fmt: skip
+        style = {"color": PAPER, "fillstyle": "none", "markersize": 4.5, "linewidth": 1}
+        axes.plot(x + apart, table[f"{name}_paper"], dashes, label="paper", **style)
     if name == "fa_e6":
         axes.axhline(1e6 * FA_LIMIT, color=LIMIT, linestyle="--", linewidth=1, label="limit of Fa")
         axes.set_yscale("symlog", linthresh=10)
@@ -94,18 +91,13 @@ def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> Non
         axes.set_title("ours: void, Fa too high", color=OURS, fontsize=8)
     if not np.isfinite(axes.dataLim.y0):
         axes.set_yticks([])
-    if is_line:
-        _label_values(axes, sorted(set(keys)))
+    if is_line:  # of more than six values only every other one has a label
+        values = sorted(set(keys))
+        every = 1 if len(values) < 7 else 2
+        axes.set_xticks(values, ["" if k % every else f"{v:g}" for k, v in enumerate(values)])
     else:
         axes.set_xticks(x, [str(key) for key in keys], rotation=30 if len(keys) > 4 else 0)
         axes.set_xlim(-0.5, len(keys) - 0.5)
-
-
-def _label_values(axes: Axes, values: Sequence[float]) -> None:
-    """A tick at every value; of more than six, only every other one has a label."""
-    every = 1 if len(values) < 7 else 2
-    labels = ["" if k % every else f"{value:g}" for k, value in enumerate(values)]
-    axes.set_xticks(values, labels)
 
 
 def _add_common_legend(figure: Figure) -> None:
@@ -156,22 +148,18 @@ def plot_sensitivity(
     weak = [each for each, is_drawn in zip(surface.along_th2(th1), below, strict=True) if is_drawn]
     alone = _percent(surface.th1, surface.along_th1(NO_WEAK), max_fa)
     added = _percent(surface.th2[below], weak, max_fa)
-    figure, grid = plt.subplots(
-        2, 2, figsize=(7.6, 5), sharex="col", sharey="row", height_ratios=[1.6, 1]
-    )
+    shared: Any = {"sharex": "col", "sharey": "row", "height_ratios": [1.6, 1]}
+    figure, grid = plt.subplots(2, 2, figsize=(7.6, 5), **shared)
     _draw_thresholds(grid[:, 0], alone, paper_table("th1") if paper else None, "th1")
     of_paper = paper_table("th2").dropna(subset="th2") if paper and th1 == 0.3 else None
     _draw_thresholds(grid[:, 1], added, of_paper, "th2")
-    for column, values, head in zip(
-        grid.T, (alone, added), ("th1 alone, no weak targets", f"th2 at th1 = {th1:g}"), strict=True
-    ):
-        column[0].set_title(head + _best(values), fontsize=9)
-        column[1].axhline(
-            1e6 * max_fa, color=LIMIT, linestyle="--", linewidth=1,
-            label=f"limit, {1e6 * max_fa:.4g} × 10⁻⁶",
-        )  # fmt: skip
-        column[1].set_yscale("symlog", linthresh=1)
-        column[1].set_ylim(0, None)
+    grid[0, 0].set_title(f"th1 alone, no weak targets{_best(alone)}", fontsize=9)
+    grid[0, 1].set_title(f"th2 at th1 = {th1:g}{_best(added)}", fontsize=9)
+    for axes in grid[1]:
+        label = f"limit, {1e6 * max_fa:.4g} × 10⁻⁶"
+        axes.axhline(1e6 * max_fa, color=LIMIT, linestyle="--", linewidth=1, label=label)
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(0, None)
     for axes in grid[:, 1]:
         axes.axvline(th1, color="black", linestyle=":", linewidth=1, label="th2 = th1")
     grid[0, 0].set(ylabel="IoU, Pd and Score [%]", ylim=(0, 101))

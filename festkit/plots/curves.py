@@ -65,13 +65,12 @@ def plot_history(run: Run | str | Path) -> Figure:
     labels = list(dict.fromkeys(label for label, *_ in curves))
     figure, panels = plt.subplots(1, len(labels), figsize=(3.2 * len(labels), 2.6))
     for label, column, scale, images in curves:
-        style = {"color": PALETTE[0]} if images == BATCHES else {"color": PALETTE[1], "marker": "o"}
+        style: dict[str, Any] = {"color": PALETTE[0]}
+        style = style if images == BATCHES else {"color": PALETTE[1], "marker": "o"}
         axes = panels[labels.index(label)]
-        known = rows.dropna(subset=column)
-        sns.lineplot(
-            x=known["epoch"], y=scale * known[column], estimator=None, label=images, ax=axes,
-            markersize=4, markeredgewidth=0, **style,
-        )  # fmt: skip
+        known = rows.dropna(subset=column).assign(value=scale * rows[column])
+        style |= {"markersize": 4, "markeredgewidth": 0}
+        sns.lineplot(known, x="epoch", y="value", estimator=None, label=images, ax=axes, **style)
         axes.set(xlabel="epoch", ylabel=label, ylim=(0, 101 if scale > 1 else None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(loc="lower right").set_visible(label == iou)
@@ -206,10 +205,9 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
         label = f"{name}: AUC {curve.auc:.4f}"
         sns.lineplot(x=100 * curve.fpr, y=100 * curve.tpr, label=label, ax=left, **style)
         fa, pd_ = curve.pd_steps(max_fa)
+        style |= {"drawstyle": "steps-post", "ax": right}
         label = f"{name}: mean Pd {100 * curve.pd_auc(max_fa):.2f} %"
-        sns.lineplot(
-            x=1e6 * fa, y=100 * pd_, drawstyle="steps-post", label=label, ax=right, **style
-        )
+        sns.lineplot(x=1e6 * fa, y=100 * pd_, label=label, **style)
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlabel="false-positive rate [%]", ylabel="true-positive rate [%]", title="pixel ROC")
     left.set(xlim=(0, 100), ylim=(0, 101))

@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from .._support.errors import InputError
+from .._support.names import counted
 from ..data.dataset import Sample
 from ..data.statistics import TargetStatistics, measure_sample
 from ..metrics import SIZE_CLASSES
 from ..ops.components import find_components
 from ..ops.size_classes import POINT_AREA, SPOT_AREA
-from .overlays import EVERY_LEVEL, box_of, draw_gray, frame, outline, window
+from .overlays import EVERY_LEVEL, draw_gray, frame, outline, window
 from .style import PALETTE, STRONG, TRUTH, styled
 
 NAME_LENGTH = 24
@@ -120,10 +121,8 @@ def _headline(statistics: TargetStatistics) -> str:
     counts = statistics.images["split"].value_counts()
     splits = ", ".join(f"{split} {counts[split]}" for split in statistics.splits)
     targets, images = len(statistics.targets), len(statistics.images)
-    return (
-        f"{statistics.name}: {targets} target{'s' * (targets != 1)} in {images} "
-        f"image{'s' * (images != 1)} ({splits})"
-    )
+    number = f"{counted(targets, 'target')} in {counted(images, 'image')}"
+    return f"{statistics.name}: {number} ({splits})"
 
 
 def _histogram(
@@ -149,17 +148,12 @@ def _draw_areas(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None
     share = targets["kind"].value_counts(normalize=True)
     text = ", ".join(f"{kind} {100 * share.get(kind, 0):.1f} %" for kind in SIZE_CLASSES)
     axes.set(ylabel="targets of the split [%]", title=text)
-    _drop_legend_title(axes)
-
-
-def _drop_legend_title(axes: Axes) -> None:
-    legend = axes.get_legend()
-    if legend is not None:
-        legend.set_title("")
 
 
 def _log_areas(axes: Axes, areas: pd.Series) -> None:
     """A logarithmic axis of areas, with lines between point, spot and extended targets."""
+    if legend := axes.get_legend():
+        legend.set_title("")
     axes.set(xscale="log", xlabel="target area [px]")
     axes.set_xlim(0.8 * min(areas.min(), POINT_AREA), 1.2 * max(areas.max(), SPOT_AREA + 1))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -205,24 +199,19 @@ def _draw_scr_over_area(axes: Axes, targets: pd.DataFrame, hues: dict[str, str])
     axes.set_ylim(low - abs(low) / 3 - 0.1, high + abs(high) / 2 + 0.1)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    _drop_legend_title(axes)
 
 
 def _draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
     """One disc for every image size; its area is the number of images."""
-    counts = images.groupby(["width", "height"]).size().rename("images")
-    counts = counts.sort_values(ascending=False)
-    sizes = counts.reset_index()
-    axes.scatter(
-        sizes["width"], sizes["height"], s=8 + 400 * sizes["images"] / len(images),
-        color=PALETTE[0], alpha=0.5, linewidth=0,
-    )  # fmt: skip
-    reach = 1.15 * max(sizes["width"].max(), sizes["height"].max())
+    counts = images.value_counts(["width", "height"])
+    sizes = counts.rename("images").reset_index()
+    area = 8 + 400 * sizes["images"] / len(images)
+    axes.scatter("width", "height", area, PALETTE[0], data=sizes, alpha=0.5, linewidth=0)
+    reach = 1.15 * sizes[["width", "height"]].max(axis=None)
     axes.set(xlabel="image width [px]", ylabel="image height [px]", title="image sizes")
     axes.set(xlim=(0, reach), ylim=(0, reach), aspect="equal")
-    text = [
-        f"{w} × {h}: {n} image{'s' * (n > 1)}" for (w, h), n in counts.head(SIZES_NAMED).items()
-    ]
+    named = counts.head(SIZES_NAMED).items()
+    text = [f"{w} × {h}: {counted(n, 'image')}" for (w, h), n in named]
     others = len(counts) - len(text)
     more = f"\nand {others} other sizes" if others else ""
     axes.text(0.03, 0.97, "\n".join(text) + more, va="top", size=8, transform=axes.transAxes)
@@ -235,7 +224,7 @@ def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
     if not targets:
         crop.set_title("no target", fontsize=8, loc="left")
         return
-    boxes = [window(box_of(row), image.shape) for row in find_components(sample.mask).box]
+    boxes = [window(box, image.shape) for box in find_components(sample.mask).box.tolist()]
     weakest = int(np.argmin([np.nan_to_num(target["scr"], nan=np.inf) for target in targets]))
     for number, box in enumerate(boxes):
         frame(whole, box, STRONG if number == weakest else TRUTH)

@@ -1,7 +1,7 @@
-"""Images row by row, each beside what was seen in it, with one place enlarged in every picture."""
+"""Images row by row, each beside what was seen in it, with the same places enlarged in each."""
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,32 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec, SubplotSpec
+from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
+from .._support.names import counted
 from ..data.dataset import Sample
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..ops.components import find_components
 from ..sensitivity import Detection
-from .overlays import (
-    FRAME_COLOUR,
-    MOST_LEVELS,
-    OVER_SPINES,
-    RIM,
-    Box,
-    Contrast,
-    Spot,
-    add_legend,
-    bare,
-    find_spots,
-    frame,
-    outline,
-    paint,
-    show_part,
-    window,
-)
+from . import overlays
+from .overlays import FRAME_COLOUR, MOST_LEVELS, OVER_SPINES, RIM, Box, Contrast, Spot
 from .style import STRONG, styled
 
 SIDE = 2.0
@@ -92,24 +78,24 @@ def show_strips(
         pictures = {"image": None, **seen, "truth": sample.mask}
         for axes, (head, picture) in zip(grid[row], pictures.items(), strict=True):
             axes.set_title(head if row == 0 else "", fontsize=9, loc="center")
-            _draw(axes, sample, picture, contrast)
-            _enlarge(axes, sample, picture, place, corner, contrast=contrast)
+            draw = partial(_draw, sample=sample, seen=picture, contrast=contrast)
+            draw(axes)
+            _enlarge(axes, sample.image.shape, place, corner, draw)
             if isinstance(picture, Detection):
                 counts = count(picture.mask, sample.mask)
-                text = (
-                    f"{counts.detected} of {counts.targets} found, {counts.false_pixels} false px"
-                )
-                axes.set_xlabel(text, fontsize=8)
+                text = f"{counts.detected} of {counts.targets} found"
+                axes.set_xlabel(f"{text}, {counts.false_pixels} false px", fontsize=8)
         grid[row, 0].set_ylabel(sample.name, fontsize=8)
     are_detections = [isinstance(column[0], Detection) for column in columns.values()]
     if not all(are_detections):
         scale = ScalarMappable(Normalize(0, 1), "magma")
         figure.colorbar(scale, ax=grid, label="probability", pad=0.01, shrink=0.6)
-    add_legend(figure, found=any(are_detections), truth=True)
+    overlays.add_legend(figure, found=any(are_detections), truth=True)
     return figure
 
 
 def _check_lengths(samples: Sequence[Sample], columns: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse no samples, no columns, and columns of another length."""
     if not samples or not columns:
         raise InputError(
             f"got {len(samples)} images and {len(columns)} columns; pass at least one of each"
@@ -121,107 +107,95 @@ def _check_lengths(samples: Sequence[Sample], columns: Mapping[str, Sequence[Any
             )
 
 
-def _where_they_differ(
-    mask: NDArray[np.bool_], found: Sequence[NDArray[np.bool_]]
-) -> tuple[int, int]:
-    """The pixel (y, x) to enlarge."""
+def _where_they_differ(mask: NDArray[np.bool_], found: Sequence[NDArray[np.bool_]]) -> Box:
+    """The pixel to enlarge, as a box."""
     true = find_components(mask)
-    hits = np.array(
-        [
-            match_targets(find_components(each).centroid, true.centroid, MATCH_DISTANCE) >= 0
-            for each in found
-        ]
-    )
-    some_miss = np.flatnonzero(hits.any(axis=0) & ~hits.all(axis=0))
-    all_miss = np.flatnonzero(~hits.any(axis=0))
-    for chosen in (some_miss, all_miss):
-        if len(chosen):
-            return _pixel(true.centroid[chosen[0]])
-    apart = np.any([each != found[0] for each in found], axis=0) & ~mask
-    regions = find_components(apart if apart.any() else mask)
-    if not len(regions):
-        return mask.shape[0] // 2, mask.shape[1] // 2
-    return _pixel(regions.centroid[regions.area.argmax()])
+    matches = [
+        match_targets(find_components(each).centroid, true.centroid, MATCH_DISTANCE)
+        for each in found
+    ]
+    misses = np.sum(np.array(matches) < 0, axis=0)
+    differ = np.any([each != found[0] for each in found], axis=0) & ~mask
+    regions = find_components(differ if differ.any() else mask)
+    if misses.any():
+        some_miss = (misses > 0) & (misses < len(found))
+        centre = true.centroid[(some_miss if some_miss.any() else misses > 0).argmax()]
+    elif len(regions):
+        centre = regions.centroid[regions.area.argmax()]
+    else:
+        centre = np.array(mask.shape) // 2
+    y, x = np.rint(centre).astype(int).tolist()
+    return y, x, y + 1, x + 1
 
 
-def _pixel(centroid: NDArray[np.float64]) -> tuple[int, int]:
-    return round(float(centroid[0])), round(float(centroid[1]))
-
-
-def _free_corner(marked: NDArray[np.bool_], place: tuple[int, int]) -> tuple[int, int]:
+def _free_corner(marked: NDArray[np.bool_], place: Box) -> tuple[int, int]:
     """The corner (0 top or 1 bottom, 0 left or 1 right) that hides least; the place never."""
     height, width = marked.shape
     side = round(LENS_SHARE * min(height, width))
+    hidden = marked.astype(int)
+    hidden[place[0], place[1]] = marked.size
+    ends = slice(None, side), slice(-side, None)
+    sums = {(i, j): hidden[ends[i], ends[j]].sum() for i in (0, 1) for j in (0, 1)}
     opposite = int(place[0] < height / 2), int(place[1] < width / 2)
-
-    def hidden(corner: tuple[int, int]) -> tuple[bool, int, bool]:
-        top, left = corner[0] * (height - side), corner[1] * (width - side)
-        covers = top <= place[0] < top + side and left <= place[1] < left + side
-        pixels = int(np.count_nonzero(marked[top : top + side, left : left + side]))
-        return covers, pixels, corner != opposite
-
-    return min(product((0, 1), (0, 1)), key=hidden)
+    return min(sums, key=lambda corner: (sums[corner], corner != opposite))
 
 
 def _layout(samples: Sequence[Sample], columns: int) -> tuple[Figure, NDArray[np.object_]]:
+    """A figure with a row of pictures for every sample."""
     heights = [SIDE * sample.image.shape[0] / sample.image.shape[1] + 0.2 for sample in samples]
-    figure, grid = plt.subplots(
-        len(samples), columns, figsize=(SIDE * columns + 0.8, sum(heights) + 0.6),
-        height_ratios=heights, squeeze=False,
-    )  # fmt: skip
+    size = SIDE * columns + 0.8, sum(heights) + 0.6
+    options: dict[str, Any] = {"figsize": size, "height_ratios": heights, "squeeze": False}
+    figure, grid = plt.subplots(len(samples), columns, **options)
     for axes in grid.flat:
-        bare(axes)
+        overlays.bare(axes)
     return figure, grid
 
 
 def _draw(
     axes: Axes,
+    box: Box | None = None,
+    *,
     sample: Sample,
     seen: Seen | NDArray[np.bool_] | None,
     contrast: Contrast,
-    box: Box | None = None,
 ) -> None:
     """The image alone, a detection over it, probabilities or the truth.
 
     True outlines are drawn in the lens only; in the whole image they would hide small targets.
     """
-    if seen is None:
-        paint(axes, sample.image, None, None, cross=0, box=box, contrast=contrast)
-    elif isinstance(seen, Detection):
-        mask, cross = (None, 5) if box is None else (sample.mask, 9)
-        paint(axes, sample.image, seen, mask, cross=cross, box=box, contrast=contrast)
-    else:
-        axes.imshow(seen, cmap="gray" if seen.dtype == bool else "magma", vmin=0, vmax=1)
-        if box is not None:
-            show_part(axes, box)
-        if box is not None and seen.dtype != bool:
-            outline(axes, sample.mask, box)
+    truth = None if box is None else sample.mask
+    if seen is None or isinstance(seen, Detection):
+        outlined, cross = (None if seen is None else truth), (5 if box is None else 9)
+        overlays.paint(axes, sample.image, seen, outlined, cross=cross, box=box, contrast=contrast)
+        return
+    axes.imshow(seen, cmap="gray" if seen.dtype == bool else "magma", vmin=0, vmax=1)
+    if box is not None:
+        overlays.show_part(axes, box)
+        if seen.dtype != bool:
+            overlays.outline(axes, sample.mask, box)
 
 
 def _enlarge(
     axes: Axes,
-    sample: Sample,
-    seen: Seen | NDArray[np.bool_] | None,
-    place: tuple[int, int],
+    shape: tuple[int, ...],
+    place: Box,
     corner: tuple[int, int],
-    *,
-    contrast: Contrast,
+    draw: Callable[[Axes, Box], None],
 ) -> None:
-    """The place through a lens in a corner of the picture."""
-    height, width = sample.image.shape
-    side = min(LENS, height, width)
-    top = min(max(place[0] - side // 2, 0), height - side)
-    left = min(max(place[1] - side // 2, 0), width - side)
-    wide, high = (LENS_SHARE * min(height, width) / length for length in (width, height))
+    """Draw the place through a lens in a corner of the picture."""
+    wide, high = (LENS_SHARE * min(shape) / length for length in (shape[1], shape[0]))
     bounds = (corner[1] * (1 - wide), (1 - corner[0]) * (1 - high), wide, high)
     lens = axes.inset_axes(bounds, xticks=[], yticks=[])
-    _draw(lens, sample, seen, contrast, (top, left, top + side, left + side))
+    draw(lens, overlays.window(place, shape, LENS))
     lens.spines[:].set(visible=True, color=STRONG, linewidth=1.2)
     axes.indicate_inset_zoom(lens, edgecolor=STRONG, alpha=1)
 
 
 PANEL = 1.75
 """Side of a picture [in]; the places enlarged below it have half of that."""
+
+NARROW: Any = {"hspace": 0.03, "wspace": 0.02}
+"""Gaps between a picture and its crops."""
 
 MARK = {"missed": "s", "found": "o", "false alarm": "D", "target": "o"}
 """The first three in the order in which their places are enlarged."""
@@ -259,95 +233,82 @@ def plot_detections(
         ['image', 'truth\n1 target', 'Original\n1 of 1, no false alarm']
     """
     _check_lengths(samples, detections)
-    figure, grid = _methods_layout(samples, len(detections) + 2)
+    heights = [min(max(each.image.shape[0] / each.image.shape[1], 0.2), 1.5) for each in samples]
+    figure, grid = _methods_layout([height + 0.5 for height in heights], len(detections) + 2)
     for row, sample in enumerate(samples):
         found = [each[row].numpy() for each in detections.values()]
         windows = _windows(sample, found)
         columns = [(None, None), (None, sample.mask), *((each, sample.mask) for each in found)]
         heads = ["image", "truth", *detections]
         for column, (head, (detection, mask)) in enumerate(zip(heads, columns, strict=True)):
-            picture, *crops = _panels(figure, grid[row, column], sample, len(windows))
-            spots = [] if mask is None else find_spots(detection, mask)
-            paint(picture, sample.image, None, None, cross=0, contrast=contrast)
-            for spot in spots:  # marks, since what is found may be a single pixel
-                picture.plot(*spot.centre[::-1], **_style(spot.outcome))
-            for axes, box in zip(crops, windows, strict=True):
-                paint(axes, sample.image, detection, mask, cross=7, box=box, contrast=contrast)
+            inner = grid[row, column].subgridspec(2, 2, height_ratios=[heights[row], 0.5], **NARROW)
+            places = [inner[1, :]] if len(windows) == 1 else [inner[1, 0], inner[1, 1]]
+            picture = figure.add_subplot(inner[0, :])
+            spots = [] if mask is None else overlays.find_spots(detection, mask)
+            _draw_marked(picture, sample, spots, windows if column == 0 else [], contrast)
+            for place, box in zip(places, windows, strict=False):
+                crop = figure.add_subplot(place)
+                overlays.bare(crop)
+                overlays.paint(
+                    crop, sample.image, detection, mask, cross=7, box=box, contrast=contrast
+                )
             lines = [head] * (row == 0) + [_tally(detection, spots)] * (mask is not None)
             picture.set_title("\n".join(lines), fontsize=9, pad=3, loc="center")
-            if column == 0:
-                picture.set_ylabel(sample.name, fontsize=8)
-                for box in windows:
-                    frame(picture, box, "white")
+            picture.set_ylabel(sample.name if column == 0 else "", fontsize=8)
     marks = [Line2D([], [], label=name, **_style(name)) for name in MARK if name != "target"]
-    add_legend(figure, found=True, truth=True, marks=marks, loc="lower left")
+    overlays.add_legend(figure, found=True, truth=True, marks=marks)
     return figure
 
 
-def _methods_layout(samples: Sequence[Sample], columns: int) -> tuple[Figure, GridSpec]:
-    heights = [_height(sample) + 0.5 for sample in samples]
-    gaps = 0.3 * (len(samples) - 1)
-    width, height = PANEL * columns + 0.4, PANEL * sum(heights) + gaps + 1.0
+def _methods_layout(heights: Sequence[float], columns: int) -> tuple[Figure, GridSpec]:
+    """A figure, and its cells of some heights [panels]; each holds a picture and its crops."""
+    total, rows = PANEL * sum(heights), len(heights)
+    width, height = PANEL * columns + 0.4, total + 0.3 * (rows - 1) + 1.0
     figure = plt.figure(figsize=(width, height), layout="none")
     grid = figure.add_gridspec(
-        len(samples), columns, height_ratios=heights, wspace=0.03,
-        hspace=0.3 / (PANEL * sum(heights) / len(samples)),
+        rows, columns, height_ratios=heights, wspace=0.03, hspace=0.3 * rows / total,
         left=0.3 / width, right=1 - 0.1 / width, bottom=0.6 / height, top=1 - 0.4 / height,
     )  # fmt: skip
     return figure, grid
 
 
-def _height(sample: Sample) -> float:
-    """Of the picture of a sample, in widths."""
-    height, width = sample.image.shape
-    return min(max(height / width, 0.2), 1.5)
-
-
-def _panels(figure: Figure, cell: SubplotSpec, sample: Sample, crops: int) -> list[Axes]:
-    """A picture, and its crops below it."""
-    ratios = [_height(sample), 0.5]
-    inner = cell.subgridspec(2, 2, height_ratios=ratios, hspace=0.03, wspace=0.02)
-    below = [inner[1, k] for k in range(2)] if crops == 2 else [inner[1, :]] * crops
-    panels = [figure.add_subplot(place) for place in [inner[0, :], *below]]
-    for axes in panels:
-        bare(axes)
-    return panels
+def _draw_marked(
+    axes: Axes, sample: Sample, spots: Sequence[Spot], windows: Sequence[Box], contrast: Contrast
+) -> None:
+    """An image whose targets are marked, since they may be single pixels, and frames in it."""
+    overlays.bare(axes)
+    overlays.paint(axes, sample.image, None, None, cross=0, contrast=contrast)
+    for spot in spots:
+        axes.plot(*spot.centre[::-1], **_style(spot.outcome))
+    for box in windows:
+        overlays.frame(axes, box, "white")
 
 
 def _windows(sample: Sample, found: Sequence[Detection]) -> list[Box]:
     """One or two places, first where a method misses a target, last where it has a false alarm."""
-    spots = [spot for each in found for spot in find_spots(each, sample.mask)]
+    spots = [spot for each in found for spot in overlays.find_spots(each, sample.mask)]
     chosen: list[Box] = []
     for spot in sorted(spots, key=lambda spot: list(MARK).index(spot.outcome)):
-        if not any(_holds(box, spot) for box in chosen):
-            chosen.append(window(spot.box, sample.image.shape))
+        y, x = spot.centre
+        if not any(y0 <= y < y1 and x0 <= x < x1 for y0, x0, y1, x1 in chosen):
+            chosen.append(overlays.window(spot.box, sample.image.shape))
     return chosen[:2]
-
-
-def _holds(box: Box, spot: Spot) -> bool:
-    (y, x), (y0, x0, y1, x1) = spot.centre, box
-    return y0 <= y < y1 and x0 <= x < x1
 
 
 def _tally(detection: Detection | None, spots: Sequence[Spot]) -> str:
     """What the picture shows, in words."""
     outcomes = [spot.outcome for spot in spots]
     if detection is None:
-        return f"{len(outcomes)} target{'s' * (len(outcomes) != 1)}"
+        return counted(len(outcomes), "target")
     false = outcomes.count("false alarm")
-    alarms = f"{false or 'no'} false alarm{'s' * (false > 1)}"
+    alarms = counted(false, "false alarm") if false else "no false alarm"
     return f"{outcomes.count('found')} of {len(outcomes) - false}, {alarms}"
 
 
 def _style(outcome: str) -> dict[str, Any]:
+    """The mark of a target, by what became of it."""
     return {
-        "marker": MARK[outcome],
-        "path_effects": RIM,
-        "color": FRAME_COLOUR[outcome],
-        "markersize": 9,
-        "fillstyle": "none",
-        "markeredgewidth": 1.6,
-        "linestyle": "",
-        "clip_on": False,
-        "zorder": OVER_SPINES,
-    }
+        "marker": MARK[outcome], "color": FRAME_COLOUR[outcome], "path_effects": RIM,
+        "markersize": 9, "fillstyle": "none", "markeredgewidth": 1.6, "linestyle": "",
+        "clip_on": False, "zorder": OVER_SPINES,
+    }  # fmt: skip

@@ -19,6 +19,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
+from .._support.names import counted
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..ops.components import find_components
 from ..sensitivity import Detection, Target
@@ -41,20 +42,14 @@ LABEL_ROOM = 13
 OVER_SPINES = 2.6
 """Drawing order of marks that may lie on the border of their axes."""
 
-Box = tuple[int, int, int, int]
+Box = tuple[int, ...]
 """Rows and columns y0, x0, y1, x1, half open."""
 
 
-def box_of(row: NDArray[np.int64]) -> Box:
-    """A row of ``Components.box`` as plain numbers."""
-    y0, x0, y1, x1 = row.tolist()
-    return y0, x0, y1, x1
-
-
-def window(box: Box, shape: tuple[int, ...]) -> Box:
-    """A square around a box, inside the image where that is large enough."""
+def window(box: Box, shape: tuple[int, ...], least: int = INSET_SIDE) -> Box:
+    """A square around a box, of at least some side, within an image that is large enough."""
     y0, x0, y1, x1 = box
-    side = min(max(INSET_SIDE, 2 * max(y1 - y0, x1 - x0)), *shape)
+    side = min(max(least, 2 * max(y1 - y0, x1 - x0)), *shape)
     top = min(max((y0 + y1 - side) // 2, 0), shape[0] - side)
     left = min(max((x0 + x1 - side) // 2, 0), shape[1] - side)
     return top, left, top + side, left + side
@@ -96,12 +91,9 @@ def outline(
 def frame(axes: Axes, box: Box, colour: str, label: str = "") -> None:
     """Draw a box in an image, with a label above it; at the top of the image below or inside it."""
     y0, x0, y1, x1 = box
-    axes.add_patch(
-        Rectangle(
-            (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.2,
-            clip_on=False, zorder=OVER_SPINES,
-        )
-    )  # fmt: skip
+    style: dict[str, Any] = {"linewidth": 1.2, "clip_on": False, "zorder": OVER_SPINES}
+    corner, size = (x0 - 0.5, y0 - 0.5), (x1 - x0, y1 - y0)
+    axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, **style))
     axes.apply_aspect()  # a picture gets little larger when the whole figure is laid out
     height = axes.get_ylim()[0]
     room = LABEL_ROOM / 72 * cast(Figure, axes.figure).dpi * height / axes.bbox.height
@@ -160,26 +152,25 @@ def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> l
         ['target']
     """
     if detection is None:
-        boxes = [] if mask is None else find_components(mask).box
-        return [Spot("target", box_of(row)) for row in boxes]
+        return [] if mask is None else _spots("target", find_components(mask).box)
     if mask is None:
         targets = sorted(detection.targets(), key=lambda each: (each.kind == "weak", -each.peak))
         return [Spot(target.kind, _drawn_box(target), target.peak) for target in targets]
     found, true = find_components(detection.mask), find_components(mask)
     match = match_targets(found.centroid, true.centroid, MATCH_DISTANCE)
-    missed = [Spot("missed", box_of(row)) for row in true.box[match < 0]]
-    alone = np.setdiff1d(np.arange(len(found)), match)
-    false = [Spot("false alarm", box_of(row)) for row in found.box[alone]]
-    hits = [Spot("found", box_of(row)) for row in true.box[match >= 0]]
-    return [*missed, *hits, *false]
+    false = _spots("false alarm", np.delete(found.box, match[match >= 0], axis=0))
+    return _spots("missed", true.box[match < 0]) + _spots("found", true.box[match >= 0]) + false
+
+
+def _spots(outcome: Outcome, boxes: NDArray[np.int64]) -> list[Spot]:
+    """Spots of one outcome."""
+    return [Spot(outcome, tuple(box)) for box in boxes.tolist()]
 
 
 def _drawn_box(target: Target) -> Box:
-    """Of a strong region, or of the one pixel that a weak target adds."""
-    if target.kind == "strong":
-        return target.box
+    """The box of a strong region, or of the one pixel that a weak target adds."""
     y, x = (int(middle) for middle in target.centroid)
-    return y, x, y + 1, x + 1
+    return target.box if target.kind == "strong" else (y, x, y + 1, x + 1)
 
 
 def paint(
@@ -257,14 +248,7 @@ CROSS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def add_legend(
-    figure: Figure,
-    *,
-    found: bool,
-    truth: bool,
-    marks: Sequence[Artist] = (),
-    loc: Literal["lower left", "outside lower left"] = "outside lower left",
-) -> None:
+def add_legend(figure: Figure, *, found: bool, truth: bool, marks: Sequence[Artist] = ()) -> None:
     """Name below the pictures what is drawn: detections, the truth, and further marks.
 
     Example:
@@ -275,16 +259,16 @@ def add_legend(
     """
     handles: list[Artist] = []
     if found:
-        handles.append(
-            Patch(facecolor=to_rgba(STRONG, 0.5), edgecolor=STRONG, label="strong region")
-        )
+        fill = to_rgba(STRONG, 0.5)
+        handles.append(Patch(facecolor=fill, edgecolor=STRONG, label="strong region"))
         handles.append(Line2D([], [], label="weak target", markersize=8, **CROSS))
     if truth:
         handles.append(Line2D([], [], color=TRUTH, linewidth=1.5, label="true outline"))
     handles += marks
     if handles:
         columns = min(len(handles), max(3, int(figure.get_figwidth() / 1.3)))
-        figure.legend(handles=handles, loc=loc, ncols=columns, frameon=False, fontsize=9)
+        place: Any = {"loc": "outside lower left", "ncols": columns}
+        figure.legend(handles=handles, **place, frameon=False, fontsize=9)
 
 
 INSETS = 6
@@ -341,8 +325,8 @@ def show(
     places, others = _choose_places(spots, image.shape)
     title = [_headline(detection, mask)]
     if others:
-        order = "" if detection is None else ", highest peaks first"
-        order = ", missed first" if order and mask is not None else order
+        first = "highest peaks first" if mask is None else "missed first"
+        order = f", {first}" if detection is not None else ""
         title.append(f"{len(spots) - len(others)} of {len(spots)} enlarged{order}")
     figure, (main, *insets) = _layout(image.shape, len(places), title)
     paint(main, image, detection, mask, cross=6, contrast=contrast)
@@ -364,7 +348,11 @@ def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[
     places: list[Place] = []
     others = []
     for spot in spots:
-        around = [held for box, held in places if _contains(box, spot.box)]
+        y0, x0, y1, x1 = spot.box
+        around = [
+            held for (top, left, bottom, right), held in places
+            if top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
+        ]  # fmt: skip
         if around:
             around[0].append(spot)
         elif len(places) < INSETS:
@@ -372,11 +360,6 @@ def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[
         else:
             others.append(spot)
     return places, others
-
-
-def _contains(box: Box, inner: Box) -> bool:
-    (y0, x0, y1, x1), (top, left, bottom, right) = box, inner
-    return y0 <= top and x0 <= left and bottom <= y1 and right <= x1
 
 
 def _describe(spots: Sequence[Spot]) -> str:
@@ -399,14 +382,13 @@ def _describe(spots: Sequence[Spot]) -> str:
 
 def _draw_rings(axes: Axes, spots: Sequence[Spot]) -> list[Line2D]:
     """Ring targets; one mark of the legend for every kind of them."""
+    style: dict[str, Any] = {"fillstyle": "none", "markersize": 9, "markeredgewidth": 0.8}
+    style |= {"clip_on": False, "zorder": OVER_SPINES}
     rings = []
     for outcome in dict.fromkeys(spot.outcome for spot in spots if spot.outcome != "weak"):
         y, x = zip(*(spot.centre for spot in spots if spot.outcome == outcome), strict=True)
-        rings += axes.plot(
-            x, y, "o", color=FRAME_COLOUR[outcome], fillstyle="none", markersize=9,
-            markeredgewidth=0.8, clip_on=False, zorder=OVER_SPINES,
-            label=f"{outcome}, not enlarged",
-        )  # fmt: skip
+        colour, label = FRAME_COLOUR[outcome], f"{outcome}, not enlarged"
+        rings += axes.plot(x, y, "o", color=colour, label=label, **style)
     return rings
 
 
@@ -436,19 +418,12 @@ def bare(axes: Axes) -> None:
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
     if detection is None:
-        return "" if mask is None else _number(len(find_components(mask)), "true target")
-    thresholds = f"th1 {detection.th1:g}"
-    if detection.th2 is not None:
-        thresholds += f", th2 {detection.th2:g}"
+        return "" if mask is None else counted(len(find_components(mask)), "true target")
+    pair = {"th1": detection.th1, "th2": detection.th2}
+    thresholds = ", ".join(f"{name} {th:g}" for name, th in pair.items() if th is not None)
     if mask is None:
-        return f"{_number(len(detection.targets()), 'target')} ({thresholds})"
+        return f"{counted(len(detection.targets()), 'target')} ({thresholds})"
     counts = count(detection.mask, mask)
     iou = "–" if np.isnan(counts.iou) else f"{100 * counts.iou:.1f} %"
-    return (
-        f"{counts.detected} of {counts.targets} targets found, {counts.false_pixels} false px, "
-        f"IoU {iou} ({thresholds})"
-    )
-
-
-def _number(count: int, of: str) -> str:
-    return f"{count} {of}" if count == 1 else f"{count} {of}s"
+    found = f"{counts.detected} of {counts.targets} targets found"
+    return f"{found}, {counts.false_pixels} false px, IoU {iou} ({thresholds})"
