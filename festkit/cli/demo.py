@@ -5,6 +5,15 @@ from pathlib import Path
 from .._support.errors import InputError
 from .._support.names import find_name
 
+WRITTEN = {
+    "00_quickstart.ipynb": "executed notebook",
+    "00_quickstart.html": "the same as a page",
+    "metrics.json": "the metrics of the table",
+    "fest.safetensors": "trained FEST, for FEST.load",
+    "figure.png": "detections on a test scene",
+}
+"""What the notebook leaves, by file."""
+
 
 def demo(
     dataset: str = "synthetic",
@@ -34,29 +43,17 @@ def demo(
         out: folder of the results; default runs/demo, or runs/demo-DATASET.
     """
     from .._support.devices import check_threads
-    from ..data.dataset import load_dataset
     from ..jobs.execute import run_notebook
-    from ..scenes import PRESETS
-    from ..training.config import check_size
 
-    for size in sizes:
-        check_size(size, backbone)
-    if sizes[0] >= sizes[1]:
-        raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
-    if epochs < 2:
-        raise InputError(f"epochs is {epochs}, expected at least 2")
+    _check_training(sizes, backbone, epochs)
     check_threads(threads)
-    find_name("preset", preset, PRESETS)
-    if dataset != "synthetic":
-        for split in ("train", "test"):
-            load_dataset(dataset, split, root=data_root)
-
+    _check_images(dataset, data_root, preset)
     if out is None:
         named = "" if dataset == "synthetic" else f"-{Path(dataset).name.lower()}"
         out = Path("runs") / f"demo{named}"
     parameters = {
         "dataset": dataset,
-        "data_root": None if data_root is None else str(Path(data_root).resolve()),
+        "data_root": data_root and str(Path(data_root).resolve()),
         "backbone": backbone,
         "sizes": list(sizes),
         "epochs": epochs,
@@ -67,16 +64,32 @@ def demo(
     }
     run_notebook("00_quickstart", parameters, out)
     print(f"\n{(out / 'table.txt').read_text(encoding='utf-8')}")
-    written = {
-        "00_quickstart.ipynb": "executed notebook",
-        "00_quickstart.html": "the same as a page",
-        "metrics.json": "the metrics of the table",
-        "fest.safetensors": "trained FEST, for FEST.load",
-        "figure.png": "detections on a test scene",
-    }
-    for name, meaning in written.items():
+    for name, meaning in WRITTEN.items():
         print(f"{out / name}  {meaning}")
     draw_pretrained(out / "pretrained.png")
+
+
+def _check_training(sizes: tuple[int, int], backbone: str, epochs: int) -> None:
+    """Refuse sizes and epochs that the notebook could not train with."""
+    from ..training.config import check_size
+
+    for size in sizes:
+        check_size(size, backbone)
+    if sizes[0] >= sizes[1]:
+        raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
+    if epochs < 2:
+        raise InputError(f"epochs is {epochs}, expected at least 2")
+
+
+def _check_images(dataset: str, data_root: str | None, preset: str) -> None:
+    """Refuse a dataset that is not there, and an unknown preset of scenes."""
+    from ..data.dataset import load_dataset
+    from ..scenes import PRESETS
+
+    find_name("preset", preset, PRESETS)
+    if dataset != "synthetic":
+        for split in ("train", "test"):
+            load_dataset(dataset, split, root=data_root)
 
 
 def draw_pretrained(path: Path) -> None:
@@ -94,10 +107,8 @@ def draw_pretrained(path: Path) -> None:
         return
     scene = make_scene(21, size=512, family="cloud", targets=4)
     detection = fest.predict(scene.image)
-    found = count(detection.mask, scene.mask)
+    counts = count(detection.mask, scene.mask)
     with atomic_write(path) as part:
         show(scene.image, detection, scene.mask).savefig(part, dpi=120, format="png")
-    print(
-        f"{path}  another scene, by the shipped weights of ACM: "
-        f"{found.detected} of {found.targets} targets, {found.false_pixels} false pixels"
-    )
+    found = f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false pixels"
+    print(f"{path}  another scene, by the shipped weights of ACM: {found}")

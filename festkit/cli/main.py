@@ -12,11 +12,12 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 import tyro
 
 from .. import __version__
-from .._support.errors import FestkitError, InputError, MemoryLimitError
+from .._support.errors import FestkitError, InputError
 from .._support.files import write_utf8
 from .._support.names import find_name
 
@@ -113,42 +114,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(name: str, error: Exception, *, debug: bool) -> None:
     """Print one line for an error of the user or the system, the traceback of a bug."""
+    message = _message(error)
+    if debug or not message:
+        traceback.print_exception(error)
+    if not message:
+        message = (
+            f"this is a bug in festkit {__version__}. Please report it where you got festkit from,"
+            " with your command, the lines above and this one: Python"
+            f" {platform.python_version()}, {platform.platform()}"
+        )
+        print(f"festkit {name}: {message}", file=sys.stderr)
+    elif not debug:
+        print(f"festkit {name}: {message} (--debug shows where)", file=sys.stderr)
+
+
+def _message(error: Exception) -> str:
+    """What to print of an error of the user or the system; nothing for a bug."""
+    of_system = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno)
+    if isinstance(error, FestkitError) or of_system:
+        return str(error) or "out of memory"
     if isinstance(error, RuntimeError):
         from .._support.devices import is_out_of_memory
 
         if is_out_of_memory(error):
-            line, _, _ = str(error).partition("\n")
-            error = MemoryLimitError(
-                f"{line}; use --tile or a smaller size, or --device cpu"
-            ).with_traceback(error.__traceback__)
-    of_system = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno)
-    if isinstance(error, FestkitError) or of_system:
-        if debug:
-            traceback.print_exception(error)
-        else:
-            message = str(error) or "out of memory"
-            print(f"festkit {name}: {message} (--debug shows where)", file=sys.stderr)
-        return
-    traceback.print_exception(error)
-    print(
-        f"festkit {name}: this is a bug in festkit {__version__}. Please report it where you got "
-        f"festkit from, with your command, the lines above and this one: Python "
-        f"{platform.python_version()}, {platform.platform()}",
-        file=sys.stderr,
-    )
+            return f"{str(error).splitlines()[0]}; use --tile or a smaller size, or --device cpu"
+    return ""
 
 
 def _format_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    line: str | None = None,
+    message: Warning | str, category: type[Warning], *place: Any, **more: Any
 ) -> str:
     """Warnings for users are one line; those for developers name their place."""
     if category is UserWarning:
         return f"warning: {message}\n"
-    return _FORMAT_WITH_PLACE(message, category, filename, lineno, line)
+    return _FORMAT_WITH_PLACE(message, category, *place, **more)
 
 
 def _output_is_closed() -> bool:
@@ -166,14 +165,11 @@ def _output_is_closed() -> bool:
 def _help(group: str) -> str:
     """The commands of a group, or all."""
     lines = [f"  festkit {n:12} {text}" for n, (text, _) in COMMANDS.items() if n.startswith(group)]
-    return "\n".join(
-        [
-            "usage: festkit COMMAND [options]\n",
-            *lines,
-            "\nfestkit COMMAND --help lists the options of a command, festkit --version prints the",
-            "version. --debug prints the traceback of any error.",
-        ]
+    end = (
+        "festkit COMMAND --help lists the options of a command, festkit --version prints the\n"
+        "version. --debug prints the traceback of any error."
     )
+    return "\n".join(["usage: festkit COMMAND [options]\n", *lines, "", end])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,28 @@ from .._support.errors import InputError
 if TYPE_CHECKING:
     from ..fest import FEST
 
-Rule = Literal["per_scale", "fused"]
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model predicts.
+
+    Attributes:
+        th1: threshold of strong targets; default the model's.
+        th2: threshold of weak targets; default the model's.
+        rule: take weak targets from each scale's own map, or from the fused map; default the
+            model's.
+        device: cpu, cuda, mps, or auto.
+        threads: CPU threads; default one per idle CPU.
+    """
+
+    th1: float | None = None
+    th2: float | None = None
+    rule: Literal["per_scale", "fused"] | None = None
+    device: str = "auto"
+    threads: int | None = None
+
+
+Given = tyro.conf.OmitArgPrefixes[Settings]
 
 
 def predict(
@@ -21,13 +43,9 @@ def predict(
     out: Path = Path("runs/predicted"),
     tile: int | None = None,
     levels: tuple[float, float] | Literal["auto", "full"] = "auto",
-    th1: float | None = None,
-    th2: float | None = None,
-    rule: Rule | None = None,
     weak: bool = True,
     pictures: bool = True,
-    device: str = "auto",
-    threads: int | None = None,
+    settings: Given = Settings(),
 ) -> None:
     """Find the targets in your images: masks, pictures and a table of all targets.
 
@@ -43,21 +61,16 @@ def predict(
         levels: gray levels of the files that become black and white. auto takes 8-bit files as
             they are, and the percentiles 0.1 and 99.99 of deeper ones; full takes the full range
             of the file type, to 255 or 65535.
-        th1: threshold of strong targets; default the model's.
-        th2: threshold of weak targets; default the model's.
-        rule: take weak targets from each scale's own map, or from the fused map; default the
-            model's.
         weak: find weak targets; --no-weak is plain thresholding at th1.
         pictures: draw every image with its targets enlarged; --no-pictures is faster.
-        device: cpu, cuda, mps, or auto.
-        threads: CPU threads; default one per idle CPU.
+        settings: thresholds and device.
     """
     if not images:
         raise InputError("no images given; pass files or folders before --model")
     from ..inference.folder import SkippedImages, predict_images
     from ..plots import show
 
-    fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule, weak=weak)
+    fest = _open(model, settings, weak=weak)
     draw = show if pictures else None
     given = None if levels == "full" else levels
     try:
@@ -78,12 +91,8 @@ def evaluate(
     model: tyro.conf.Positional[tuple[str, ...]],
     dataset: str,
     split: Literal["test", "train", "all"] = "test",
-    th1: float | None = None,
-    th2: float | None = None,
-    rule: Rule | None = None,
     data_root: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
+    settings: Given = Settings(),
 ) -> None:
     """Measure any trained model on any dataset, without and with adjustable sensitivity.
 
@@ -95,13 +104,8 @@ def evaluate(
             several are the scales of one FEST.
         dataset: a known dataset, or a folder.
         split: test, train or all.
-        th1: threshold of strong targets; default the model's.
-        th2: threshold of weak targets; default the model's.
-        rule: take weak targets from each scale's own map, or from the fused map; default the
-            model's.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: cpu, cuda, mps, or auto.
-        threads: CPU threads; default one per idle CPU.
+        settings: thresholds and device.
     """
     if not model:
         raise InputError("no model given; pass an entry of the zoo, a weights file, or run folders")
@@ -110,41 +114,30 @@ def evaluate(
     from ..tables.render import record_table
     from ..zoo.measure import measure, warn_if_trained_on
 
-    fest = _open(model, device, threads, th1=th1, th2=th2, rule=rule)
+    fest, name = _open(model, settings), " + ".join(model)
     images = load_dataset(dataset, split, root=data_root)
-    warn_if_trained_on(" + ".join(model), trained_on(*model), images)
+    warn_if_trained_on(name, trained_on(*model), images)
     table = record_table(measure(fest, images))
-    print(f"{' + '.join(model)} on {images.name}, {split}: {len(images)} images", end=" ")
-    print(f"(split {images.fingerprint})\n\n{table}", end="")
+    number = f"{len(images)} images (split {images.fingerprint})"
+    print(f"{name} on {images.name}, {split}: {number}\n\n{table}", end="")
 
 
-def _open(
-    model: tuple[str, ...],
-    device: str,
-    threads: int | None,
-    *,
-    th1: float | None,
-    th2: float | None,
-    rule: Rule | None,
-    weak: bool = True,
-) -> "FEST":
+def _open(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "FEST":
     """A FEST with the given settings."""
     from .._support.devices import resolve_threads
     from ..inference.models import open_model
     from ..sensitivity import check_threshold
 
-    fest = open_model(*model, device=device)
-    fest.threads = resolve_threads(threads)
-    for name, value in (("th1", th1), ("th2", th2)):
-        if value is not None:
+    fest = open_model(*model, device=settings.device)
+    fest.threads = resolve_threads(settings.threads)
+    for name in ("th1", "th2"):
+        if (value := getattr(settings, name)) is not None:
             check_threshold(name, value)
             setattr(fest, name, value)
-    fest.rule = fest.rule if rule is None else rule
+    fest.rule = settings.rule or fest.rule
     if not weak:
-        if th2 is not None:
-            raise InputError(
-                f"--th2 {th2:g} asks for weak targets and --no-weak for none; drop one"
-            )
+        if (th2 := settings.th2) is not None:
+            raise InputError(f"--th2 {th2:g} asks for weak targets, --no-weak for none; drop one")
         fest.th2 = None
     _warn_if_no_weak(fest)
     return fest

@@ -139,11 +139,9 @@ def run(
         if not folder.name.startswith("02_train"):
             print(folder / f"{folder.name.rpartition('-')[0]}.html")
     print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
-    if len(done) < len(jobs):
-        missing = [f"{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
-        raise ProcessError(
-            "\n".join(["not all jobs are done; the same command continues", *missing])
-        )
+    missing = [f"\n{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
+    if missing:
+        raise ProcessError(f"not all jobs are done; the same command continues{''.join(missing)}")
 
 
 def _checked(plan: Request, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
@@ -153,30 +151,30 @@ def _checked(plan: Request, *, keep_stale: bool) -> "tuple[list[Job], dict[str, 
     jobs, stale = check_done(plan.jobs(), plan.folder, keep_stale=keep_stale)
     for key, why in stale.items():
         print(f"{key} is stale: {why}")
-    if stale:
-        print(
-            "stale jobs are used as they are; the tables say so"
-            if keep_stale
-            else "stale jobs are run again under new keys; tables run --keep-stale uses them"
-        )
+    if stale and keep_stale:
+        print("stale jobs are used as they are; the tables say so")
+    elif stale:
+        print("stale jobs are run again under new keys; tables run --keep-stale uses them")
     return jobs, stale
 
 
 def _print_plan(jobs: "list[Job]", folder: Path) -> None:
+    """Print every job with its time, the time left, and datasets that are missing."""
     from ..jobs.schedule import estimate_minutes, unfinished
 
-    left = unfinished(jobs, folder)
-    minutes = estimate_minutes(jobs, folder)
+    left, minutes = unfinished(jobs, folder), estimate_minutes(jobs, folder)
     for job in jobs:
         known = minutes[job.key]
         time = "" if known is None else f"{known:.1f} minutes"
         print(f"{job.key:34} {time if job.key in left else 'done':14} {job.title}")
     known_left = [value for key in left if (value := minutes[key]) is not None]
     unknown = len(left) - len(known_left)
-    parts = [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
-    parts += [f"time unknown for {unknown}, since nothing like them is done here"] * bool(unknown)
-    state = f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"
-    print(": ".join([state, "; ".join(parts)]) if parts else state)
+    parts = [f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"]
+    parts += [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
+    parts += (
+        [f"time unknown for {unknown}, since nothing like them is done here"] if unknown else []
+    )
+    print("; ".join(parts))
     for line in _missing_datasets(left):
         print(line)
 
@@ -186,14 +184,13 @@ def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
     from ..data.dataset import load_dataset
 
     given = {
-        (job.parameters["dataset"], job.parameters.get("data_root"))
-        for job in jobs.values()
-        if isinstance(job.parameters.get("dataset"), str)
+        (p.get("dataset"), p.get("data_root")) for p in (job.parameters for job in jobs.values())
     }
     errors = []
     for name, root in sorted(given, key=str):
         try:
-            load_dataset(name, "test", root=root)
+            if isinstance(name, str):  # else a job makes it
+                load_dataset(name, "test", root=root)
         except FestkitError as error:
             errors.append(str(error))
     return errors

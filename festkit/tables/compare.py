@@ -1,7 +1,7 @@
 """Our metrics next to the paper's, row by row."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -62,31 +62,20 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
         common = [row for row in table.index if row in run["schemes"] and row in before["schemes"]]
-        for name, row in ((name, row) for name in names for row in common):
-            values = [row_value(each, name, row) for each in (run, before)]
-            known = not any(value is None or isinstance(value, list) for value in values)
-            if known and values[0] != values[1]:
+        for name, row in product(names, common):
+            value, another = (row_value(each, name, row) for each in (run, before))
+            known = not any(each is None or isinstance(each, list) for each in (value, another))
+            if known and value != another:
                 raise InputError(
                     f"{path} and {other} have the row {row!r} in common and differ in its {name} "
-                    f"({values[0]}, {values[1]}); pass runs that differ in their seed alone"
+                    f"({value}, {another}); pass runs that differ in their seed alone"
                 )
-        same = "the same file" if _file(path) == _file(other) else _same_seed(run, before)
-        if common and same:
+        seed, another = (each.get("seed", each.get("seeds")) for each in (run, before))
+        if common and (seed == another is not None or run == before):
             raise InputError(
-                f"{path} and {other} are both {same} and have the row {common[0]!r} in common; "
-                "pass one of them, since every seed counts once"
+                f"{path} and {other} are both of seed {seed} and have the row {common[0]!r} in "
+                "common; pass one of them, since every seed counts once"
             )
-
-
-def _same_seed(run: Run, other: Run) -> str:
-    """The seed that two runs share, in words; empty if they differ."""
-    seed, before = (each.get("seed", each.get("seeds")) for each in (run, other))
-    return f"of seed {seed}" if seed is not None and seed == before else ""
-
-
-def _file(path: str | Path) -> Path:
-    path = Path(path).resolve()
-    return path / "metrics.json" if path.is_dir() else path
 
 
 def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
@@ -192,14 +181,10 @@ def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFr
             )
     check_seeds(paths, runs, table)
     by_row = {row: [run for run in runs if row in run["schemes"]] for row in table.index}
+    ours = {row: [_record(run, row) for run in own] for row, own in by_row.items() if own}
     measured = dict.fromkeys(_measured(*each, table) for each in zip(paths, runs, strict=True))
-    found = compare_with_paper(
-        {row: [_record(run, row) for run in own] for row, own in by_row.items() if own},
-        table,
-        measured="; ".join(measured),
-    )
     sizes = {row: [row_value(run, "sizes", row) for run in own] for row, own in by_row.items()}
-    return with_sizes(found, sizes)
+    return with_sizes(compare_with_paper(ours, table, measured="; ".join(measured)), sizes)
 
 
 def with_sizes(table: pd.DataFrame, sizes: Mapping[str, Sequence[str | None]]) -> pd.DataFrame:
@@ -267,35 +252,31 @@ def _record(run: Run, row: str) -> dict[str, Any]:
 
 def _records(name: str, seeds: Seeds) -> list[Mapping[str, Any]]:
     """One record per seed."""
-    if not len(seeds):
-        raise InputError(f"{name!r} has no metrics; leave the row out if it has not been run")
     counts = [entry for entry in seeds if isinstance(entry, Counts)]
     records = [entry for entry in seeds if isinstance(entry, Mapping)]
-    if len(seeds) not in (len(counts), len(records)):
+    if not len(seeds) or len(seeds) not in (len(counts), len(records)):
+        kinds = ", ".join(sorted({type(entry).__name__ for entry in seeds})) or "no seed"
         raise InputError(
-            f"{name!r} has metrics of {', '.join(sorted({type(e).__name__ for e in seeds}))}; "
-            "pass the Counts of every image of one seed, or one record per seed (record_of)"
+            f"{name!r} has metrics of {kinds}; pass the Counts of every image of one seed, or one "
+            "record per seed (record_of), and leave out rows that have not been run"
         )
     return records or [record_of(counts)]
 
 
 def _row(records: Sequence[Mapping[str, Any]], paper: pd.Series) -> dict[str, float]:
+    """The columns of numbers of one row."""
     row: dict[str, float] = {}
     intervals = _intervals(records)
     for column, metric in COLUMNS.items():
-        values = np.array([_value(record, metric.name) for record in records], float)
-        values *= metric.scale
-        mean = float(values.mean()) if len(values) else np.nan
+        values = metric.scale * pd.Series(
+            [_value(each, metric.name) for each in records], dtype=float
+        )
+        mean = values.mean(skipna=False)
         ends = None if np.isnan(mean) else intervals.get(metric.name)
         low, high = ends or (np.nan, np.nan)
-        row |= {
-            column: mean,
-            f"{column}_sd": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
-            f"{column}_low": metric.scale * low,
-            f"{column}_high": metric.scale * high,
-            f"{column}_paper": paper[column],
-            f"{column}_difference": mean - paper[column],
-        }
+        row |= {column: mean, f"{column}_sd": values.std(skipna=False)}
+        row |= {f"{column}_low": metric.scale * low, f"{column}_high": metric.scale * high}
+        row |= {f"{column}_paper": paper[column], f"{column}_difference": mean - paper[column]}
     return row | {"seeds": len(records)}
 
 

@@ -8,6 +8,7 @@ import torch
 
 from .. import __version__
 from .._support.errors import InputError
+from .._support.names import counted
 from ..training.stored_maps import RunMaps
 
 PROTOCOLS = {
@@ -84,11 +85,11 @@ def _in_words(rows: Mapping[str, RunMaps], table: pd.DataFrame, profile: str) ->
     networks = _distinct("backbone", records)
     sizes = "+".join(map(str, first.sizes)) if len(rows) == 1 else _sizes(records)
     loss = f", {losses[0]} loss" if len(losses) == 1 else ""
+    images = f"{len(first)} {IMAGES[first.split]} of {first.dataset.name}"
+    seed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     parts = [
-        f"{', '.join(networks)} at {sizes} px{loss}, on {len(first)} {IMAGES[first.split]} of "
-        f"{first.dataset.name}",
-        f"profile {profile}, {_epochs(records)}, seed{'s' * (len(seeds) > 1)} "
-        + ", ".join(map(str, seeds)),
+        f"{', '.join(networks)} at {sizes} px{loss}, on {images}",
+        f"profile {profile}, {_epochs(records)}, {seed}",
         *(PROTOCOLS[name] for name in _distinct("protocol", records)),
         _not_comparable(first, table, networks),
     ]
@@ -108,9 +109,10 @@ def _epochs(records: Records) -> str:
 
 
 def _range(records: Records) -> str:
-    found = sorted({record["epochs"] for record in records})
-    text = " to ".join(str(epochs) for epochs in dict.fromkeys([found[0], found[-1]]))
-    return f"{text} epoch" if text == "1" else f"{text} epochs"
+    """The epochs of all records, as a number or a range."""
+    found = [record["epochs"] for record in records]
+    least, most = min(found), max(found)
+    return counted(most, "epoch") if least == most else f"{least} to {most} epochs"
 
 
 def _sizes(records: Records) -> str:
@@ -136,14 +138,11 @@ def _distinct(name: str, records: Records) -> list[Any]:
 def _of_scales(name: str, records: Records) -> Any:
     """One value; different values of scales are joined by +."""
     values = [record[name] for record in records]
-    return values[0] if _alike(values) else "+".join(map(str, values))
+    alike = values and all(value == values[0] for value in values)
+    return values[0] if alike else "+".join(map(str, values))
 
 
-def _by_row(values: Mapping[str, Any]) -> Any:
+def _by_row(values: dict[str, Any]) -> Any:
     """One value, or by row if rows differ."""
-    found = list(values.values())
-    return found[0] if _alike(found) else dict(values)
-
-
-def _alike(values: Sequence[Any]) -> bool:
-    return bool(values) and all(value == values[0] for value in values)
+    first = next(iter(values.values()))
+    return first if all(value == first for value in values.values()) else values

@@ -117,11 +117,10 @@ def has_metrics(values: Any) -> bool:
 
 
 def _is_record(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("intervals"), dict | None)
-        and all(isinstance(value.get(ratio), NUMBER | None) for ratio in METRICS)
-    )
+    """Whether a value has what tables read from a record."""
+    if not isinstance(value, dict) or not isinstance(value.get("intervals"), dict | None):
+        return False
+    return all(isinstance(value.get(ratio), NUMBER | None) for ratio in METRICS)
 
 
 def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:

@@ -1,6 +1,7 @@
 """Tables ready to print or to paste: text, Markdown, LaTeX, HTML, and files of them."""
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -18,7 +19,7 @@ from .paper import COLUMNS, key_columns
 NONE, NOT_RUN = "–", "not run"
 
 
-def with_spread(mean: float, sd: float, sign: str = "") -> str:
+def with_spread(mean: float, sd: float = math.nan, sign: str = "") -> str:
     """A mean and its standard deviation over seeds; "–" for NaN, the mean alone for one seed.
 
     Example:
@@ -93,46 +94,44 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
         >>> readable_table(paper_table("th1")).loc["th1 0.05"].tolist()
         ['0.05', '35.15', '87.72', '138.46', '–']
     """
-    compared = "seeds" in table.columns
-    paper = compared and table[[f"{name}_paper" for name in COLUMNS]].notna().any(axis=None)
-    columns: dict[Any, list[str]] = {("", k): [*map(_key, table[k])] for k in key_columns(table)}
-    for name, metric in COLUMNS.items():
-        if not compared:
-            columns["", metric.head] = [*map(_number, table[name])]
-            continue
-        columns[metric.head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
-        if paper:
-            columns[metric.head, "paper"] = [*map(_number, table[f"{name}_paper"])]
-            columns[metric.head, "diff."] = [*map(_signed, table[f"{name}_difference"])]
-    if compared:
+    keys = {name: table[name].map(_key) for name in key_columns(table)}
+    if "seeds" not in table:
+        numbers = {metric.head: table[name].map(with_spread) for name, metric in COLUMNS.items()}
+        frame = pd.DataFrame(keys | numbers)
+    else:
+        columns: dict[Any, Any] = {("", name): cells for name, cells in keys.items()}
+        paper = table[[f"{name}_paper" for name in COLUMNS]].notna().any(axis=None)
+        for name, metric in COLUMNS.items():
+            columns[metric.head, "ours"] = [_ours(row, name) for _, row in table.iterrows()]
+            if paper:
+                columns[metric.head, "paper"] = table[f"{name}_paper"].map(with_spread)
+                columns[metric.head, "diff."] = table[f"{name}_difference"].map(_signed)
         columns["", "seeds"] = [str(seeds or NONE) for seeds in table["seeds"]]
-    frame = pd.DataFrame(columns, index=table.index)
-    frame.columns = frame.columns if compared else frame.columns.get_level_values(1)
+        frame = pd.DataFrame(columns)
     frame.attrs = dict(table.attrs)
     return frame
 
 
 def _key(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return NONE if pd.isna(value) else f"{value:g}"
-
-
-def _number(value: float) -> str:
-    return NONE if pd.isna(value) else f"{value:.2f}"
+    """A cell of a key column: a name, a number or nothing."""
+    return value if isinstance(value, str) else NONE if pd.isna(value) else f"{value:g}"
 
 
 def _signed(value: float) -> str:
     """With its sign; zero is "+0.00"."""
-    return NONE if pd.isna(value) else f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+    return with_spread(round(value, 2) + 0.0, sign="+").replace("-", "−")
 
 
 def _ours(row: pd.Series, name: str) -> str:
-    if not row["seeds"]:
-        return NOT_RUN
+    """Our metric with its spread and interval."""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     interval = "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
-    return with_spread(row[name], row[f"{name}_sd"]) + interval
+    return _mean(row, name) + interval
+
+
+def _mean(row: pd.Series, name: str) -> str:
+    """Our metric with its spread."""
+    return with_spread(row[name], row[f"{name}_sd"]) if row["seeds"] else NOT_RUN
 
 
 Style = Literal["text", "markdown", "latex", "html"]
@@ -328,20 +327,12 @@ def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
             f"of one dataset, got {', '.join(table.dataset.unique())}"
         )
     ran = table[table.groupby("backbone")["seeds"].transform("max") > 0]
-    columns = {}
+    cells: dict[Any, Any] = {}
     for name, metric in COLUMNS.items():
-        cells = {
-            "ours": [
-                with_spread(row[name], row[f"{name}_sd"]) if row["seeds"] else NOT_RUN
-                for _, row in ran.iterrows()
-            ],
-            "paper": [*map(_number, ran[f"{name}_paper"])],
-        }
-        sides = {
-            whose: ran.assign(text=texts).pivot(index="backbone", columns="scheme", values="text")
-            for whose, texts in cells.items()
-        }
-        columns[metric.head] = pd.concat(sides)[list(ran.scheme.unique())]
-    grid = pd.concat(columns, axis=1).swaplevel()
-    order = [(name, whose) for name in ran.backbone.unique() for whose in ("ours", "paper")]
-    return grid.reindex(order).rename_axis(index=[None, None], columns=[None, None])
+        cells[metric.head, "ours"] = [_mean(row, name) for _, row in ran.iterrows()]
+        cells[metric.head, "paper"] = ran[f"{name}_paper"].map(with_spread).tolist()
+    places = pd.MultiIndex.from_frame(ran[["backbone", "scheme"]])
+    grid = pd.DataFrame(cells, index=places).stack(1, future_stack=True).unstack("scheme")
+    heads = [metric.head for metric in COLUMNS.values()]
+    rows = pd.MultiIndex.from_product([ran.backbone.unique(), ["ours", "paper"]])
+    return grid.reindex(rows, columns=pd.MultiIndex.from_product([heads, ran.scheme.unique()]))

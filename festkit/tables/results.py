@@ -12,13 +12,7 @@ import pandas as pd
 from .._support.files import atomic_write, read_json
 from ..metrics import Counts
 from ..training.stored_maps import RunMaps
-from .compare import (
-    compare_files,
-    compare_with_paper,
-    shared_names,
-    thresholds_in_words,
-    with_sizes,
-)
+from . import compare
 from .describe import describe_runs
 from .paper import list_paper_tables, paper_table
 from .records import has_metrics, row_value, save_results
@@ -80,19 +74,15 @@ def save_paper_results(
 the last epoch was kept; another network and other images than the paper's, so not comparable"
     """
     run = describe_runs(maps, paper, profile=profile)
-    parts = [run["measured"], thresholds_in_words(more, paper), note]
+    parts = [run["measured"], compare.thresholds_in_words(more, paper), note]
     run["measured"] = "; ".join(filter(None, parts))
-    found = compare_with_paper(ours, paper, measured=run["measured"])
+    found = compare.compare_with_paper(ours, paper, measured=run["measured"])
     if isinstance(run["sizes"], dict):
-        found = with_sizes(found, {row: [size] for row, size in run["sizes"].items()})
+        found = compare.with_sizes(found, {row: [size] for row, size in run["sizes"].items()})
     save_table(out, found, "table")
-    filled = found[found["seeds"] > 0].astype(object)
-    thresholds = {
-        name: filled[name].where(filled[name].notna(), None).to_dict()
-        for name in ("th1", "th2")
-        if name in filled
-    }
-    save_results(out, ours, **({"table": paper.attrs["name"]} | run | thresholds | more))
+    thresholds = found.loc[found["seeds"] > 0, found.columns.intersection(["th1", "th2"])]
+    by_row = thresholds.astype(object).where(thresholds.notna(), None).to_dict()
+    save_results(out, ours, **({"table": paper.attrs["name"]} | run | by_row | more))
     return found
 
 
@@ -205,7 +195,7 @@ def save_paper_tables(
     for (number, group), runs in sorted(groups.items(), key=lambda each: each[0]):
         name = _file_name(list(runs.values()))
         name = f"{name}-{group}" if name in tables else name
-        tables[name] = compare_files(list(runs), paper_table(known[number]))
+        tables[name] = compare.compare_files(list(runs), paper_table(known[number]))
         old = [f"{each.name} ({stale[each.name]})" for each in runs if each.name in stale]
         tables[name].attrs["caption"] += f". Stale: {', '.join(old)}" if old else ""
         save_table(out, tables[name], name)
@@ -218,7 +208,7 @@ def _group(run: dict[str, Any]) -> str:
     parts: list[Any] = [True]
     if not _on_paper_dataset(run):
         parts = [False, run.get("fingerprint", run.get("dataset"))]
-        names = shared_names(run["table"])
+        names = compare.shared_names(run["table"])
     text = json.dumps([*parts, *map(run.get, names)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._support.errors import InputError
 from ..fest import Rule
-from ..metrics import FA_LIMIT, Counts, confidence_intervals, count, record_of
+from ..metrics import FA_LIMIT, Counts, count, record_of
 from ..ops.components import find_components
 from ..surface import ThresholdSurface, threshold_surface
 from .frames import Frame, Source, detect, is_ordered
@@ -22,9 +22,8 @@ STEPS = 10_000
 GRID_STEP = 50
 """Ticks between two thresholds of the sliders and of the surface."""
 
-GRID_TICKS = np.arange(
-    200, STEPS, GRID_STEP
-)  # the background of barely trained networks is below 0.02
+GRID_TICKS = np.arange(200, STEPS, GRID_STEP)
+"""From 0.02 on: the background of barely trained networks is below."""
 
 GRID = GRID_TICKS / STEPS
 """Thresholds of the surface, the stops of the sliders."""
@@ -88,21 +87,6 @@ def surface_message(surface: ThresholdSurface, rule: str) -> Message:
     return content, [getattr(surface, name).astype("<f8").tobytes() for name in SURFACE_VALUES]
 
 
-def fingerprint(mask: NDArray[np.bool_]) -> int:
-    """A number that tells two masks apart.
-
-    Example:
-        >>> fingerprint(np.eye(2, dtype=bool)) == fingerprint(np.ones((2, 2), bool))
-        False
-    """
-    return zlib.crc32(mask.tobytes())
-
-
-def counts_to_json(counts: Counts) -> dict[str, Any]:
-    """Counts and defined ratios of an image by name."""
-    return {name: value for name, value in counts.record().items() if value is not None}
-
-
 CHUNK = 16
 """Images between two progress messages."""
 
@@ -141,10 +125,6 @@ class SetMetrics:
         """Counts of the whole set."""
         return sum(self.counts, Counts())
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of every ratio; none for fewer than two images."""
-        return confidence_intervals(self.counts) if len(self.counts) > 1 else {}
-
     def record(self) -> dict[str, Any]:
         """Counts, ratios and intervals of the set by name, ready for JSON; empty without truth."""
         return record_of(self.counts) if self.counts else {}
@@ -172,7 +152,7 @@ def measure(
         if frame.mask is not None:
             counts.append(count(found.mask, frame.mask))
         strong = len(find_components(frame.prob, th1))
-        rows.append((strong, len(found.weak), fingerprint(found.mask)))
+        rows.append((strong, len(found.weak), zlib.crc32(found.mask.tobytes())))
     return SetMetrics(th1, th2, rule, counts, *map(list, zip(*rows, strict=True)))
 
 
@@ -191,14 +171,12 @@ def measure_all(
 
 
 def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
+    """The surface of some frames."""
+    unknown = [frame.name for frame in frames if frame.mask is None]
+    if unknown:
+        raise InputError(f"image {unknown[0]!r} has no true mask; metrics need one for every image")
     own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
-    probs, masks = (frame.prob for frame in frames), (_truth(frame) for frame in frames)
+    probs, masks = (frame.prob for frame in frames), (frame.mask for frame in frames)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself
         return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)
-
-
-def _truth(frame: Frame) -> Any:
-    if frame.mask is None:
-        raise InputError(f"image {frame.name!r} has no true mask; metrics need one for every image")
-    return frame.mask

@@ -2,13 +2,13 @@
 
 import io
 from collections.abc import Sequence
-from math import isnan
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..fest import Rule
+from ..metrics import METRICS
 from ..plots import plot_surface, show
 from ..tables.records import summary_table
 from .charts import SetMetrics, measure_all
@@ -54,9 +54,9 @@ def as_text(source: Source, found: SetMetrics) -> str:
         return _headline(source, found)
     head = f"{source.title}, th1 {found.th1:g}, th2 {found.th2:g}"
     table = summary_table({"now": found.total}).T
-    spans = found.intervals()
-    names = {"IoU": "iou", "nIoU": "niou", "Pd": "pd", "Fa ×10⁻⁶": "fa", "Score": "score"}
-    table["95 % interval"] = [_span(spans.get(names[row]), row) for row in table.index]
+    ends = [found.record()["intervals"].get(name) or (None,) for name in METRICS]
+    spans = zip(METRICS.values(), ends, strict=True)
+    table["95 % interval"] = [" to ".join(map(metric.text, pair)) for metric, pair in spans]
     return f"{head}\n{table.to_string()}"
 
 
@@ -69,14 +69,8 @@ def _headline(source: Source, found: SetMetrics) -> str:
     return head + ", ".join(f"{name} {value}" for name, value in metrics.items())
 
 
-def _span(ends: tuple[float, float] | None, row: str) -> str:
-    if ends is None or isnan(ends[0]):
-        return "–"
-    scale = 1e6 if row.startswith("Fa") else 100
-    return " to ".join(f"{scale * end:.2f}" for end in ends)
-
-
 def _image(figure: Any) -> Image.Image:
+    """A figure as a picture."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
     return Image.open(file).convert("RGB")

@@ -58,34 +58,6 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """Chosen thresholds and their metrics.
-
-    Attributes:
-        th1: strong threshold.
-        th2: weak threshold.
-        rule: where weak targets come from, as in :class:`festkit.FEST`.
-        chosen_on: the images that they were chosen on: dataset, split, fingerprint, protocol.
-        metrics: counts, ratios and intervals on those images; empty without true masks.
-
-    Example:
-        >>> Tuned(0.5, 0.1, "fused", {"split": "holdout"}, {}).record()["chosen_on"]
-        {'split': 'holdout'}
-    """
-
-    th1: float
-    th2: float
-    rule: Rule
-    chosen_on: Mapping[str, str]
-    metrics: dict[str, Any]
-
-    def record(self) -> dict[str, Any]:
-        """Everything by name, ready for JSON."""
-        chosen = {"th1": self.th1, "th2": self.th2, "rule": self.rule}
-        return {**chosen, "chosen_on": dict(self.chosen_on), **self.metrics}
-
-
-@dataclass(frozen=True)
 class Source:
     """A set of frames, and how thresholds chosen on it are used and saved.
 
@@ -97,7 +69,8 @@ class Source:
         code: Python that uses chosen thresholds, with ``{th1}``, ``{th2}`` and ``{rule}``.
         per_scale_code: the same for the rule "per_scale", where it differs.
         images: dataset, split, fingerprint and protocol of the images, where they are known.
-        keep: writes chosen thresholds to where they are used, and says where; None if nowhere.
+        keep: writes chosen thresholds, by name with ``rule``, ``chosen_on`` and their metrics, to
+            where they are used, and says where; None if nowhere.
         close: closes the files that frames are read from.
 
     Example:
@@ -113,7 +86,7 @@ class Source:
     code: str = DETECT.format("")
     per_scale_code: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)
-    keep: Callable[[Tuned], str] | None = None
+    keep: Callable[[dict[str, Any]], str] | None = None
     close: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
@@ -121,11 +94,7 @@ class Source:
 
 
 def make_frame(
-    name: str,
-    prob: Any,
-    scales: Sequence[Any] = (),
-    image: Any = None,
-    mask: Any = None,
+    name: str, prob: Any, scales: Sequence[Any] = (), image: Any = None, mask: Any = None
 ) -> Frame:
     """A frame of array-likes, after checking them.
 
@@ -142,15 +111,18 @@ def make_frame(
         own = tuple(_one("scale map", as_maps("a scale map", scale)) for scale in scales)
         truth = None if mask is None else _one("mask", as_mask("the mask", mask))
         gray = None if image is None else _gray(image)
-        parts = {"a scale map": own, "the mask": (truth,), "the image": (gray,)}
-        for part, arrays in parts.items():
-            for array in arrays:
-                if array is not None and array.shape != fused.shape:
-                    raise InputError(
-                        f"{part} is {array.shape[0]} × {array.shape[1]} px high and wide, the "
-                        f"probability map {fused.shape[0]} × {fused.shape[1]}; resize the map to "
-                        "the image first (resize_map)"
-                    )
+        others = [
+            *(("a scale map", each) for each in own),
+            ("the mask", truth),
+            ("the image", gray),
+        ]
+        for part, array in others:
+            if array is not None and array.shape != fused.shape:
+                sizes = [" × ".join(map(str, each.shape)) for each in (array, fused)]
+                raise InputError(
+                    f"{part} is {sizes[0]} px high and wide, the probability map {sizes[1]}; "
+                    "resize the map to the image first (resize_map)"
+                )
     except ValueError as error:
         raise InputError(f"image {name!r}: {error}") from error
     return Frame(name, fused, own, gray, truth)

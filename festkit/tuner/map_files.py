@@ -13,11 +13,8 @@ import numpy as np
 
 from .._support.errors import InputError
 from .._support.progress import progress
-from ..data.images import Raster, _differs_in_alpha, read_raster
+from ..data.images import Raster, _differs_in_alpha, colour_share, read_raster
 from ..ops.size_classes import MOST_SHARE
-
-COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
-"""How Pillow's modes begin of files that may hold colours."""
 
 DIM = 102
 """Of 255: a set of maps that nowhere exceeds it is warned of, such as percent in 8 bit."""
@@ -38,7 +35,6 @@ class _Look:
         high: share of its pixels above half the full range.
         marked: share of its pixels above 0.
         flat: the levels above 0 if all pixels of an object have one, as in masks and labels.
-        is_binary: whether it holds no levels but 0 and the highest of the full range.
     """
 
     path: Path
@@ -46,12 +42,11 @@ class _Look:
     high: float
     marked: float
     flat: frozenset[int] | None
-    is_binary: bool
 
     @property
-    def is_counted(self) -> bool:
-        """Whether the levels are 1, or 1 and 2, and so on: a mask of 0 and 1, or labels."""
-        return bool(self.flat) and max(self.flat or ()) == len(self.flat or ())
+    def is_numbered(self) -> bool:
+        """Whether objects have low levels, such as 1: a mask of 0 and 1, or labels."""
+        return bool(self.flat) and max(self.flat or ()) <= max(LABELS, len(self.flat or ()))
 
 
 def check_maps(paths: Sequence[Path]) -> bool:
@@ -75,15 +70,14 @@ def check_maps(paths: Sequence[Path]) -> bool:
     looks = [_look(path) for path in progress(paths, "reading", unit="map")]
     are_masks = all(look.flat is not None and look.flat <= {1} for look in looks)
     if not are_masks:
-        _refuse_labels(looks)
-        _check_counted(looks)
+        _check_numbered(looks)
     _check_inverted(looks, are_masks=are_masks)
     brightest = max(looks, key=lambda look: look.peak)
     if brightest.peak <= np.float32(DIM / 255) and not (are_masks and brightest.peak):
         warnings.warn(
-            f"{brightest.path} reaches {brightest.peak:.2g} of the full range, and none of the"
-            f" {len(looks)} maps more, so higher thresholds find nothing; white (255 of 8 bit,"
-            f" 65535 of 16) is 1. Save maps of percent, or of fewer bits, by {HOW_TO_SAVE}",
+            f"{brightest.path} reaches {brightest.peak:.2g} of the full range, the most of"
+            f" {len(looks)} maps, so higher thresholds find nothing; white (255 of 8 bit, 65535 of"
+            f" 16) is probability 1: save the maps by {HOW_TO_SAVE}",
             stacklevel=4,
         )
     return are_masks
@@ -101,37 +95,28 @@ def read_map(path: Path) -> Raster:
         array([[0. , 0.2]], dtype=float32)
     """
     raster = read_raster(path)
+    fault = ""
     if raster.levels.min() == raster.levels.max() and _differs_in_alpha(path):
+        fault = "has one colour and differs in its alpha channel only"
+    elif colour_share(path, raster.mode):
+        fault = "is a picture in colours"
+    if fault:
         raise InputError(
-            f"{path} has one colour and differs in its alpha channel only, which maps do not use; "
-            "save probabilities as gray levels, without alpha"
+            f"{path} {fault}, and its gray levels are no probabilities; save the maps as gray"
+            f" files, for instance by {HOW_TO_SAVE}, or pass arrays to ThresholdTuner"
         )
-    if raster.mode.startswith(COLOURED):
-        kind = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        channels = cv2.imdecode(np.fromfile(path, np.uint8), kind)
-        if channels is not None and (channels != channels[..., :1]).any():
-            raise InputError(
-                f"{path} is a picture in colours, whose gray levels are no probabilities; save the "
-                f"maps as gray files, for instance by {HOW_TO_SAVE}, or pass arrays to "
-                "ThresholdTuner"
-            )
     return raster
 
 
 def _look(path: Path) -> _Look:
+    """Read a file and find what tells probabilities from masks, labels and inverted maps."""
     raster = read_map(path)
     try:
         prob = raster.probability
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return _Look(
-        path,
-        float(prob.max()),
-        float((prob > 0.5).mean()),
-        float((prob > 0).mean()),
-        _flat_levels(raster),
-        bool(np.isin(prob, (0, 1)).all()),
-    )
+    shares = float((prob > 0.5).mean()), float((prob > 0).mean())
+    return _Look(path, float(prob.max()), *shares, _flat_levels(raster))
 
 
 def _flat_levels(raster: Raster) -> frozenset[int] | None:
@@ -145,55 +130,40 @@ def _flat_levels(raster: Raster) -> frozenset[int] | None:
     return frozenset(np.unique(raster.levels).tolist()) - {0}
 
 
-def _refuse_labels(looks: Sequence[_Look]) -> None:
-    """Refuse a set in which every object has one level, of few: they are numbers."""
-    if any(look.flat is None for look in looks):
+def _check_numbered(looks: Sequence[_Look]) -> None:
+    """Refuse labels, and masks of 0 and 1 among those of 0 and 255; warn of them among maps."""
+    numbered = [look for look in looks if look.is_numbered]
+    if not numbered:
         return
-    levels = frozenset[int]().union(*(look.flat or () for look in looks))
-    several = [look.path for look in looks if len(look.flat or ()) > 1]
-    if several and max(levels) <= max(LABELS, len(levels)):
-        raise InputError(
-            f"{several[0]} numbers its objects with levels up to {max(levels)}, as labels do,"
-            " which are no probabilities; save targets as 255 and background as 0, for instance by"
-            " cv2.imwrite(name, np.uint8(255 * (labels > 0)))"
-        )
-
-
-def _check_counted(looks: Sequence[_Look]) -> None:
-    """Refuse masks of 0 and 1 among those of 0 and 255; warn of them among gray maps."""
-    counted = [look for look in looks if look.is_counted]
-    if not counted or len(counted) == len(looks):
-        return
-    others = [look for look in looks if not look.is_counted]
-    brightest = max(others, key=lambda look: look.peak)
-    summary = (
-        f"{_first_of(counted, looks)}: no levels but 0 to {len(counted[0].flat or ())}, as in masks"
-        f" of 0 and 1 and in labels, though {brightest.path.name} beside reaches"
-        f" {brightest.peak:.2g} of the full range"
+    numbered.sort(key=lambda look: len(look.flat or ()), reverse=True)
+    first = numbered[0]
+    fault = (
+        f"{_first_of(numbered, looks)}: no levels but 0 and up to"
+        f" {max(first.flat or ())}, as in masks of 0 and 1 and in labels of objects; save targets"
+        " as 255 and background as 0, for instance by cv2.imwrite(name, np.uint8(255 * (labels >"
+        " 0)))"
     )
-    if brightest.peak == 1 and all(look.is_binary for look in others):
-        raise InputError(f"{summary}; save targets as 255 and background as 0 in all files")
-    warnings.warn(
-        f"{summary}; they are read as probability {counted[0].peak:.2g} and less; save targets"
-        " as 255 if these are such",
-        stacklevel=5,
-    )
+    others_are_masks = any(look.peak == 1 for look in looks)
+    are_flat = all(look.flat is not None for look in looks)
+    if are_flat and (others_are_masks or len(first.flat or ()) > 1):
+        raise InputError(fault)
+    warnings.warn(f"{fault}. They are read as probability {first.peak:.2g} and less", stacklevel=5)
 
 
 def _check_inverted(looks: Sequence[_Look], *, are_masks: bool) -> None:
     """Refuse a set that is high nearly everywhere; warn of single maps that are."""
-    shares = [look.marked if are_masks else look.high for look in looks]
-    inverted = [k for k, share in enumerate(shares) if share > MOST_SHARE]
+    shares = {look: look.marked if are_masks else look.high for look in looks}
+    inverted = [look for look, share in shares.items() if share > MOST_SHARE]
     if not inverted:
         return
-    first = _first_of([looks[k] for k in inverted], looks)
-    summary = (
-        f"{first}: {100 * shares[inverted[0]]:.1f} % of the image is above one half, as if it were"
-        " inverted; targets are white on black: save 1 - prob"
+    fault = (
+        f"{_first_of(inverted, looks)}: {100 * shares[inverted[0]]:.1f} % of the image is above one"
+        " half, as if it were inverted; targets are white on black: save 1 - prob, or pass arrays"
+        " to ThresholdTuner if the maps are right"
     )
     if len(inverted) == len(looks):
-        raise InputError(f"{summary}, or pass arrays to ThresholdTuner if the maps are right")
-    warnings.warn(summary, stacklevel=5)
+        raise InputError(fault)
+    warnings.warn(fault, stacklevel=5)
 
 
 def _first_of(some: Sequence[_Look], looks: Sequence[_Look]) -> str:

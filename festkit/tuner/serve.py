@@ -115,16 +115,15 @@ def serve(
     app = _choose(app)
     _check_port(port)
     folders = [str(Path(run).resolve()) for run in runs]
-    parameters: dict[str, Any] = {
+    given = {
         "run": folders[0] if len(folders) == 1 else folders,
         "split": split,
+        "dataset": dataset and dataset_folder(dataset, data_root),
+        "data_root": data_root and str(Path(data_root).resolve()),
     }
-    if dataset is not None:
-        parameters["dataset"] = dataset_folder(dataset, data_root)
-    if data_root is not None:
-        parameters["data_root"] = str(Path(data_root).resolve())
+    parameters = {name: value for name, value in given.items() if value is not None}
     with _ended_by_signals(), _private_folder() as home:
-        book = home / "notebooks" / Path(NOTEBOOK).with_suffix(".ipynb").name
+        book = home / "notebooks" / f"{NOTEBOOK}.ipynb"
         write_parametrised(NOTEBOOK, parameters, book)
         with _server(app, book, port or 0) as (server, url):
             print(f"The tuner is at {url}  ({HINTS[app]}Ctrl-C ends it)", flush=True)
@@ -135,13 +134,11 @@ def serve(
 
 
 def _choose(app: App) -> App:
-    if app == "auto":
-        return "voila" if find_spec("voila") else "lab"
-    if app == "voila" and not find_spec("voila"):
-        raise ProcessError(
-            'Voila is not installed; pip install "festkit[app]", or take JupyterLab: app "lab"'
-        )
-    return app
+    """The app to start."""
+    installed = bool(find_spec("voila"))
+    if app == "voila" and not installed:
+        raise ProcessError('Voila is not installed; pip install "festkit[app]", or take app "lab"')
+    return ("voila" if installed else "lab") if app == "auto" else app
 
 
 def _check_port(port: int | None) -> None:
@@ -241,15 +238,14 @@ def _environment(home: Path) -> dict[str, str]:
     """Private settings, but the user's theme and shortcuts; places that do not depend on ours."""
     datasets = Path(os.environ.get("FESTKIT_DATA") or "data").expanduser().resolve()
     settings = Path(jupyter_config_dir()) / "lab" / "user-settings"
+    paths = filter(None, [str(home / "data"), os.environ.get("JUPYTER_PATH")])
     return {
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         **os.environ,
         "FESTKIT_DATA": str(datasets),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTER_PATH": os.pathsep.join(
-            filter(None, [str(home / "data"), os.environ.get("JUPYTER_PATH")])
-        ),
+        "JUPYTER_PATH": os.pathsep.join(paths),
     }
 
 
@@ -273,9 +269,11 @@ def _wait(app: App, server: "subprocess.Popen[bytes]", home: Path, proof: str) -
 
 
 def _last_words(server: "subprocess.Popen[bytes]", home: Path) -> str:
-    state = f"is silent after {START_SECONDS} s"
-    if server.poll() is not None:
-        state = f"ended with status {server.returncode}"
+    """How a server is, and the end of its log."""
+    ended = server.poll() is not None
+    state = (
+        f"ended with status {server.returncode}" if ended else f"is silent after {START_SECONDS} s"
+    )
     lines = (home / "log").read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([f"{state}; the end of its log:", *lines[-15:]])
 

@@ -12,6 +12,7 @@ import numpy as np
 from .._support.errors import InputError, MissingFileError
 from .._support.files import write_json
 from .._support.locks import file_lock
+from .._support.names import counted
 from .._support.progress import progress
 from ..data.dataset import Dataset
 from ..data.images import EXTENSIONS, Mask, read_raster
@@ -22,7 +23,7 @@ from ..fusion import fuse
 from ..ops.size_classes import MOST_SHARE
 from ..training.run import LOCK, Run
 from ..training.stored_maps import open_maps
-from .frames import DETECT, Frame, Source, Tuned, cached, make_frame
+from .frames import DETECT, Frame, Source, cached, make_frame
 from .map_files import check_maps, read_map
 
 Images = Sequence[Any] | Mapping[str, Any]
@@ -52,33 +53,21 @@ def of_arrays(
         raise InputError("no probability maps given; pass at least one map (H, W)")
     if len(set(names)) < len(names):
         raise InputError("names must differ; two images have the same one")
-    listed = {
-        "probability maps": _listed("probability maps", probs, names),
-        "masks": _listed("masks", masks, names),
-        "images": _listed("images", images, names),
-        "scale maps": _listed("scale maps", scale_maps, names),
-    }
-    prob, mask, image, scales = listed.values()
+    given = {"probability maps": probs, "scale maps": scale_maps, "images": images, "masks": masks}
+    listed = [_listed(what, values, names) for what, values in given.items()]
     frames = [
-        make_frame(name, prob[k], () if scales[k] is None else scales[k], image[k], mask[k])
-        for k, name in enumerate(names)
+        make_frame(name, prob, () if scales is None else scales, image, mask)
+        for name, prob, scales, image, mask in zip(names, *listed, strict=True)
     ]
     if len({len(frame.scales) for frame in frames}) > 1:
         raise InputError("all images need the same number of scale maps")
-    return Source(
-        _number(len(frames)),
-        tuple(names),
-        frames.__getitem__,
-        per_scale_code=DETECT.format(", scale_maps=scale_maps") if frames[0].scales else None,
-    )
+    code = DETECT.format(", scale_maps=scale_maps") if frames[0].scales else None
+    title = counted(len(frames), "probability map")
+    return Source(title, tuple(names), frames.__getitem__, per_scale_code=code)
 
 
 def of_runs(
-    runs: Sequence[Run],
-    *,
-    split: str,
-    dataset: str | Path | None,
-    root: str | Path | None,
+    runs: Sequence[Run], *, split: str, dataset: str | Path | None, root: str | Path | None
 ) -> Source:
     """The stored maps of one training run, or of several that are the scales of a FEST.
 
@@ -109,10 +98,8 @@ def of_runs(
         maps.dataset.names,
         cached(read),
         start=tuned if tuned.get("scales") == sizes else {},
-        code="import festkit as fk\n\n"
-        f"fest = fk.FEST.from_runs([{paths}], "
-        'th1={th1}, th2={th2}, rule="{rule}")\n'
-        "detection = fest.predict(image)",
+        code=f"import festkit as fk\n\nfest = fk.FEST.from_runs([{paths}], "
+        'th1={th1}, th2={th2}, rule="{rule}")\ndetection = fest.predict(image)',
         images=_provenance(maps.dataset, split, record[f"{maps.dataset.split}_split"]),
         keep=partial(_save_to_runs, runs),
         close=maps.close,
@@ -165,7 +152,10 @@ def of_folder(
             or what is no probability map, as of :func:`check_maps`.
     """
     folders = [folder for folder in (probs, images, masks) if folder is not None]
-    files = {folder: _files(folder) for folder in folders}
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise MissingFileError(f"there is no folder {Path(folder).absolute()}")
+    files = {folder: files_by_name(Path(folder)) for folder in folders}
     maps = files[probs]
     if not maps:
         raise InputError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
@@ -184,7 +174,7 @@ def of_folder(
             mask=_as_targets(truths[name], alike.mask(truths[name]).mask) if truths else None,
         )
 
-    title = f"{_number(len(names), 'mask' if are_masks else 'probability map')} in "
+    title = f"{counted(len(names), 'mask' if are_masks else 'probability map')} in "
     title += Path(probs).name + (f", {left_out} left out" if left_out else "")
     return Source(title, names, cached(read))
 
@@ -242,16 +232,12 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
         given = [given.get(name) for name in names]
     if len(given) != len(names):
         raise InputError(f"{len(given)} {what} for {len(names)} images; pass one of each image")
-    for name, entry in zip(names, given, strict=True):
-        if entry is None:
-            raise InputError(
-                f"{what} have none of image {name!r}; pass one of every image, or none"
-            )
+    lacking = [name for name, entry in zip(names, given, strict=True) if entry is None]
+    if lacking:
+        raise InputError(
+            f"{what} have none of image {lacking[0]!r}; pass one of every image, or none"
+        )
     return given
-
-
-def _number(count: int, what: str = "probability map") -> str:
-    return f"{count} {what}" + ("s" if count > 1 else "")
 
 
 def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str]:
@@ -264,34 +250,26 @@ def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str
     }
 
 
-def _save_to_runs(runs: Sequence[Run], tuned: Tuned) -> str:
-    scales = [run.record["size"] for run in runs]
+def _save_to_runs(runs: Sequence[Run], tuned: dict[str, Any]) -> str:
+    """Save a FEST with the thresholds, and write them into the records of the runs."""
     try:
-        fest = FEST.from_runs(runs, tuned.th1, tuned.th2, rule=tuned.rule)
-        fest.chosen_on = tuned.record()
-        path = fest.save(fest_path(runs))
-        saved = f"FEST.load({str(path)!r})"
+        fest = FEST.from_runs(runs)
+        _save_to_fest(fest, tuned)
+        saved = f"FEST.load({str(fest.save(fest_path(runs)))!r})"
     except ValueError as error:  # a network that is not of the catalogue
         saved = f"no FEST, since {error}"
-    entry = tuned.record() | {"scales": scales}
+    entry = tuned | {"scales": [run.record["size"] for run in runs]}
     for run in runs:
         with file_lock(run.folder / LOCK):
             write_json(run.folder / "record.json", run.record | {"tuned": entry})
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 
 
-def _save_to_fest(fest: FEST, tuned: Tuned) -> str:
-    fest.th1, fest.th2, fest.rule = tuned.th1, tuned.th2, tuned.rule
-    fest.chosen_on = tuned.record()
+def _save_to_fest(fest: FEST, tuned: dict[str, Any]) -> str:
+    """Set the thresholds of a FEST."""
+    fest.th1, fest.th2, fest.rule = tuned["th1"], tuned["th2"], tuned["rule"]
+    fest.chosen_on = tuned
     return "the FEST, whose predict uses them from now on"
-
-
-def _files(folder: str | Path) -> dict[str, Path]:
-    """Image files of a folder by name, as in a dataset's folders."""
-    path = Path(folder)
-    if not path.is_dir():
-        raise MissingFileError(f"there is no folder {path.absolute()}")
-    return files_by_name(path)
 
 
 def _as_targets(path: Path, mask: Mask) -> Mask:

@@ -99,8 +99,7 @@ class ThresholdTuner:
                 outside [0, 1].
         """
         runs = [Run.of(path) for path in paths]
-        source = sources.of_runs(runs, split=split, dataset=dataset, root=root)
-        return cls._of(source, th1, th2)
+        return cls._of(sources.of_runs(runs, split=split, dataset=dataset, root=root), th1, th2)
 
     @classmethod
     def from_fest(
@@ -156,8 +155,9 @@ class ThresholdTuner:
                 file is a 0/1 mask among those of 0 and 255, or thresholds are out of order or
                 outside [0, 1].
         """
-        source = sources.of_folder(probs, images, masks, allow_missing=allow_missing)
-        return cls._of(source, th1, th2)
+        return cls._of(
+            sources.of_folder(probs, images, masks, allow_missing=allow_missing), th1, th2
+        )
 
     @classmethod
     def _of(cls, source: Source, th1: float | None, th2: float | None) -> "ThresholdTuner":
@@ -166,9 +166,9 @@ class ThresholdTuner:
         return tuner
 
     def _open(self, source: Source, th1: float | None, th2: float | None) -> None:
-        started: dict[str, Any] = {"th1": 0.5, "rule": "per_scale"} | {
-            name: value for name, value in source.start.items() if value is not None
-        }
+        """Check thresholds, those that the source starts with unless others are given."""
+        known = {name: value for name, value in source.start.items() if value is not None}
+        started: dict[str, Any] = {"th1": 0.5, "rule": "per_scale"} | known
         th1 = float(started["th1"] if th1 is None else th1)
         th2 = float(started.get("th2", min(0.1, th1)) if th2 is None else th2)
         for name, value in (("th1", th1), ("th2", th2)):

@@ -22,7 +22,6 @@ from .charts import (
     STEPS,
     Message,
     SetMetrics,
-    counts_to_json,
     frame_message,
     measure,
     measure_all,
@@ -30,7 +29,7 @@ from .charts import (
     setup,
     surface_message,
 )
-from .frames import Source, Tuned, is_ordered
+from .frames import Source, is_ordered
 
 Question = dict[str, Any]
 
@@ -144,7 +143,8 @@ class TunerWidget(anywidget.AnyWidget):
         if found is None:
             return None
         content = {"type": "metrics", "th1": found.th1, "th2": found.th2, "rule": found.rule}
-        rows = [counts_to_json(counts) for counts in found.counts]
+        records = [counts.record().items() for counts in found.counts]
+        rows = [{name: value for name, value in each if value is not None} for each in records]
         targets = {"strong": found.strong, "weak": found.weak, "marks": found.marks}
         return content | targets | {"total": found.record(), "rows": rows}, []
 
@@ -160,8 +160,9 @@ class TunerWidget(anywidget.AnyWidget):
         if self._source.keep is None:
             raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
         found: SetMetrics = self._measured(question, lambda done: True)
-        tuned = Tuned(found.th1, found.th2, found.rule, self._source.images, found.record())
-        text = f"{tuned.th1:g} / {tuned.th2:g} saved to {self._source.keep(tuned)}"
+        chosen = {"th1": found.th1, "th2": found.th2, "rule": found.rule}
+        tuned = chosen | {"chosen_on": dict(self._source.images)} | found.record()
+        text = f"{found.th1:g} / {found.th2:g} saved to {self._source.keep(tuned)}"
         if self._source.images.get("protocol") == "paper":
             text += "\nThey were chosen on test images: say so when you report metrics on these."
         return {"type": "saved", "th1": found.th1, "th2": found.th2, "text": text}, []
