@@ -143,7 +143,7 @@ class TestComparison:
         ("ours", "error", "message"),
         [
             ({"th1 0.31": [HIT]}, ValueError, "unknown row of the table 'th1 0.31'; known are th1"),
-            ({"th1 0.3": []}, ValueError, "'th1 0.3' has no metrics; leave the row out"),
+            ({"th1 0.3": []}, ValueError, "'th1 0.3' has metrics of no seed; .*leave out rows"),
             ({"th1 0.3": [[HIT, HIT]]}, ValueError, "metrics of list; pass the Counts of every im"),
             ({"th1 0.3": [HIT, {}]}, ValueError, "metrics of Counts, dict; pass"),
         ],
@@ -201,7 +201,9 @@ class TestFiles:
             ValueError, match=r"a/metrics.json and \S+b/metrics.json are both of se"
         ):
             compare_files([one, two], TH1)
-        with pytest.raises(ValueError, match=r"a/metrics.json and \S+a are both the same file"):
+        with pytest.raises(
+            ValueError, match=r"a/metrics.json and \S+a are both of seed .*pass one"
+        ):
             compare_files([one, tmp_path / "a"], TH1)
         apart = save_results(tmp_path / "c", {"th1 0.5": HIT}, **seed)
         assert compare_files([one, apart], TH1).seeds.sum() == 2

@@ -12,6 +12,8 @@ from .files import NUMBER, check_form
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Tensors = Mapping[str, Tensor]
+
 CHECKSUM = "checksum"
 """Name of the checksum in a card; files written before it came have none."""
 
@@ -59,7 +61,7 @@ def parse_card(header: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     return card
 
 
-def checksum(tensors: "Mapping[str, Tensor]", card: Mapping[str, Any]) -> str:
+def checksum(tensors: "Tensors", card: Mapping[str, Any]) -> str:
     """SHA-256 of named tensors and of their card, apart from the checksum that it may hold.
 
     Returns:
@@ -82,9 +84,7 @@ def checksum(tensors: "Mapping[str, Tensor]", card: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def check_whole(
-    tensors: "Mapping[str, Tensor]", header: Mapping[str, str], path: str | Path
-) -> None:
+def check_whole(tensors: "Tensors", header: Mapping[str, str], path: str | Path) -> None:
     """Refuse tensors or a card that are not what was written; files without checksum pass.
 
     Raises:
@@ -135,10 +135,7 @@ def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | 
         {'dataset': 'NUAA-SIRST'}
     """
     origin = card.get("origin")
-    texts = isinstance(origin, dict) and all(isinstance(text, str) for text in origin.values())
-    if origin is not None and not texts:
-        raise InputError(
-            f"the card of {path} has the origin {origin!r}, expected texts by name; save the FEST "
-            "again"
-        )
+    if origin is not None:
+        check_form(f"the card of {path}", card, {"origin": dict})
+        check_form(f"the card of {path}", origin, dict.fromkeys(origin, str), ("origin",))
     return origin

@@ -14,8 +14,6 @@ from torch import Tensor
 from .errors import InputError
 from .names import Precision
 
-KNOWN = "known are auto, cpu, cuda, cuda:N and mps"
-
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """An available device by name; "auto" takes CUDA, else Apple's MPS, else the CPU.
@@ -27,23 +25,20 @@ def resolve_device(device: str | torch.device) -> torch.device:
         >>> resolve_device("cpu")
         device(type='cpu')
     """
-    at_hand = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    numbers = {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     device = str(device)
     if device == "auto":
-        device = next((name for name, here in at_hand.items() if here), "cpu")
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", *at_hand):
-        raise InputError(f"unknown device {device!r}; {KNOWN}")
-    if not at_hand.get(kind, True):
-        raise InputError(f"device {device!r} is not available on this machine; use 'cpu' or 'auto'")
-    try:
+        device = next(kind for kind, number in numbers.items() if number)
+    place = None
+    with suppress(RuntimeError):  # "cuda:first"
         place = torch.device(device)
-    except RuntimeError as error:  # "cuda:first"
-        raise InputError(f"unknown device {device!r}; {KNOWN}") from error
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+    if place is None or place.type not in numbers:
+        raise InputError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
+    if place.type != "cpu" and (place.index or 0) >= numbers[place.type]:
         raise InputError(
-            f"device {device!r} is not available on this machine, which has "
-            f"{torch.cuda.device_count()} CUDA devices, the first of them 'cuda:0'"
+            f"device {device!r} is not available on this machine, which has {cuda} CUDA devices; "
+            "use 'cpu' or 'auto'"
         )
     return place
 

@@ -25,7 +25,7 @@ from ..data.levels import Levels, auto_levels
 from ..fest import FEST
 from ..sensitivity import Detection
 from .outputs import Draw, ImageOutputs, write_table
-from .reading import AskedLevels, check_asked, read_levels, tiled_maps
+from .reading import AskedLevels, check_asked, read_levels, tiled_maps, warn_if_shrunk
 
 
 class SkippedImages(InputError):
@@ -40,16 +40,14 @@ class SkippedImages(InputError):
     """
 
     def __init__(self, faults: Sequence[str], images: int, table: Path) -> None:
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        super().__init__(
-            f"{len(faults)} of {images} images are left out, the others are in {table}: "
-            f"{'; '.join(faults[:3])}{more}"
-        )
+        super().__init__(faults, images, table)
         self.table = table
-        self._given = faults, images, table
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._given
+    def __str__(self) -> str:
+        faults, images, table = self.args
+        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+        number = f"{len(faults)} of {images} images are left out, the others are in {table}"
+        return f"{number}: {'; '.join(faults[:3])}{more}"
 
 
 def predict_images(
@@ -120,20 +118,16 @@ def predict_images(
     out = Path(out)
     files = _image_files([images] if isinstance(images, str | Path) else images, out)
     _detect(fest, np.zeros((32, 32), np.uint8), tile)  # refuses wrong settings at once
-    settings = _settings(fest, tile, levels, files)
-    chosen = _claim(out, settings, files.values())
+    chosen = _claim(out, _settings(fest, tile, levels, files), files.values())
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # present only when complete
-    done, faults = [], []
-    few = 0
+    done, faults, complaints = [], [], 0
     for name, file in progress(files.items(), "predicting", unit="image"):
         outputs = ImageOutputs(out, file, name)
         try:
             if not outputs.is_done(drawn=draw is not None):
                 gray, complaint = read_levels(file, levels, chosen)
-                if complaint and not few:
-                    warnings.warn(complaint, stacklevel=2)
-                few += bool(complaint)
+                complaints += _warn_of_first(complaint, complaints)
                 outputs.write(gray, _detect(fest, gray, tile), draw)
             done.append(outputs)
         except (ValueError, OSError) as error:
@@ -141,23 +135,25 @@ def predict_images(
                 outputs.remove()
             faults.append(str(error))
     write_table(table, done)
-    if few > 1:
-        warnings.warn(f"{few} images keep few gray levels, or none", stacklevel=2)
+    if complaints > 1:
+        warnings.warn(f"{complaints} images keep few gray levels, or none", stacklevel=2)
     if faults:
         raise SkippedImages(faults, len(files), table)
     return table
 
 
+def _warn_of_first(complaint: str, before: int) -> bool:
+    """Warn of an image unless others were complained of before; whether there is a complaint."""
+    if complaint and not before:
+        warnings.warn(complaint, stacklevel=3)
+    return bool(complaint)
+
+
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
+    """The targets of an image, as a whole or by tiles."""
     if tile is not None:
         return fest.detect(tiled_maps(fest, gray, tile))
-    largest = max(fest.backbones)
-    if max(gray.shape) >= 2 * largest:
-        warnings.warn(
-            f"images of {format_size(gray.shape)} are shrunk to {largest} px, and small targets "
-            "with them; tile (--tile) looks at them square by square",
-            stacklevel=3,
-        )
+    warn_if_shrunk(f"images of {format_size(gray.shape)}", max(gray.shape), fest)
     return fest.predict(gray)
 
 
@@ -167,7 +163,8 @@ def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
     for path in map(Path, paths):
         if not path.exists():
             raise MissingFileError(f"there is no image file or folder {path}")
-        found, others = find_files(path, leave=out) if path.is_dir() else _alone(path)
+        found, others = find_files(path, leave=out) if path.is_dir() else ([path], [])
+        found = [file for file in found if file.suffix.lower() in EXTENSIONS]
         skipped = _not_read(path, others)
         if not found:
             raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){skipped}")
@@ -182,15 +179,12 @@ def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
 
 
 def _not_read(folder: Path, others: Sequence[Path]) -> str:
+    """The names of files that are no images."""
     if not others:
         return ""
     names = ", ".join(str(other.relative_to(folder)) for other in others[:5])
     more = f" and {len(others) - 5} more" if len(others) > 5 else ""
     return f"; not read are {names}{more}: save them as png or tif"
-
-
-def _alone(path: Path) -> tuple[list[Path], list[Path]]:
-    return ([path], []) if path.suffix.lower() in EXTENSIONS else ([], [])
 
 
 def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
@@ -216,7 +210,7 @@ def _settings(
         for name, tensor in network.state_dict().items():
             values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
             digest.update(name.encode() + values.numpy().tobytes())
-    named = {"th1": fest.th1, "th2": fest.th2, "mean": fest.mean, "std": fest.std}
+    named = {name: getattr(fest, name) for name in ("th1", "th2", "mean", "std")}
     return {
         "festkit": __version__,
         "folders": sorted({str(_root(name, file)) for name, file in files.items()}),
@@ -224,7 +218,7 @@ def _settings(
         "weights": digest.hexdigest()[:12],
         "rule": fest.rule,
         **{name: None if value is None else float(value) for name, value in named.items()},
-        "tile": None if tile is None else int(tile),
+        "tile": tile and int(tile),
         "levels": list(levels) if isinstance(levels, tuple) else levels,
     }
 
@@ -240,14 +234,11 @@ def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels
     if out.is_file():
         raise ExistingFileError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
-    before = _before(path) if path.is_file() else {}
+    before = read_json(path, dict) if path.is_file() else {}
     if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
         raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")
-    changed = [
-        f"{n} {before.get(n)!r} -> {settings[n]!r}"
-        for n in settings
-        if before and before.get(n) != settings[n]
-    ]
+    now = {name: (before.get(name), value) for name, value in settings.items()} if before else {}
+    changed = [f"{name} {old!r} -> {new!r}" for name, (old, new) in now.items() if old != new]
     if changed:
         raise ExistingFileError(
             f"{out} holds predictions by other settings ({'; '.join(changed)}); choose another "
@@ -259,14 +250,7 @@ def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels
         chosen = (kept[0], kept[1]) if kept else auto_levels(files)
     if chosen:
         print(f"levels {chosen[0]} to {chosen[1]} become black to white (auto)")
-    record = settings | {"auto_levels": list(chosen) if chosen else None}
+    record = settings | {"auto_levels": chosen and list(chosen)}
     if record != before:
         write_json(path, record)
     return chosen
-
-
-def _before(path: Path) -> dict[str, Any]:
-    before = read_json(path)
-    if not isinstance(before, dict) or not before:
-        raise InputError(f"{path} is damaged; remove {path.parent}, or choose another folder")
-    return before

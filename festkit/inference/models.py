@@ -78,15 +78,16 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
     """Runs open with their training's thresholds: the tuner's are in the FEST that it saved."""
     folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
     for run in (run for folder in folders for run in _runs(folder)):
-        tuned = run.record.get("tuned", {})
-        if tuned.get("scales") != list(fest.backbones):
-            continue
-        if [tuned[name] for name in ("th1", "th2", "rule")] != [fest.th1, fest.th2, fest.rule]:
+        tuned = {"th1": fest.th1, "th2": fest.th2, "rule": fest.rule} | run.record.get("tuned", {})
+        own, current = (
+            "{th1} / {th2} ({rule})".format(**tuned),
+            f"{fest.th1} / {fest.th2} ({fest.rule})",
+        )
+        if own != current and tuned["scales"] == list(fest.backbones):
             warnings.warn(
-                f"{run.folder} was tuned to {tuned['th1']} / {tuned['th2']} ({tuned['rule']}), and "
-                f"opens with {fest.th1} / {fest.th2} ({fest.rule}); the FEST that the tuner saved "
-                "has its own, fest-tuned-*.safetensors in the run folder or, of several runs, "
-                "next to them",
+                f"{run.folder} was tuned to {own}, and opens with {current}; the FEST that the "
+                "tuner saved has its own, fest-tuned-*.safetensors in the run folder or, of "
+                "several runs, next to them",
                 stacklevel=3,
             )
             return
@@ -105,6 +106,7 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
 
 
 def _weights_files(source: str | Path) -> list[Path]:
+    """The weights files of a source, one for every scale or one of a whole FEST."""
     path = Path(source).expanduser()
     if path.is_file():
         if path.suffix != ".safetensors":
@@ -118,13 +120,14 @@ def _weights_files(source: str | Path) -> list[Path]:
         for run in runs:
             _ = run.record  # refuses one that has not finished
         return [run.weights for run in runs] or [_only_fest(path)]
-    by_normal = {normalize_name(name): name for name in (*ENTRIES, *FAMILIES)}
-    if normalize_name(str(source)) not in by_normal:
+    asked = normalize_name(str(source))
+    names = [name for name in (*ENTRIES, *FAMILIES) if normalize_name(name) == asked]
+    if not names:
         raise InputError(
             f"{source} is no file, no folder, and no entry of the zoo; nearest are "
             f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
         )
-    return [required_file(scale) for scale in scales_of(by_normal[normalize_name(str(source))])]
+    return [required_file(scale) for scale in scales_of(names[-1])]
 
 
 def _runs(folder: Path) -> list[Run]:
@@ -150,11 +153,12 @@ def _saved_fests(folder: Path) -> list[Path]:
 
 
 def _only_fest(folder: Path) -> Path:
-    files = _saved_fests(folder)
-    if len(files) > 1:
-        names = ", ".join(file.name for file in files)
+    """The FEST in a folder."""
+    first, *others = _saved_fests(folder)
+    if others:
+        names = ", ".join(file.name for file in [first, *others])
         raise InputError(f"{folder} holds several FESTs ({names}); pass one of these files")
-    return files[0]
+    return first
 
 
 def _nearest(source: str) -> list[str]:

@@ -19,13 +19,13 @@ from ..sensitivity import Detection
 Draw = Callable[[NDArray[np.uint8], Detection], Any]
 """From an image and its detection to a figure with ``savefig``, such as festkit.show."""
 
-TARGETS_FORM = {
-    "image": str,
-    "sha256": str,
-    "targets": [
-        {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
-    ],
-}
+SUFFIXES = {"targets": ".json", "masks": ".png", "pictures": ".png"}
+"""Kinds of files, each in a folder of this name: every target, and the checksum of the image file;
+strong regions and weak centroids white; the image with its targets enlarged."""
+
+TARGET = {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
+
+TARGETS_FORM = {"image": str, "sha256": str, "targets": [TARGET]}
 """Form of the targets file of an image."""
 
 COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
@@ -45,53 +45,38 @@ class ImageOutputs:
     image: Path
     name: str
 
-    @property
-    def mask(self) -> Path:
-        """Strong regions and weak centroids white, PNG."""
-        return self._file("masks", ".png")
-
-    @property
-    def picture(self) -> Path:
-        """The image with its targets enlarged, PNG."""
-        return self._file("pictures", ".png")
-
-    @property
-    def targets(self) -> Path:
-        """Every target, and the checksum of the image file, JSON."""
-        return self._file("targets", ".json")
-
-    def _file(self, kind: str, suffix: str) -> Path:
-        return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{suffix}"
+    def file(self, kind: str) -> Path:
+        """Its file of a kind of :data:`SUFFIXES`."""
+        return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{SUFFIXES[kind]}"
 
     def is_done(self, *, drawn: bool) -> bool:
         """Whether all files are there, made of the image as it is now."""
-        files = [self.targets, self.mask, *([self.picture] if drawn else [])]
-        if not all(file.is_file() for file in files):
+        if not all(self.file(kind).is_file() for kind in SUFFIXES if drawn or kind != "pictures"):
             return False
         try:
-            record = read_json(self.targets, TARGETS_FORM)
+            record = read_json(self.file("targets"), TARGETS_FORM)
         except InputError:  # a damaged file is written anew
             return False
         return bool(record["sha256"] == _digest(self.image))
 
     def remove(self) -> None:
         """Remove what is there of the image."""
-        for file in (self.targets, self.mask, self.picture):
-            file.unlink(missing_ok=True)
+        for kind in SUFFIXES:
+            self.file(kind).unlink(missing_ok=True)
 
     def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
         """Write all files of the image anew."""
         self.remove()
-        with atomic_write(self.mask) as part:
+        with atomic_write(self.file("masks")) as part:
             Image.fromarray(found.mask).save(part, format="png")
         if draw is not None:
-            with atomic_write(self.picture) as part:
+            with atomic_write(self.file("pictures")) as part:
                 draw(gray, found).savefig(part, dpi=120, format="png")
-        height, width = gray.shape
         names = ("kind", "centroid", "area", "peak", "box")
         targets = [{name: getattr(each, name) for name in names} for each in found.targets()]
-        record = {"image": self.name, "sha256": _digest(self.image)}
-        write_json(self.targets, record | {"height": height, "width": width, "targets": targets})
+        record: dict[str, Any] = {"image": self.name, "sha256": _digest(self.image)}
+        record |= {"height": gray.shape[0], "width": gray.shape[1], "targets": targets}
+        write_json(self.file("targets"), record)
 
 
 def write_table(path: Path, images: Iterable[ImageOutputs]) -> None:
@@ -100,7 +85,7 @@ def write_table(path: Path, images: Iterable[ImageOutputs]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for outputs in images:
-        record = read_json(outputs.targets)
+        record = read_json(outputs.file("targets"))
         for target in record["targets"]:
             row, column = (f"{value:.2f}" for value in target["centroid"])
             peak = f"{target['peak']:.4f}"

@@ -78,25 +78,6 @@ def read_levels(
     raster = read_raster(path)
     if levels is None and raster.is_deep:
         return raster.gray, _few_levels(Path(path), raster)
-    if levels is None or (isinstance(levels, str) and not raster.is_deep):
-        return raster.gray, _false_colours(Path(path), raster)
-    if isinstance(levels, str):
-        levels = chosen or percentiles([raster])
-    gray = stretch(raster.levels, levels)
-    lost = lost_gray(Path(path), raster, gray, levels)
-    return gray, lost and f"{lost}. {_OWN_LEVELS}"
-
-
-def check_asked(levels: AskedLevels) -> AskedLevels:
-    """Levels as they may be asked for.
-
-    Raises:
-        ValueError: if they are neither "auto" nor None nor two numbers, the smaller one first.
-
-    Example:
-        >>> check_asked("auto"), check_asked((1000, 2000))
-        ('auto', (1000, 2000))
-    """
     if levels is None or (isinstance(levels, str) and levels == "full"):
         return None
     if isinstance(levels, str) and levels == "auto":
@@ -173,7 +154,15 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
     corners = list(product(_starts(height, tile), _starts(width, tile)))
-    _warn_of_resizing(min(tile, max(image.shape)), max(fest.backbones), squares=len(corners))
+    side, size = min(tile, max(image.shape)), max(fest.backbones)
+    warn_if_shrunk(f"squares of {side} px", side, fest)
+    if len(corners) > FEW and 4 * side < size:
+        warnings.warn(
+            f"squares of {side} px are enlarged to {size} px, each at the cost of a whole image, "
+            f"{len(corners)} of them an image; tile (--tile) is best about the size of the "
+            "training images",
+            stacklevel=2,
+        )
     for top, left in corners:
         place = slice(top, top + tile), slice(left, left + tile)
         maps = fest.scale_maps(image[place])
@@ -184,19 +173,14 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     return [np.minimum(total / weights, 1) for total in totals]
 
 
-def _warn_of_resizing(tile: int, size: int, *, squares: int) -> None:
-    if tile >= 2 * size:
+def warn_if_shrunk(images: str, side: int, fest: FEST) -> None:
+    """Warn of images, by their longer side [px], whose small targets may vanish in the networks."""
+    size = max(fest.backbones)
+    if side >= 2 * size:
         warnings.warn(
-            f"squares of {tile} px are shrunk to {size} px, and small targets with them; a smaller "
-            "tile (--tile) shows them",
-            stacklevel=3,
-        )
-    if squares > FEW and 4 * tile < size:
-        warnings.warn(
-            f"squares of {tile} px are enlarged to {size} px, each at the cost of a whole image, "
-            f"{squares} of them an image; tile (--tile) is best about the size of the training "
-            "images",
-            stacklevel=3,
+            f"{images} are shrunk to {size} px, and small targets with them; a smaller tile "
+            "(--tile) shows them",
+            stacklevel=4,
         )
 
 

@@ -12,7 +12,7 @@ from .._support.errors import InputError
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts, confidence_intervals, record_of
 from .paper import COLUMNS, key_columns
-from .records import counts_of_images, read_results, row_value
+from .records import counts_of_images, read_results, results_file, row_value
 from .render import NONE
 from .specs import TABLES
 
@@ -71,7 +71,8 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
                     f"({value}, {another}); pass runs that differ in their seed alone"
                 )
         seed, another = (each.get("seed", each.get("seeds")) for each in (run, before))
-        if common and (seed == another is not None or run == before):
+        are_one = results_file(path).samefile(results_file(other))
+        if common and (are_one or seed == another is not None):
             raise InputError(
                 f"{path} and {other} are both of seed {seed} and have the row {common[0]!r} in "
                 "common; pass one of them, since every seed counts once"

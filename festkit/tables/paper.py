@@ -86,9 +86,6 @@ def _table(name: str) -> pd.DataFrame:
 
 def _row_name(key: dict[str, Any]) -> str:
     """Numbers with their column's name, words as they are; empty cells are left out."""
-    words = [
-        value if isinstance(value, str) else f"{name} {value:g}"
-        for name, value in key.items()
-        if not pd.isna(value)
-    ]
+    filled = {name: value for name, value in key.items() if not pd.isna(value)}
+    words = [v if isinstance(v, str) else f"{name} {v:g}" for name, v in filled.items()]
     return ", ".join(words)

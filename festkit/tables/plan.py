@@ -1,6 +1,7 @@
 """The jobs that make a table of the paper; tables share their trainings."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +63,18 @@ def plan_jobs(
         raise InputError(f"device is {device!r}, expected one of {', '.join(DEVICES)}, or cuda:N")
     jobs: list[Job] = []
     for spec in TABLES.values() if table == "all" else [find_table(table)]:
-        networks = backbones
-        if backbones and table == "all" and not spec.compares_networks:
-            networks = backbones[:1]
-        for dataset in map(_dataset_name, datasets or _default_datasets(spec, profile)):
+        one = backbones and table == "all" and not spec.compares_networks
+        networks = backbones[:1] if backbones and one else backbones
+        given = map(_dataset_name, datasets or _default_datasets(spec, profile))
+        for dataset, seed in product(given, seeds):
             rows = table_trainings(spec.name, profile, backbones=networks, dataset=dataset)
             images = _images(dataset, profile, runtime)
-            for seed in seeds:
-                options = {"seed": seed, "device": device} | runtime
-                runs = {
-                    row: [_run(each, profile, images, options) for each in scales]
-                    for row, scales in rows.items()
-                }
-                common = {"profile": profile, "dataset": images, "seed": seed} | runtime
-                jobs.append(Job(spec.notebook, common | {"runs": runs}))
-                if table == "all" and spec.compares_networks:
-                    jobs += _notebooks_without_table(common, runs)
+            common = {"profile": profile, "dataset": images, "seed": seed} | runtime
+            options = common | {"device": device}
+            runs = {row: [_run(each, options) for each in scales] for row, scales in rows.items()}
+            jobs.append(Job(spec.notebook, common | {"runs": runs}))
+            if table == "all" and spec.compares_networks:
+                jobs += _notebooks_without_table(common, runs)
     return list(topological_order(jobs).values())
 
 
@@ -91,8 +88,8 @@ def _dataset_name(dataset: str) -> str:
     """The catalogue's spelling of a dataset; folders and synthetic scenes as they are."""
     if dataset == SYNTHETIC or Path(dataset).is_dir():
         return dataset
-    members = (member.strip() for member in dataset.split("+"))
-    return "+".join(find_name("dataset", member, list_datasets()) for member in members)
+    names = [find_name("dataset", name.strip(), list_datasets()) for name in dataset.split("+")]
+    return "+".join(names)
 
 
 def _images(dataset: str, profile: str, runtime: dict[str, Any]) -> str | Output:
@@ -102,20 +99,14 @@ def _images(dataset: str, profile: str, runtime: dict[str, Any]) -> str | Output
     return Output(Job("01_data", {"profile": profile} | _accepted("01_data", runtime)), "scenes")
 
 
-def _run(
-    training: Training, profile: str, dataset: str | Output, options: dict[str, Any]
-) -> Output:
+def _run(training: Training, options: dict[str, Any]) -> Output:
     """The run folder of the job of a training."""
-    parameters = {
-        "profile": profile,
-        "dataset": dataset,
-        "backbone": training.backbone,
-        "size": training.size,
-        "loss": training.loss,
+    parameters = vars(training) | {
         "loss_options": dict(training.loss_options),
         "options": dict(training.options),
-        "start_from": training.start and _run(training.start, profile, dataset, options),
+        "start_from": training.start and _run(training.start, options),
     }
+    del parameters["start"]
     return Output(Job("02_train", parameters | options), "run")
 
 

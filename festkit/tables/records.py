@@ -98,11 +98,15 @@ def read_results(path: str | Path) -> dict[str, Any]:
         >>> read_results(path)["schemes"]["FEST"]["iou"]
         0.5
     """
-    path = Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
-    values = read_json(path)
+    values = read_json(results_file(path))
     if not has_metrics(values):
         raise InputError(f"{path} holds no metrics by scheme; pass a metrics.json of save_results")
     return dict(values)
+
+
+def results_file(path: str | Path) -> Path:
+    """The file ``metrics.json``, given itself or its folder."""
+    return Path(path) / "metrics.json" if Path(path).is_dir() else Path(path)
 
 
 def has_metrics(values: Any) -> bool:

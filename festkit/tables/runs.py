@@ -56,24 +56,21 @@ def open_rows(
     rows = spec.all_rows()
     if not runs:
         raise InputError(f"no runs given for the table {spec.name}; its rows are {', '.join(rows)}")
-    opened = {
-        find_name(f"row of the table {spec.name}", row, rows): open_maps(
-            *folders, split=split, dataset=dataset, root=root
-        )
-        for row, folders in runs.items()
-    }
-    for row, maps in opened.items():
-        _check_row(spec, row, maps, rows[row])
+    opened = {}
+    for name, folders in runs.items():
+        row = find_name(f"row of the table {spec.name}", name, rows)
+        opened[row] = open_maps(*folders, split=split, dataset=dataset, root=root)
+        _check_row(spec, row, opened[row], rows[row])
     _check_together(spec, opened)
     return opened
 
 
 def _check_row(spec: TableSpec, row: str, maps: RunMaps, trainings: tuple[Training, ...]) -> None:
+    """Refuse another number of runs than the row takes, and runs of other trainings."""
     name = f"the row {row!r} of {spec.name}"
-    if len(trainings) == 1 and len(maps.sizes) > 1:
-        raise InputError(f"{name} takes one run, got {len(maps.sizes)}")
-    if len(trainings) > 1 and len(maps.sizes) == 1 and not spec.fused:
-        raise InputError(f"{name} fuses two runs or more, got 1; give it one of every size")
+    if not spec.fused and (len(maps.sizes) > 1) != (len(trainings) > 1):
+        expected = "one run" if len(trainings) == 1 else "several runs, one of every size"
+        raise InputError(f"{name} takes {expected}, got {len(maps.sizes)}")
     _check_distinct(name, maps.sizes)
     for record in maps.records:
         for field in spec.row_fields:
@@ -81,43 +78,37 @@ def _check_row(spec: TableSpec, row: str, maps: RunMaps, trainings: tuple[Traini
             if field == "loss_options":
                 found, expected = EEDM_DEFAULTS | found, EEDM_DEFAULTS | expected
             if found != expected:
-                raise InputError(
-                    f"{name} got a run with the {field} {found!r}, expected {expected!r}; give "
-                    "every row its own runs"
-                )
+                fault = f"{name} got a run with the {field} {found!r}, expected {expected!r}"
+                raise InputError(f"{fault}; give every row its own runs")
 
 
 def _check_together(spec: TableSpec, opened: Mapping[str, RunMaps]) -> None:
     """Refuse rows that differ in what all of them, or two of them, must have in common."""
-    rows = f"the rows of {spec.name}"
-    sizes = [size for maps in opened.values() for size in maps.sizes]
-    networks = [record["backbone"] for maps in opened.values() for record in maps.records]
-    _check_same(rows, "images", [maps.dataset.fingerprint for maps in opened.values()])
+    rows, every = f"the rows of {spec.name}", list(opened.values())
+    sizes = [size for maps in every for size in maps.sizes]
+    networks = dict.fromkeys(record["backbone"] for maps in every for record in maps.records)
+    _check_same(rows, "images", [maps.dataset.fingerprint for maps in every])
     if not spec.compares_networks:
         _check_same(rows, "network", networks)
     if spec.sizes == "distinct":
         _check_distinct(spec.name, sizes)
     if spec.sizes == "same":
         _check_same(rows, "size", sizes)
-    if spec.sizes == "per network":
-        alone = [maps for maps in opened.values() if len(maps.sizes) == 1]
-        for network in dict.fromkeys(networks):
-            own = [each.sizes[0] for each in alone if each.records[0]["backbone"] == network]
-            _check_same(f"the rows Original and LW-FEST of {network} in {spec.name}", "size", own)
+    for network in networks if spec.sizes == "per network" else ():
+        alone = [each for each in every if len(each.sizes) == 1]
+        own = [each.sizes[0] for each in alone if each.records[0]["backbone"] == network]
+        _check_same(f"the rows Original and LW-FEST of {network} in {spec.name}", "size", own)
 
 
 def _check_distinct(what: str, sizes: Sequence[int]) -> None:
+    """Refuse runs of the same size."""
     if len(set(sizes)) < len(sizes):
-        raise InputError(
-            f"{what} got runs of the sizes {', '.join(map(str, sizes))}; every run needs a size of "
-            "its own"
-        )
+        found = ", ".join(map(str, sizes))
+        raise InputError(f"{what} got runs of the sizes {found}; every run needs a size of its own")
 
 
 def _check_same(rows: str, what: str, values: Iterable[str | int]) -> None:
-    found = [str(value) for value in dict.fromkeys(values)]
-    if len(found) > 1:
-        raise InputError(
-            f"{rows} got runs of different {what} ({', '.join(found)}); give all of them runs of "
-            f"the same {what}"
-        )
+    """Refuse runs that differ in a value."""
+    found = ", ".join(map(str, dict.fromkeys(values)))
+    if len(set(values)) > 1:
+        raise InputError(f"{rows} got runs of different {what} ({found}); give all the same {what}")

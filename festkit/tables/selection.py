@@ -1,6 +1,5 @@
 """What stored maps choose: the order in which scales are fused, and images worth a look."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,18 +49,12 @@ def greedy_fusion(maps: RunMaps, th1: float = 0.5) -> list[FusionStep]:
     steps: list[FusionStep] = []
     rest = list(range(len(maps.stored)))
     while rest:
-        fused = steps[-1].scales if steps else ()
-        tried = _fuse_each(maps, fused, rest, th1)
-        best = max(tried, key=_score)
+        tried = _fuse_each(maps, steps[-1].scales if steps else (), rest, th1)
+        scores = [sum(step.counts, Counts()).score for step in tried]
+        best = tried[np.nan_to_num(scores, nan=-1).argmax()]
         steps.append(best)
         rest.remove(best.scales[-1])
     return steps
-
-
-def _score(step: FusionStep) -> float:
-    """What a step is chosen by; an undefined Score comes last."""
-    score = sum(step.counts, Counts()).score
-    return -1.0 if math.isnan(score) else score
 
 
 def _fuse_each(

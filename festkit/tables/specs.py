@@ -72,12 +72,8 @@ class TableSpec:
     @property
     def networks(self) -> list[str]:
         """The networks it can be made with."""
-        known = list_backbones()
-        return (
-            [n for n in known if backbone_card(n).paper_results()]
-            if self.compares_networks
-            else known
-        )
+        every = not self.compares_networks
+        return [name for name in list_backbones() if every or backbone_card(name).paper_results()]
 
     def all_rows(self) -> Rows:
         """Every row it can have, with the trainings of the paper."""
@@ -112,13 +108,12 @@ def _rows_of_losses(profile: Profile, network: str, _: str) -> Rows:
 
 def _rows_of_options(profile: Profile, network: str, _: str) -> Rows:
     """Defaults are left out, so that the training is the same as in the other tables."""
-    rows: Rows = {}
-    for name, values in EEDM_OPTIONS.items():
-        for value in values:
-            options = {} if value == EEDM_DEFAULTS[name] else {name: float(value)}
-            training = first_training(profile, network, profile.size(FIRST), "EEDM", **options)
-            rows[f"{name} {value:g}"] = (training,)
-    return rows
+    train = partial(first_training, profile, network, profile.size(FIRST), "EEDM")
+    return {
+        f"{name} {value:g}": (train(**{name: float(value)} if value != default else {}),)
+        for name, default in EEDM_DEFAULTS.items()
+        for value in EEDM_OPTIONS[name]
+    }
 
 
 def _rows_of_schemes(profile: Profile, network: str, dataset: str) -> Rows:

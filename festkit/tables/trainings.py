@@ -260,6 +260,5 @@ def train_all(
     starts = [training.start for training in trainings if training.start]
     for training in {training.name: training for training in [*starts, *trainings]}.values():
         train(training_config(training, dataset, out, seed=seed, **places))
-    return {
-        row: [str(Path(out) / training.name) for training in scales] for row, scales in rows.items()
-    }
+    parent = Path(out)
+    return {row: [str(parent / each.name) for each in scales] for row, scales in rows.items()}

@@ -172,11 +172,13 @@ def measure_all(
 
 def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
     """The surface of some frames."""
-    unknown = [frame.name for frame in frames if frame.mask is None]
-    if unknown:
-        raise InputError(f"image {unknown[0]!r} has no true mask; metrics need one for every image")
+    masks = [frame.mask for frame in frames if frame.mask is not None]
+    if len(masks) < len(frames):
+        raise InputError(
+            f"not all images from {frames[0].name!r} on have true masks; pass all masks"
+        )
     own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
-    probs, masks = (frame.prob for frame in frames), (frame.mask for frame in frames)
+    probs = (frame.prob for frame in frames)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself
         return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)
