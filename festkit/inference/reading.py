@@ -78,6 +78,25 @@ def read_levels(
     raster = read_raster(path)
     if levels is None and raster.is_deep:
         return raster.gray, _few_levels(Path(path), raster)
+    if levels is None or (isinstance(levels, str) and not raster.is_deep):
+        return raster.gray, _false_colours(Path(path), raster)
+    if isinstance(levels, str):
+        levels = chosen or percentiles([raster])
+    gray = stretch(raster.levels, levels)
+    lost = lost_gray(Path(path), raster, gray, levels)
+    return gray, lost and f"{lost}. {_OWN_LEVELS}"
+
+
+def check_asked(levels: AskedLevels) -> AskedLevels:
+    """Levels as they may be asked for.
+
+    Raises:
+        ValueError: if they are neither "auto" nor None nor two numbers, the smaller one first.
+
+    Example:
+        >>> check_asked("auto"), check_asked((1000, 2000))
+        ('auto', (1000, 2000))
+    """
     if levels is None or (isinstance(levels, str) and levels == "full"):
         return None
     if isinstance(levels, str) and levels == "auto":

@@ -174,9 +174,7 @@ def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
     """The surface of some frames."""
     masks = [frame.mask for frame in frames if frame.mask is not None]
     if len(masks) < len(frames):
-        raise InputError(
-            f"not all images from {frames[0].name!r} on have true masks; pass all masks"
-        )
+        raise InputError("metrics need a true mask of every image; pass masks, one of each image")
     own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
     probs = (frame.prob for frame in frames)
     with warnings.catch_warnings():
