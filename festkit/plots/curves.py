@@ -133,9 +133,8 @@ def plot_surface(
         low = values[values > 0].min(initial=1.0)
         values = np.maximum(values, low)
         norm = LogNorm(low, max(np.nanmax(values), 10 * low))
-    mesh = axes.pcolormesh(
-        surface.th1, surface.th2, np.ma.masked_invalid(values), norm=norm, cmap="viridis"
-    )
+    shown = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(surface.th1, surface.th2, shown, norm=norm, cmap="viridis")
     figure.colorbar(mesh, ax=axes, label=METRICS[name].head)
     fa = np.ma.masked_array(surface.fa.T, hidden)
     if fa.min() < max_fa < fa.max():
@@ -148,9 +147,8 @@ def plot_surface(
         label = f"now, {at[0]:g} / {at[1]:g}"
         axes.plot(*at, "o", color="none", markersize=9, markeredgecolor="white", label=label)
         axes.plot(*at, "o", color="none", markersize=12, markeredgecolor="black")
-    axes.axline(
-        (0.5, 0.5), slope=1, color="black", linestyle=":", label="th2 = th1", path_effects=CASING
-    )
+    dots: Any = {"color": "black", "linestyle": ":", "path_effects": CASING}
+    axes.axline((0.5, 0.5), slope=1, label="th2 = th1", **dots)
     axes.set(xlabel="strong threshold th1", ylabel="weak threshold th2")
     axes.set(xlim=surface.th1[[0, -1]], ylim=surface.th2[[0, -1]])
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, facecolor="#B0B0B0")

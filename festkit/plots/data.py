@@ -104,10 +104,8 @@ def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3
         raise InputError("no samples to draw, expected at least one")
     columns = min(columns, len(samples))
     rows = -(-len(samples) // columns)
-    figure, panels = plt.subplots(
-        rows, 2 * columns, figsize=(4.6 * columns, 2.45 * rows + 0.4), squeeze=False,
-        width_ratios=[1.3, 1] * columns,
-    )  # fmt: skip
+    shape: Any = {"figsize": (4.6 * columns, 2.45 * rows + 0.4), "width_ratios": [1.3, 1] * columns}
+    figure, panels = plt.subplots(rows, 2 * columns, squeeze=False, **shape)
     for axes in panels.flat:
         axes.set_axis_off()
         axes.set_anchor("N")
@@ -129,20 +127,17 @@ def _histogram(
     axes: Axes, table: pd.DataFrame, column: str, hues: dict[str, str], **options: Any
 ) -> None:
     """Shares of each split in bins of a column."""
-    sns.histplot(
-        table.astype({column: float}).dropna(subset=column), x=column, hue="split",
-        hue_order=list(hues), palette=hues, stat="percent", common_norm=False, ax=axes, **options,
-    )  # fmt: skip
+    table = table.astype({column: float}).dropna(subset=column)
+    shares: Any = {"stat": "percent", "common_norm": False, "hue_order": list(hues)}
+    sns.histplot(table, x=column, hue="split", palette=hues, ax=axes, **shares, **options)
 
 
 def _draw_areas(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
     largest = max(targets["area"].max(), SPOT_AREA + 1)
     borders = (1, POINT_AREA + 1, SPOT_AREA + 1, largest + 1)
-    parts = [
-        np.geomspace(low, high, 2 + round(BARS_PER_DECADE * np.log10(high / low)))
-        for low, high in pairwise(borders)
-    ]
-    bins = np.unique(np.concatenate(parts).round()) - 0.5
+    numbers = [2 + round(BARS_PER_DECADE * np.log10(b / a)) for a, b in pairwise(borders)]
+    parts = map(np.geomspace, borders, borders[1:], numbers)
+    bins = np.unique(np.concatenate(list(parts)).round()) - 0.5
     _histogram(axes, targets, "area", hues, bins=bins, element="step")
     _log_areas(axes, targets["area"])
     share = targets["kind"].value_counts(normalize=True)
@@ -177,8 +172,8 @@ def _draw_histogram(
 
 
 def _draw_targets_per_image(axes: Axes, images: pd.DataFrame, hues: dict[str, str]) -> None:
-    _histogram(axes, images, "targets", hues, discrete=True, multiple="dodge", shrink=0.8,
-               legend=False)  # fmt: skip
+    bars: Any = {"discrete": True, "multiple": "dodge", "shrink": 0.8, "legend": False}
+    _histogram(axes, images, "targets", hues, **bars)
     axes.set(xlabel="targets per image", ylabel="images of the split [%]")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     found = images["targets"].astype(int)

@@ -108,10 +108,8 @@ def frame(axes: Axes, box: Box, colour: str, label: str = "") -> None:
 
 Outcome = Literal["found", "missed", "false alarm", "strong", "weak", "target"]
 
-FRAME_COLOUR = {
-    "found": TRUTH, "missed": MISSED, "false alarm": FALSE,
-    "strong": STRONG, "weak": WEAK, "target": STRONG,
-}  # fmt: skip
+FRAME_COLOUR = {"found": TRUTH, "missed": MISSED, "false alarm": FALSE}
+FRAME_COLOUR |= {"strong": STRONG, "weak": WEAK, "target": STRONG}
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,16 @@ class Spot:
         """
         y0, x0, y1, x1 = self.box
         return (y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2
+
+    def lies_in(self, box: Box) -> bool:
+        """Whether another box holds it whole.
+
+        Example:
+            >>> Spot("found", (2, 5, 3, 9)).lies_in((0, 0, 4, 9))
+            True
+        """
+        (y0, x0, y1, x1), (top, left, bottom, right) = self.box, box
+        return top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
 
 
 def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
@@ -348,11 +356,7 @@ def _choose_places(spots: Sequence[Spot], shape: tuple[int, ...]) -> tuple[list[
     places: list[Place] = []
     others = []
     for spot in spots:
-        y0, x0, y1, x1 = spot.box
-        around = [
-            held for (top, left, bottom, right), held in places
-            if top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
-        ]  # fmt: skip
+        around = [held for box, held in places if spot.lies_in(box)]
         if around:
             around[0].append(spot)
         elif len(places) < INSETS:

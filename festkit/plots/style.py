@@ -55,23 +55,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def _fix_ticks(axes: Axes) -> None:
+    """Give ticks the style as it is now."""
     style: Any = plt.rcParams
-    for name, axis in (("xtick", axes.xaxis), ("ytick", axes.yaxis)):
-        axis.set_tick_params(
-            "major",
-            labelsize=style[f"{name}.labelsize"],
-            labelcolor=style[f"{name}.color"],
-            grid_color=style["grid.color"],
-            grid_linewidth=style["grid.linewidth"],
-        )
+    grid = {"grid_color": style["grid.color"], "grid_linewidth": style["grid.linewidth"]}
+    for name in ("x", "y"):
+        size, colour = style[f"{name}tick.labelsize"], style[f"{name}tick.color"]
+        axes.tick_params(name, labelsize=size, labelcolor=colour, **grid)
+
+
+FORMATS = ("png", "pdf", "svg")
 
 
 def save_figure(
-    figure: Figure,
-    path: str | Path,
-    formats: Sequence[str] = ("png", "pdf", "svg"),
-    *,
-    dpi: int = 150,
+    figure: Figure, path: str | Path, formats: Sequence[str] = FORMATS, *, dpi: int = 150
 ) -> list[Path]:
     """Save a figure as PNG, PDF and SVG.
 
@@ -89,10 +85,9 @@ def save_figure(
         >>> [path.name for path in save_figure(Figure(), Path(tempfile.mkdtemp()) / "fig7")]
         ['fig7.png', 'fig7.pdf', 'fig7.svg']
     """
-    paths = [Path(f"{path}.{name}") for name in formats]
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    for name, file in zip(formats, paths, strict=True):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    paths = {name: Path(f"{path}.{name}") for name in formats}
+    for name, file in paths.items():
         with plt.rc_context(SAVED), atomic_write(file) as part:
             figure.savefig(part, format=name, dpi=dpi, metadata=undated.get(name))
-    return paths
+    return list(paths.values())

@@ -3,7 +3,6 @@
 A source may hold a thousand large maps; :func:`cached` keeps only as many as :data:`MEMORY` holds.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -136,20 +135,17 @@ def cached(read: Read) -> Read:
         >>> read(3) is read(3)
         True
     """
-    kept: OrderedDict[int, Frame] = OrderedDict()
+    kept: dict[int, Frame] = {}  # in the order of their last use
     lock = Lock()
 
     def read_once(index: int) -> Frame:
         with lock:
-            if index in kept:
-                kept.move_to_end(index)
-                return kept[index]
-        frame = read(index)
+            frame = kept.pop(index, None)
+        frame = read(index) if frame is None else frame
         with lock:
             kept[index] = frame
-            held = sum(each.nbytes for each in kept.values())
-            while held > MEMORY and len(kept) > 1:
-                held -= kept.popitem(last=False)[1].nbytes
+            while sum(each.nbytes for each in kept.values()) > MEMORY and len(kept) > 1:
+                del kept[next(iter(kept))]
         return frame
 
     return read_once

@@ -183,21 +183,23 @@ def _names_of_all(
     files: Mapping[str | Path, Mapping[str, Path]], *, allow_missing: bool
 ) -> tuple[tuple[str, ...], int]:
     """Names that every folder has a file for, and how many others there are."""
+    holders = {name: folder for folder in reversed(files) for name in files[folder]}
     every = dict.fromkeys(name for there in files.values() for name in there)
-    lacking = {folder: [n for n in every if n not in there] for folder, there in files.items()}
-    summary = "; ".join(
-        f"{folder} has no file for {names[0]} of {next(f for f in files if names[0] in files[f])}"
-        f" ({len(names)} of {len(every)} names are missing)"
-        for folder, names in lacking.items()
-        if names
-    )
+    faults = []
+    for folder, there in files.items():
+        if lacking := [name for name in every if name not in there]:
+            number = f"{len(lacking)} of {len(every)} names are missing"
+            faults.append(
+                f"{folder} has no file for {lacking[0]} of {holders[lacking[0]]} ({number})"
+            )
     names = tuple(name for name in every if all(name in there for there in files.values()))
-    if summary and not (allow_missing and names):
+    fault = "; ".join(faults)
+    if fault and not (allow_missing and names):
         raise MissingFileError(
-            f"{summary}; add the files, or pass allow_missing=True to skip these names"
+            f"{fault}; add the files, or pass allow_missing=True to skip these names"
         )
-    if summary:
-        warnings.warn(f"{summary}; these names are skipped and count in no metric", stacklevel=4)
+    if fault:
+        warnings.warn(f"{fault}; these names are skipped and count in no metric", stacklevel=4)
     return names, len(every) - len(names)
 
 

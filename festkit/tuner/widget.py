@@ -93,19 +93,13 @@ class TunerWidget(anywidget.AnyWidget):
 
     def _answer(self, _: Any, question: Question, __: Any = None) -> None:
         """Answer one question of the page, or of one of several pages."""
-        answers: dict[str, Callable[[Question], Message | None]] = {
-            "image": self._image, "metrics": self._metrics, "surface": self._surface,
-            "save": self._save,
-        }  # fmt: skip
-        kind = question.get("type", "")
-        if kind not in answers:
-            return
-        if kind not in self._workers:
-            self._reply(answers[kind], question)
-        elif kind == "save" or self._newest.get(kind) != question:  # else it is under way
-            with self._asking:
+        kind = question.get("type")
+        if kind == "image":
+            self._reply(self._image, question)
+        elif kind in self._workers and (kind == "save" or self._newest.get(kind) != question):
+            with self._asking:  # one that equals the newest is under way
                 self._newest[kind] = question
-            self._workers[kind].submit(self._reply, answers[kind], question)
+            self._workers[kind].submit(self._reply, getattr(self, f"_{kind}"), question)
 
     def _reply(self, answer: Callable[[Question], Message | None], question: Question) -> None:
         try:
