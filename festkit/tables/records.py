@@ -98,7 +98,8 @@ def read_results(path: str | Path) -> dict[str, Any]:
         >>> read_results(path)["schemes"]["FEST"]["iou"]
         0.5
     """
-    values = read_json(results_file(path))
+    path = results_file(path)
+    values = read_json(path)
     if not has_metrics(values):
         raise InputError(f"{path} holds no metrics by scheme; pass a metrics.json of save_results")
     return dict(values)

@@ -1,5 +1,6 @@
 """What tables train: profiles of cost, trainings, and running them one after the other."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,6 @@ from ..training.run import Run
 
 SMALL = ("ACM", "ALCNet", "ALCNet-LC")
 """Networks whose steps are fast, but which need many; the others learn in fewer steps."""
-
-LAST = {"protocol": "last"}
-"""The last epoch is kept; no training image is held out, and no test image chooses the epoch."""
-
-PAPER = {"epochs": 300, "learning_rate": 5e-4, "schedule": "constant", "protocol": "paper"}
-"""The paper's recipe (section IV); the test images choose the epoch."""
 
 
 @dataclass(frozen=True)
@@ -58,31 +53,11 @@ class Profile:
         return dict(self.small if backbone in SMALL else self.large)
 
 
+_FILE = Path(__file__).with_name("profiles.toml")
+
 PROFILES = {
-    "smoke": Profile(
-        scale=4,
-        backbone="ACM",
-        small={"epochs": 10, "batch_size": 4, "learning_rate": 6e-3, "ema_decay": 0.9} | LAST,
-        large={"epochs": 1, "batch_size": 2, "learning_rate": 2e-3, "ema_decay": 0.8} | LAST,
-        further=1,
-        scenes={"train": 16, "test": 16, "size": 128, "preset": "easy"},
-    ),
-    "quick": Profile(
-        scale=2,
-        backbone="ACM",
-        small={"epochs": 80, "learning_rate": 3e-3} | LAST,
-        large={"epochs": 40, "learning_rate": 1e-3} | LAST,
-        further=20,
-        scenes={"train": 160, "test": 80, "size": 256, "preset": "nuaa"},
-    ),
-    "paper": Profile(
-        scale=1,
-        backbone="MSDA-Net",
-        small=PAPER,
-        large=PAPER,
-        further=0,
-        scenes={"train": 600, "test": 200, "size": 512, "preset": "nuaa"},
-    ),
+    name: Profile(**values)
+    for name, values in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
 }
 """Profiles by name. "smoke" shows in minutes that everything runs; its networks learn little.
 "quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper" is the

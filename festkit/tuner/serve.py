@@ -30,6 +30,8 @@ App = Literal["auto", "lab", "voila"]
 
 NOTEBOOK = "04_threshold_tuner"
 
+PAGE = Path(__file__).parent / "page"
+
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
 START_SECONDS = 60
@@ -37,25 +39,9 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 """For the server to end its kernels, which would outlive it otherwise; busy machines are slow."""
 
-OFFLINE = """{% extends "voila/templates/lab/index.html.j2" %}
-{% block notebook_css %}{{ super() | replace('rel="stylesheet" href="https:', 'href="https:') }}
-<script>
-if (!/\\b_xsrf=/.test(document.cookie)) {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const token = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  document.cookie = `_xsrf=${token}; path=/; SameSite=Strict`;
-}
-</script>
-{% endblock %}
-"""
+OFFLINE = PAGE / "voila.html.j2"
 """Voila's page without the style sheets that it asks of the net, and with the XSRF token that it
 sends when it is left, to end its kernel: Voila itself sets none."""
-
-NO_MATHS = """window.MathJax = {
-  Hub: { Config() {}, Configured() {}, Queue() {}, Register: { StartupHook() {} } },
-};
-"""
-"""What Voila gets in the place of MathJax, which it asks of the net for every text."""
 
 ENDS_WITH_US = """import atexit, os, pathlib, shutil, signal, threading
 
@@ -228,8 +214,8 @@ def _configure(home: Path, port: int, token: str) -> str:
     write_json(home / "config" / "voila.json", voila)
     template = home / "data" / "voila" / "templates" / "offline"
     write_json(template / "conf.json", {"base_template": "lab"})
-    write_text(template / "index.html.j2", OFFLINE)
-    write_text(home / "static" / "mathjax.js", NO_MATHS)
+    write_text(template / "index.html.j2", OFFLINE.read_text(encoding="utf-8"))
+    write_text(home / "static" / "mathjax.js", (PAGE / "mathjax.js").read_text(encoding="utf-8"))
     write_text(home / "static" / PROOF, proof)
     return proof
 
