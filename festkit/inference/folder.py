@@ -234,7 +234,9 @@ def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels
     if out.is_file():
         raise ExistingFileError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
-    before = read_json(path, dict) if path.is_file() else {}
+    before = read_json(path) if path.is_file() else {}
+    if not isinstance(before, dict):
+        raise InputError(f"{path} is damaged; remove {out}, or choose another folder")
     if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
         raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")
     now = {name: (before.get(name), value) for name, value in settings.items()} if before else {}
