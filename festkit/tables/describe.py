@@ -62,20 +62,18 @@ seed 0; the test images chose the epoch'
         raise InputError("no maps given; pass those of at least one row")
     first = next(iter(rows.values()))
     seeds = _distinct("seed", [record for each in rows.values() for record in each.records])
-    return {
+    run: dict[str, Any] = {
         "measured": _in_words(rows, table, profile),
         "profile": profile,
         "dataset": first.dataset.name,
         "split": first.split,
         "fingerprint": first.dataset.fingerprint,
-        **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}),
-        "sizes": _by_row({row: "+".join(map(str, each.sizes)) for row, each in rows.items()}),
-        **{
-            name: _by_row({row: _of_scales(name, each.records) for row, each in rows.items()})
-            for name in RECORD_FIELDS
-        },
-        "versions": {"festkit": __version__, "torch": torch.__version__},
     }
+    run |= {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}
+    run["sizes"] = _by_row({row: "+".join(map(str, each.sizes)) for row, each in rows.items()})
+    for name in RECORD_FIELDS:
+        run[name] = _by_row({row: _of_scales(name, each.records) for row, each in rows.items()})
+    return run | {"versions": {"festkit": __version__, "torch": torch.__version__}}
 
 
 def _in_words(rows: Mapping[str, RunMaps], table: pd.DataFrame, profile: str) -> str:

@@ -31,13 +31,12 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
         >>> summary_table({"FEST": counts}).loc["FEST"].tolist()
         ['75.00', '75.00', '100.00', '7.00', '87.50']
     """
-    cells = {
-        "Fa ×10⁻⁶" if metric.name == "fa" else metric.title: [
-            metric.text(None if metric.name == "score" and not each.valid else getattr(each, name))
-            for each in rows.values()
-        ]
-        for name, metric in METRICS.items()
-    }
+    cells = {}
+    for name, metric in METRICS.items():
+        title = "Fa ×10⁻⁶" if name == "fa" else metric.title
+        values = {row: getattr(counts, name) for row, counts in rows.items()}
+        void = {row for row, counts in rows.items() if name == "score" and not counts.valid}
+        cells[title] = [metric.text(None if row in void else values[row]) for row in rows]
     return pd.DataFrame(cells, index=list(rows))
 
 

@@ -3,10 +3,9 @@
 import html
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -158,11 +157,9 @@ def render_table(table: pd.DataFrame, style: Style = "text") -> str:
         | 0.5 | 64.49 | 72.58 | 9.17 | 68.54 |
         <BLANKLINE>
     """
-    write: dict[str, Callable[[pd.DataFrame, int], str]] = {
-        "text": _text, "markdown": _markdown, "latex": _latex, "html": _html,
-    }  # fmt: skip
-    name = find_name("style", style, get_args(Style))
-    return write[name](readable_table(table), len(key_columns(table)))
+    writers = {"text": _text, "markdown": _markdown, "latex": _latex, "html": _html}
+    write = writers[find_name("style", style, writers)]
+    return write(readable_table(table), len(key_columns(table)))
 
 
 def show_table(table: pd.DataFrame) -> Any:
@@ -198,16 +195,12 @@ def save_table(out: str | Path, table: pd.DataFrame, name: str) -> list[Path]:
         >>> [path.name for path in save_table(tempfile.mkdtemp(), paper_table("th1"), "th1")]
         ['th1.csv', 'th1.md', 'th1.tex', 'th1.html']
     """
-    texts = {
-        "csv": table.to_csv(index=False),
-        "md": render_table(table, "markdown"),
-        "tex": render_table(table, "latex"),
-        "html": render_table(table, "html"),
-    }
-    paths = [Path(out) / f"{name}.{ending}" for ending in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        write_text(path, text)
-    return paths
+    styles: dict[str, Style] = {"md": "markdown", "tex": "latex", "html": "html"}
+    texts = {ending: render_table(table, style) for ending, style in styles.items()}
+    texts = {"csv": table.to_csv(index=False)} | texts
+    for ending, text in texts.items():
+        write_text(Path(out) / f"{name}.{ending}", text)
+    return [Path(out) / f"{name}.{ending}" for ending in texts]
 
 
 def _caption(frame: pd.DataFrame, mark: str = "") -> str:
@@ -245,38 +238,23 @@ def _escape(text: str) -> str:
 
 def _latex(frame: pd.DataFrame, keys: int) -> str:
     wide = frame.columns.nlevels > 1
-    text = (
-        frame.map(_escape)
-        .rename(columns=_escape)
-        .to_latex(
-            index=False,
-            column_format="l" * keys + "r" * (frame.shape[1] - keys),
-            multicolumn_format="c",
-            caption=_escape(frame.attrs.get("caption", "")) or None,
-            label=f"tab:{frame.attrs.get('name', 'results')}",
-        )
-        .replace("\\begin{table}\n", "\\begin{table}\n\\centering\n")
-    )
+    caption = _escape(frame.attrs.get("caption", "")) or None
+    label = f"tab:{frame.attrs.get('name', 'results')}"
+    places: Any = {"column_format": "l" * keys + "r" * (frame.shape[1] - keys), "index": False}
+    escaped = frame.map(_escape).rename(columns=_escape)
+    text = escaped.to_latex(caption=caption, label=label, multicolumn_format="c", **places)
+    text = text.replace("\\begin{table}\n", "\\begin{table}\n\\centering\n")
     if not wide:
         return text
-    rules, column = "", 1
-    for group, run in groupby(frame.columns.get_level_values(0)):
-        width = len(list(run))
-        rules += rf"\cmidrule(lr){{{column}-{column + width - 1}}}" if group else ""
-        column += width
+    rules, heads = "", frame.columns.get_level_values(0).to_series().reset_index(drop=True)
+    for head, places in heads.groupby(heads, sort=False).groups.items():
+        rules += rf"\cmidrule(lr){{{places[0] + 1}-{places[-1] + 1}}}" if head else ""
     text = re.sub(r"(\\toprule\n.*\n)", lambda found: f"{found[1]}{rules}\n", text, count=1)
     text = text.replace(r"\begin{tabular}", "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}")
     return text.replace(r"\end{tabular}", r"\end{tabular}}")
 
 
-CSS = """
-.festkit{font:13px/1.4 system-ui,sans-serif;color:#111;background:#fff;overflow-x:auto}
-.festkit table{border-collapse:collapse;border-top:2px solid;border-bottom:2px solid}
-.festkit caption{text-align:left;padding-bottom:.6em;max-width:60em}
-.festkit :is(th,td){padding:.2em .5em;text-align:right;white-space:nowrap;border:0}
-.festkit th[colspan]:not(:empty){text-align:center;border-bottom:1px solid}
-.festkit thead tr:last-child th{border-bottom:1px solid}
-"""
+CSS = Path(__file__).with_name("table.css").read_text(encoding="utf-8")
 """Limited to this table, since notebooks show the page among their own."""
 
 

@@ -244,23 +244,20 @@ def _files(folder: str | Path, taken: Collection[str]) -> list[Path]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     run = read_json(path)
-    return [
-        {"job": path.parent.name, "row": row}
-        | {name: _cell(row_value(run, name, row)) for name in RUN if name in run}
-        | _flat(record)
-        for row, record in (run["schemes"].items() if has_metrics(run) else ())
-    ]
-
-
-def _cell(value: Any) -> Any:
-    """Lists and options become text, since columns hold plain values."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
+    rows = []
+    for row, record in run["schemes"].items() if has_metrics(run) else ():
+        values = {name: row_value(run, name, row) for name in RUN if name in run}
+        for name, value in values.items():  # columns hold plain values
+            values[name] = json.dumps(value) if isinstance(value, list | dict) else value
+        rows.append({"job": path.parent.name, "row": row} | values | _flat(record))
+    return rows
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Counts and ratios of a record, and the ends of its intervals."""
     values = {name: value for name, value in record.items() if name != "intervals"}
     values |= {name: math.nan for name in Counts.ratios if values.get(name, 0) is None}
-    for name, ends in (record.get("intervals") or {}).items():
-        if name in Counts.ratios:
-            values[f"{name}_low"], values[f"{name}_high"] = ends or (math.nan, math.nan)
+    intervals = record.get("intervals") or {}
+    for name in filter(Counts.ratios.__contains__, intervals):
+        values[f"{name}_low"], values[f"{name}_high"] = intervals[name] or (math.nan, math.nan)
     return values

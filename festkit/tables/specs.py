@@ -131,13 +131,13 @@ def _rows_of_schemes(profile: Profile, network: str, dataset: str) -> Rows:
 
 _FUSED = partial(TableSpec, rows=_row_of_fusion, fused=True)
 
+_LOSSES = partial(TableSpec, row_fields=("loss", "loss_options"), sizes="same")
+
 TABLES: Mapping[str, TableSpec] = {
     spec.name: spec
     for spec in (
         TableSpec("input_size", "table1_input_size", _rows_of_sizes, sizes="distinct"),
-        TableSpec(
-            "losses", "table2_losses", _rows_of_losses, ("loss", "loss_options"), sizes="same"
-        ),
+        _LOSSES("losses", "table2_losses", _rows_of_losses),
         TableSpec("fusion", "table3_fusion", _rows_of_sizes, sizes="distinct", orders_sizes=True),
         _FUSED("th1", "table4_th1"),
         _FUSED("th2", "table5_th2"),
@@ -145,10 +145,7 @@ TABLES: Mapping[str, TableSpec] = {
             "backbones", "table6_backbones", _rows_of_schemes, ("backbone", "loss"),
             sizes="per network", compares_networks=True,
         ),
-        TableSpec(
-            "hyperparameters", "fig5_hyperparameters", _rows_of_options,
-            ("loss", "loss_options"), sizes="same",
-        ),
+        _LOSSES("hyperparameters", "fig5_hyperparameters", _rows_of_options),
         _FUSED("sensitivity", "fig7_sensitivity"),
     )
 }  # fmt: skip
@@ -222,7 +219,6 @@ def table_trainings(
         backbones = spec.networks if spec.compares_networks else [chosen.backbone]
     networks = [find_name("backbone", name, spec.networks) for name in backbones]
     if len(networks) != 1 and not spec.compares_networks:
-        raise InputError(
-            f"the table {spec.name} is made with one network, got {', '.join(networks)}"
-        )
+        found = ", ".join(networks)
+        raise InputError(f"the table {spec.name} is made with one network, got {found}")
     return _merged(spec.rows(chosen, network, dataset) for network in networks)

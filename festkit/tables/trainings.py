@@ -55,10 +55,9 @@ class Profile:
 
 _FILE = Path(__file__).with_name("profiles.toml")
 
-PROFILES = {
-    name: Profile(**values)
-    for name, values in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
-}
+_VALUES = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+PROFILES = {name: Profile(**values) for name, values in _VALUES.items()}
 """Profiles by name. "smoke" shows in minutes that everything runs; its networks learn little.
 "quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper" is the
 paper's recipe, for a GPU; the test images choose the epoch, as in the paper."""
@@ -185,18 +184,10 @@ def training_config(
         'acm-128-eedm'
     """
     start = training.start
-    return TrainConfig(
-        str(dataset),
-        backbone=training.backbone,
-        size=training.size,
-        loss=training.loss,
-        loss_options=training.loss_options,
-        initial_weights=str(Run(Path(out) / start.name).weights) if start else None,
-        seed=seed,
-        out=str(Path(out) / training.name),
-        **training.options,
-        **places,
-    )
+    weights = str(Run(Path(out) / start.name).weights) if start else None
+    same = {name: getattr(training, name) for name in ("backbone", "size", "loss", "loss_options")}
+    files: Any = {"initial_weights": weights, "out": str(Path(out) / training.name)}
+    return TrainConfig(str(dataset), seed=seed, **same, **files, **training.options, **places)
 
 
 def train_all(

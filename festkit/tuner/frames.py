@@ -110,12 +110,8 @@ def make_frame(
         own = tuple(_one("scale map", as_maps("a scale map", scale)) for scale in scales)
         truth = None if mask is None else _one("mask", as_mask("the mask", mask))
         gray = None if image is None else _gray(image)
-        others = [
-            *(("a scale map", each) for each in own),
-            ("the mask", truth),
-            ("the image", gray),
-        ]
-        for part, array in others:
+        others = [("a scale map", each) for each in own]
+        for part, array in [*others, ("the mask", truth), ("the image", gray)]:
             if array is not None and array.shape != fused.shape:
                 sizes = [" × ".join(map(str, each.shape)) for each in (array, fused)]
                 raise InputError(

@@ -30,7 +30,9 @@ App = Literal["auto", "lab", "voila"]
 
 NOTEBOOK = "04_threshold_tuner"
 
-PAGE = Path(__file__).parent / "page"
+SETTINGS = Path(__file__).parent / "server"
+"""Settings of the server that are the same every time: no news, and pages of Voila that ask nothing
+of the net."""
 
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
@@ -38,10 +40,6 @@ START_SECONDS = 60
 
 STOP_SECONDS = 30
 """For the server to end its kernels, which would outlive it otherwise; busy machines are slow."""
-
-OFFLINE = PAGE / "voila.html.j2"
-"""Voila's page without the style sheets that it asks of the net, and with the XSRF token that it
-sends when it is left, to end its kernel: Voila itself sets none."""
 
 ENDS_WITH_US = """import atexit, os, pathlib, shutil, signal, threading
 
@@ -205,17 +203,10 @@ def _configure(home: Path, port: int, token: str) -> str:
         },
         "IdentityProvider": {"token": token},
     }  # fmt: skip
-    news = {"fetchNews": "false", "checkForUpdates": False}
-    lab = {"@jupyterlab/apputils-extension:notification": news}
-    voila = {"VoilaConfiguration": {"template": "offline", "show_tracebacks": True}}
+    for file in filter(Path.is_file, SETTINGS.rglob("*")):
+        write_text(home / file.relative_to(SETTINGS), file.read_text(encoding="utf-8"))
     write_json(home / "config" / "jupyter_server_config.json", server)
     write_text(home / "config" / "jupyter_server_config.py", ENDS_WITH_US)
-    write_json(home / "config" / "labconfig" / "default_setting_overrides.json", lab)
-    write_json(home / "config" / "voila.json", voila)
-    template = home / "data" / "voila" / "templates" / "offline"
-    write_json(template / "conf.json", {"base_template": "lab"})
-    write_text(template / "index.html.j2", OFFLINE.read_text(encoding="utf-8"))
-    write_text(home / "static" / "mathjax.js", (PAGE / "mathjax.js").read_text(encoding="utf-8"))
     write_text(home / "static" / PROOF, proof)
     return proof
 
