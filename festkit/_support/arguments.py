@@ -169,10 +169,8 @@ def html_table(title: str, facts: dict[str, Any]) -> str:
         >>> html_table("Sky", {"images": 3})
         '<table><caption>Sky</caption><tr><th>images</th><td>3</td></tr></table>'
     """
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in facts.items()
-    )
+    cells = {escape(name): escape(str(value)) for name, value in facts.items()}
+    rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells.items())
     return f"<table><caption>{escape(title)}</caption>{rows}</table>"
 
 

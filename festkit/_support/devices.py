@@ -220,6 +220,5 @@ def check_threads(threads: int | None) -> None:
         >>> check_threads(2)
     """
     if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
-        raise InputError(
-            f"threads is {threads!r}, expected a whole number from 1 to {MOST_THREADS}, or None"
-        )
+        most = f"a whole number from 1 to {MOST_THREADS}"
+        raise InputError(f"threads is {threads!r}, expected {most}, or None")

@@ -43,16 +43,6 @@ def progress(
     in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
     stream = sys.stdout if in_notebook else sys.stderr
     interval = 0.5 if stream.isatty() else 5.0
-    return tqdm(
-        items,
-        file=stream,
-        desc=label,
-        unit=unit,
-        initial=done,
-        total=total,
-        mininterval=interval,
-        maxinterval=interval,
-        delay=DELAY,
-        disable=quiet,
-        dynamic_ncols=True,
-    )
+    times = {"delay": DELAY, "mininterval": interval, "maxinterval": interval}
+    options = {"initial": done, "total": total, "disable": quiet, "dynamic_ncols": True}
+    return tqdm(items, file=stream, desc=label, unit=unit, **times, **options)

@@ -57,6 +57,5 @@ def synth(
     """
     from ..scenes import make_synthetic_dataset
 
-    print(
-        make_synthetic_dataset(folder, train=train, test=test, size=size, preset=preset, seed=seed)
-    )
+    numbers = {"train": train, "test": test, "size": size, "seed": seed}
+    print(make_synthetic_dataset(folder, preset=preset, **numbers))

@@ -8,10 +8,12 @@ import os
 import platform
 import select
 import sys
+import tomllib
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -29,29 +31,13 @@ def _function(module: str, name: str) -> Callable[[], Callable[..., None]]:
     return lambda: getattr(import_module(f"{__package__}.{module}"), name)
 
 
+_FILE = Path(__file__).with_name("commands.toml")
+
 COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
     name: (text, _function(*function.split(".")))
-    for name, function, text in (
-        ("demo", "demo.demo", "one whole FEST result, on synthetic or real images"),
-        ("data check", "data.check", "check a dataset folder"),
-        ("data split", "data.split", "draw the lists of a folder that has none"),
-        ("data synth", "data.synth", "make a dataset of synthetic scenes"),
-        ("backbones", "train.backbones", "list the backbones"),
-        ("train", "train.train", "train one backbone at one input size"),
-        ("evaluate", "predict.evaluate", "measure any trained model on any dataset"),
-        ("predict", "predict.predict", "find the targets in your images"),
-        ("tables list", "tables.list_tables", "list the paper's tables"),
-        ("tables plan", "tables.plan", "list the jobs that make a table"),
-        ("tables run", "tables.run", "make tables of the paper: train, evaluate, compare"),
-        ("tables show", "tables.show", "print a table of the paper, ours next to it"),
-        ("zoo list", "zoo.list_entries", "list the trained weights of the kit"),
-        ("zoo train", "zoo.train", "train an entry of the zoo and store it"),
-        ("zoo store", "zoo.store", "store a finished run as an entry"),
-        ("zoo evaluate", "zoo.evaluate", "measure an entry on any dataset"),
-        ("zoo verify", "zoo.verify", "check the shipped weights and their metrics"),
-        ("tune", "tune.tune", "drag the thresholds of a trained run in the browser"),
-    )
+    for name, (function, text) in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
 }
+"""By name what a command does, and a function that imports it."""
 
 CONTINUING = {"demo", "train", "predict", "tables run", "zoo train"}
 """Commands that continue after Ctrl-C when they are called again."""

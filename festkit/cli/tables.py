@@ -76,16 +76,10 @@ class Request:
         from ..tables.plan import plan_jobs
 
         root = None if self.data_root is None else str(Path(self.data_root).resolve())
-        return plan_jobs(
-            self.table,
-            self.profile,
-            [str(Path(name).resolve()) if Path(name).is_dir() else name for name in self.dataset],
-            backbones=self.backbone or None,
-            seeds=self.seed,
-            data_root=root,
-            device=self.device,
-            threads=self.threads,
-        )
+        datasets = [str(Path(n).resolve()) if Path(n).is_dir() else n for n in self.dataset]
+        given = {"backbones": self.backbone or None, "seeds": self.seed}
+        runtime = {"data_root": root, "device": self.device, "threads": self.threads}
+        return plan_jobs(self.table, self.profile, datasets, **given, **runtime)
 
 
 def plan(plan: tyro.conf.OmitArgPrefixes[Request]) -> None:
@@ -128,9 +122,8 @@ def run(
         return
     if scheduler is None and (missing := _missing_datasets(unfinished(jobs, plan.folder))):
         raise MissingFileError("\n".join(missing))
-    outcomes = run_jobs(
-        jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
-    )
+    limits = {"scheduler": scheduler, "max_minutes": max_minutes}
+    outcomes = run_jobs(jobs, plan.folder, workers=workers, **limits)
     save_gathered(plan.folder, stale, [job.key for job in jobs])
     done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
     for table in save_paper_tables(done, plan.folder / "tables", stale).values():
@@ -171,9 +164,8 @@ def _print_plan(jobs: "list[Job]", folder: Path) -> None:
     unknown = len(left) - len(known_left)
     parts = [f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"]
     parts += [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
-    parts += (
-        [f"time unknown for {unknown}, since nothing like them is done here"] if unknown else []
-    )
+    if unknown:
+        parts.append(f"time unknown for {unknown}, since nothing like them is done here")
     print("; ".join(parts))
     for line in _missing_datasets(left):
         print(line)
@@ -183,9 +175,8 @@ def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
     """The errors of opening the jobs' datasets, one per dataset."""
     from ..data.dataset import load_dataset
 
-    given = {
-        (p.get("dataset"), p.get("data_root")) for p in (job.parameters for job in jobs.values())
-    }
+    parameters = [job.parameters for job in jobs.values()]
+    given = {(each.get("dataset"), each.get("data_root")) for each in parameters}
     errors = []
     for name, root in sorted(given, key=str):
         try:

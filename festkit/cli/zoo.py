@@ -70,11 +70,9 @@ def train(
     print(f"stored: {stored}")
     after = read_record(entry)
     if before is not None and after is not None:
-        moved = largest_move(before["test"], after["test"])
-        print(
-            f"{after['sha256'][:12]} replaces {before['sha256'][:12]}: metrics and ends of their "
-            f"intervals differ by up to {moved:.2f} points"
-        )
+        moved = f"{largest_move(before['test'], after['test']):.2f} points"
+        print(f"{after['sha256'][:12]} replaces {before['sha256'][:12]}: metrics and ends of their")
+        print(f"intervals differ by up to {moved}")
 
 
 def store(

@@ -79,10 +79,8 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
     folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
     for run in (run for folder in folders for run in _runs(folder)):
         tuned = {"th1": fest.th1, "th2": fest.th2, "rule": fest.rule} | run.record.get("tuned", {})
-        own, current = (
-            "{th1} / {th2} ({rule})".format(**tuned),
-            f"{fest.th1} / {fest.th2} ({fest.rule})",
-        )
+        own = f"{tuned['th1']} / {tuned['th2']} ({tuned['rule']})"
+        current = f"{fest.th1} / {fest.th2} ({fest.rule})"
         if own != current and tuned["scales"] == list(fest.backbones):
             warnings.warn(
                 f"{run.folder} was tuned to {own}, and opens with {current}; the FEST that the "

@@ -24,9 +24,7 @@ AskedLevels = Levels | Literal["auto", "full"] | None
 DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
 """Of the full range: brightest level, and spread of the pixels, that leave 8 bit too little."""
 
-_OWN_LEVELS = (
-    "Take levels of its own range, or 'auto' (--levels auto), with a folder for each sensor"
-)
+_OWN_LEVELS = "Take levels of its own range, or 'auto' (--levels auto), a folder for each sensor"
 
 
 def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:

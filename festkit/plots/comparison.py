@@ -173,12 +173,11 @@ def _percent(
     thresholds: NDArray[np.float64], counts: Sequence[Counts], max_fa: float
 ) -> pd.DataFrame:
     """Ratios in percent and Fa in 1e-6 by threshold; NaN where one is undefined or void."""
-    table = pd.DataFrame(
-        {name: [100 * getattr(c, name) for c in counts] for name in RATIOS}, index=thresholds
-    )
-    fa = np.array([c.fa for c in counts])
-    table.loc[~(fa < max_fa), "score"] = np.nan
-    return table.assign(fa_e6=1e6 * fa)
+    names = [*RATIOS, "fa"]
+    ratios = [[getattr(each, name) for name in names] for each in counts]
+    table = pd.DataFrame(ratios, thresholds, names)
+    table.loc[~(table["fa"] < max_fa), "score"] = np.nan
+    return (100 * table[[*RATIOS]]).assign(fa_e6=1e6 * table["fa"])
 
 
 def _draw_thresholds(

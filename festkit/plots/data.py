@@ -183,10 +183,9 @@ def _draw_targets_per_image(axes: Axes, images: pd.DataFrame, hues: dict[str, st
 
 def _draw_scr_over_area(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
     known = targets.astype({"scr": float, "area": float}).dropna(subset="scr")
-    sns.scatterplot(
-        known, x="area", y="scr", hue="split", style="split", hue_order=list(hues),
-        style_order=list(hues), palette=hues, s=14, alpha=0.6, linewidth=0, ax=axes,
-    )  # fmt: skip
+    by_split: Any = {"hue": "split", "style": "split", "hue_order": list(hues)}
+    by_split |= {"style_order": list(hues), "palette": hues}
+    sns.scatterplot(known, x="area", y="scr", s=14, alpha=0.6, linewidth=0, ax=axes, **by_split)
     _log_areas(axes, targets["area"])
     low, high = known["scr"].min(), known["scr"].max()
     axes.set_yscale("symlog", linthresh=1)

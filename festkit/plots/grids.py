@@ -110,10 +110,8 @@ def _check_lengths(samples: Sequence[Sample], columns: Mapping[str, Sequence[Any
 def _where_they_differ(mask: NDArray[np.bool_], found: Sequence[NDArray[np.bool_]]) -> Box:
     """The pixel to enlarge, as a box."""
     true = find_components(mask)
-    matches = [
-        match_targets(find_components(each).centroid, true.centroid, MATCH_DISTANCE)
-        for each in found
-    ]
+    regions = map(find_components, found)
+    matches = [match_targets(r.centroid, true.centroid, MATCH_DISTANCE) for r in regions]
     misses = np.sum(np.array(matches) < 0, axis=0)
     differ = np.any([each != found[0] for each in found], axis=0) & ~mask
     regions = find_components(differ if differ.any() else mask)
