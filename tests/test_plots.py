@@ -822,6 +822,17 @@ class TestStyle:
         assert axes.get_xlabel() == "strong threshold th1"
         plt.close(figure)
 
+    def test_one_panel_is_drawn_into_given_axes(self):
+        figure, (left, right) = plt.subplots(1, 2)
+        assert show(IMAGE, None, MASK, ax=left) is figure
+        assert (left.get_title(loc="left"), len(figure.axes)) == ("2 true targets", 2)
+        table = compare_with_paper({}, paper_table("th1"), measured="nothing")
+        assert plot_compared(table, "th1", metrics=["iou"], ax=right) is figure
+        assert right.get_ylabel() == "IoU [%]"
+        with pytest.raises(ValueError, match="got 4 metrics over 1 columns; pass one"):
+            plot_compared(table, "th1", ax=right)
+        plt.close(figure)
+
     def test_percentiles_keep_dark_frames_visible(self):
         dark = np.random.default_rng(0).integers(0, 20, (64, 64), np.uint8)
         dark[0, 0] = 255

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .._support.errors import InputError
 from .._support.names import find_name
 from ..metrics import FA_LIMIT, Counts
 from ..surface import ThresholdSurface
 from ..tables.paper import COLUMNS, paper_table
-from .style import LIMIT, OURS, PALETTE, PAPER, styled
+from .style import LIMIT, OURS, PALETTE, PAPER, figure_of, styled
 
 
 @styled
@@ -24,6 +25,7 @@ def plot_compared(
     *,
     metrics: Sequence[str] = tuple(COLUMNS),
     marks: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """IoU, Pd, Fa and Score of a table's rows: ours with 95 % intervals, and the paper's.
 
@@ -36,12 +38,13 @@ def plot_compared(
             that have no value there are left out.
         metrics: of "iou", "pd", "fa_e6" and "score"; one without any value gets no panels.
         marks: value to mark as the paper's choice, by the name of an ``over`` column.
+        ax: axes for one metric over one column; None makes a figure.
 
     Returns:
         The figure. Rows that were not run and void Scores are not drawn.
 
     Raises:
-        ValueError: for an unknown column or metric.
+        ValueError: for an unknown column or metric, or several panels for ``ax``.
 
     Example:
         >>> from festkit.metrics import Counts
@@ -58,7 +61,12 @@ def plot_compared(
     shown = [name for name in names if given[[name, f"{name}_paper"]].notna().any(axis=None)]
     names = shown or names[:1]
     size = (2.5 * len(names), 2.3 * len(columns) + 0.3)
-    figure, grid = plt.subplots(len(columns), len(names), figsize=size, sharex="row", squeeze=False)
+    if ax is not None and len(columns) * len(names) > 1:
+        number = f"{len(names)} metrics over {len(columns)} columns"
+        raise InputError(f"ax takes one panel, got {number}; pass one metric and one column")
+    shape: Any = {"figsize": size, "sharex": "row", "squeeze": False}
+    grid = plt.subplots(len(columns), len(names), **shape)[1] if ax is None else np.array([[ax]])
+    figure = figure_of(grid[0, 0])
     for row, column in zip(grid, columns, strict=True):
         rows = table.dropna(subset=column)
         for axes, name in zip(row, names, strict=True):
@@ -66,7 +74,10 @@ def plot_compared(
             if marks and column in marks:
                 axes.axvline(marks[column], c="black", ls=":", label="best in the paper")
             axes.set(xlabel=column, ylabel=COLUMNS[name].head)
-    _add_common_legend(figure)
+    if ax is None:
+        _add_common_legend(figure)
+    else:
+        ax.legend(frameon=False)
     return figure
 
 

@@ -21,7 +21,7 @@ from .._support.names import find_name
 from ..metrics import FA_LIMIT, METRICS
 from ..surface import ROC, ThresholdSurface
 from ..training.run import Run
-from .style import PALETTE, WEAK, styled
+from .style import PALETTE, WEAK, figure_of, styled
 
 Metric = Literal["score", "iou", "niou", "pd", "fa"]
 
@@ -122,8 +122,7 @@ def plot_surface(
     if min(len(surface.th1), len(surface.th2)) < 2:
         raise InputError("a surface needs at least two thresholds th1 and two th2")
     axes = ax or plt.subplots(figsize=(5.6, 4.4))[1]
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
+    figure = figure_of(axes)
     hidden = _hidden_thresholds(surface, ordered=ordered).T
     axes.set_facecolor("#DDDDDD")
     axes.grid(visible=False)

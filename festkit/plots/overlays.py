@@ -23,7 +23,7 @@ from .._support.names import counted
 from ..metrics import MATCH_DISTANCE, count, match_targets
 from ..ops.components import find_components
 from ..sensitivity import Detection, Target
-from .style import FALSE, MISSED, STRONG, TRUTH, WEAK, styled
+from .style import FALSE, MISSED, STRONG, TRUTH, WEAK, figure_of, styled
 
 Contrast = tuple[float, float]
 """Percentiles of an image's gray levels that are drawn black and white."""
@@ -99,11 +99,10 @@ def frame(axes: Axes, box: Box, colour: str, label: str = "") -> None:
     room = LABEL_ROOM / 72 * cast(Figure, axes.figure).dpi * height / axes.bbox.height
     above, below = y0 > room, y1 < height - room
     edge = y1 if below and not above else y0
-    axes.annotate(
-        label, (x0 - 0.5, edge - 0.5), xytext=(2, 2 if above else -2), textcoords="offset points",
-        va="bottom" if above else "top", color=colour, fontsize=9,
-        path_effects=[withStroke(linewidth=1.5, foreground="black")],
-    )  # fmt: skip
+    rim = [withStroke(linewidth=1.5, foreground="black")]
+    place: Any = {"xytext": (2, 2 if above else -2), "va": "bottom" if above else "top"}
+    text: Any = {"color": colour, "fontsize": 9, "path_effects": rim} | place
+    axes.annotate(label, (x0 - 0.5, edge - 0.5), textcoords="offset points", **text)
 
 
 Outcome = Literal["found", "missed", "false alarm", "strong", "weak", "target"]
@@ -251,9 +250,8 @@ def draw_gray(axes: Axes, image: NDArray[np.uint8], contrast: Contrast = MOST_LE
 RIM = [withStroke(linewidth=3, foreground="#404040")]
 """Dark rim of light marks, so that they are seen on any ground."""
 
-CROSS: dict[str, Any] = {
-    "color": WEAK, "marker": "x", "linestyle": "", "markeredgewidth": 1.8, "path_effects": RIM,
-}  # fmt: skip
+CROSS: Any = {"color": WEAK, "marker": "x", "linestyle": "", "markeredgewidth": 1.8}
+CROSS["path_effects"] = RIM
 
 
 def add_legend(figure: Figure, *, found: bool, truth: bool, marks: Sequence[Artist] = ()) -> None:
@@ -295,6 +293,7 @@ def show(
     mask: NDArray[np.bool_] | None = None,
     *,
     contrast: Contrast = MOST_LEVELS,
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw a detection, or the truth alone, over an image, with its targets enlarged beside it.
 
@@ -308,6 +307,7 @@ def show(
         mask: (H, W) bool, the truth, if known.
         contrast: percentiles of the gray levels that become black and white; (0, 100) keeps every
             level, which leaves dark frames dark.
+        ax: axes for the image alone, without insets and legend; None makes a figure.
 
     Returns:
         A figure with at most six insets: missed targets first and false ones last, or without a
@@ -332,6 +332,11 @@ def show(
     spots = find_spots(detection, mask)
     places, others = _choose_places(spots, image.shape)
     title = [_headline(detection, mask)]
+    if ax is not None:
+        bare(ax)
+        ax.set_title(title[0], fontsize=10)
+        paint(ax, image, detection, mask, cross=6, contrast=contrast)
+        return figure_of(ax)
     if others:
         first = "highest peaks first" if mask is None else "missed first"
         order = f", {first}" if detection is not None else ""

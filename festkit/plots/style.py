@@ -54,6 +54,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes belong to.
+
+    Example:
+        >>> figure = Figure()
+        >>> figure_of(figure.subplots()) is figure
+        True
+    """
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
 def _fix_ticks(axes: Axes) -> None:
     """Give ticks the style as it is now."""
     style: Any = plt.rcParams

@@ -33,8 +33,8 @@ def shared_names(table: str) -> list[str]:
         >>> shared_names("fusion")
         ['fingerprint', 'split', 'profile', 'backbone', 'rule', 'protocol']
     """
-    names = ["fingerprint", "split", "profile", "backbone", "rule"]
-    return [*names, *([] if TABLES[table].orders_sizes else ["sizes", "epochs"]), "protocol"]
+    sizes = [] if TABLES[table].orders_sizes else ["sizes", "epochs"]
+    return ["fingerprint", "split", "profile", "backbone", "rule", *sizes, "protocol"]
 
 
 def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.DataFrame) -> None:
@@ -141,11 +141,9 @@ def compare_with_paper(
         >>> row[["iou", "iou_paper", "iou_difference", "seeds"]].round(2).tolist()
         [75.0, 64.22, 10.78, 1.0]
     """
-    records = {
-        find_name("row of the table", name, table.index): _records(name, seeds)
-        for name, seeds in ours.items()
-    }
-    rows = [_row(records.get(name, []), table.loc[name]) for name in table.index]
+    names = {find_name("row of the table", name, table.index): name for name in ours}
+    records = {row: _records(name, ours[name]) for row, name in names.items()}
+    rows = [_row(records.get(row, []), table.loc[row]) for row in table.index]
     found = table[key_columns(table)].join(pd.DataFrame(rows, index=table.index))
     found.attrs = {**table.attrs, "caption": f"{table.attrs['caption']}. Ours: {measured}"}
     return found

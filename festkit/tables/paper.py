@@ -12,9 +12,9 @@ from ..backbones.paper import paper_numbers
 from ..metrics import METRICS
 from .specs import find_table
 
-COLUMNS = {
-    "fa_e6" if name == "fa" else name: METRICS[name] for name in ("iou", "pd", "fa", "score")
-}
+_NAMES = {"iou": "iou", "pd": "pd", "fa_e6": "fa", "score": "score"}
+
+COLUMNS = {column: METRICS[name] for column, name in _NAMES.items()}
 """Columns of numbers: IoU, Pd and Score in percent, Fa in 1e-6."""
 
 

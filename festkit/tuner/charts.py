@@ -121,6 +121,11 @@ class SetMetrics:
     marks: list[int]
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """Thresholds and rule by name."""
+        return {"th1": self.th1, "th2": self.th2, "rule": self.rule}
+
+    @property
     def total(self) -> Counts:
         """Counts of the whole set."""
         return sum(self.counts, Counts())

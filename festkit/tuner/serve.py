@@ -36,6 +36,9 @@ of the net."""
 
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
+PLACES = {"lab": ("jupyterlab", "lab/tree"), "voila": ("jupyter_server", "voila/render")}
+"""The module that serves an app, and where it shows a notebook."""
+
 START_SECONDS = 60
 
 STOP_SECONDS = 30
@@ -166,22 +169,16 @@ def _ended_by_signals() -> Iterator[None]:
 def _server(app: App, book: Path, port: int) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
     """A running server and the address of the notebook on it."""
     home, token = book.parent.parent, secrets.token_urlsafe()
-    module = "jupyterlab" if app == "lab" else "jupyter_server"
-    place = f"lab/tree/{book.name}" if app == "lab" else f"voila/render/{book.name}"
+    module, place = PLACES[app]
     proof = _configure(home, port, token)
     with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=book.parent,
-            env=_environment(home),
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends it
-        )
+        streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
+        places: Any = {"cwd": book.parent, "env": _environment(home)}
+        alone: Any = {"start_new_session": True}  # Ctrl-C reaches this process, which ends it
+        server = subprocess.Popen([sys.executable, "-m", module], **streams, **places, **alone)
     try:
         url = _wait(app, server, home, proof)
-        yield server, f"{url}{place}?token={token}"
+        yield server, f"{url}{place}/{book.name}?token={token}"
     finally:
         _end(server)
 

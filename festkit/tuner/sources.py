@@ -188,16 +188,13 @@ def _names_of_all(
     faults = []
     for folder, there in files.items():
         if lacking := [name for name in every if name not in there]:
-            number = f"{len(lacking)} of {len(every)} names are missing"
-            faults.append(
-                f"{folder} has no file for {lacking[0]} of {holders[lacking[0]]} ({number})"
-            )
+            first, number = lacking[0], f"{len(lacking)} of {len(every)} names are missing"
+            faults.append(f"{folder} has no file for {first} of {holders[first]} ({number})")
     names = tuple(name for name in every if all(name in there for there in files.values()))
     fault = "; ".join(faults)
     if fault and not (allow_missing and names):
-        raise MissingFileError(
-            f"{fault}; add the files, or pass allow_missing=True to skip these names"
-        )
+        remedy = "add the files, or pass allow_missing=True to skip these names"
+        raise MissingFileError(f"{fault}; {remedy}")
     if fault:
         warnings.warn(f"{fault}; these names are skipped and count in no metric", stacklevel=4)
     return names, len(every) - len(names)
@@ -236,9 +233,8 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
         raise InputError(f"{len(given)} {what} for {len(names)} images; pass one of each image")
     lacking = [name for name, entry in zip(names, given, strict=True) if entry is None]
     if lacking:
-        raise InputError(
-            f"{what} have none of image {lacking[0]!r}; pass one of every image, or none"
-        )
+        name = lacking[0]
+        raise InputError(f"{what} have none of image {name!r}; pass one of every image, or none")
     return given
 
 

@@ -155,9 +155,8 @@ class ThresholdTuner:
                 file is a 0/1 mask among those of 0 and 255, or thresholds are out of order or
                 outside [0, 1].
         """
-        return cls._of(
-            sources.of_folder(probs, images, masks, allow_missing=allow_missing), th1, th2
-        )
+        source = sources.of_folder(probs, images, masks, allow_missing=allow_missing)
+        return cls._of(source, th1, th2)
 
     @classmethod
     def _of(cls, source: Source, th1: float | None, th2: float | None) -> "ThresholdTuner":

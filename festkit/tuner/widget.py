@@ -136,7 +136,7 @@ class TunerWidget(anywidget.AnyWidget):
         found: SetMetrics | None = self._measured(question, self._watch(question))
         if found is None:
             return None
-        content = {"type": "metrics", "th1": found.th1, "th2": found.th2, "rule": found.rule}
+        content = {"type": "metrics"} | found.chosen
         records = [counts.record().items() for counts in found.counts]
         rows = [{name: value for name, value in each if value is not None} for each in records]
         targets = {"strong": found.strong, "weak": found.weak, "marks": found.marks}
@@ -154,8 +154,7 @@ class TunerWidget(anywidget.AnyWidget):
         if self._source.keep is None:
             raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
         found: SetMetrics = self._measured(question, lambda done: True)
-        chosen = {"th1": found.th1, "th2": found.th2, "rule": found.rule}
-        tuned = chosen | {"chosen_on": dict(self._source.images)} | found.record()
+        tuned = found.chosen | {"chosen_on": dict(self._source.images)} | found.record()
         text = f"{found.th1:g} / {found.th2:g} saved to {self._source.keep(tuned)}"
         if self._source.images.get("protocol") == "paper":
             text += "\nThey were chosen on test images: say so when you report metrics on these."
