@@ -77,9 +77,10 @@ class Request:
 
         root = None if self.data_root is None else str(Path(self.data_root).resolve())
         datasets = [str(Path(n).resolve()) if Path(n).is_dir() else n for n in self.dataset]
-        given = {"backbones": self.backbone or None, "seeds": self.seed}
-        runtime = {"data_root": root, "device": self.device, "threads": self.threads}
-        return plan_jobs(self.table, self.profile, datasets, **given, **runtime)
+        return plan_jobs(
+            self.table, self.profile, datasets, backbones=self.backbone or None, seeds=self.seed,
+            data_root=root, device=self.device, threads=self.threads,
+        )  # fmt: skip
 
 
 def plan(plan: tyro.conf.OmitArgPrefixes[Request]) -> None:
@@ -122,8 +123,9 @@ def run(
         return
     if scheduler is None and (missing := _missing_datasets(unfinished(jobs, plan.folder))):
         raise MissingFileError("\n".join(missing))
-    limits = {"scheduler": scheduler, "max_minutes": max_minutes}
-    outcomes = run_jobs(jobs, plan.folder, workers=workers, **limits)
+    outcomes = run_jobs(
+        jobs, plan.folder, workers=workers, scheduler=scheduler, max_minutes=max_minutes
+    )
     save_gathered(plan.folder, stale, [job.key for job in jobs])
     done = [outcome.folder for outcome in outcomes if outcome.status == "done"]
     for table in save_paper_tables(done, plan.folder / "tables", stale).values():

@@ -121,32 +121,38 @@ def predict_images(
     chosen = _claim(out, _settings(fest, tile, levels, files), files.values())
     table = out / "targets.csv"
     table.unlink(missing_ok=True)  # present only when complete
-    done, faults, complaints = [], [], 0
-    for name, file in progress(files.items(), "predicting", unit="image"):
-        outputs = ImageOutputs(out, file, name)
-        try:
-            if not outputs.is_done(drawn=draw is not None):
-                gray, complaint = read_levels(file, levels, chosen)
-                complaints += _warn_of_first(complaint, complaints)
-                outputs.write(gray, _detect(fest, gray, tile), draw)
-            done.append(outputs)
-        except (ValueError, OSError) as error:
-            with suppress(OSError):
-                outputs.remove()
-            faults.append(str(error))
-    write_table(table, done)
-    if complaints > 1:
-        warnings.warn(f"{complaints} images keep few gray levels, or none", stacklevel=2)
+    outputs = [ImageOutputs(out, file, name) for name, file in files.items()]
+    faults = _write_all(fest, outputs, tile, (levels, chosen), draw)
+    write_table(table, (each for each in outputs if each not in faults))
     if faults:
-        raise SkippedImages(faults, len(files), table)
+        raise SkippedImages(list(faults.values()), len(files), table)
     return table
 
 
-def _warn_of_first(complaint: str, before: int) -> bool:
-    """Warn of an image unless others were complained of before; whether there is a complaint."""
-    if complaint and not before:
-        warnings.warn(complaint, stacklevel=3)
-    return bool(complaint)
+def _write_all(
+    fest: FEST,
+    outputs: Sequence[ImageOutputs],
+    tile: int | None,
+    levels: tuple[AskedLevels, Levels | None],
+    draw: Draw | None,
+) -> dict[ImageOutputs, str]:
+    """Predict the images that are not done; by image what was wrong with it."""
+    faults, complaints = {}, 0
+    for each in progress(outputs, "predicting", unit="image"):
+        try:
+            if not each.is_done(drawn=draw is not None):
+                gray, complaint = read_levels(each.image, *levels)
+                if complaint and not complaints:
+                    warnings.warn(complaint, stacklevel=3)
+                complaints += bool(complaint)
+                each.write(gray, _detect(fest, gray, tile), draw)
+        except (ValueError, OSError) as error:
+            with suppress(OSError):
+                each.remove()
+            faults[each] = str(error)
+    if complaints > 1:
+        warnings.warn(f"{complaints} images keep few gray levels, or none", stacklevel=3)
+    return faults
 
 
 def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:

@@ -110,10 +110,10 @@ def _check_lengths(samples: Sequence[Sample], columns: Mapping[str, Sequence[Any
 def _where_they_differ(mask: NDArray[np.bool_], found: Sequence[NDArray[np.bool_]]) -> Box:
     """The pixel to enlarge, as a box."""
     true = find_components(mask)
-    regions = map(find_components, found)
-    matches = [match_targets(r.centroid, true.centroid, MATCH_DISTANCE) for r in regions]
+    each = [find_components(one).centroid for one in found]
+    matches = [match_targets(centres, true.centroid, MATCH_DISTANCE) for centres in each]
     misses = np.sum(np.array(matches) < 0, axis=0)
-    differ = np.any([each != found[0] for each in found], axis=0) & ~mask
+    differ = np.any([one != found[0] for one in found], axis=0) & ~mask
     regions = find_components(differ if differ.any() else mask)
     if misses.any():
         some_miss = (misses > 0) & (misses < len(found))

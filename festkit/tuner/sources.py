@@ -183,7 +183,7 @@ def _names_of_all(
     files: Mapping[str | Path, Mapping[str, Path]], *, allow_missing: bool
 ) -> tuple[tuple[str, ...], int]:
     """Names that every folder has a file for, and how many others there are."""
-    holders = {name: folder for folder in reversed(files) for name in files[folder]}
+    holders = {name: folder for folder in reversed(list(files)) for name in files[folder]}
     every = dict.fromkeys(name for there in files.values() for name in there)
     faults = []
     for folder, there in files.items():
