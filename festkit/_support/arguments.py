@@ -175,10 +175,12 @@ def html_table(title: str, facts: dict[str, Any]) -> str:
 
 
 def _public(values: Any) -> list[str]:
+    """Names of the public fields."""
     return [field.name for field in fields(values) if not field.name.startswith("_")]
 
 
 def _equal(a: Any, b: Any) -> bool:
+    """Whether two values are equal, on any device."""
     a, b = (each.cpu() if isinstance(each, Tensor) else each for each in (a, b))
     if hasattr(a, "shape") and hasattr(b, "shape"):
         return np.array_equal(a, b, equal_nan=True)
@@ -186,4 +188,5 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _shape_or_value(value: Any) -> Any:
+    """What equal values have in common."""
     return tuple(value.shape) if hasattr(value, "shape") else value

@@ -162,6 +162,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def _flush(path: Path) -> None:
+    """Flush a file or folder to disk."""
     number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(number)

@@ -29,6 +29,7 @@ def lazy_names(
     names = sorted(name for name, module in module_of.items() if module)
 
     def get(name: str) -> object:
+        """Import a public name."""
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if module_of[name] is None:  # a package within

@@ -65,6 +65,7 @@ def file_lock(path: Path, *, wait: bool = True, inherit: bool = False) -> Iterat
 
 
 def _locked(path: Path, wait: bool) -> int:
+    """The lock file, open and locked."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -78,6 +79,7 @@ def _locked(path: Path, wait: bool) -> int:
 
 
 def _lock(file: int, path: Path, wait: bool) -> None:
+    """Lock an open file, or say who holds it."""
     try:
         if lock_descriptor(file, blocking=False):
             return

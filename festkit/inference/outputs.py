@@ -95,4 +95,5 @@ def write_table(path: Path, images: Iterable[ImageOutputs]) -> None:
 
 
 def _digest(path: Path) -> str:
+    """SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -107,6 +107,7 @@ COLOURED = 0.01
 
 
 def _false_colours(path: Path, raster: Raster) -> str:
+    """A complaint about an image in false colours, or an empty text."""
     if colour_share(path, raster.mode) <= COLOURED:
         return ""
     return (
@@ -116,6 +117,7 @@ def _false_colours(path: Path, raster: Raster) -> str:
 
 
 def _few_levels(path: Path, raster: Raster) -> str:
+    """A complaint about an image that uses little of its range, or an empty text."""
     top = np.iinfo(raster.levels.dtype).max
     low, high = (int(level) for level in np.percentile(raster.levels, (1, 99)))
     brightest = int(raster.levels.max())

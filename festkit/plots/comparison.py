@@ -204,6 +204,7 @@ def _draw_thresholds(
 
 
 def _best(values: pd.DataFrame) -> str:
+    """The best Score and its threshold, in words."""
     if values["score"].isna().all():
         return ""
     at = values["score"].idxmax()

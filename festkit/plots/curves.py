@@ -78,6 +78,7 @@ def plot_history(run: Run | str | Path) -> Figure:
 
 
 def _validation_images(run: Run) -> str:
+    """What the validation images of a run are."""
     protocol = read_json(run.folder / "config.json", {"protocol": str})["protocol"]
     return "test images" if protocol == "paper" else "held-out images"
 
@@ -155,6 +156,7 @@ def plot_surface(
 
 
 def _mark_best(axes: Axes, surface: ThresholdSurface, max_fa: float, *, ordered: bool) -> None:
+    """Mark the best Score below the false-alarm limit."""
     usable = (surface.fa < max_fa) & ~np.isnan(surface.score)
     if ordered:
         usable &= surface.th2[None, :] <= surface.th1[:, None]

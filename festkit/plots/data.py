@@ -116,6 +116,7 @@ def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3
 
 
 def _headline(statistics: TargetStatistics) -> str:
+    """What was counted, in words."""
     counts = statistics.images["split"].value_counts()
     splits = ", ".join(f"{split} {counts[split]}" for split in statistics.splits)
     targets, images = len(statistics.targets), len(statistics.images)
@@ -133,6 +134,7 @@ def _histogram(
 
 
 def _draw_areas(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
+    """Shares of target areas; the borders of the size classes are edges of bars."""
     largest = max(targets["area"].max(), SPOT_AREA + 1)
     borders = (1, POINT_AREA + 1, SPOT_AREA + 1, largest + 1)
     numbers = [2 + round(BARS_PER_DECADE * np.log10(b / a)) for a, b in pairwise(borders)]
@@ -161,6 +163,7 @@ def _log_areas(axes: Axes, areas: pd.Series) -> None:
 def _draw_histogram(
     axes: Axes, targets: pd.DataFrame, hues: dict[str, str], column: str, label: str
 ) -> None:
+    """Shares of SCR or contrast; values beyond the quantiles count in the outermost bars."""
     values = targets[column].dropna().astype(float)
     low, high = values.quantile([0.005, 0.995])
     bins = np.linspace(min(low, 0), max(high, 1), 33)
@@ -172,6 +175,7 @@ def _draw_histogram(
 
 
 def _draw_targets_per_image(axes: Axes, images: pd.DataFrame, hues: dict[str, str]) -> None:
+    """Shares of images by their number of targets."""
     bars: Any = {"discrete": True, "multiple": "dodge", "shrink": 0.8, "legend": False}
     _histogram(axes, images, "targets", hues, **bars)
     axes.set(xlabel="targets per image", ylabel="images of the split [%]")
@@ -182,6 +186,7 @@ def _draw_targets_per_image(axes: Axes, images: pd.DataFrame, hues: dict[str, st
 
 
 def _draw_scr_over_area(axes: Axes, targets: pd.DataFrame, hues: dict[str, str]) -> None:
+    """A point for every target."""
     known = targets.astype({"scr": float, "area": float}).dropna(subset="scr")
     by_split: Any = {"hue": "split", "style": "split", "hue_order": list(hues)}
     by_split |= {"style_order": list(hues), "palette": hues}
@@ -212,6 +217,7 @@ def _draw_sizes(axes: Axes, images: pd.DataFrame) -> None:
 
 
 def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
+    """An image with its targets framed, and its weakest target enlarged."""
     image, targets = sample.image, measure_sample(sample)
     draw_gray(whole, image)
     whole.set_title(_shortened(sample.name), fontsize=8, loc="left")
@@ -232,4 +238,5 @@ def _draw_sample(whole: Axes, crop: Axes, sample: Sample) -> None:
 
 
 def _shortened(name: str) -> str:
+    """A name that fits above an image."""
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

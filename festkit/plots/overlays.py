@@ -426,6 +426,7 @@ def bare(axes: Axes) -> None:
 
 
 def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> str:
+    """What was found at which thresholds, in words."""
     if detection is None:
         return "" if mask is None else counted(len(find_components(mask)), "true target")
     pair = {"th1": detection.th1, "th2": detection.th2}

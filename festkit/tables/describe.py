@@ -77,6 +77,7 @@ seed 0; the test images chose the epoch'
 
 
 def _in_words(rows: Mapping[str, RunMaps], table: pd.DataFrame, profile: str) -> str:
+    """What was measured, as a sentence."""
     first = next(iter(rows.values()))
     records = [record for maps in rows.values() for record in maps.records]
     losses, seeds = _distinct("loss", records), _distinct("seed", records)
@@ -114,6 +115,7 @@ def _range(records: Records) -> str:
 
 
 def _sizes(records: Records) -> str:
+    """The sizes [px] in ascending order."""
     return ", ".join(str(size) for size in sorted({record["size"] for record in records}))
 
 
@@ -130,6 +132,7 @@ def _not_comparable(maps: RunMaps, table: pd.DataFrame, networks: Sequence[str])
 
 
 def _distinct(name: str, records: Records) -> list[Any]:
+    """The values of all records, each once."""
     return list(dict.fromkeys(record[name] for record in records))
 
 

@@ -73,6 +73,7 @@ def key_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _table(name: str) -> pd.DataFrame:
+    """A table with its rows named, numbers as floats."""
     entry = paper_numbers()[name]
     table = pd.DataFrame(entry["rows"])
     numbers = [c for c in table.columns if table[c].map(lambda v: not isinstance(v, str)).all()]

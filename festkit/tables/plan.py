@@ -79,6 +79,7 @@ def plan_jobs(
 
 
 def _default_datasets(spec: TableSpec, profile: str) -> tuple[str, ...]:
+    """The datasets of a profile."""
     if profile == "paper":
         return COMPARED if spec.compares_networks else (UNION,)
     return (SYNTHETIC,) if profile == "smoke" else ("NUAA-SIRST",)

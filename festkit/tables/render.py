@@ -210,10 +210,12 @@ def _caption(frame: pd.DataFrame, mark: str = "") -> str:
 
 
 def _text(frame: pd.DataFrame, _: int) -> str:
+    """Aligned columns below the caption."""
     return f"{_caption(frame)}\n\n{frame.to_string(index=False)}\n"
 
 
 def _markdown(frame: pd.DataFrame, keys: int) -> str:
+    """A Markdown table below its caption."""
     two = frame.columns.nlevels > 1
     heads = [" ".join(filter(None, head)) if two else head for head in frame.columns]
     rows = frame.replace(r"\|", r"\\|", regex=True).to_numpy().tolist()
@@ -237,6 +239,7 @@ def _escape(text: str) -> str:
 
 
 def _latex(frame: pd.DataFrame, keys: int) -> str:
+    """A LaTeX table with booktabs rules; a wide one is fitted to the line."""
     wide = frame.columns.nlevels > 1
     caption = _escape(frame.attrs.get("caption", "")) or None
     label = f"tab:{frame.attrs.get('name', 'results')}"
@@ -259,6 +262,7 @@ CSS = Path(__file__).with_name("table.css").read_text(encoding="utf-8")
 
 
 def _html(frame: pd.DataFrame, keys: int) -> str:
+    """A whole page with a table."""
     with pd.option_context("display.max_colwidth", None):
         table = frame.to_html(index=False, border=0)
     # Intervals below their numbers: four metrics then fit the width of a notebook.

@@ -221,6 +221,7 @@ def _on_paper_dataset(run: dict[str, Any]) -> bool:
 
 
 def _file_name(runs: list[dict[str, Any]]) -> str:
+    """TABLE-PROFILE-DATASET-NETWORK of runs, with the number of seeds."""
     first, seeds = runs[0], len({run.get("seed") for run in runs})
     datasets = dict.fromkeys(Path(str(run.get("dataset"))).name for run in runs)
     parts = [first["table"], first.get("profile", "own"), "+".join(datasets)]
@@ -243,6 +244,7 @@ def _files(folder: str | Path, taken: Collection[str]) -> list[Path]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
+    """A row for every scheme of a job."""
     run = read_json(path)
     rows = []
     for row, record in run["schemes"].items() if has_metrics(run) else ():

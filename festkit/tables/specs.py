@@ -84,24 +84,29 @@ class TableSpec:
 
     @property
     def _short(self) -> str:
+        """The first word of the notebook, such as ``table4``."""
         return self.notebook.partition("_")[0]
 
 
 def _merged(parts: Iterable[Rows]) -> Rows:
+    """The rows of several parts."""
     return {row: scales for part in parts for row, scales in part.items()}
 
 
 def _rows_of_sizes(profile: Profile, network: str, _: str, sizes: Sequence[int] = SIZES) -> Rows:
+    """A row for every input size."""
     first = first_training(profile, network, profile.size(FIRST))
     return {str(n): (further_training(profile, first, profile.size(n)),) for n in sizes}
 
 
 def _row_of_fusion(profile: Profile, network: str, dataset: str) -> Rows:
+    """The one row whose scales are fused."""
     rows = _rows_of_sizes(profile, network, dataset, FUSED)
     return {"fused": tuple(training for (training,) in rows.values())}
 
 
 def _rows_of_losses(profile: Profile, network: str, _: str) -> Rows:
+    """A row for every loss."""
     size = profile.size(FIRST)
     return {loss: (first_training(profile, network, size, loss),) for loss in LOSS_NAMES}
 

@@ -179,6 +179,7 @@ def _one(name: str, maps: Any) -> NDArray[Any]:
 
 
 def _gray(image: Any) -> NDArray[np.uint8]:
+    """A checked gray image."""
     gray = np.asarray(image)
     if gray.dtype != np.uint8 or gray.ndim != 2:
         raise InputError(f"the image is {gray.dtype} of shape {gray.shape}, expected (H, W) uint8")

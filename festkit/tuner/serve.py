@@ -151,6 +151,7 @@ def _ended_by_signals() -> Iterator[None]:
     """SIGTERM and a closed terminal end the block as Ctrl-C does, without an error."""
 
     def end(*_: Any) -> None:
+        """End the block as Ctrl-C does."""
         raise KeyboardInterrupt
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

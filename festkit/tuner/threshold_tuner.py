@@ -160,6 +160,7 @@ class ThresholdTuner:
 
     @classmethod
     def _of(cls, source: Source, th1: float | None, th2: float | None) -> "ThresholdTuner":
+        """A tuner of a source."""
         tuner = cls.__new__(cls)
         tuner._open(source, th1, th2)
         return tuner

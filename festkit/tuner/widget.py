@@ -88,6 +88,7 @@ class TunerWidget(anywidget.AnyWidget):
 
     @traitlets.validate("th1", "th2")
     def _rounded(self, proposal: Any) -> float:
+        """A threshold in [0, 1] as a whole multiple of 1e-4."""
         check_threshold(proposal["trait"].name, proposal["value"])
         return nearest_tick(proposal["value"]) / STEPS
 
@@ -102,6 +103,7 @@ class TunerWidget(anywidget.AnyWidget):
             self._workers[kind].submit(self._reply, getattr(self, f"_{kind}"), question)
 
     def _reply(self, answer: Callable[[Question], Message | None], question: Question) -> None:
+        """Send the answer to a question, or the error."""
         try:
             message = answer(question)
         except Exception as error:  # the page shows it; otherwise it would wait for ever
@@ -117,6 +119,7 @@ class TunerWidget(anywidget.AnyWidget):
         """Tell the page how far a question is, and stop when a newer one came."""
 
         def watch(done: int) -> bool:
+            """Send progress; whether the question is still the newest."""
             if done and done % 64 == 0:
                 total = len(self._source)
                 self.send({"type": "progress", "about": question["type"], "done": done / total})
@@ -125,14 +128,17 @@ class TunerWidget(anywidget.AnyWidget):
         return watch
 
     def _image(self, question: Question) -> Message:
+        """One image with its maps."""
         index = int(question["index"])
         return frame_message(self._source.read(index), index)
 
     def _measured(self, question: Question, watch: Callable[[int], bool]) -> Any:
+        """The metrics at the thresholds of a question."""
         th1, th2 = (nearest_tick(float(question[name])) / STEPS for name in ("th1", "th2"))
         return measure(self._source, th1, th2, question["rule"], watch)
 
     def _metrics(self, question: Question) -> Message | None:
+        """The metrics of the set and of every image."""
         found: SetMetrics | None = self._measured(question, self._watch(question))
         if found is None:
             return None
@@ -143,6 +149,7 @@ class TunerWidget(anywidget.AnyWidget):
         return content | targets | {"total": found.record(), "rows": rows}, []
 
     def _surface(self, question: Question) -> Message | None:
+        """The metrics over both thresholds."""
         rule = question["rule"]
         surface = self._surfaces.get(rule) or measure_all(self._source, rule, self._watch(question))
         if surface is None:
@@ -151,6 +158,7 @@ class TunerWidget(anywidget.AnyWidget):
         return surface_message(surface, rule)
 
     def _save(self, question: Question) -> Message:
+        """Keep the thresholds of a question."""
         if self._source.keep is None:
             raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
         found: SetMetrics = self._measured(question, lambda done: True)
