@@ -7,6 +7,7 @@ from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,17 +21,11 @@ PALETTE = ("#0173B2", "#DE8F05", "#029E73", "#D55E00", "#CC78BC", "#56B4E9", "#9
 
 OURS, PAPER, LIMIT = PALETTE[0], "#5A5A5A", MISSED
 
-STYLE: Any = {
-    **sns.axes_style("whitegrid"),
-    **sns.plotting_context("paper"),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "figure.constrained_layout.use": True,
-    "figure.titlesize": 11,
-    "grid.linewidth": 0.6,
-    "grid.color": "#E4E4E4",
-}
+_FILE = Path(__file__).with_name("festkit.mplstyle")
+
+_OWN = rc_params_from_file(_FILE, use_default_template=False)
+
+STYLE: Any = sns.axes_style("whitegrid") | sns.plotting_context("paper") | dict(_OWN)
 
 SAVED: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "festkit"}
 """Text in vector files stays text, and equal figures are saved as equal files."""

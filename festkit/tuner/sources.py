@@ -14,7 +14,7 @@ from .._support.files import write_json
 from .._support.locks import file_lock
 from .._support.names import counted
 from .._support.progress import progress
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Sample
 from ..data.images import EXTENSIONS, Mask, read_raster
 from ..data.layouts import files_by_name
 from ..data.levels import FileSet
@@ -87,16 +87,13 @@ def of_runs(
     if len(set(sizes)) < len(sizes):
         raise InputError(f"the runs have the sizes {sizes}; every scale needs a different size")
 
-    def read(index: int) -> Frame:
-        sample, prob, scales = maps[index]
-        return make_frame(sample.name, prob, _apart(scales), sample.image, sample.mask)
-
     tuned = record.get("tuned", {})
-    paths = ", ".join(_literal(run.folder.as_posix()) for run in runs)
+    folders = [repr(run.folder.as_posix()) for run in runs]
+    paths = ", ".join(folders).replace("{", "\\x7b")  # the page fills in braces
     return Source(
         maps.title,
         maps.dataset.names,
-        cached(read),
+        cached(lambda index: _frame(*maps[index])),
         start=tuned if tuned.get("scales") == sizes else {},
         code=f"import festkit as fk\n\nfest = fk.FEST.from_runs([{paths}], "
         'th1={th1}, th2={th2}, rule="{rule}")\ndetection = fest.predict(image)',
@@ -113,9 +110,7 @@ def of_fest(fest: FEST, dataset: Dataset) -> Source:
     maps = [fest.scale_maps(sample.image) for sample in progress(dataset, "mapping", unit="image")]
 
     def read(index: int) -> Frame:
-        sample, own = dataset[index], maps[index]
-        prob = fuse(own, own[0].shape)
-        return make_frame(sample.name, prob, _apart(own), sample.image, sample.mask)
+        return _frame(dataset[index], fuse(maps[index], maps[index][0].shape), maps[index])
 
     return Source(
         f"FEST on {dataset.name}, {dataset.split} images",
@@ -281,11 +276,7 @@ def _as_targets(path: Path, mask: Mask) -> Mask:
     return mask
 
 
-def _apart(scales: Sequence[Any]) -> Sequence[Any]:
-    """Maps of several scales; that of one is the fused map itself."""
-    return scales if len(scales) > 1 else ()
-
-
-def _literal(path: str) -> str:
-    """A path as Python writes it, without the braces that the page fills in."""
-    return repr(path).replace("{", "\\x7b")
+def _frame(sample: Sample, prob: Any, scales: Sequence[Any]) -> Frame:
+    """A sample with its maps; that of a single scale is the fused map itself."""
+    own = scales if len(scales) > 1 else ()
+    return make_frame(sample.name, prob, own, sample.image, sample.mask)
