@@ -164,11 +164,11 @@ def _print_plan(jobs: "list[Job]", folder: Path) -> None:
         print(f"{job.key:34} {time if job.key in left else 'done':14} {job.title}")
     known_left = [value for key in left if (value := minutes[key]) is not None]
     unknown = len(left) - len(known_left)
-    parts = [f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"]
-    parts += [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
+    parts = [f"about {sum(known_left):.0f} minutes of one worker"] if known_left else []
     if unknown:
         parts.append(f"time unknown for {unknown}, since nothing like them is done here")
-    print("; ".join(parts))
+    state = f"{len(jobs)} jobs, {len(jobs) - len(left)} done, {len(left)} left"
+    print(": ".join([state, "; ".join(parts)]) if parts else state)
     for line in _missing_datasets(left):
         print(line)
 
@@ -178,12 +178,11 @@ def _missing_datasets(jobs: "dict[str, Job]") -> list[str]:
     from ..data.dataset import load_dataset
 
     parameters = [job.parameters for job in jobs.values()]
-    given = {(each.get("dataset"), each.get("data_root")) for each in parameters}
+    named = [each for each in parameters if isinstance(each.get("dataset"), str)]
     errors = []
-    for name, root in sorted(given, key=str):
+    for name, root in sorted({(each["dataset"], each.get("data_root")) for each in named}, key=str):
         try:
-            if isinstance(name, str):  # else a job makes it
-                load_dataset(name, "test", root=root)
+            load_dataset(name, "test", root=root)
         except FestkitError as error:
             errors.append(str(error))
     return errors

@@ -110,7 +110,7 @@ def serve(
     }
     parameters = {name: value for name, value in given.items() if value is not None}
     with _ended_by_signals(), _private_folder() as home:
-        book = home / "notebooks" / f"{NOTEBOOK}.ipynb"
+        book = home / "notebooks" / Path(NOTEBOOK).with_suffix(".ipynb").name
         write_parametrised(NOTEBOOK, parameters, book)
         with _server(app, book, port or 0) as (server, url):
             print(f"The tuner is at {url}  ({HINTS[app]}Ctrl-C ends it)", flush=True)
