@@ -6,7 +6,6 @@ With one size it is the paper's LW-FEST: the EEDM loss and adjustable sensitivit
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from html import escape
 from multiprocessing import get_context
 from pathlib import Path
 from reprlib import repr as short
@@ -17,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ._support.arguments import check_number
+from ._support.arguments import check_number, html_table
 from ._support.cards import FEST_CARD, check_scale, saved_origin
 from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json
 from ._support.progress import progress
-from .backbones import backbone_name, backbone_options, create_backbone, fill_backbone
+from .backbones import backbone_name, create_backbone, fill_backbone, network_card
 from .backbones.checkpoints import read_tensors
-from .backbones.contract import check_network, input_channels, own_copy
+from .backbones.contract import check_network, own_copy
 from .backbones.forward import gray_image, gray_levels, probability_map
 from .data.catalogue import dataset_name
 from .data.dataset import Dataset
@@ -143,11 +142,8 @@ class FEST:
         facts = {name: getattr(self, name) for name in (*SETTINGS, "device")}
         facts["trained on"] = (self.origin or {}).get("dataset")
         settings = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
-        rows = "".join(
-            f"<tr><td>{escape(backbone_name(net))}</td><td>{size} px</td></tr>"
-            for size, net in self.backbones.items()
-        )
-        return f"<table><caption>FEST: {escape(settings)}</caption>{rows}</table>"
+        networks = {f"{size} px": backbone_name(net) for size, net in self.backbones.items()}
+        return html_table(f"FEST: {settings}", networks)
 
     @classmethod
     def from_runs(
@@ -174,20 +170,11 @@ class FEST:
             FileNotFoundError: if a run has not finished.
             ValueError: for no runs, two of the same size, or runs trained on different data.
         """
-        if not runs:
-            raise InputError("FEST needs at least one finished run, got none")
         opened = [Run.of(run) for run in runs]
-        cards = [run.record for run in opened]
-        _check_scales(cards)
-        given = backbones or {}
-        nets = {
-            card["size"]: load_weights(run.weights, given.get(card["size"]))
-            for card, run in zip(cards, opened, strict=True)
-        }
-        gray = {name: cards[0][name] for name in ("mean", "std")}
-        fest = cls(nets, th1, th2, rule=rule, **gray, device=device)
-        fest.origin = _origin(cards[0])
-        return fest
+        scales = [(run.record, run.weights) for run in opened]
+        return cls._of_scales(
+            scales, backbones or {}, {"th1": th1, "th2": th2, "rule": rule, "device": device}
+        )
 
     @classmethod
     def from_weights(
@@ -206,15 +193,28 @@ class FEST:
             ValueError: for no files, two of the same size, weights trained on different images, or
                 a card that does not say what is needed.
         """
-        if not files:
-            raise InputError("FEST needs at least one weights file, got none")
-        cards = [read_card(path) for path in files]
-        for path, card in zip(files, cards, strict=True):
+        scales = [(read_card(path), path) for path in files]
+        for card, path in scales:
             check_scale(card, path)
+        first = scales[0][0] if scales else {}
+        thresholds = {name: first[name] for name in ("th1", "th2") if name in first}
+        return cls._of_scales(scales, {}, thresholds | {"device": device})
+
+    @classmethod
+    def _of_scales(
+        cls,
+        scales: Sequence[tuple[Mapping[str, Any], str | Path]],
+        backbones: Mapping[int, nn.Module],
+        settings: Mapping[str, Any],
+    ) -> "FEST":
+        """A FEST of weights files with their cards, in the order of the scales."""
+        cards = [card for card, _ in scales]
         _check_scales(cards)
-        nets = {card["size"]: load_weights(path) for card, path in zip(cards, files, strict=True)}
-        settings = {n: cards[0][n] for n in ("mean", "std", "th1", "th2") if n in cards[0]}
-        fest = cls(nets, **settings, device=device)
+        nets = {
+            card["size"]: load_weights(path, backbones.get(card["size"])) for card, path in scales
+        }
+        gray = {name: cards[0][name] for name in ("mean", "std")}
+        fest = cls(nets, **gray, **settings)
         fest.origin = _origin(cards[0])
         return fest
 
@@ -270,14 +270,10 @@ class FEST:
         """
         self.to(options.pop("device", self.device))
         options |= {"dataset": dataset, "device": str(self.device)}
+        networks = {size: self._names.get(size, net) for size, net in self.backbones.items()}
         configs = [
-            TrainConfig(
-                size=size,
-                backbone=self._names.get(size, net),
-                out=str(Path(out) / str(size)),
-                **options,
-            )
-            for size, net in self.backbones.items()
+            TrainConfig(size=size, backbone=given, out=str(Path(out) / str(size)), **options)
+            for size, given in networks.items()
         ]
         runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
         for run, (size, net) in zip(runs, self.backbones.items(), strict=True):
@@ -445,15 +441,7 @@ class FEST:
             for size, net in self.backbones.items()
             for name, tensor in net.state_dict().items()
         }
-        networks = [
-            {
-                "size": size,
-                "backbone": backbone_name(net),
-                "in_channels": input_channels(net),
-                "backbone_options": backbone_options(net),
-            }
-            for size, net in self.backbones.items()
-        ]
+        networks = [{"size": size, **network_card(net)} for size, net in self.backbones.items()]
         card: dict[str, Any] = {"kind": "FEST", "networks": networks}
         card |= {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
         return save_tensors(tensors, path, card)
@@ -507,6 +495,8 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
     """Refuse networks that cannot be the scales of one FEST."""
+    if not cards:
+        raise InputError("FEST needs at least one finished run or weights file, got none")
     sizes = list(dict.fromkeys(card["size"] for card in cards))
     if len(sizes) < len(cards):
         raise InputError(f"{len(cards)} runs came for the sizes {sizes}; one each fits")
@@ -532,6 +522,7 @@ def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> li
 
 
 def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
+    """Train in one process."""
     return [train(config) for config in configs]
 
 
@@ -542,11 +533,13 @@ def _ready(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _check_rule(rule: str) -> None:
+    """Refuse an unknown rule."""
     if rule not in get_args(Rule):
         raise InputError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:
+    """Refuse gray statistics that are not those of values in [0, 1]."""
     for name, value in (("mean", mean), ("std", std)):
         if value is not None:
             check_number(name, value)

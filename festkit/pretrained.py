@@ -129,31 +129,22 @@ def family_of(name: str) -> Family | None:
         >>> family_of("nuaa-sirst/acm-512-bce").name
         'nuaa-sirst/acm'
     """
-    for family in FAMILIES.values():
-        if name in (*family.scales, family.original):
-            return family
-    return None
+    parts = ((family, (*family.scales, family.original)) for family in FAMILIES.values())
+    return next((family for family, names in parts if name in names), None)
 
 
-_ENTRY = {
-    "entry": str,
-    "sha256": str,
+_TEXTS = ("entry", "sha256", "device", "train_split", "test_split", "protocol")
+
+_ENTRY: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(("trained_on", "seed"), int),
     "minutes": NUMBER | None,
-    "device": str,
-    "train_split": str,
-    "trained_on": int,
-    "protocol": str,
-    "seed": int,
-    "test_split": str,
     "test": [METRICS_ROW],
 }
 
-_MEASUREMENT = {
-    "entry": str,
+_MEASUREMENT: dict[str, Any] = {
+    **dict.fromkeys(("entry", "dataset", "test_split", "command"), str),
     "scales": dict,
-    "dataset": str,
-    "test_split": str,
-    "command": str,
     "test": [METRICS_ROW],
 }
 """What the record of an entry, and that of a measurement, hold at least."""
@@ -225,12 +216,8 @@ def outdated(measurement: Mapping[str, Any]) -> str:
     if tuple(scales) != wanted:
         found = " + ".join(scales) or "no scale"
         return f"measured with {found}, not with {' + '.join(wanted)}"
-    records = {name: read_record(name) for name in scales}
-    replaced = [
-        name
-        for name, record in records.items()
-        if record is None or record["sha256"] != scales[name]
-    ]
+    known = {name: (read_record(name) or {}).get("sha256") for name in scales}
+    replaced = [name for name, digest in scales.items() if known[name] != digest]
     return f"measured with other weights of {', '.join(replaced)}" if replaced else ""
 
 

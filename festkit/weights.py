@@ -7,19 +7,19 @@ unpickled, and they are written atomically.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from ._support.cards import CHECKSUM, checksum, parse_card
-from ._support.errors import InputError, MissingFileError
-from ._support.files import atomic_write
+from ._support.errors import InputError
+from ._support.files import atomic_write, check_form
 from .backbones import backbone_name, create_backbone, fill_backbone, list_backbones
-from .backbones.checkpoints import read_checkpoint, read_tensors, state_dict_of
+from .backbones.checkpoints import open_safetensors, read_checkpoint, read_tensors, state_dict_of
 from .backbones.contract import input_channels
 from .backbones.published import rename_published
 
@@ -147,9 +147,8 @@ def import_state_dict(
             f"{_some(foreign)}. Build the network as published (create_backbone has options, such "
             "as base=True of MLCL-Net)"
         )
-    missing = [
-        name for name in own if name not in tensors and not name.endswith("num_batches_tracked")
-    ]
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    missing = [name for name in needed if name not in tensors]
     if missing:
         raise InputError(
             f"{source} lacks {len(missing)} of {len(own)} tensors of {backbone_name(network)}: "
@@ -163,8 +162,9 @@ def import_state_dict(
 
 
 def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join([*names[:20], *(["…"] if len(names) > 20 else [])])
+    """The first names, for a message."""
+    first = list(islice(names, 21))
+    return ", ".join([*first[:20], *("…" for _ in first[20:])])
 
 
 def _renamed(
@@ -220,14 +220,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is no readable safetensors file or has no card.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"there is no weights file {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
-    return parse_card(header, path)
+    with open_safetensors(path) as file:
+        return parse_card(file.metadata() or {}, path)
 
 
 def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
@@ -242,13 +236,11 @@ def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
             f"the card of {source} names no backbone of the catalogue but {name!r}; pass the "
             "network to fill, or read a whole FEST with FEST.load"
         )
+    check_form(f"the card of {source}", card, {"in_channels?": int, "backbone_options?": dict})
     channels = card.get("in_channels", 3)
-    if not (isinstance(channels, int) and 1 <= channels <= MAX_CHANNELS):
-        raise InputError(f"the card of {source} has in_channels {channels!r}, expected 1 to 1024")
-    options = card.get("backbone_options", {})
-    if not isinstance(options, dict):
-        raise InputError(f"the card of {source} has backbone_options {options!r}, expected names")
-    return create_backbone(name, in_channels=channels, **options)
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise InputError(f"the card of {source} has in_channels {channels}, expected 1 to 1024")
+    return create_backbone(name, in_channels=channels, **card.get("backbone_options", {}))
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, card: Mapping[str, Any]) -> Path:

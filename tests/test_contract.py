@@ -102,15 +102,15 @@ def test_training_takes_the_mean_loss_of_all_outputs(folder, tmp_path):
     ],
 )
 def test_another_output_is_refused(wrap, told):
-    expected = rf"Wrapped gives {told} for images \(1, 1, 32, 32\), expected \(1, 1, 32, 32\)"
+    expected = rf"Wrapped gives {told} for images \(1, 1, 32, 32\): .*, expected \(1, 1, 32, 32\)"
     with pytest.raises(ValueError, match=rf"{expected}\. A network takes"):
         FEST({32: Wrapped(wrap)}, **GRAY)
 
 
 FURTHER = [
-    (lambda y: [y, functional.avg_pool2d(y, 2)], r"output\[1\] is \(4, 1, 16, 16\)"),
-    (lambda y: (y, torch.cat([y] * 8, 1)), r"output\[1\] is \(4, 8, 32, 32\)"),
-    (lambda y: {"out": (y, y, [None])}, r"output\['out'\]\[2\]\[0\] is NoneType"),
+    (lambda y: [y, functional.avg_pool2d(y, 2)], r"output 1 is \(4, 1, 16, 16\)"),
+    (lambda y: (y, torch.cat([y] * 8, 1)), r"output 1 is \(4, 8, 32, 32\)"),
+    (lambda y: {"out": (y, y, [None])}, "output 2 is NoneType"),
 ]
 
 
@@ -127,21 +127,8 @@ class TestFurtherOutputs:
     def test_training_names_the_one_that_does_not_fit(self, wrap, told, folder, tmp_path):
         out = str(tmp_path / "run")
         config = TrainConfig(str(folder), 32, Wrapped(wrap), out=out, batch_size=4)
-        with pytest.raises(ValueError, match=rf"{told}, expected \(4, 1, 32, 32\)\. The loss is"):
+        with pytest.raises(ValueError, match=rf"{told}, expected \(4, 1, 32, 32\)\. A network"):
             train(config)
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        lambda y: functional.conv2d(y.sigmoid(), torch.full((1, 1, 3, 3), 1 / 9), padding=1),
-        lambda y: 0.5 * (1 + torch.erf(y)),
-        lambda y: (y > y.mean()).float(),
-    ],
-)
-def test_an_output_that_seems_to_be_a_probability_is_told_of(end):
-    with pytest.warns(UserWarning, match=r"Wrapped possibly ends in a sigmoid.*is in \[0, 1\]"):
-        FEST({32: Wrapped(end)}, **GRAY)
 
 
 def by_hand(y):
@@ -167,6 +154,9 @@ def normalised(y):
         lambda y: {"out": y.sigmoid(), "aux": functional.conv2d(y, torch.ones(1, 1, 1, 1))},
         lambda y: y.sigmoid_(),
         lambda y: (y.tanh() + 1) / 2,
+        lambda y: functional.conv2d(y.sigmoid(), torch.full((1, 1, 3, 3), 1 / 9), padding=1),
+        lambda y: 0.5 * (1 + torch.erf(y)),
+        lambda y: (y > y.mean()).float(),
     ],
 )
 class TestSigmoid:
@@ -223,13 +213,12 @@ class TestNoSigmoid:
             check_network(gate.eval(), 32)
 
     def test_a_mean_of_logits_is_not_refused(self):
-        """A division ends a sigmoid written by hand, too: by its operations alone it seems one."""
+        """Its logits are in [0, 1] by chance."""
         torch.manual_seed(0)
         network = nn.Conv2d(3, 1, 1)
         network.weight.data, network.bias.data = 1e-4 * network.weight, torch.tensor([0.5])
         network.register_forward_hook(lambda *given: (given[-1] + given[-1]) / 2)
-        with pytest.warns(UserWarning, match="possibly ends in a sigmoid"):
-            check_network(network.eval(), 32)
+        check_network(network.eval(), 32)
 
     def test_a_logit_of_the_probability_is_the_way_out(self):
         torch.manual_seed(0)

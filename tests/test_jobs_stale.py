@@ -166,26 +166,6 @@ class TestWhatMakesStale:
         (last,), stale = check_done([Job(book)], tmp_path)
         assert (last.key, stale) == (again.key, {})
 
-    def test_jobs_that_were_made_before_records_said_from_what(self, tmp_path, book):
-        def made_then(key, record):
-            write_json(tmp_path / "done" / key / "environment.json", record)
-
-        given = {"out": str(tmp_path / "work" / "book-0"), "seed": 3, "data_root": "/elsewhere"}
-        made_then("book-0", {"notebook": book.name, "parameters": given, "ended": "2025-01-01"})
-        given = {"run": str(tmp_path / "done" / "book-0" / "run"), "seed": 4}
-        made_then("book-1", {"notebook": book.name, "parameters": given, "ended": "2025-01-02"})
-        given = {"gone": 3, "seed": 3}
-        made_then("book-2", {"notebook": book.name, "parameters": given, "ended": "2025-01-03"})
-        made_then("book-3", {"ended": None})
-        first = Job(book, {"seed": 3})
-        last = Job(book, {"run": Output(first, "run"), "seed": 4})
-        told = dict.fromkeys(["book-0", "book-1"], "its record has no origin")
-        (again,), stale = check_done([last], tmp_path)
-        assert (again.key, stale) == (last.key, told)
-        (kept,), stale = check_done([last], tmp_path, keep_stale=True)
-        assert (kept.key, kept.needs[0].key, stale) == ("book-1", "book-0", told)
-        assert check_done([Job(book)], tmp_path)[1] == {}
-
 
 class TestKept:
     def test_stale_jobs_stand_for_themselves_and_what_is_made_from_them_says_so(

@@ -1,14 +1,10 @@
 import math
-import sys
-import types
 import warnings
-from typing import ClassVar
 
 import pytest
 from handmade import make_set
 from tinyrun import tiny
 
-from festkit.training import loop as watching
 from festkit.training.loop import SILENT_EPOCHS, ProgressLogger
 from festkit.training.trainer import train
 
@@ -19,8 +15,8 @@ ROW = {
 
 
 @pytest.fixture
-def watch(tmp_path):
-    made = ProgressLogger("ACM 256 px EEDM", tmp_path, done=0, total=20)
+def watch():
+    made = ProgressLogger("ACM 256 px EEDM", done=0, total=20)
     yield made
     made.close()
 
@@ -35,8 +31,8 @@ class TestBar:
         watch.step(3)
         assert (watch.bar.n, watch.bar.total, watch.bar.unit) == (7, 20, "image")
 
-    def test_it_goes_on_where_a_run_was(self, tmp_path):
-        made = ProgressLogger("x", tmp_path, done=8, total=20)
+    def test_it_goes_on_where_a_run_was(self):
+        made = ProgressLogger("x", done=8, total=20)
         assert (made.bar.n, made.bar.initial) == (8, 8)
         made.close()
 
@@ -51,13 +47,12 @@ class TestBar:
         assert watch.bar.postfix.startswith("epoch 3/30; loss 0.2500")
         assert watch.bar.postfix.endswith("validation: IoU 50.0, Pd 87.5, Fa 25.0e-6")
 
-    def test_one_of_several_processes_is_quiet(self, tmp_path, capsys):
-        made = ProgressLogger("x", tmp_path, done=0, total=3, quiet=True)
+    def test_one_of_several_processes_is_quiet(self, capsys):
+        made = ProgressLogger("x", done=0, total=3, quiet=True)
         made.step(3)
         made.epoch(ROW, 1)
         made.close()
         assert capsys.readouterr().err == ""
-        assert list(tmp_path.iterdir()) == []
 
     def test_a_run_counts_all_its_images(self, tmp_path, monkeypatch):
         bars, close = [], ProgressLogger.close
@@ -99,53 +94,3 @@ class TestCollapse:
         cfg = tiny(folder, tmp_path / "run", epochs=SILENT_EPOCHS, learning_rate=1e-9)
         with pytest.warns(UserWarning, match="the network has collapsed to background"):
             train(cfg)
-
-
-class Writer:
-    """In place of TensorBoard's."""
-
-    made: ClassVar[list] = []
-
-    def __init__(self, folder):
-        self.folder, self.scalars, self.closed = folder, [], False
-        self.made.append(self)
-
-    def add_scalar(self, name, value, step):
-        self.scalars.append((name, value, step))
-
-    def close(self):
-        self.closed = True
-
-
-class TestTensorBoard:
-    @pytest.fixture
-    def writers(self, monkeypatch):
-        module = types.ModuleType("torch.utils.tensorboard")
-        module.SummaryWriter = Writer
-        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-        monkeypatch.setattr(Writer, "made", [])
-        return Writer.made
-
-    def test_every_figure_of_every_epoch(self, writers, tmp_path):
-        folder = make_set(tmp_path / "set", train=6)
-        run = train(tiny(folder, tmp_path / "run", protocol="holdout", validate_every=2))
-        (writer,) = writers
-        assert writer.folder == run.folder / "tensorboard"
-        wanted = [
-            (name, value, row["epoch"])
-            for row in run.history()
-            for name, value in row.items()
-            if not math.isnan(value)
-        ]
-        assert writer.scalars == wanted
-        assert {step for name, _, step in writer.scalars if name == "iou"} == {2, 3}
-        assert writer.closed
-
-    def test_an_interrupted_run_closes_its_file(self, writers, tmp_path):
-        train(tiny(make_set(tmp_path / "set"), tmp_path / "run"), max_minutes=0)
-        assert [writer.closed for writer in writers] == [True]
-
-    def test_without_it_nothing_is_missing(self, monkeypatch, tmp_path):
-        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-        assert watching._tensorboard(tmp_path) is None
-        assert train(tiny(make_set(tmp_path / "set"), tmp_path / "run", epochs=1)).finished

@@ -24,7 +24,6 @@ from festkit.training.config import TrainConfig
 from festkit.training.run import Run
 from festkit.weights import load_weights, read_card, save_weights
 from festkit.zoo import measure as measuring
-from festkit.zoo import train as making
 from festkit.zoo import train as storing
 from festkit.zoo.listing import listing
 from festkit.zoo.measure import evaluate
@@ -88,16 +87,6 @@ def copied(made, tmp_path):
     return Run(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
 
 
-def a_call_of_training(config, max_minutes):
-    """In place of training: a folder with a checkpoint, changed by every call."""
-    run = Run(Path(config.out))
-    run.folder.mkdir(exist_ok=True)
-    (run.folder / "config.json").touch()
-    with run.checkpoint.open("a") as file:
-        file.write("x")
-    return run
-
-
 class TestTraining:
     def test_it_stores_only_what_has_finished(self, made, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "w"))
@@ -108,7 +97,7 @@ class TestTraining:
         assert path == tmp_path / "w" / "hand" / "acm-32-bce.safetensors"
         card = read_card(path)
         assert (card["loss"], card["initial_weights"]) == ("BCE", None)
-        counted = read_json(tmp_path / "run" / "minutes.json")["minutes"]
+        counted = Run(tmp_path / "run").record["minutes"]
         assert 0 < counted < 5
         assert card["minutes"] == round(counted, 1)
         assert card["command"] == "festkit zoo train hand/acm-32-bce"
@@ -123,36 +112,13 @@ class TestTraining:
         with pytest.raises(ValueError, match=f"minutes is {minutes}, expected a number from 0 on"):
             store(SMALL, Run(made / "acm-32-eedm"), minutes=minutes)
 
-    def test_minutes_are_told_only_if_every_call_was_counted(self, made, zoo_dir, tmp_path):
-        folder = Path(shutil.copytree(made / "acm-32-eedm", tmp_path / "run"))
-        options = {"out": folder, "data_root": made / "data", "device": "cpu"}
-        write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": "finished"})
-        assert read_card(train_entry(SMALL, **options))["minutes"] == 7.0
-        # a call that was killed went on from another checkpoint, or from none
-        for checkpoint in ("ab", None):
-            write_json(folder / "minutes.json", {"minutes": 7.0, "checkpoint": checkpoint})
-            assert read_card(train_entry(SMALL, **options))["minutes"] is None
-        (folder / "minutes.json").unlink()  # trained by another command
-        assert read_card(train_entry(SMALL, **options))["minutes"] is None
-        assert not (folder / "minutes.json").exists()
-
-    def test_minutes_add_up_over_calls(self, made, zoo_dir, tmp_path, monkeypatch):
-        clock = iter([0, 60, 100, 220])
-        monkeypatch.setattr(making.time, "monotonic", lambda: next(clock))
-        monkeypatch.setattr(making, "train", a_call_of_training)
-        for _ in range(2):
-            train_entry("hand/acm-32-bce", out=tmp_path / "run")
-        assert read_json(tmp_path / "run" / "minutes.json")["minutes"] == 3
-
-    def test_an_interrupted_call_counts(self, made, zoo_dir, tmp_path, monkeypatch):
-        def interrupted(config, max_minutes):
-            a_call_of_training(config, max_minutes)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(making, "train", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_entry("hand/acm-32-bce", out=tmp_path / "run")
-        assert (tmp_path / "run" / "minutes.json").is_file()
+    def test_minutes_of_a_run_of_an_older_version_are_unknown(self, copied, zoo_dir, made):
+        path = copied.folder / "record.json"
+        record = read_json(path)
+        assert record.pop("minutes") > 0
+        write_json(path, record)
+        stored = store(SMALL, copied, data_root=made / "data", device="cpu")
+        assert read_card(stored)["minutes"] is None
 
     def test_nothing_is_written_into_the_folder_of_another_run(self, made, zoo_dir, tmp_path):
         folder = Path(shutil.copytree(made / "acm-48-eedm", tmp_path / "run"))

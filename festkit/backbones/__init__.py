@@ -31,6 +31,7 @@ __all__ = [
     "in_catalogue",
     "integer_attribute",
     "list_backbones",
+    "network_card",
 ]
 
 
@@ -173,6 +174,15 @@ def integer_attribute(backbone: "nn.Module | BackboneCard", name: str, default: 
 def backbone_options(backbone: "nn.Module") -> dict[str, Any]:
     """The options that :func:`create_backbone` was given; none for a network from elsewhere."""
     return dict(getattr(backbone, "options", {})) if in_catalogue(backbone) else {}
+
+
+def network_card(network: "nn.Module") -> dict[str, Any]:
+    """What a card says of a network, so that it can be built again."""
+    return {
+        "backbone": backbone_name(network),
+        "in_channels": integer_attribute(network, "in_channels", 3),
+        "backbone_options": backbone_options(network),
+    }
 
 
 def fill_backbone(

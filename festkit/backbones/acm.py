@@ -12,7 +12,7 @@ of the last batch. ``bn_momentum=0.9`` restores it.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import FCNHead, Stem, check_batch, check_image, gate, stage, upconv2x
+from .blocks import Backbone, FCNHead, Stem, check_batch, gate, stage, upconv2x
 
 
 class AsymBi(nn.Module):
@@ -46,7 +46,7 @@ class AsymBi(nn.Module):
         return self.merge(2 * shallow * self.context(deep) + 2 * deep * self.detail(shallow))
 
 
-class ACM(nn.Module):
+class ACM(Backbone):
     """ACM: image to target logits.
 
     Args:
@@ -63,13 +63,10 @@ class ACM(nn.Module):
         torch.Size([1, 1, 64, 96])
     """
 
-    divisor = 16
-
     def __init__(
         self, in_channels: int = 3, *, bn_momentum: float = 0.1, group_norm: bool = False
     ) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         self.group_norm = group_norm
         m = bn_momentum
         self.stem = Stem(in_channels, momentum=m)
@@ -90,7 +87,7 @@ class ACM(nn.Module):
         Raises:
             ValueError: for other channels, a size off 16, or a training batch of one.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         check_batch(image, training=self.training and not self.group_norm)
         e1 = self.encoder1(self.stem(image))  # 1/4
         e2 = self.encoder2(e1)  # 1/8

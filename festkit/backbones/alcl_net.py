@@ -4,22 +4,35 @@ Paper: Yu et al., Pay Attention to Local Contrast Learning Networks for Infrared
 Detection, IEEE GRSL 19, 2022.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from .blocks import (
+    Backbone,
     DownUnit,
     ResidualUnit,
-    check_image,
     conv_bn_relu,
+    conv_layers,
     full_stem,
+    fuse_levels,
     init_kaiming,
     pixel_head,
     upsample_bilinear,
 )
 
 CHANNELS = (16, 32, 64, 128, 256)
+
+
+def resnet_encoders(in_channels: int, unit: Callable[[int], nn.Module]) -> nn.ModuleList:
+    """The five encoders of ALCL- and GGL-Net, each with two units after its first layers."""
+    first = nn.Sequential(full_stem(in_channels), ResidualUnit(16), unit(16), unit(16))
+    deeper = [
+        nn.Sequential(DownUnit(shallow, deep), unit(deep), unit(deep))
+        for shallow, deep in pairwise(CHANNELS)
+    ]
+    return nn.ModuleList([first, *deeper])
 
 
 class LCL(nn.Sequential):
@@ -29,12 +42,8 @@ class LCL(nn.Sequential):
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, channels, 1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
-        )
+        point, local = (nn.Conv2d(channels, channels, k, padding=k // 2) for k in (1, 3))
+        super().__init__(point, nn.ReLU(), local, nn.ReLU())
 
 
 class SBAM(nn.Module):
@@ -46,16 +55,15 @@ class SBAM(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.deep = conv_bn_relu(in_channels, out_channels, 1)
-        self.gate = nn.Sequential(
-            nn.Conv2d(out_channels, out_channels, 1), nn.BatchNorm2d(out_channels), nn.Sigmoid()
-        )
+        conv, norm, _ = conv_layers(out_channels, out_channels, 1)
+        self.gate = nn.Sequential(conv, norm, nn.Sigmoid())
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Add the gated deep features to the shallow ones."""
         return shallow + self.deep(upsample_bilinear(deep)) * self.gate(shallow)
 
 
-class ALCLNet(nn.Module):
+class ALCLNet(Backbone):
     """ALCL-Net: image to target logits.
 
     Args:
@@ -69,19 +77,11 @@ class ALCLNet(nn.Module):
         torch.Size([1, 1, 32, 48])
     """
 
-    divisor = 16
-
     def __init__(self, in_channels: int = 3) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        pairs = list(pairwise(CHANNELS))
-        first = [full_stem(in_channels), *(ResidualUnit(16) for _ in range(3))]
-        self.encoders = nn.ModuleList([nn.Sequential(*first)])
-        for shallow, deep in pairs:
-            units = (DownUnit(shallow, deep), ResidualUnit(deep), ResidualUnit(deep))
-            self.encoders.append(nn.Sequential(*units))
+        super().__init__(in_channels)
+        self.encoders = resnet_encoders(in_channels, ResidualUnit)
         self.contrasts = nn.ModuleList(LCL(channels) for channels in CHANNELS)
-        self.fusions = nn.ModuleList(SBAM(deep, shallow) for shallow, deep in pairs)
+        self.fusions = nn.ModuleList(SBAM(deep, shallow) for shallow, deep in pairwise(CHANNELS))
         self.head = pixel_head(16)
         init_kaiming(self)
 
@@ -91,13 +91,9 @@ class ALCLNet(nn.Module):
         Raises:
             ValueError: for other channels or a size off 16.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
-        levels = []
-        x = image
+        self.check(image)
+        levels, x = [], image
         for encoder, contrast in zip(self.encoders, self.contrasts, strict=True):
             x = encoder(x)  # 1/1, 1/2, 1/4, 1/8, 1/16
             levels.append(contrast(x))
-        y = levels.pop()
-        for fusion in reversed(self.fusions):
-            y = fusion(y, levels.pop())
-        return self.head(y)
+        return self.head(fuse_levels(self.fusions, levels))

@@ -11,13 +11,13 @@ are left out; batch-norm momentum is 0.1 (see ``acm``).
 """
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .acm import AsymBi
-from .blocks import FCNHead, Stem, check_batch, check_image, stage, upconv2x
+from .blocks import Backbone, FCNHead, Stem, check_batch, stage, upconv2x
 
 
-class ALCNet(nn.Module):
+class ALCNet(Backbone):
     """ALCNet: image to target logits.
 
     Args:
@@ -34,13 +34,10 @@ class ALCNet(nn.Module):
         torch.Size([1, 1, 64, 96])
     """
 
-    divisor = 16
-
     def __init__(
         self, in_channels: int = 3, *, bn_momentum: float = 0.1, group_norm: bool = False
     ) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         self.group_norm = group_norm
         m = bn_momentum
         self.stem = Stem(in_channels, momentum=m)
@@ -60,7 +57,7 @@ class ALCNet(nn.Module):
         Raises:
             ValueError: for other channels, a size off 16, or a training batch of one.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         check_batch(image, training=self.training and not self.group_norm)
         e1 = self.encoder1(self.stem(image))  # 1/4
         e2 = self.encoder2(e1)  # 1/8

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .._support.errors import InputError
-from .blocks import FCNHead, check_image, conv_bn_relu, gate, stage, upsample_bilinear
+from .blocks import Backbone, FCNHead, conv_bn_relu, gate, stage, upsample_bilinear
 
 SHIFTS = (13, 17)
 """Distances of the local contrast [px of the feature map]."""
@@ -115,7 +115,7 @@ class BLAM(nn.Module):
         return deep * self.gate(shallow) + shallow
 
 
-class ALCNetLC(nn.Module):
+class ALCNetLC(Backbone):
     """ALCNet-LC: image to target logits.
 
     Args:
@@ -133,8 +133,7 @@ class ALCNetLC(nn.Module):
     smallest = divisor * LEAST
 
     def __init__(self, in_channels: int = 3) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         self.stem = nn.Sequential(
             nn.BatchNorm2d(in_channels, affine=False), conv_bn_relu(in_channels, 16, bias=False)
         )
@@ -153,12 +152,7 @@ class ALCNetLC(nn.Module):
         Raises:
             ValueError: for other channels, a size off 4, or a side below 72.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
-        if min(image.shape[-2:]) < self.smallest:
-            raise InputError(
-                f"image size {image.shape[-2]} x {image.shape[-1]} is too small for the local "
-                f"contrast of ALCNet-LC; both sides must be at least {self.smallest}"
-            )
+        self.check(image)
         e1 = self.encoder1(self.stem(image))  # 1/1
         e2 = self.encoder2(e1)  # 1/2
         e3 = self.encoder3(e2)  # 1/4

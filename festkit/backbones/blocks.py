@@ -4,7 +4,9 @@ A module that a paper introduces is in the file of that paper's network. ``momen
 the share of the new batch in the running statistics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,29 +15,40 @@ from torch import Tensor, nn
 from .._support.errors import InputError
 
 
-def check_image(image: Tensor, *, in_channels: int, divisor: int) -> None:
-    """Check an input image before the first convolution.
+class Backbone(nn.Module):
+    """Base of the backbones: the input channels, and the check of an image before it is computed.
 
-    Raises:
-        ValueError: for another shape; the message gives the expected one and the next size that
-            fits.
-
-    Example:
-        >>> import torch
-        >>> check_image(torch.zeros(1, 3, 64, 64), in_channels=3, divisor=16)
+    Attributes:
+        divisor: height and width of an image must be multiples of this.
+        smallest: smallest height and width of an image [px].
     """
-    if image.ndim != 4 or image.shape[1] != in_channels:
-        raise InputError(
-            f"expected images (N, {in_channels}, H, W), got {tuple(image.shape)}; "
-            f"a network for other channels is made with in_channels="
-        )
-    height, width = image.shape[-2:]
-    if height % divisor or width % divisor:
-        fit = tuple(-(-side // divisor) * divisor for side in (height, width))
-        raise InputError(
-            f"image size {height} x {width} is not a multiple of {divisor}; "
-            f"the next size that fits is {fit[0]} x {fit[1]}"
-        )
+
+    divisor = 16
+    smallest = 1
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+
+    def check(self, image: Tensor) -> None:
+        """Check the shape of an image.
+
+        Raises:
+            ValueError: for another shape; the message gives the expected one and the next size
+                that fits.
+        """
+        if image.ndim != 4 or image.shape[1] != self.in_channels:
+            raise InputError(
+                f"expected images (N, {self.in_channels}, H, W), got {tuple(image.shape)}; "
+                "a network for other channels is made with in_channels="
+            )
+        sides, least = tuple(image.shape[-2:]), max(self.smallest, self.divisor)
+        fit = tuple(-(-max(side, least) // self.divisor) * self.divisor for side in sides)
+        if sides != fit:
+            raise InputError(
+                f"image size {sides[0]} x {sides[1]} is not a multiple of {self.divisor} from "
+                f"{least} on; the next size that fits is {fit[0]} x {fit[1]}"
+            )
 
 
 def check_batch(image: Tensor, *, training: bool) -> None:
@@ -52,21 +65,46 @@ def check_batch(image: Tensor, *, training: bool) -> None:
         )
 
 
+def conv_layers(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    bias: bool = True,
+    momentum: float = 0.1,
+) -> list[nn.Module]:
+    """Convolution, batch norm, ReLU; with stride 1 the size stays."""
+    padding = dilation * (kernel - 1) // 2
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
+    return [conv, nn.BatchNorm2d(out_channels, momentum=momentum), nn.ReLU()]
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, *args: int, **options: Any) -> nn.Sequential:
+    """:func:`conv_layers` as one module.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
+    """
+    return nn.Sequential(*conv_layers(in_channels, out_channels, *args, **options))
+
+
 def two_convs(
-    in_channels: int, out_channels: int, *between: nn.Module, stride: int = 1, bias: bool = True
+    in_channels: int,
+    out_channels: int,
+    between: Callable[[int], nn.Module] | None = None,
+    *,
+    stride: int = 1,
+    bias: bool = True,
 ) -> nn.Sequential:
-    """Two 3x3 convolutions with batch norm; a ReLU and the modules ``between`` after the first.
+    """Two 3x3 convolutions with batch norm; a ReLU and the module ``between`` after the first.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
     """
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=bias),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-        *between,
-        nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=bias),
-        nn.BatchNorm2d(out_channels),
-    )
+    first = conv_layers(in_channels, out_channels, stride=stride, bias=bias)
+    middle = [between(out_channels)] if between else []
+    *second, _ = conv_layers(out_channels, out_channels, bias=bias)
+    return nn.Sequential(*first, *middle, *second)
 
 
 def gate(
@@ -122,17 +160,12 @@ class Stem(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, *, momentum: float) -> None:
+        options = {"bias": False, "momentum": momentum}
         super().__init__(
             nn.BatchNorm2d(in_channels, momentum=momentum),
-            nn.Conv2d(in_channels, 8, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(8, momentum=momentum),
-            nn.ReLU(),
-            nn.Conv2d(8, 8, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(8, momentum=momentum),
-            nn.ReLU(),
-            nn.Conv2d(8, 16, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(16, momentum=momentum),
-            nn.ReLU(),
+            *conv_layers(in_channels, 8, stride=2, **options),
+            *conv_layers(8, 8, **options),
+            *conv_layers(8, 16, **options),
             nn.MaxPool2d(3, 2, 1),
         )
 
@@ -153,28 +186,8 @@ class FCNHead(nn.Sequential):
 
     def __init__(self, channels: int, *, momentum: float) -> None:
         narrow = channels // 4
-        super().__init__(
-            nn.Conv2d(channels, narrow, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(narrow, momentum=momentum),
-            nn.ReLU(),
-            nn.Dropout(0.1),
-            nn.Conv2d(narrow, 1, 1),
-        )
-
-
-def conv_bn_relu(
-    in_channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1, bias: bool = True
-) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; the size stays.
-
-    Shape: (N, in_channels, H, W) -> (N, out_channels, H, W).
-    """
-    padding = dilation * (kernel - 1) // 2
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=bias),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-    )
+        hidden = conv_layers(channels, narrow, bias=False, momentum=momentum)
+        super().__init__(*hidden, nn.Dropout(0.1), nn.Conv2d(narrow, 1, 1))
 
 
 def full_stem(in_channels: int) -> nn.Sequential:
@@ -208,10 +221,8 @@ class DownUnit(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.body = two_convs(in_channels, out_channels, nn.MaxPool2d(2))
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 3, 2, 1), nn.BatchNorm2d(out_channels), nn.ReLU()
-        )
+        self.body = two_convs(in_channels, out_channels, lambda _: nn.MaxPool2d(2))
+        self.shortcut = conv_bn_relu(in_channels, out_channels, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the pooled and the strided path."""
@@ -279,7 +290,13 @@ def pixel_head(channels: int) -> nn.Sequential:
 
     Shape: (N, C, H, W) -> (N, 1, H, W).
     """
-    return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 1, 1))
+    return nn.Sequential(*pixel_layers(channels, channels), nn.Conv2d(channels, 1, 1))
+
+
+def pixel_layers(*channels: int) -> nn.Sequential:
+    """1x1 convolutions between these numbers of channels, each followed by a ReLU."""
+    convs = [nn.Conv2d(before, after, 1) for before, after in pairwise(channels)]
+    return nn.Sequential(*(layer for conv in convs for layer in (conv, nn.ReLU())))
 
 
 def upsample_bilinear(x: Tensor, factor: float = 2) -> Tensor:
@@ -288,6 +305,14 @@ def upsample_bilinear(x: Tensor, factor: float = 2) -> Tensor:
     Shape: (N, C, H, W) -> (N, C, factor H, factor W).
     """
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)
+
+
+def fuse_levels(fusions: Iterable[nn.Module], levels: Iterable[Tensor]) -> Tensor:
+    """Fuse features from the deepest level up; each fusion takes (deep, shallow)."""
+    fused, *shallower = reversed(list(levels))
+    for fusion, shallow in zip(reversed(list(fusions)), shallower, strict=True):
+        fused = fusion(fused, shallow)
+    return fused
 
 
 def init_kaiming(network: nn.Module) -> None:

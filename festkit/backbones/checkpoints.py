@@ -1,7 +1,8 @@
 """Reads checkpoint files of several formats without running code from them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,28 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: if the file does not exist.
         ValueError: if the file is unreadable or damaged.
     """
+    with open_safetensors(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = file.metadata() or {}
+    check_whole(tensors, header, path)
+    return tensors
+
+
+@contextmanager
+def open_safetensors(path: str | Path) -> Iterator[Any]:
+    """Open a ``.safetensors`` file.
+
+    Raises:
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is unreadable.
+    """
     if not Path(path).is_file():
         raise MissingFileError(f"there is no weights file {path}")
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = file.metadata() or {}
+            yield file
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file ({error})") from error
-    check_whole(tensors, header, path)
-    return tensors
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -58,9 +71,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"there is no checkpoint {path}")
-    if path.suffix == ".safetensors":
-        return state_dict_of(read_tensors(path), path)
-    return state_dict_of(_read_npz(path) if path.suffix == ".npz" else _read_torch(path), path)
+    readers = {".safetensors": read_tensors, ".npz": _read_npz}
+    return state_dict_of(readers.get(path.suffix, _read_torch)(path), path)
 
 
 def state_dict_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
@@ -119,6 +131,7 @@ def _networks(checkpoint: Mapping[Any, Any], place: str = "") -> dict[str, Mappi
 
 
 def _is_deep(part: Mapping[Any, Any]) -> bool:
+    """Whether a tensor of it has two dimensions."""
     return any(isinstance(value, Tensor) and value.ndim > 1 for value in part.values())
 
 
@@ -153,6 +166,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 
 
 def _without_prefixes(name: str) -> str:
+    """A tensor's name without the prefixes of wrappers."""
     while name.startswith(_PREFIXES):
         name = name.partition(".")[2]
     return name

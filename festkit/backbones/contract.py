@@ -1,15 +1,13 @@
 """The interface of a network, and the check of networks from outside the catalogue."""
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
+from itertools import chain
 from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from .._support.devices import is_out_of_memory
 from .._support.errors import InputError
@@ -17,14 +15,9 @@ from . import backbone_name, in_catalogue, integer_attribute
 
 EXPECTED = (
     "A network takes (N, C, size, size) float32 and returns logits (N, 1, size, size): a tensor, a "
-    "list or tuple whose first element they are, or a dict with them under 'out'"
+    "list or tuple of such, the main ones first, or a dict with them under 'out'; the loss is the "
+    "mean over all of them"
 )
-
-SQUASHING = {"sigmoid", "hardsigmoid", "_softmax", "tanh", "hardtanh", "clamp", "exp", "div"}
-"""Torch operations whose result is in [0, 1], or that a hand-written sigmoid consists of."""
-
-LAYERS = {"convolution", "addmm", "mm", "bmm", "native_batch_norm", "_native_batch_norm_legit"}
-"""Operations after which an earlier sigmoid does not count: it was a gate in the network."""
 
 DRAWS = 8
 """Random sets of parameters with which an output in [0, 1] is tried again."""
@@ -77,7 +70,8 @@ def main_logits(backbone: nn.Module, image: Tensor) -> Tensor:
         >>> main_logits(nn.Conv2d(1, 1, 1), torch.zeros(2, 1, 4, 6)).shape
         torch.Size([2, 1, 4, 6])
     """
-    return _main(backbone, image, backbone(image))
+    output = backbone(image)
+    return _checked(backbone, image, output, _outputs(output)[:1])[0]
 
 
 def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
@@ -95,18 +89,7 @@ def logits_of(backbone: nn.Module, image: Tensor) -> list[Tensor]:
         [(2, 1, 4, 6), (2, 1, 4, 6)]
     """
     output = backbone(image)
-    wanted = _main(backbone, image, output).shape
-    found = []
-    for place, logits in _outputs(output):
-        if not isinstance(logits, Tensor) or logits.shape != wanted:
-            raise InputError(
-                f"{backbone_name(backbone)} gives {_shapes(output)} for images "
-                f"{tuple(image.shape)}: {place} is {_shapes(logits)}, expected {tuple(wanted)}. "
-                "The loss is the mean over all outputs; return logits of that size, or leave this "
-                "output out"
-            )
-        found.append(logits)
-    return found
+    return _checked(backbone, image, output, _outputs(output))
 
 
 @torch.no_grad()
@@ -119,8 +102,8 @@ def check_network(backbone: nn.Module, size: int) -> None:
 
     Raises:
         ValueError: if the network fails, does not return logits (N, 1, size, size), or ends in a
-            sigmoid: two of them would make every pixel a target. If only its operations or only its
-            values indicate a sigmoid, a warning is given.
+            sigmoid or the like, so that its output stays in [0, 1] whatever its parameters: a
+            second sigmoid would make every pixel a target.
 
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
@@ -132,10 +115,8 @@ def check_network(backbone: nn.Module, size: int) -> None:
     name, channels = backbone_name(backbone), input_channels(backbone)
     noise = torch.randn((1, channels, size, size), generator=Generator().manual_seed(0))
     probe = (noise * torch.logspace(-1, 2, size)).to(device_of(backbone))  # from faint to bright
-    ends = _Ends()
     try:
-        with ends:
-            main = main_logits(backbone, probe)
+        main = main_logits(backbone, probe)
     except InputError:
         raise
     except Exception as error:  # the network is not ours
@@ -147,25 +128,19 @@ def check_network(backbone: nn.Module, size: int) -> None:
             "in_channels"
         ) from error
     low, high = main.aminmax()
-    if not 0 <= low < high <= 1:
-        return
-    evidence = (id(main) in ends.squashed) + _stays_within(backbone, probe)
-    if not evidence:
-        return
-    message = (
-        f"ends in a sigmoid, or the like: its output is in [0, 1], from {low:.3g} to {high:.3g}. "
-        "festkit expects logits and applies the sigmoid itself; with two of them every pixel "
-        "would be a target. Return the input of that sigmoid, or torch.logit(probability, 1e-6)"
-    )
-    if evidence == 2:
-        raise InputError(f"{name} {message}")
-    warnings.warn(f"{name} possibly {message}", stacklevel=3)
+    if 0 <= low < high <= 1 and _stays_within(backbone, probe):
+        raise InputError(
+            f"{name} ends in a sigmoid, or the like: its output is in [0, 1], from {low:.3g} to "
+            f"{high:.3g}. festkit expects logits and applies the sigmoid itself; with two of them "
+            "every pixel would be a target. Return the input of that sigmoid, or "
+            "torch.logit(probability, 1e-6)"
+        )
 
 
 def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
     """Whether the output stays in [0, 1] when all parameters are multiplied by random numbers.
 
-    Logits of a new network may be in [0, 1] by chance.
+    Logits may be in [0, 1] by chance.
     """
     random = Generator().manual_seed(0)
     for _ in range(DRAWS):
@@ -173,57 +148,33 @@ def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
         for parameter in drawn.parameters():
             parameter.mul_(torch.randn(parameter.shape, generator=random).to(parameter))
         low, high = main_logits(drawn, probe).aminmax()
-        if not 0 <= low <= high <= 1:
+        if low < 0 or high > 1:
             return False
     return True
 
 
-class _Ends(TorchDispatchMode):
-    """Records the results of squashing operations, and of later operations on them.
-
-    Attributes:
-        squashed: these tensors by id; they are kept, so that no id is used again.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.squashed: dict[int, Any] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__.removesuffix("_")  # in place or not
-        inherited = name not in LAYERS and any(
-            id(part) in self.squashed for part in tree_leaves(args)
-        )
-        if name in SQUASHING or inherited:
-            given = (part for part in tree_leaves(result) if isinstance(part, Tensor))
-            self.squashed |= {id(part): part for part in given}
-        return result
-
-
-def _main(backbone: nn.Module, image: Tensor, output: object) -> Tensor:
-    """The main logits of an output."""
-    logits = output.get("out") if isinstance(output, Mapping) else output
-    if isinstance(logits, list | tuple) and logits:
-        logits = logits[0]
-    wanted = (len(image), 1, *image.shape[2:])
-    if not isinstance(logits, Tensor) or logits.shape != wanted:
-        raise InputError(
-            f"{backbone_name(backbone)} gives {_shapes(output)} for images {tuple(image.shape)}, "
-            f"expected {wanted}. {EXPECTED}"
-        )
-    return logits
-
-
-def _outputs(output: object, place: str = "output") -> Iterator[tuple[str, object]]:
-    """All outputs with their place within lists, tuples and dicts."""
+def _outputs(output: Any) -> list[Any]:
+    """All outputs within lists, tuples and dicts, of which "out" counts; at least one."""
     if isinstance(output, Mapping):
-        yield from _outputs(output.get("out"), f"{place}['out']")
-    elif isinstance(output, list | tuple):
-        for index, part in enumerate(output):
-            yield from _outputs(part, f"{place}[{index}]")
-    else:
-        yield place, output
+        return _outputs(output.get("out"))
+    if isinstance(output, list | tuple):
+        return list(chain.from_iterable(map(_outputs, output))) or [None]
+    return [output]
+
+
+def _checked(
+    backbone: nn.Module, image: Tensor, output: object, outputs: list[Any]
+) -> list[Tensor]:
+    """These outputs of a whole output, if each is logits (N, 1, H, W)."""
+    wanted = (len(image), 1, *image.shape[2:])
+    for number, logits in enumerate(outputs):
+        if not isinstance(logits, Tensor) or logits.shape != wanted:
+            raise InputError(
+                f"{backbone_name(backbone)} gives {_shapes(output)} for images "
+                f"{tuple(image.shape)}: output {number} is {_shapes(logits)}, expected {wanted}. "
+                f"{EXPECTED}"
+            )
+    return outputs
 
 
 def _shapes(output: object) -> str:
@@ -231,9 +182,8 @@ def _shapes(output: object) -> str:
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
     if isinstance(output, Mapping):
-        return (
-            f"a dict of {', '.join(f'{name!r}: {_shapes(part)}' for name, part in output.items())}"
-        )
+        parts = [f"{name!r}: {_shapes(part)}" for name, part in output.items()]
+        return f"a dict of {', '.join(parts)}"
     if isinstance(output, list | tuple):
         return f"[{', '.join(map(_shapes, output))}]"
     return type(output).__name__

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import ChannelAttention, check_image, two_convs, upsample_bilinear
+from .blocks import Backbone, ChannelAttention, two_convs, upsample_bilinear
 
 FILTERS = (16, 32, 64, 128, 256)
 
@@ -70,7 +70,7 @@ def _node(i: int, j: int, in_channels: int) -> nn.Sequential:
     return nn.Sequential(CSAMBlock(total, own), *([CSAMBlock(own, own)] if i else []))
 
 
-class DNANet(nn.Module):
+class DNANet(Backbone):
     """DNA-Net: image to target logits.
 
     Args:
@@ -85,11 +85,8 @@ class DNANet(nn.Module):
         torch.Size([1, 1, 32, 48])
     """
 
-    divisor = 16
-
     def __init__(self, in_channels: int = 3, *, deep_supervision: bool = False) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         self.deep_supervision = deep_supervision
         self.nodes = nn.ModuleDict(
             {f"{i}_{j}": _node(i, j, in_channels) for j in range(DEPTH) for i in range(DEPTH - j)}
@@ -111,7 +108,7 @@ class DNANet(nn.Module):
         Raises:
             ValueError: for other channels or a size off 16.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         grid: dict[tuple[int, int], Tensor] = {}
         for diagonal in range(DEPTH):
             for i in range(diagonal, -1, -1):

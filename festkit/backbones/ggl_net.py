@@ -11,18 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .alcl_net import CHANNELS, LCL
+from .alcl_net import CHANNELS, LCL, resnet_encoders
 from .blocks import (
+    Backbone,
     ChannelAttention,
-    DownUnit,
-    ResidualUnit,
     SpatialAttention,
     SqueezeExcitation,
-    check_image,
     conv_bn_relu,
-    full_stem,
+    fuse_levels,
     init_kaiming,
     pixel_head,
+    two_convs,
     upsample_bilinear,
 )
 
@@ -56,7 +55,7 @@ class SEResidualUnit(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = _conv_se_conv(channels, channels)
+        self.body = two_convs(channels, channels, SqueezeExcitation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the residual to the input."""
@@ -71,23 +70,13 @@ class GSM(nn.Module):
 
     def __init__(self, channels: int, gradient_channels: int) -> None:
         super().__init__()
-        self.edges = nn.Sequential(*_conv_se_conv(gradient_channels, channels), nn.ReLU())
-        self.merge = _conv_se_conv(2 * channels, channels)
+        edges = two_convs(gradient_channels, channels, SqueezeExcitation)
+        self.edges = nn.Sequential(*edges, nn.ReLU())
+        self.merge = two_convs(2 * channels, channels, SqueezeExcitation)
 
     def forward(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Merge features and gradient, and add them to the features."""
         return (self.merge(torch.cat([x, self.edges(gradient)], dim=1)) + x).relu()
-
-
-def _conv_se_conv(in_channels: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 3, padding=1),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-        SqueezeExcitation(channels),
-        nn.Conv2d(channels, channels, 3, padding=1),
-        nn.BatchNorm2d(channels),
-    )
 
 
 class TGFM(nn.Module):
@@ -108,7 +97,7 @@ class TGFM(nn.Module):
         return shallow * self.channels(deep) + deep * self.pixels(shallow)
 
 
-class GGLNet(nn.Module):
+class GGLNet(Backbone):
     """GGL-Net: image to target logits.
 
     Args:
@@ -121,20 +110,12 @@ class GGLNet(nn.Module):
         torch.Size([1, 1, 32, 48])
     """
 
-    divisor = 16
-
     def __init__(self, in_channels: int = 3) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        pairs = list(pairwise(CHANNELS))
-        first = [full_stem(in_channels), ResidualUnit(16), SEResidualUnit(16), SEResidualUnit(16)]
-        self.encoders = nn.ModuleList([nn.Sequential(*first)])
-        for shallow, deep in pairs:
-            units = (DownUnit(shallow, deep), SEResidualUnit(deep), SEResidualUnit(deep))
-            self.encoders.append(nn.Sequential(*units))
+        super().__init__(in_channels)
+        self.encoders = resnet_encoders(in_channels, SEResidualUnit)
         self.guides = nn.ModuleList(GSM(channels, in_channels) for channels in CHANNELS)
         self.contrasts = nn.ModuleList(LCL(channels) for channels in CHANNELS)
-        self.fusions = nn.ModuleList(TGFM(deep, shallow) for shallow, deep in pairs)
+        self.fusions = nn.ModuleList(TGFM(deep, shallow) for shallow, deep in pairwise(CHANNELS))
         self.head = pixel_head(16)
         init_kaiming(self)
 
@@ -144,17 +125,13 @@ class GGLNet(nn.Module):
         Raises:
             ValueError: for other channels or a size off 16.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         gradient = gradient_image(image)
-        levels = []
-        x = image
+        levels, x = [], image
         stages = zip(self.encoders, self.guides, self.contrasts, strict=True)
         for depth, (encoder, guide, contrast) in enumerate(stages):
             if depth:
                 gradient = F.max_pool2d(gradient, 2)
             x = guide(encoder(x), gradient)  # 1/1, 1/2, 1/4, 1/8, 1/16
             levels.append(contrast(x))
-        y = levels.pop()
-        for fusion in reversed(self.fusions):
-            y = fusion(y, levels.pop())
-        return self.head(y)
+        return self.head(fuse_levels(self.fusions, levels))

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import (
+    Backbone,
     DownUnit,
     ResidualUnit,
-    check_image,
     full_stem,
     init_kaiming,
     pixel_head,
+    pixel_layers,
     upsample_bilinear,
 )
 
@@ -36,24 +37,19 @@ class MLCL(nn.Module):
 
 
 def _branch(channels: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, kernel, padding=kernel // 2),
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, 3, padding=kernel, dilation=kernel),
-        nn.ReLU(),
-    )
+    """A convolution of this kernel, then one dilated by its size."""
+    local = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+    wide = nn.Conv2d(channels, channels, 3, padding=kernel, dilation=kernel)
+    return nn.Sequential(local, nn.ReLU(), wide, nn.ReLU())
 
 
 def _stage(in_channels: int, channels: int, units: int) -> nn.Sequential:
+    """Half the size, then residual units."""
     down = DownUnit(in_channels, channels)
     return nn.Sequential(down, *(ResidualUnit(channels) for _ in range(units)))
 
 
-def _project(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, 64, 1), nn.ReLU())
-
-
-class MLCLNet(nn.Module):
+class MLCLNet(Backbone):
     """MLCL-Net: image to target logits.
 
     Args:
@@ -71,16 +67,15 @@ class MLCLNet(nn.Module):
     divisor = 4
 
     def __init__(self, in_channels: int = 3, *, base: bool = False) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         more = int(base)
         self.stem = full_stem(in_channels)
         self.encoder1 = nn.Sequential(*(ResidualUnit(16) for _ in range(2 + more)))
         self.encoder2 = _stage(16, 32, 1 + more)
         self.encoder3 = _stage(32, 64, 1 + more)
-        self.contrast1, self.project1 = MLCL(16), _project(16)
-        self.contrast2, self.project2 = MLCL(32), _project(32)
-        self.contrast3, self.project3 = MLCL(64), _project(64)
+        self.contrast1, self.project1 = MLCL(16), pixel_layers(16, 64)
+        self.contrast2, self.project2 = MLCL(32), pixel_layers(32, 64)
+        self.contrast3, self.project3 = MLCL(64), pixel_layers(64, 64)
         self.head = pixel_head(64)
         init_kaiming(self)
 
@@ -90,7 +85,7 @@ class MLCLNet(nn.Module):
         Raises:
             ValueError: for other channels or a size off 4.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         e1 = self.encoder1(self.stem(image))  # 1/1
         e2 = self.encoder2(e1)  # 1/2
         e3 = self.encoder3(e2)  # 1/4

@@ -11,35 +11,37 @@ reaches are left out; repeated pools and ReLUs are written once; the wavelet's c
 where the published one is a rounded 0.4999999701976776.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._support.errors import InputError
 from .blocks import (
+    Backbone,
     DownUnit,
     ResidualUnit,
     SpatialAttention,
     SqueezeExcitation,
-    check_image,
     conv_bn_relu,
+    conv_layers,
     full_stem,
+    fuse_levels,
     init_kaiming,
     pixel_head,
+    pixel_layers,
     upsample_bilinear,
 )
 
-HAAR = torch.tensor(
-    [
-        [[1.0, 1.0], [-1.0, -1.0]],  # LH
-        [[1.0, -1.0], [1.0, -1.0]],  # HL
-        [[1.0, -1.0], [-1.0, 1.0]],  # HH
-        [[1.0, 1.0], [1.0, 1.0]],  # LL
-    ]
-)
-"""Signs of the 2x2 Haar kernels; each is scaled by ``HAAR_SCALE``."""
+SIGNS = {"LH": (1, 1, -1, -1), "HL": (1, -1, 1, -1), "HH": (1, -1, -1, 1), "LL": (1, 1, 1, 1)}
+"""Signs of the Haar kernels, row by row."""
 
-HAAR_SCALE = 0.5
+HAAR = 0.5 * torch.tensor(list(SIGNS.values())).float().reshape(4, 2, 2)
+"""The 2x2 Haar kernels."""
+
+CHANNELS = (16, 32, 64, 64, 64)
+"""Channels of the five levels."""
 
 MAX_CHANNELS = 10
 """HFDI adds three bands per input channel to the second stage, which has 32 channels."""
@@ -60,7 +62,7 @@ class Haar(nn.Module):
     def __init__(self, bands: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.register_buffer("kernels", HAAR_SCALE * HAAR[:bands, None], persistent=False)
+        self.register_buffer("kernels", HAAR[:bands, None], persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One map per band."""
@@ -81,9 +83,7 @@ class MDFA(nn.Module):
         super().__init__()
         self.haar = Haar(bands=4, stride=1)
         self.attentions = nn.ModuleList(SpatialAttention() for _ in range(4))
-        self.conv = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)
-        )
+        self.conv = nn.Sequential(*conv_layers(channels, channels)[:2])
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight the pixels by the sum of the four attention maps, and add the input."""
@@ -100,12 +100,7 @@ class MSDA(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            [
-                conv_bn_relu(channels, channels, 1, bias=False),
-                *(_branch(channels, k) for k in (1, 3, 5)),
-            ]
-        )
+        self.branches = _branches(channels, 1, 3, 5)
         self.body = nn.Sequential(
             conv_bn_relu(4 * channels, channels, bias=False),
             MDFA(channels),
@@ -127,12 +122,7 @@ class MLRL(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            [
-                conv_bn_relu(channels, channels, 1, bias=False),
-                *(_branch(channels, k) for k in (3, 5)),
-            ]
-        )
+        self.branches = _branches(channels, 3, 5)
         self.merge = conv_bn_relu(3 * channels, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -140,11 +130,14 @@ class MLRL(nn.Module):
         return self.merge(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
-def _branch(channels: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(
-        conv_bn_relu(channels, channels, kernel, bias=False),
-        conv_bn_relu(channels, channels, 3, dilation=kernel, bias=False),
-    )
+def _branches(channels: int, *kernels: int) -> nn.ModuleList:
+    """A 1x1 convolution; and for each kernel one of that size and a dilated one after it."""
+    branches = nn.ModuleList([conv_bn_relu(channels, channels, 1, bias=False)])
+    for kernel in kernels:
+        local = conv_bn_relu(channels, channels, kernel, bias=False)
+        wide = conv_bn_relu(channels, channels, dilation=kernel, bias=False)
+        branches.append(nn.Sequential(local, wide))
+    return branches
 
 
 class FAF(nn.Module):
@@ -168,11 +161,7 @@ class FAF(nn.Module):
         return shallow + self.project(deep + aligned)
 
 
-def _shortcut(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, 16, 1), nn.ReLU())
-
-
-class MSDANet(nn.Module):
+class MSDANet(Backbone):
     """MSDA-Net: image to target logits.
 
     Args:
@@ -185,13 +174,10 @@ class MSDANet(nn.Module):
         torch.Size([1, 1, 32, 48])
     """
 
-    divisor = 16
-
     def __init__(self, in_channels: int = 3) -> None:
-        super().__init__()
+        super().__init__(in_channels)
         if not 1 <= in_channels <= MAX_CHANNELS:
             raise InputError(f"in_channels is {in_channels}, expected 1 to {MAX_CHANNELS}")
-        self.in_channels = in_channels
         self.encoder1 = nn.Sequential(full_stem(in_channels), ResidualUnit(16), MSDA(16), MSDA(16))
         self.hfdi = Haar(bands=3, stride=2)
         self.down2 = DownUnit(16, 32 - 3 * in_channels)
@@ -199,14 +185,10 @@ class MSDANet(nn.Module):
         self.encoder3 = nn.Sequential(DownUnit(32, 64), MSDA(64), MSDA(64))
         self.encoder4 = nn.Sequential(DownUnit(64, 64), MSDA(64), MSDA(64))
         self.encoder5 = nn.Sequential(DownUnit(64, 64), MSDA(64), MSDA(64))
-        self.shortcuts = nn.ModuleList(_shortcut(channels) for channels in (16, 32, 64, 64))
-        self.gather = nn.Sequential(
-            nn.Conv2d(128, 128, 1), nn.ReLU(), nn.Conv2d(128, 64, 1), nn.ReLU()
-        )
-        self.relations = nn.ModuleList(MLRL(c) for c in (16, 32, 64, 64, 64))
-        self.fusions = nn.ModuleList(
-            FAF(deep, shallow) for shallow, deep in ((16, 32), (32, 64), (64, 64), (64, 64))
-        )
+        self.shortcuts = nn.ModuleList(pixel_layers(channels, 16) for channels in (16, 32, 64, 64))
+        self.gather = pixel_layers(128, 128, 64)
+        self.relations = nn.ModuleList(MLRL(channels) for channels in CHANNELS)
+        self.fusions = nn.ModuleList(FAF(deep, shallow) for shallow, deep in pairwise(CHANNELS))
         self.head = pixel_head(16)
         init_kaiming(self)
 
@@ -216,7 +198,7 @@ class MSDANet(nn.Module):
         Raises:
             ValueError: for other channels or a size off 16.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         e1 = self.encoder1(image)  # 1/1
         e2 = self.encoder2(torch.cat([*self.hfdi(image), self.down2(e1)], dim=1))  # 1/2
         e3 = self.encoder3(e2)  # 1/4
@@ -225,10 +207,7 @@ class MSDANet(nn.Module):
         e5 = self._aggregate((e1, e2, e3, e4), e5)
         pairs = zip(self.relations, (e1, e2, e3, e4, e5), strict=True)
         levels = [relation(level) for relation, level in pairs]
-        y = levels.pop()
-        for fusion in reversed(self.fusions):
-            y = fusion(y, levels.pop())
-        return self.head(y)
+        return self.head(fuse_levels(self.fusions, levels))
 
     def _aggregate(self, levels: tuple[Tensor, ...], deepest: Tensor) -> Tensor:
         """FA, feature aggregation: all levels, pooled to the deepest, merged with it."""

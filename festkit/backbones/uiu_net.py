@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import check_batch, check_image, conv_bn_relu, gate
+from .blocks import Backbone, check_batch, conv_bn_relu, gate
 
 
 class RSU(nn.Module):
@@ -88,7 +88,7 @@ class ICA(nn.Module):
         return torch.cat([self.merge(2 * chosen), self.merge(2 * placed)], dim=1)
 
 
-class UIUNet(nn.Module):
+class UIUNet(Backbone):
     """UIU-Net: image to target logits.
 
     Args:
@@ -106,8 +106,7 @@ class UIUNet(nn.Module):
     divisor = 1
 
     def __init__(self, in_channels: int = 3, *, deep_supervision: bool = False) -> None:
-        super().__init__()
-        self.in_channels = in_channels
+        super().__init__(in_channels)
         self.deep_supervision = deep_supervision
         self.encoders = nn.ModuleList(
             [
@@ -144,7 +143,7 @@ class UIUNet(nn.Module):
         Raises:
             ValueError: for other channels, or a training batch of one.
         """
-        check_image(image, in_channels=self.in_channels, divisor=self.divisor)
+        self.check(image)
         check_batch(image, training=self.training)
         levels: list[Tensor] = []
         x = image
@@ -156,21 +155,22 @@ class UIUNet(nn.Module):
         for attention, decoder in zip([*self.attentions, None], self.decoders, strict=True):
             shallow = levels.pop()
             y = _fit(y, shallow)
-            joined = attention(y, shallow) if attention else torch.cat([y, shallow], dim=1)
-            y = decoder(joined)
+            y = decoder(attention(y, shallow) if attention else torch.cat([y, shallow], dim=1))
             outputs.append(y)
         heads = zip(self.side_heads, reversed(outputs), strict=True)
         sides = [head(output) for head, output in heads]
-        sides = [sides[0], *(_fit(side, sides[0]) for side in sides[1:])]
+        sides = [_fit(side, sides[0]) for side in sides]
         main = self.head(torch.cat(sides, dim=1))
         return [main, *sides] if self.deep_supervision and self.training else main
 
 
 def _pool(x: Tensor) -> Tensor:
+    """Half the size, rounded up."""
     return F.max_pool2d(x, 2, ceil_mode=True)
 
 
 def _fit(x: Tensor, like: Tensor) -> Tensor:
+    """Resize to the size of another map."""
     if x.shape[-2:] == like.shape[-2:]:
         return x
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

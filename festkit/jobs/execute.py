@@ -150,6 +150,7 @@ def _execute(
     recorder: RunRecorder,
     max_minutes: float | None,
 ) -> None:
+    """Run the notebook in a kernel of its own."""
     until = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     try:
         with tempfile.TemporaryDirectory(prefix="festkit-") as folder, _kernel_class() as kernel:
@@ -170,32 +171,34 @@ def _execute(
                 on_cell_execute=recorder.cell_starts,
                 on_cell_executed=recorder.cell_ends,
             )
-    except PapermillExecutionError as error:
-        raise _failure(
-            source, live, recorder, "failed", f"{error.ename}: {error.evalue}"
-        ) from error
-    except DeadKernelError as error:
-        reason = "the kernel died (killed by a signal, or out of memory)"
-        raise _failure(source, live, recorder, "killed", reason) from error
-    except (FileNotFoundError, RuntimeError) as error:
-        if recorder.cell:
+    except Exception as error:
+        late = until is not None and time.monotonic() >= until
+        ended = _ending(error, source, recorder.cell, max_minutes if late else None)
+        if ended is None:
             raise
-        reason = f"the kernel {read_notebook(source).kernel!r} did not start: {error}"
-        raise _failure(source, live, recorder, "failed", reason) from error
-    except CellTimeoutError as error:
-        if until is None or time.monotonic() < until:
-            raise
-        reason = f"it took more than {max_minutes:g} minutes"
-        raise _failure(source, live, recorder, "timed out", reason) from error
+        status, reason = ended
+        where = f"in code cell {recorder.cell}; see {live.with_name(f'{source.stem}.failed.ipynb')}"
+        verb = "was killed" if status == "killed" else status
+        raise NotebookError(status, f"{source.name} {verb}: {reason} ({where})") from error
 
 
-def _failure(
-    source: Path, live: Path, recorder: RunRecorder, status: Status, reason: str
-) -> NotebookError:
-    ended = "was killed" if status == "killed" else status
-    failed = live.with_name(f"{source.stem}.failed.ipynb")
-    where = f"in code cell {recorder.cell}; see {failed}"
-    return NotebookError(status, f"{source.name} {ended}: {reason} ({where})")
+def _ending(
+    error: Exception, source: Path, cell: int, passed: float | None
+) -> tuple[Status, str] | None:
+    """How an error ended the notebook, and why; None for an error that is not the notebook's.
+
+    ``passed`` is the time limit in minutes, if it has passed.
+    """
+    match error:
+        case PapermillExecutionError():
+            return "failed", f"{error.ename}: {error.evalue}"
+        case DeadKernelError():
+            return "killed", "the kernel died (killed by a signal, or out of memory)"
+        case CellTimeoutError() if passed is not None:
+            return "timed out", f"it took more than {passed:g} minutes"
+        case FileNotFoundError() | RuntimeError() if not cell:
+            return "failed", f"the kernel {read_notebook(source).kernel!r} did not start: {error}"
+    return None
 
 
 @contextmanager
@@ -204,6 +207,8 @@ def _kernel_class() -> Iterator[type[AsyncKernelManager]]:
     started: list[AsyncKernelManager] = []
 
     class Kernel(AsyncKernelManager):
+        """A kernel that is known from its start."""
+
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             started.append(self)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .._support.errors import InputError, MissingFileError
-from .._support.files import flush_folder
+from .._support.files import flush_folder, read_json
 from .._support.locks import file_lock
 from .execute import check_limit, run_recorded
 from .parameters import Parameter, check_parameters, find_notebook, read_notebook
@@ -73,9 +73,8 @@ class Job:
     recorded: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_parameters(
-            find_notebook(self.notebook), self.resolve_outputs(lambda output: output.path)
-        )
+        given = self.resolve_outputs(lambda output: output.path)
+        check_parameters(find_notebook(self.notebook), given)
         if "out" in self.parameters:
             raise InputError(
                 f"parameter out is {self.parameters['out']!r}, but each job gets its own folder; "
@@ -113,6 +112,7 @@ class Job:
         return record | {"origin": origin | {"images": origin.get("images") or found}}
 
     def _look(self) -> dict[str, Any]:
+        """The record, from the present kit, notebook and images."""
         source = find_notebook(self.notebook)
         name = name_of(source, self.resolve_outputs(lambda o: f"{o.job.record['name']}/{o.path}"))
         known = read_notebook(source).parameters
@@ -220,6 +220,7 @@ def _text(value: Any, parameter: Parameter) -> str:
 
 
 def _hash(value: Any) -> str:
+    """The first digits of a value's SHA-256."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -273,6 +274,7 @@ def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -
 
 
 def _run_with_needs(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+    """Run a job after those that it needs."""
     if before := finished(job, folder):
         return before
     for need in job.needs:
@@ -304,6 +306,7 @@ def lock_file(job: Job, folder: str | Path) -> Path:
 
 
 def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+    """Run a job in its locked work folder, and rename that if it is done."""
     work, done = work_folder(job, folder), folder / "done" / job.key
     try:
         with file_lock(lock_file(job, folder), inherit=True):
@@ -321,6 +324,7 @@ def _attempt(job: Job, folder: Path, max_minutes: float | None) -> Outcome:
 
 
 def _run(job: Job, work: Path, max_minutes: float | None) -> None:
+    """Run the notebook of a job and check its metrics."""
     source, metrics = find_notebook(job.notebook), work / "metrics.json"
     work.mkdir(parents=True, exist_ok=True)
     _clear_parts(work)
@@ -352,18 +356,14 @@ def check_metrics(path: Path) -> None:
     """
     if not path.is_file():
         raise MissingFileError(f"the notebook wrote no {path}, which every job must write")
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not readable JSON ({error})") from error
-    if not isinstance(metrics, dict):
-        raise InputError(f"{path} holds {type(metrics).__name__}, expected metrics by name")
-    if not metrics:
-        raise InputError(f"{path} is empty, expected metrics by name")
+    metrics = read_json(path)
+    if not (isinstance(metrics, dict) and metrics):
+        raise InputError(f"{path} holds {metrics!r}, expected metrics by name")
     _check_finite(path, metrics, ())
 
 
 def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
+    """Refuse a number within a value that is NaN or infinite."""
     if isinstance(value, float) and not math.isfinite(value):
         place = ", ".join(map(str, where))
         raise InputError(f"{path}: {place} is {value}, expected a finite number")
@@ -375,7 +375,4 @@ def _check_finite(path: Path, value: Any, where: tuple[Any, ...]) -> None:
 def _clear_parts(work: Path) -> None:
     """Remove files that a killed process has not finished."""
     for part in list(work.rglob(".*.part")):
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)

@@ -3,8 +3,10 @@
 import ast
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,27 +18,17 @@ from .._support.errors import InputError, MissingFileError
 from .._support.files import write_text
 from .._support.names import find_name
 
-TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "float": (float, int),
-    "str": (str,),
-    "list": (list, tuple),
-    "tuple": (list, tuple),
-    "dict": (dict,),
-    "None": (type(None),),
+TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "false"),
+    "int": ((int,), "3"),
+    "float": ((float, int), "0.01"),
+    "str": ((str,), ""),
+    "list": ((list, tuple), "[a, b]"),
+    "tuple": ((list, tuple), "[a, b]"),
+    "dict": ((dict,), "{a: b}"),
+    "None": ((type(None),), ""),
 }
-"""The types that a type's name accepts; papermill writes tuples as lists."""
-
-EXAMPLES = {
-    "bool": "false",
-    "int": "3",
-    "float": "0.01",
-    "list": "[a, b]",
-    "tuple": "[a, b]",
-    "dict": "{a: b}",
-}
-"""A value of each type for papermill's option -y."""
+"""By the name of a type: what it accepts, as papermill writes it, and a value for its option -y."""
 
 INJECTED = "# Parameters\n"
 """First line of the cell that papermill adds."""
@@ -125,7 +117,9 @@ def check_notebook(space: Mapping[str, Any]) -> None:
     """
     known: dict[str, Parameter] = {}
     for source in space.get("In", ()):
-        lines = _lines(source)
+        lines: list[Parameter] = []
+        with suppress(SyntaxError):  # a cell that failed
+            lines = list(read_assigned(source))
         known |= {each.name: each for each in lines if each.annotated}
         if known and source.startswith(INJECTED):
             for each in lines:
@@ -137,64 +131,47 @@ def check_notebook(space: Mapping[str, Any]) -> None:
             )
 
 
-def _lines(source: str) -> list[Parameter]:
-    try:
-        return list(read_assigned(source))
-    except SyntaxError:  # a cell that failed
-        return []
-
-
 def _cure(parameter: Parameter, value: Any) -> str:
     """The option of papermill's command for a value of the expected type."""
     if "str" in parameter.kinds and not isinstance(value, list | tuple | dict):
         return f"; papermill takes text by: -r {parameter.name} {value}"
-    example = next((EXAMPLES[kind] for kind in parameter.kinds if kind in EXAMPLES), None)
+    examples = [TYPES[kind][1] for kind in parameter.kinds if kind in TYPES]
+    example = next(filter(None, examples), None)
     return f"; papermill takes it as: -y '{parameter.name}: {example}'" if example else ""
 
 
 def _kinds(annotation: ast.expr) -> tuple[str, ...]:
-    """Names of accepted types; none if one of them is unknown."""
-    each = [_one_kind(part) for part in _alternatives(annotation)]
-    return tuple(dict.fromkeys(kind for kinds in each for kind in kinds)) if all(each) else ()
-
-
-def _alternatives(annotation: ast.expr) -> list[ast.expr]:
-    """The members of a union, however it is written."""
+    """Names of accepted types, or the choices of a ``Literal``; none if one is unknown."""
+    members: list[ast.expr] = []
     match annotation:
+        case ast.Name() | ast.Constant(value=None) if ast.unparse(annotation) in TYPES:
+            return (ast.unparse(annotation),)
         case ast.Constant(value=str(text)):
-            parts = [ast.parse(text, mode="eval").body]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            parts = [left, right]
-        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
-            parts = [inner, ast.Constant(None)]
-        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=parts)):
-            pass
-        case _:
-            return [annotation]
-    return [each for part in parts for each in _alternatives(part)]
-
-
-def _one_kind(annotation: ast.expr) -> tuple[str, ...]:
-    match annotation:
-        case ast.Name(id=name) if name in TYPES:
-            return (name,)
-        case ast.Constant(value=None):
-            return ("None",)
+            return _kinds(ast.parse(text, mode="eval").body)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             each = choices.elts if isinstance(choices, ast.Tuple) else [choices]
             return tuple(repr(_literal(choice)) for choice in each)
+        case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
+            members = [inner, ast.Constant(None)]
+        case ast.Subscript(value=ast.Name(id="Union"), slice=ast.Tuple(elts=parts)):
+            members = parts
         case ast.Subscript(value=outer):
-            return _one_kind(outer)
-    return ()
+            members = [outer]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            members = [left, right]
+    found = [_kinds(member) for member in members]
+    return tuple(dict.fromkeys(chain(*found))) if all(found) else ()
 
 
 def _fits(value: Any, kind: str) -> bool:
+    """Whether a value has a type, or is a choice, by its name."""
     if kind not in TYPES:
         return repr(value) == kind
-    return isinstance(value, TYPES[kind]) and (kind == "bool" or not isinstance(value, bool))
+    return isinstance(value, TYPES[kind][0]) and (kind == "bool" or not isinstance(value, bool))
 
 
 def _literal(value: ast.expr) -> Any:
+    """The value of a literal; an ellipsis for any other expression."""
     try:
         return ast.literal_eval(value)
     except ValueError:
@@ -251,10 +228,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
     values = {}
     for name, value in parameters.items():
         if name not in known:
-            find_name(f"parameter of {notebook.name}", name, known)
-            raise InputError(
-                f"{notebook.name} has no parameter {name!r}; it has {', '.join(known)}"
-            )
+            similar = find_name(f"parameter of {notebook.name}", name, known)
+            raise InputError(f"{notebook.name} has no parameter {name!r}; it has {similar}")
         if not known[name].accepts(value):
             raise InputError(f"parameter {name} of {notebook.name} {known[name].refusal(value)}")
         values[name] = _json_value(f"parameter {name} of {notebook.name}", value)
@@ -263,6 +238,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
 
 @lru_cache
 def _read(notebook: Path, changed: int, length: int) -> NotebookContent:
+    """The content of a file in this state."""
     try:
         book = nbformat.read(notebook, as_version=4)
         code = [cell for cell in book.cells if cell.cell_type == "code"]
@@ -286,6 +262,7 @@ def _read(notebook: Path, changed: int, length: int) -> NotebookContent:
 
 
 def _json_value(what: str, value: Any) -> Any:
+    """A value as JSON has it."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:

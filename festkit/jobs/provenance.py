@@ -18,9 +18,6 @@ REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "d
              "data/report", "tables/render", "zoo")  # fmt: skip
 """Rooms and files that only draw, report or print, so that no result depends on them."""
 
-UNKNOWN = "its record has no origin"
-"""Of jobs of early versions."""
-
 CHANGES = {
     "festkit": "festkit was {old}, now is {new}",
     "notebook": "the code of its notebook has changed",
@@ -52,10 +49,9 @@ def origin_of(
         >>> sorted(origin)
         ['code', 'festkit', 'images', 'needs', 'notebook']
     """
-    code = read_notebook(notebook).code
     return {
         "festkit": __version__,
-        "notebook": _hash(*code),
+        "notebook": _hash(*read_notebook(notebook).code),
         "code": _code(),
         "images": None if dataset is None else _fingerprint(dataset, root),
         "needs": sorted(needs),
@@ -65,15 +61,13 @@ def origin_of(
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The differences of an earlier origin from the present one, in words.
 
-    Images are compared if both origins have them. The origin of early versions is empty.
+    Images are compared if both origins have them.
 
     Example:
         >>> old = {"festkit": "0.1.0", "images": "a1", "code": "b2"}
         >>> differences(old, {"festkit": "0.2.0", "images": None, "code": "c3"})
         ['festkit was 0.1.0, now is 0.2.0', 'the code of festkit has changed']
     """
-    if not old:
-        return [UNKNOWN]
     parts = [name for name in CHANGES if old.get(name) != new.get(name)]
     return [
         CHANGES[name].format(old=old.get(name), new=new.get(name))
@@ -114,23 +108,29 @@ def _code() -> str:
 
 
 def _only_reports(path: Path) -> bool:
+    """Whether a file draws, reports or prints only."""
     place = path.relative_to(HOUSE).with_suffix("")
     return not {place.as_posix(), place.parts[0]}.isdisjoint(REPORTING)
 
 
 @cache
 def _stripped(text: str) -> str:
+    """Code without comments and docstrings."""
     return ast.unparse(_Undocumented().visit(ast.parse(text)))
 
 
 class _Undocumented(ast.NodeTransformer):
+    """Removes docstrings and other texts that stand alone."""
+
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """The statement; None if it is a text."""
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else node
 
 
 @cache
 def _fingerprint(dataset: str, root: str | None) -> str | None:
+    """Fingerprints of the splits of a dataset; None if there are none."""
     from ..data.dataset import load_dataset  # noqa: PLC0415 - it takes a second to import
 
     found = []

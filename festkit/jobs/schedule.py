@@ -58,6 +58,7 @@ def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float
 
 
 def _recorded(path: Path) -> tuple[str, dict[str, Any], float]:
+    """Notebook, parameters and minutes of a done job."""
     record = read_json(path, RECORDED)
     try:
         started, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
@@ -100,8 +101,7 @@ def on_cluster(folder: Path, scheduler: Any, max_minutes: float | None) -> Itera
 
     Raises:
         ImportError: if Dask is not installed.
-        RuntimeError: if the scheduler does not answer.
-        ValueError: if its address is invalid.
+        RuntimeError: if the scheduler does not answer, or its address is invalid.
     """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
@@ -112,14 +112,10 @@ def on_cluster(folder: Path, scheduler: Any, max_minutes: float | None) -> Itera
     own = not isinstance(scheduler, Client)
     try:
         client = Client(scheduler) if own else scheduler
-    except ValueError as error:
-        raise InputError(
-            f"the scheduler is {scheduler!r}, expected its address, such as tcp://host:8786 "
-            f"({error})"
-        ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ProcessError(
-            f"the scheduler {scheduler} does not answer ({error}); start it, or check its address"
+            f"the scheduler {scheduler} does not answer ({error}); start it, or check its address, "
+            "such as tcp://host:8786"
         ) from error
     executor = client.get_executor(pure=False)
     try:
@@ -166,7 +162,7 @@ def run_jobs(
     Raises:
         ValueError: if there is less than one worker, or for a limit that is no time.
         ImportError: if a scheduler is given and Dask is not installed.
-        OSError: if the scheduler does not answer.
+        RuntimeError: if the scheduler does not answer, or its address is invalid.
 
     Example:
         >>> jobs = [Job("02_train", {"seed": seed}) for seed in range(3)]
@@ -180,19 +176,14 @@ def run_jobs(
     jobs, folder = list(jobs), Path(folder)
     keys = [job.key for job in jobs]
     plan = unfinished(jobs, folder)
-    outcomes = {job.key: done for job in jobs if (done := finished(job, folder))}
+    outcomes = {job.key: ended for job in jobs if (ended := finished(job, folder))}
     if plan:
-        total = len({*keys, *plan})
-        executor = (
-            on_this_machine(folder, workers, max_minutes)
-            if scheduler is None
-            else on_cluster(folder, scheduler, max_minutes)
-        )
-        with (
-            termination_as_exit(),
-            progress(None, "jobs", unit="job", total=total, done=len(outcomes)) as bar,
-            executor as submit,
-        ):
+        total, done = len({*keys, *plan}), len(outcomes)
+        executor = on_this_machine(folder, workers, max_minutes)
+        if scheduler is not None:
+            executor = on_cluster(folder, scheduler, max_minutes)
+        bar = progress(None, "jobs", unit="job", total=total, done=done)
+        with termination_as_exit(), bar, executor as submit:
             _run_ready_jobs(plan, submit, outcomes, folder, bar)
     return [outcomes[key] for key in keys]
 
@@ -232,17 +223,19 @@ def _run_ready_jobs(
 
 
 def _report(outcome: Outcome, outcomes: dict[str, Outcome], bar: Any) -> None:
+    """Keep an outcome, and print it above the bar."""
     outcomes[outcome.key] = outcome
     bar.write(f"{outcome.key}: {outcome.reason or 'done'}", file=sys.stderr)
     bar.update()
 
 
 def _outcome(future: "Future[Outcome]", job: Job, folder: Path) -> Outcome:
+    """What a job's future gives; an error in it is one of the job."""
     try:
         return future.result()
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        work, reason = work_folder(job, folder), f"{type(error).__name__}: {error}"
         if not lost_by_cluster(error):
-            return Outcome(job.key, "failed", work_folder(job, folder), reason)
+            return Outcome(job.key, "failed", work, reason)
         reason = f"the cluster gave it up: its workers or the scheduler died ({reason})"
-        return Outcome(job.key, "killed", work_folder(job, folder), reason)
+        return Outcome(job.key, "killed", work, reason)

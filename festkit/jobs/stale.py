@@ -1,16 +1,12 @@
 """Stale jobs: done, but with other code, another notebook or other images than now."""
 
-import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._support.errors import InputError
 from .._support.files import read_json
-from .job import Job, Output, name_of, resolve_outputs, topological_order
-from .parameters import find_notebook
+from .job import Job, Output, topological_order
 from .provenance import differences, look_again
 
 
@@ -20,9 +16,8 @@ def check_done(
     """Compare done jobs with the present kit, notebooks and images.
 
     A job is stale if the version or the code of the kit, the code of its notebook or its images
-    have changed, or a job that it needs; so is one of an early version, whose record has no origin.
-    Comments and docstrings of the kit do not count. A stale job runs again under a new key; the
-    folder of the old one stays.
+    have changed, or a job that it needs. Comments and docstrings of the kit do not count. A stale
+    job runs again under a new key; the folder of the old one stays.
 
     Args:
         jobs: to be run.
@@ -57,17 +52,11 @@ class _Done:
         self._folder, self._keep_stale = folder / "done", keep_stale
         self._taken: dict[str, Job] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
-        self._old: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._names: dict[str, str] = {}
         self.stale: dict[str, str] = {}
-        files = [
-            (path.parent.name, read_json(path)) for path in self._folder.glob("*/environment.json")
-        ]
-        for key, record in sorted(files, key=lambda each: each[1].get("ended") or "", reverse=True):
+        records = [read_json(path) for path in self._folder.glob("*/environment.json")]
+        for record in sorted(records, key=lambda each: each.get("ended") or "", reverse=True):
             if "job" in record:
                 self._records.setdefault(record["job"]["name"], []).append(record["job"])
-            elif "notebook" in record:
-                self._old.setdefault(record["notebook"], []).insert(0, (key, record))
 
     def taken(self, job: Job) -> Job:
         """A job to be run, under the key of an earlier one that equals it."""
@@ -76,11 +65,11 @@ class _Done:
         return self._taken[job.key]
 
     def _compared(self, job: Job) -> Job:
+        """The job, its needs taken first; as the newest earlier one that equals it, if any."""
         if job.recorded:
             return job
         needs = job.resolve_outputs(lambda output: Output(self.taken(output.job), output.path))
         job = replace(job, parameters=needs)
-        self._name_old(find_notebook(job.notebook))
         earlier = self._records.get(job.record["name"], [])
         if (self._folder / job.key).is_dir() or not earlier:
             return job
@@ -91,19 +80,3 @@ class _Done:
         why = differences(newest["origin"], job.record["origin"])
         self.stale[newest["key"]] = "; ".join(why)
         return replace(job, recorded=newest) if self._keep_stale else job
-
-    def _name_old(self, notebook: Path) -> None:
-        """Name the jobs of a notebook whose records have no name, after those they need."""
-        for key, record in self._old.pop(notebook.name, []):  # in the order in which they ended
-            given = resolve_outputs(record.get("parameters", {}), self._by_name, str)
-            given.pop("out", None)
-            with suppress(InputError):  # a parameter that the notebook no longer has
-                name = self._names[key] = name_of(notebook, given)
-                self._records.setdefault(name, []).append({"key": key, "name": name, "origin": {}})
-
-    def _by_name(self, text: str) -> str:
-        """A path in the folder of a done job, as names of jobs contain it."""
-        found = re.fullmatch(r".*[/\\]done[/\\]([^/\\]+)[/\\](.+)", text)
-        if not found or found[1] not in self._names:
-            return text
-        return f"{self._names[found[1]]}/{found[2]}".replace("\\", "/")

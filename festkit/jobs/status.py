@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from .. import __version__
@@ -83,16 +82,12 @@ class RunRecorder:
         self._note("end")
 
     def _note(self, event: str) -> None:
+        """Append a line to ``progress.jsonl``."""
         line = {"time": now(), "event": event, "cell": self.cell, "of": self._cells}
         with (self._out / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self._close("done")
             return
@@ -101,6 +96,7 @@ class RunRecorder:
             self._close(status, cell=self.cell, reason=reason)
 
     def _close(self, status: Status, **details: Any) -> None:
+        """Write how and when the run ended."""
         write_json(self._out / "environment.json", self._record | {"ended": now()})
         write_status(self._out, status, **details)
 
@@ -162,6 +158,7 @@ def now() -> str:
 
 
 def _ending(error: BaseException) -> tuple[Status, str]:
+    """How an error ended a run, and why."""
     if isinstance(error, NotebookError):
         return error.status, str(error)
     if isinstance(error, KeyboardInterrupt | SystemExit):

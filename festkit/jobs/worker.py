@@ -55,6 +55,7 @@ class Workers:
                 process.kill()
 
     def _attempt(self, job: Job, folder: Path, max_minutes: float | None) -> Outcome:
+        """Run a job once in a process of its own."""
         log = folder / "work" / f"{job.key}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, log.open("ab") as output:
@@ -125,6 +126,7 @@ def main() -> None:
 
 
 def _end_with_driver() -> None:
+    """Stop this process when its driver ends."""
     os.read(0, 1)  # returns when the driver is gone
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -6,7 +6,6 @@ same batch. Masks stay bool and aligned with their images.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +17,12 @@ from ..ops.components import find_components
 
 MAX_PATCH = 64
 """Maximum side of the patches that targets are cut in [px]."""
+
+TRIES = 8
+"""Random places at which a target is tried to be pasted."""
+
+DEGREES, SCALE, SHIFT = 45.0, 0.2, 0.1
+"""Maximum rotation, relative change of size, and shift as a share of the side."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
     return TargetBank(torch.cat(contrasts), stacked, near).to(mask.device)
 
 
-class Part(NamedTuple):
-    """The part of a batch that a process computes; random numbers are drawn for the whole batch.
+class PartGenerator(Generator):
+    """Draws the random numbers of a whole batch, of which this process computes a part.
+
+    A plain ``Generator`` draws for images that are a whole batch.
 
     Attributes:
         total: images of the whole batch.
@@ -94,8 +101,11 @@ class Part(NamedTuple):
     own: slice
 
 
-def _whole(gray: Tensor) -> Part:
-    return Part(len(gray), slice(None))
+def _part(generator: Generator, gray: Tensor) -> tuple[int, slice]:
+    """The images of the whole batch, and those of this part."""
+    if isinstance(generator, PartGenerator):
+        return generator.total, generator.own
+    return len(gray), slice(None)
 
 
 def augment(
@@ -106,7 +116,6 @@ def augment(
     *,
     crop: int | None = None,
     on_target: float = 0.5,
-    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch: flip and turn, copy-paste, warp, crop, brightness, contrast and noise.
 
@@ -117,7 +126,6 @@ def augment(
         generator: random generator, on the CPU.
         crop: side of the crop [px]; None keeps whole images.
         on_target: share of the crops that contain a target pixel, in [0, 1].
-        part: the part of a batch that these images are; None for a whole batch.
 
     Returns:
         Gray values, float in [0, 1], and masks, both (N, 1, S, S) or (N, 1, crop, crop).
@@ -128,12 +136,12 @@ def augment(
         >>> new.shape, new.dtype
         (torch.Size([2, 1, 32, 32]), torch.float32)
     """
-    gray, mask = flip_and_turn(gray, mask, generator, part=part)
-    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator, part=part)
-    gray, mask = warp(gray, mask, generator, part=part)
+    gray, mask = flip_and_turn(gray, mask, generator)
+    gray, mask = paste_targets(gray.float() / 255, mask, bank, generator)
+    gray, mask = warp(gray, mask, generator)
     if crop is not None:
-        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target, part=part)
-    return change_values(gray, generator, part=part), mask
+        gray, mask = crop_images(gray, mask, crop, generator, on_target=on_target)
+    return change_values(gray, generator), mask
 
 
 def paste_targets(
@@ -143,13 +151,11 @@ def paste_targets(
     generator: Generator,
     *,
     probability: float = 0.5,
-    tries: int = 8,
-    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Copy-paste: add one target of the bank to some images, at least 2 px from other targets.
 
     The target is flipped and turned at random, and its contrast is added to the new background. An
-    image stays unchanged if all ``tries`` random places are too close to a target.
+    image stays unchanged if all :data:`TRIES` random places are too close to a target.
 
     Args:
         gray: (N, 1, H, W) float in [0, 1].
@@ -157,8 +163,6 @@ def paste_targets(
         bank: targets to paste; an empty bank changes nothing.
         generator: random generator, on the CPU.
         probability: probability that an image gets a target.
-        tries: random places per image.
-        part: as for :func:`augment`.
 
     Returns:
         Gray values in [0, 1] and masks.
@@ -166,11 +170,11 @@ def paste_targets(
     if not len(bank):
         return gray, mask
     count, _, height, width = gray.shape
-    total, own = part or _whole(gray)
+    total, own = _part(generator, gray)
     patch = bank.mask.shape[-1]
     chosen = torch.randint(len(bank), (total,), generator=generator)[own]
-    top = torch.randint(height - patch + 1, (total, tries), generator=generator)[own]
-    left = torch.randint(width - patch + 1, (total, tries), generator=generator)[own]
+    top = torch.randint(height - patch + 1, (total, TRIES), generator=generator)[own]
+    left = torch.randint(width - patch + 1, (total, TRIES), generator=generator)[own]
     wanted = torch.rand(total, generator=generator)[own] < probability
     moves = _moves(total, generator)[own]
     chosen, top, left, wanted = (send(t, gray.device) for t in (chosen, top, left, wanted))
@@ -195,21 +199,18 @@ def paste_targets(
     return gray, mask
 
 
-def flip_and_turn(
-    gray: Tensor, mask: Tensor, generator: Generator, *, part: Part | None = None
-) -> tuple[Tensor, Tensor]:
+def flip_and_turn(gray: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """Apply one of the eight flips and quarter turns of a square to each image.
 
     Args:
         gray: (N, 1, S, S) of any type.
         mask: (N, 1, S, S) bool.
         generator: random generator, on the CPU.
-        part: as for :func:`augment`.
 
     Returns:
         Turned images and masks.
     """
-    total, own = part or _whole(gray)
+    total, own = _part(generator, gray)
     moves = _moves(total, generator)[own]
     turned, turned_mask = torch.empty_like(gray), torch.empty_like(mask)
     for index, move in enumerate(moves):
@@ -223,10 +224,6 @@ def warp(
     generator: Generator,
     *,
     probability: float = 0.5,
-    degrees: float = 45.0,
-    scale: float = 0.2,
-    shift: float = 0.1,
-    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Rotate, scale and shift some images and masks, with reflection at the frame.
 
@@ -235,20 +232,16 @@ def warp(
         mask: (N, 1, S, S) bool.
         generator: random generator, on the CPU.
         probability: probability that an image is warped.
-        degrees: maximum rotation.
-        scale: maximum relative change of size.
-        shift: maximum shift, as a share of the side.
-        part: as for :func:`augment`.
 
     Returns:
         Warped images and masks.
     """
-    total, own = part or _whole(gray)
+    total, own = _part(generator, gray)
     chosen = torch.rand(total, generator=generator)[own] < probability
     angle, size, dx, dy = torch.rand(4, total, generator=generator)[:, own] * 2 - 1
-    angle, size = angle * math.radians(degrees), 1 / (1 + scale * size)
+    angle, size = angle * math.radians(DEGREES), 1 / (1 + SCALE * size)
     cosine, sine = angle.cos() * size, angle.sin() * size
-    moved = torch.stack([cosine, -sine, 2 * shift * dx, sine, cosine, 2 * shift * dy], dim=1)
+    moved = torch.stack([cosine, -sine, 2 * SHIFT * dx, sine, cosine, 2 * SHIFT * dy], dim=1)
     index = torch.from_numpy(np.flatnonzero(chosen.numpy()))
     if not len(index):
         return gray, mask
@@ -269,7 +262,6 @@ def crop_images(
     generator: Generator,
     *,
     on_target: float = 0.5,
-    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cut a random square from each image; some contain a random target pixel.
 
@@ -280,7 +272,6 @@ def crop_images(
         generator: random generator, on the CPU.
         on_target: probability that a square contains a target pixel, drawn uniformly from the
             image's target pixels; without targets, and otherwise, the square is at any place.
-        part: as for :func:`augment`.
 
     Returns:
         Squares of images and masks, (N, 1, side, side).
@@ -292,13 +283,11 @@ def crop_images(
         >>> cut.shape, int(cut.sum())
         (torch.Size([2, 1, 8, 8]), 2)
     """
-    total, own = part or _whole(gray)
+    total, own = _part(generator, gray)
     height, width = gray.shape[-2:]
     draws = send(torch.rand(total, 4, generator=generator)[own], gray.device)
     wanted, chosen = draws[:, 0] < on_target, draws[:, 1]
-    before = mask.flatten(1).cumsum(
-        1, dtype=torch.int32
-    )  # number of target pixels up to each pixel
+    before = mask.flatten(1).cumsum(1, dtype=torch.int32)  # target pixels up to each pixel
     pixels = before[:, -1]
     rank = (chosen * pixels).int() + 1
     pixel = torch.searchsorted(before, rank[:, None])[:, 0]
@@ -323,7 +312,6 @@ def change_values(
     brightness: float = 0.2,
     contrast: float = 0.2,
     noise: float = 0.02,
-    part: Part | None = None,
 ) -> Tensor:
     """Change brightness and contrast of each image and add white noise to half of them.
 
@@ -333,12 +321,11 @@ def change_values(
         brightness: maximum shift of the values.
         contrast: maximum relative change of the deviation from the mean.
         noise: maximum standard deviation of the noise.
-        part: as for :func:`augment`.
 
     Returns:
         (N, 1, H, W) float in [0, 1].
     """
-    total, own = part or _whole(gray)
+    total, own = _part(generator, gray)
     bright, strong, noisy = torch.rand(3, total, 1, 1, 1, generator=generator) * 2 - 1
     seed = int(torch.randint(2**62, (), generator=generator).numpy())
     bright, strong = (send(each[own], gray.device) for each in (bright, strong))
@@ -354,17 +341,14 @@ def change_values(
     return changed.clamp_(0, 1)
 
 
-def _moves(count: int, generator: Generator) -> list[tuple[bool, bool, bool]]:
+def _moves(count: int, generator: Generator) -> list[list[bool]]:
     """For each image: flip x, flip y, transpose."""
-    moves: list[tuple[bool, bool, bool]] = (
-        (torch.rand(count, 3, generator=generator) < 0.5).numpy().tolist()
-    )
-    return moves
+    drawn: list[list[bool]] = torch.rand(count, 3, generator=generator).lt(0.5).tolist()
+    return drawn
 
 
-def _turn(image: Tensor, move: tuple[bool, bool, bool]) -> Tensor:
+def _turn(image: Tensor, move: list[bool]) -> Tensor:
     """Flip and transpose an image (..., S, S)."""
-    flip_x, flip_y, transpose = move
-    axes = [axis for axis, wanted in ((-1, flip_x), (-2, flip_y)) if wanted]
-    flipped = image.flip(axes) if axes else image
+    *flips, transpose = move
+    flipped = image.flip([-1 - axis for axis, wanted in enumerate(flips) if wanted])
     return flipped.transpose(-1, -2) if transpose else flipped

@@ -21,7 +21,7 @@ from .._support.progress import progress
 from ..backbones.forward import network_input
 from ..data.dataset import Dataset
 from ..ops.resize import resize_image, resize_mask
-from .augment import Part, TargetBank, augment, cut_targets
+from .augment import PartGenerator, TargetBank, augment, cut_targets
 from .config import TrainConfig
 
 
@@ -152,6 +152,7 @@ class Batches:
 
     @property
     def _least(self) -> int:
+        """Fewest images of a batch."""
         return 2 * self.processes
 
     @property
@@ -166,7 +167,8 @@ class Batches:
 
     def of_epoch(self, epoch: int, channels: int, *, first: int = 0) -> Iterator[Batch]:
         """Batches from step ``first`` on; worker threads prepare some ahead."""
-        order = torch.randperm(len(self.images), generator=_generator(self.config.seed, epoch))
+        generator = Generator().manual_seed(seed_of(self.config.seed, epoch))
+        order = torch.randperm(len(self.images), generator=generator)
         steps = range(first, len(self.starts))
         if not self.config.workers:
             yield from (self._batch(order, channels, epoch, step) for step in steps)
@@ -189,15 +191,15 @@ class Batches:
             return batch, stream.record_event()
 
     def _batch(self, order: Tensor, channels: int, epoch: int, step: int) -> Batch:
+        """One batch, augmented."""
         start = self.starts[step]
         chosen = order[start : start + self.config.batch_size]
-        part = Part(len(chosen), slice(self.rank, None, self.processes))
-        gray, mask = self.images.at(chosen[part.own])
-        generator = _generator(self.config.seed, epoch, step)
+        generator = PartGenerator().manual_seed(seed_of(self.config.seed, epoch, step))
+        generator.total, generator.own = len(chosen), slice(self.rank, None, self.processes)
+        gray, mask = self.images.at(chosen[generator.own])
         crop, on_target = self.config.crop_at(epoch)
-        gray, mask = augment(
-            gray, mask, self.images.bank, generator, crop=crop, on_target=on_target, part=part
-        )
+        bank = self.images.bank
+        gray, mask = augment(gray, mask, bank, generator, crop=crop, on_target=on_target)
         return Batch(self.images.normalised(gray, channels), mask, len(chosen))
 
 
@@ -220,7 +222,3 @@ def seed_of(*key: int) -> int:
     """
     words = np.random.SeedSequence([part % 2**32 for part in key]).generate_state(1, np.uint64)
     return int(words[0] >> np.uint64(1))
-
-
-def _generator(*key: int) -> Generator:
-    return Generator().manual_seed(seed_of(*key))

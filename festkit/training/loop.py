@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,21 +35,17 @@ SILENT_EPOCHS = 10
 
 
 class ProgressLogger:
-    """Progress bar of a run, curves for TensorBoard if it is installed, and warnings.
+    """Progress bar of a run, and a warning if the network predicts nothing.
 
     Args:
         label: label of the bar.
-        folder: run folder, for the TensorBoard files.
         done: images that a resumed run has trained on.
         total: images of the whole run.
-        quiet: no bar and no files; for all but the main process.
+        quiet: no bar; for all but the main process.
     """
 
-    def __init__(
-        self, label: str, folder: Path, *, done: int, total: int, quiet: bool = False
-    ) -> None:
+    def __init__(self, label: str, *, done: int, total: int, quiet: bool = False) -> None:
         self.bar: Any = progress(None, label, unit="image", done=done, total=total, quiet=quiet)
-        self._board = None if quiet else _tensorboard(folder)
         self._notes: dict[str, str] = {}
         self._silent = 0
 
@@ -68,9 +63,6 @@ class ProgressLogger:
                 f"Fa {1e6 * row['fa']:.1f}e-6"
             )
         self.bar.set_postfix_str("; ".join(self._notes.values()), refresh=False)
-        for name, value in row.items():
-            if self._board is not None and not math.isnan(value):
-                self._board.add_scalar(name, value, int(row["epoch"]))
         self._silent = self._silent + 1 if row["predicted"] == 0 else 0
         if self._silent == SILENT_EPOCHS:
             warnings.warn(
@@ -81,18 +73,8 @@ class ProgressLogger:
             )
 
     def close(self) -> None:
-        """Close the bar and the TensorBoard files."""
+        """Close the bar."""
         self.bar.close()
-        if self._board is not None:
-            self._board.close()
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
-    except ImportError:
-        return None
-    return SummaryWriter(folder / "tensorboard")
 
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -158,10 +140,10 @@ class Loop:
         return True
 
     def _logger(self) -> ProgressLogger:
+        """The progress bar, where a resumed run was."""
         config, state, images = self.config, self.state, self.batches.images_per_epoch
         return ProgressLogger(
             f"{backbone_name(config.backbone)} {config.size} px {config.loss}",
-            self.run.folder,
             done=state.epoch * images + state.step * config.batch_size,
             total=config.epochs * images,
             quiet=not self.processes.is_main,
@@ -211,9 +193,8 @@ class Loop:
             if not is_out_of_memory(error):
                 raise
             batch, device = self.config.batch_size, self.device
-            side, name = (
-                (self.config.crop, "crop") if self.config.crop else (self.config.size, "size")
-            )
+            name = "crop" if self.config.crop else "size"
+            side = getattr(self.config, name)
             raise MemoryLimitError(
                 f"a batch of {batch} images of {side} px does not fit into the memory of {device}; "
                 f"try batch_size={max(batch // 2, 2)} with accumulate=2, or a smaller {name}"
@@ -225,6 +206,7 @@ class Loop:
         return min(self.config.accumulate, len(self.batches.starts) - start)
 
     def _update(self) -> None:
+        """An optimiser update, with the gradients of one or more batches."""
         state, config, scaler = self.state, self.config, self.state.scaler
         if config.clip_norm is not None:
             if scaler is not None:
@@ -242,10 +224,10 @@ class Loop:
         state.optimizer.zero_grad()
 
     def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:
+        """Add a step to the sums of the epoch."""
         pixels = [(predicted & mask).sum(), (predicted | mask).sum(), predicted.sum()]
-        overflow = torch.zeros_like(loss, dtype=torch.bool)
-        if self.state.scaler is not None:  # it skips such steps; without it they end the run
-            overflow = ~loss.isfinite()
+        # The scaler of fp16 skips such steps; without it they end the run.
+        overflow = ~loss.isfinite() & (self.state.scaler is not None)
         loss = torch.where(overflow, 0.0, loss)
         self.state.sums += torch.stack([loss, *pixels, overflow])
 
@@ -298,6 +280,7 @@ class Loop:
         return stops
 
     def _save(self) -> None:
+        """Write a checkpoint, if the numbers are finite."""
         # Every process resumes from this checkpoint, with an equal part of the sums.
         sums = self.processes.total(self.state.sums)
         self._check_numbers(sums)

@@ -114,6 +114,7 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
 
     @contextmanager
     def _refusing_damage(self) -> Iterator[None]:
+        """Name the file in place of any error that its damage causes."""
         try:
             yield
         except Exception as error:  # damaged archives fail in many ways
@@ -262,6 +263,7 @@ class Run:
 
 
 def _digest(path: str) -> str:
+    """The first digits of the checksum of a weights file."""
     if not Path(path).is_file():
         raise MissingFileError(f"there is no weights file {path}")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
@@ -370,6 +372,7 @@ def lock_run(config: TrainConfig, processes: "Processes", **images: str) -> Iter
 
 
 def _lock(run: Run, stack: ExitStack) -> None:
+    """Lock a run that is not finished until the stack is closed."""
     if run.finished:
         return
     if not run.folder.exists():
@@ -392,5 +395,6 @@ def _remove_leftovers(run: Run) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder if nothing was written into it."""
     with suppress(OSError):
         folder.rmdir()

@@ -23,6 +23,9 @@ from .run import Run
 SUMS = ("loss", "intersection", "union", "predicted", "overflows")
 """Sums over the steps of an epoch; overflows: fp16 steps whose loss is not finite."""
 
+PLAIN = ("epoch", "step", "history")
+"""Plain values of the state in its checkpoint, besides the sums and the threads."""
+
 Row = dict[str, float]
 
 
@@ -56,8 +59,9 @@ class TrainState:
         step: finished batches of this epoch.
         history: one row per epoch.
         best: best weights so far.
-        saved: time of the last checkpoint and how long it took [s].
+        saved: when the last checkpoint was begun and how long it took [s].
         threads: CPU threads that the run started with, at most the number of CPUs now.
+        seconds: time of training up to the last checkpoint; None if a part of it is not known.
     """
 
     model: nn.Module
@@ -72,6 +76,7 @@ class TrainState:
     best: Best | None = None
     saved: tuple[float, float] = (0.0, 0.0)
     threads: int = field(default_factory=torch.get_num_threads)
+    seconds: float | None = 0.0
 
     @classmethod
     def start(cls, config: TrainConfig, device: torch.device, steps: int) -> "TrainState":
@@ -104,11 +109,10 @@ class TrainState:
 
     def save(self, run: Run) -> None:
         """Write checkpoint and history."""
-        began = time.monotonic()
+        began, (last, _) = time.monotonic(), self.saved
+        self.seconds = None if self.seconds is None else self.seconds + began - last
         parts = {name: getattr(self, name).state_dict() for name in self._stateful()}
-        plain = {
-            name: getattr(self, name) for name in ("sums", "epoch", "step", "history", "threads")
-        }
+        plain = {name: getattr(self, name) for name in ("sums", *PLAIN, "threads", "seconds")}
         best = None if self.best is None else vars(self.best)
         with atomic_write(run.checkpoint) as part, part.open("wb") as file:
             try:
@@ -117,8 +121,7 @@ class TrainState:
                 raise (error.__context__ or error) from None
         if self.history:
             run.write_history(self.history)
-        now = time.monotonic()
-        self.saved = now, now - began
+        self.saved = began, time.monotonic() - began
 
     def resume(self, run: Run) -> None:
         """Continue from the checkpoint of the run, if there is one."""
@@ -129,10 +132,11 @@ class TrainState:
             for name in self._stateful():
                 getattr(self, name).load_state_dict(states[name])
             self.sums[: len(states["sums"])].copy_(states["sums"])  # older ones had four
-            for name in ("epoch", "step", "history"):
+            for name in PLAIN:
                 setattr(self, name, states[name])
+            self.seconds = states.get("seconds")  # absent in older checkpoints, as threads
             self.best = None if states["best"] is None else Best(**states["best"])
-            begun = states.get("threads", self.threads)  # absent in older checkpoints
+            begun = states.get("threads", self.threads)
             self.threads = min(begun, max(self.threads, len(available_cpus())))
         except Exception as error:  # damaged bytes raise anything
             raise InputError(
@@ -140,6 +144,7 @@ class TrainState:
             ) from error
 
     def _stateful(self) -> tuple[str, ...]:
+        """Names of the parts with a state dict."""
         parts = ("model", "average", "optimizer", "schedule")
         return parts if self.scaler is None else (*parts, "scaler")
 
@@ -234,6 +239,7 @@ def init_output_bias(backbone: nn.Module) -> None:
 
 
 def _output_layers(backbone: nn.Module) -> list[nn.Conv2d]:
+    """The layers that give logits."""
     named: Any = getattr(backbone, "output_layers", None)
     if callable(named) and not isinstance(named, nn.Module):  # a submodule may have that name
         return list(named())

@@ -193,21 +193,19 @@ def _open_images(
         try:
             images = load_dataset(place, part, root=root)
         except (FileNotFoundError, ValueError) as error:
-            refused.append(
-                MissingFileError(
-                    f"the images of the run are missing ({error}); pass their folder (dataset, "
-                    "--dataset), or the folder of all datasets (root, --data-root, FESTKIT_DATA)"
-                )
+            told = (
+                f"the images of the run are missing ({error}); pass their folder (dataset, "
+                "--dataset), or the folder of all datasets (root, --data-root, FESTKIT_DATA)"
             )
+            refused.append(MissingFileError(told))
             continue
         if expected == {images.fingerprint}:
             return images
-        refused.append(
-            InputError(
-                f"the {part} images of {images.name} are not those of the run "
-                f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
-            )
+        told = (
+            f"the {part} images of {images.name} are not those of the run "
+            f"({images.fingerprint}, expected {', '.join(sorted(expected))}); pass its dataset"
         )
+        refused.append(InputError(told))
     raise refused[0]
 
 

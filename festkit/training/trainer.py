@@ -15,9 +15,8 @@ from .._support.devices import (
 )
 from .._support.errors import InputError
 from .._support.files import read_json, write_json
-from ..backbones import backbone_options
+from ..backbones import network_card
 from ..backbones.checkpoints import read_tensors
-from ..backbones.contract import input_channels
 from ..data.catalogue import dataset_folder
 from ..data.dataset import Dataset, load_dataset
 from ..ops.resize import MASK_RULE
@@ -127,9 +126,8 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         network.load_state_dict(state.best.weights)
     network.eval()
     kept = state.epoch if state.best is None else state.best.epoch
-    card = config.to_dict() | {
-        "in_channels": input_channels(network),
-        "backbone_options": backbone_options(network),
+    card = config.to_dict() | network_card(network)
+    card |= {
         "train_split": splits["train_split"],
         "test_split": splits["test_split"],
         "trained_on": len(images),
@@ -147,7 +145,8 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "command": config.command(),
     }
     save_weights(network, run.weights, card)
-    record: dict[str, Any] = {}
+    minutes = None if state.seconds is None else state.seconds / 60
+    record: dict[str, Any] = {"minutes": minutes}
     for dataset in (heldout, testset):
         if len(dataset):
             name = "test" if dataset is testset else "holdout"

@@ -65,12 +65,9 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
             "holdout, or take protocol='last'"
         )
     order = np.random.default_rng(config.seed % 2**32).permutation(len(dataset))
-    chosen = set(order[:held].tolist())
-    parts = ([k for k in range(len(dataset)) if k not in chosen], sorted(chosen))
-    train, held_out = (
-        replace(dataset, pairs=tuple(dataset.pairs[k] for k in part)) for part in parts
-    )
-    return train, held_out
+    parts = sorted(order[held:]), sorted(order[:held])
+    train, chosen = (tuple(dataset.pairs[index] for index in part) for part in parts)
+    return replace(dataset, pairs=train), replace(dataset, pairs=chosen)
 
 
 def selection_start(config: TrainConfig) -> int | None:
@@ -117,6 +114,7 @@ def validate(
 def _map(
     network: nn.Module, config: TrainConfig, images: TrainingImages, sample: Sample
 ) -> NDArray[np.float32]:
+    """The probability map of a training's network."""
     return probability_map(network, sample.image, config.size, mean=images.mean, std=images.std)
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
 from .._support.files import write_json
@@ -73,6 +76,7 @@ def is_known(dataset: str | Path) -> bool:
 
 
 def _is_public(name: str) -> bool:
+    """Whether a name is that of a public dataset."""
     try:
         return bool(dataset_card(name))
     except ValueError:
@@ -121,11 +125,10 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
         >>> [row["th2"] for row in measure(fest, load_dataset(folder, "test"))]
         [None, 0.1]
     """
+    without, with_as = count_images(fest, dataset, label=label)
     return [
-        {"th1": fest.th1, "th2": th2, **record_of(counts)}
-        for th2, counts in zip(
-            (None, fest.th2), count_images(fest, dataset, label=label), strict=True
-        )
+        {"th1": fest.th1, "th2": None, **record_of(without)},
+        {"th1": fest.th1, "th2": fest.th2, **record_of(with_as)},
     ]
 
 
@@ -171,28 +174,24 @@ def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str
         >>> round(largest_move([row], [row | {"pd": 0.99}]), 6)
         1.0
     """
-    return max(
-        move
-        for row, other in zip(rows, others, strict=True)
-        for name, points in POINTS.items()
-        for move in _moves(row, other, name, points)
-    )
+    pairs = zip(rows, others, strict=True)
+    return max(float(np.nan_to_num(_moves(*pair), nan=math.inf).max()) for pair in pairs)
 
 
-def _moves(
-    row: Mapping[str, Any], other: Mapping[str, Any], name: str, points: float
-) -> Iterator[float]:
+def _moves(row: Mapping[str, Any], other: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Differences of the ratios and, by the same method, of their intervals, in points.
+
+    They are NaN where only one of the two has a number.
+    """
+    intervals = [each.get("intervals") or {} for each in (row, other)]
+    same = intervals[0].get("method") == intervals[1].get("method")
     nothing = (None, None)
-    pairs = [(row[name], other[name])]
-    mine, theirs = (each.get("intervals") or {} for each in (row, other))
-    if mine.get("method") == theirs.get("method"):
-        ends = mine.get(name) or nothing, theirs.get(name) or nothing
-        pairs += zip(*ends, strict=True)
-    for a, b in pairs:
-        if a is None or b is None:
-            yield 0.0 if a is b else math.inf
-        else:
-            yield math.inf if math.isnan(a - b) else points * abs(a - b)
+    a, b = (
+        np.array([[each[n], *((same and ends.get(n)) or nothing)] for n in POINTS], float)
+        for each, ends in zip((row, other), intervals, strict=True)
+    )
+    moves = np.abs(a - b) * np.array([list(POINTS.values())]).T
+    return np.where(np.isnan(a) & np.isnan(b), 0.0, moves)
 
 
 def open_entry(
@@ -322,5 +321,6 @@ def _check_writable(
 
 
 def _command(name: str, dataset: str | Path) -> str:
+    """The command that measures it again."""
     words = ["festkit", "zoo", "evaluate", name, "--dataset", str(dataset)]
     return shlex.join([*words, "--write"] if is_known(dataset) else words)

@@ -2,9 +2,7 @@
 
 import math
 import shlex
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
-from .._support.files import NUMBER, read_json, write_json
+from .._support.files import read_json, write_json
 from ..backbones import fill_backbone
 from ..backbones.checkpoints import read_tensors
 from ..data.dataset import Dataset, load_dataset
@@ -62,7 +60,7 @@ def store(
     Args:
         name: of the entry.
         run: its run; only read.
-        minutes: wall-clock minutes of the training, if known.
+        minutes: wall-clock minutes of the training; None takes those of the run's record.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is measured.
         threads: CPU threads to compute with; None takes one per idle CPU.
@@ -77,6 +75,7 @@ def store(
     """
     check_threads(threads)
     entry, record = find_entry(name), run.record
+    minutes = record.get("minutes") if minutes is None else minutes
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(f"minutes is {minutes}, expected a number from 0 on, or None")
     _check_run(entry, run, record)
@@ -117,6 +116,7 @@ def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
 
 
 def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
+    """Refuse a run of another training."""
     wrong = [*differences(entry, record), *_wrong_start(entry, run)]
     if wrong:
         raise InputError(
@@ -126,6 +126,7 @@ def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
 
 
 def _check_images(images: Dataset, run: Run, split: str) -> None:
+    """Refuse images other than those of the run."""
     if images.fingerprint != split:
         raise InputError(
             f"the {images.split} images of {images.name} here ({images.fingerprint}) are not those "
@@ -218,12 +219,10 @@ def train_entry(
         threads=threads,
         out=str(folder),
     )
-    with _clock(Run(folder)):
-        run = train(config, max_minutes=max_minutes)
+    run = train(config, max_minutes=max_minutes)
     if not run.finished:
         return None
-    minutes = _minutes_so_far(run)
-    return store(name, run, minutes=minutes, data_root=data_root, device=device, threads=threads)
+    return store(name, run, data_root=data_root, device=device, threads=threads)
 
 
 def _images(entry: Entry, folder: Path) -> str:
@@ -232,40 +231,3 @@ def _images(entry: Entry, folder: Path) -> str:
         return entry.config.dataset
     scenes = folder.parent / entry.config.dataset
     return str(make_synthetic_dataset(scenes, **entry.scenes))
-
-
-@contextmanager
-def _clock(run: Run) -> Iterator[None]:
-    """Add the wall-clock minutes of the block to the run's, unless the block fails."""
-    before, started = _minutes_so_far(run), time.monotonic()
-    try:
-        yield
-    except Exception:
-        before = None
-        raise
-    finally:
-        if before is not None and (run.folder / "config.json").is_file():
-            minutes = before + (time.monotonic() - started) / 60
-            values = {"minutes": minutes, "checkpoint": _position(run)}
-            write_json(run.folder / "minutes.json", values)
-
-
-def _minutes_so_far(run: Run) -> float | None:
-    """Minutes of all calls; None if some were not counted, as after a kill.
-
-    The count names the checkpoint at which it ended; another checkpoint was trained uncounted.
-    """
-    if not (run.folder / "config.json").is_file():
-        return 0.0
-    counted = run.folder / "minutes.json"
-    if not counted.is_file():
-        return None
-    values = read_json(counted, {"minutes": NUMBER, "checkpoint": str | None})
-    return values["minutes"] if values["checkpoint"] == _position(run) else None
-
-
-def _position(run: Run) -> str | None:
-    """How far a run is: the checksum of its checkpoint; None before the first."""
-    if run.finished:
-        return "finished"
-    return sha256(run.checkpoint) if run.checkpoint.is_file() else None

@@ -48,27 +48,6 @@ class Verdict:
     note: str
 
 
-@dataclass(frozen=True)
-class VerifyOptions:
-    """Where a check runs.
-
-    Attributes:
-        number: of the check, for its progress bar.
-        data_root: folder of the datasets.
-        device: on which metrics are computed.
-        threads: CPU threads to compute with; None takes one per idle CPU.
-
-    Example:
-        >>> VerifyOptions("1/2", None, "cpu").number
-        '1/2'
-    """
-
-    number: str
-    data_root: str | Path | None
-    device: str
-    threads: int | None = None
-
-
 def verify(
     names: Sequence[str] = (),
     *,
@@ -102,20 +81,16 @@ def verify(
     entries = [name for name in asked if name in trained() or record_file(name).is_file()]
     measured = [path for name in asked for path in sorted(weights_dir().glob(f"{name}.on-*.json"))]
     unknown = [] if names else _unknown_files()
-    if not entries and not measured and not unknown:
-        raise MissingFileError(
-            f"there is nothing to verify in {weights_dir()}: no weights, no record"
-        )
-    checks: dict[str, Callable[[VerifyOptions], str]] = {
-        name: partial(_check_entry, name) for name in entries
-    }
+    if not (entries or measured or unknown):
+        raise MissingFileError(f"there is no file to verify in {weights_dir()}; train an entry")
+    checks: dict[str, Callable[..., str]] = {name: partial(_check_entry, name) for name in entries}
     for path in measured:
         label = path.relative_to(weights_dir()).with_suffix("").as_posix()
         checks[label] = partial(_check_measurement, path)
     for number, (label, check) in enumerate(checks.items(), 1):
-        options = VerifyOptions(f"{number}/{len(checks)}", data_root, device, threads)
+        options = {"data_root": data_root, "device": device, "threads": threads}
         try:
-            yield Verdict(label, "", check(options))
+            yield Verdict(label, "", check(number=f"{number}/{len(checks)}", **options))
         except (FestkitError, OSError) as error:
             yield Verdict(label, str(error), "")
     for path in unknown:
@@ -131,7 +106,8 @@ def _unknown_files() -> list[Path]:
     return sorted(p for p, name in names.items() if name.partition(".on-")[0] not in known)
 
 
-def _check_entry(name: str, options: VerifyOptions) -> str:
+def _check_entry(name: str, **options: Any) -> str:
+    """Check the files of an entry; return what was checked."""
     if not record_file(name).is_file():
         raise InputError("weights without a record")
     record, path = read_named(record_file(name)), weights_file(name)
@@ -143,7 +119,7 @@ def _check_entry(name: str, options: VerifyOptions) -> str:
         raise InputError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
     if read_card(path) | {"sha256": record["sha256"]} != record:
         raise InputError("the card in the file is not the record beside it")
-    return _check_metrics(name, record, options)
+    return _check_metrics(name, record, **options)
 
 
 def _check_catalogue(name: str, record: dict[str, Any]) -> None:
@@ -157,7 +133,8 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
         raise InputError(f"it is no record of {name}: {'; '.join(wrong)}")
 
 
-def _check_measurement(path: Path, options: VerifyOptions) -> str:
+def _check_measurement(path: Path, **options: Any) -> str:
+    """Check a measurement on another dataset; return what was checked."""
     record = read_named(path)
     name, scales = record["entry"], record["scales"]
     if record_file(name, record["dataset"]) != path:
@@ -170,7 +147,7 @@ def _check_measurement(path: Path, options: VerifyOptions) -> str:
     reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
     if reason:
         raise InputError(f"{reason}; again: {record['command']}")
-    return _check_metrics(name, record, options)
+    return _check_metrics(name, record, **options)
 
 
 def _check_counts(rows: Rows) -> None:
@@ -183,14 +160,22 @@ def _check_counts(rows: Rows) -> None:
             raise InputError(f"{', '.join(wrong)} do not follow from the counts")
 
 
-def _check_metrics(name: str, record: dict[str, Any], options: VerifyOptions) -> str:
+def _check_metrics(
+    name: str,
+    record: dict[str, Any],
+    *,
+    number: str,
+    data_root: str | Path | None,
+    device: str,
+    threads: int | None,
+) -> str:
     """Load the networks and, if the images are there, measure again."""
-    _, fest, _ = open_entry(name, options.device, options.threads)
-    if not is_available(record["dataset"], options.data_root):
+    _, fest, _ = open_entry(name, device, threads)
+    if not is_available(record["dataset"], data_root):
         return "loads; metrics not checked: no dataset"
-    with open_images(record["dataset"], options.data_root) as testset:
+    with open_images(record["dataset"], data_root) as testset:
         same = testset.fingerprint == record["test_split"]
-        rows = measure(fest, testset, label=f"{options.number} {name} on {testset.name}")
+        rows = measure(fest, testset, label=f"{number} {name} on {testset.name}")
     wrong = [
         f"{key} is {row[key]}, not {recorded[key]}"
         for row, recorded in zip(rows, record["test"], strict=True)
