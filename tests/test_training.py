@@ -172,7 +172,8 @@ class TestLearning:
 
     def test_nothing_but_the_results_stays(self, run):
         assert sorted(path.name for path in run.folder.iterdir()) == [
-            "config.json", "history.csv", "record.json", "test_maps.npz", "weights.safetensors",
+            "config.json", "history.csv", "minutes.json", "record.json", "test_maps.npz",
+            "weights.safetensors",
         ]  # fmt: skip
 
     def test_what_names_the_run_names_no_machine(self, folder, tmp_path):

@@ -5,6 +5,7 @@ the share of the new batch in the running statistics.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -160,12 +161,12 @@ class Stem(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, *, momentum: float) -> None:
-        options = {"bias": False, "momentum": momentum}
+        conv = partial(conv_layers, bias=False, momentum=momentum)
         super().__init__(
             nn.BatchNorm2d(in_channels, momentum=momentum),
-            *conv_layers(in_channels, 8, stride=2, **options),
-            *conv_layers(8, 8, **options),
-            *conv_layers(8, 16, **options),
+            *conv(in_channels, 8, stride=2),
+            *conv(8, 8),
+            *conv(8, 16),
             nn.MaxPool2d(3, 2, 1),
         )
 

@@ -194,7 +194,8 @@ class Batches:
         """One batch, augmented."""
         start = self.starts[step]
         chosen = order[start : start + self.config.batch_size]
-        generator = PartGenerator().manual_seed(seed_of(self.config.seed, epoch, step))
+        generator = PartGenerator()
+        generator.manual_seed(seed_of(self.config.seed, epoch, step))
         generator.total, generator.own = len(chosen), slice(self.rank, None, self.processes)
         gray, mask = self.images.at(chosen[generator.own])
         crop, on_target = self.config.crop_at(epoch)

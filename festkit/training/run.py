@@ -194,6 +194,19 @@ class Run:
         return place if here else None
 
     @property
+    def minutes(self) -> float | None:
+        """Wall-clock minutes of the training, apart from lost steps; None if they are unknown."""
+        path = self.folder / "minutes.json"
+        minutes: float | None = None
+        if path.is_file():
+            minutes = read_json(path, {"minutes": NUMBER | None})["minutes"]
+        return minutes
+
+    def write_minutes(self, minutes: float | None) -> None:
+        """Write the minutes of the training, apart from the record, which repeats exactly."""
+        write_json(self.folder / "minutes.json", {"minutes": minutes})
+
+    @property
     def weights(self) -> Path:
         """The weights file."""
         return self.folder / "weights.safetensors"
@@ -308,15 +321,20 @@ def open_run(
     before = current_names(read_json(written, {"dataset?": str})) if there else {}
     if "dataset" in before:  # older ones hold the name as typed
         before["dataset"] = dataset_name(before["dataset"])
-    old = DEFAULTS | {"training_masks": MASK_RULE} | before  # older ones lack newer fields
+    begun = run.checkpoint.is_file() and not run.finished
+    old = DEFAULTS | {"training_masks": None if begun else MASK_RULE} | before  # may lack fields
     changed = [f"{k} {old.get(k)!r} -> {now[k]!r}" for k in now if old.get(k) != now[k]]
     if changed and len(there) > 1:
         raise ExistingFileError(
             f"{run.folder} already holds another run ({'; '.join(changed)}); "
             "choose another run folder (out) or remove this one"
         )
-    if there and "training_masks" not in before:
-        _check_masks(run)
+    if run.finished and "training_masks" not in before | run.record:
+        warnings.warn(
+            f"{run.folder} is a finished run of an older version, whose training masks may lack "
+            "targets; to train it again, choose another run folder (out)",
+            stacklevel=2,
+        )
     if not run.finished:  # a run that has just finished may still be written to
         for name in found - there:
             if name.endswith(".part"):
@@ -324,21 +342,6 @@ def open_run(
         place = {} if dataset_folder is None else {"dataset_folder": dataset_folder}
         write_json(written, now | place)
     return run
-
-
-def _check_masks(run: Run) -> None:
-    """Refuse to resume a run of an older version, which resized masks by another rule."""
-    if run.finished and "training_masks" not in run.record:
-        warnings.warn(
-            f"{run.folder} is a finished run of an older version, whose training masks may lack "
-            "targets; to train it again, choose another run folder (out)",
-            stacklevel=3,
-        )
-    elif not run.finished and run.checkpoint.is_file():
-        raise ExistingFileError(
-            f"{run.folder} was started by an older version, on other training masks; remove its "
-            f"checkpoint {run.checkpoint.name}, or choose another run folder (out)"
-        )
 
 
 @contextmanager

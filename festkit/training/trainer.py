@@ -145,8 +145,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "command": config.command(),
     }
     save_weights(network, run.weights, card)
-    minutes = None if state.seconds is None else state.seconds / 60
-    record: dict[str, Any] = {"minutes": minutes}
+    record: dict[str, Any] = {}
     for dataset in (heldout, testset):
         if len(dataset):
             name = "test" if dataset is testset else "holdout"
@@ -156,6 +155,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
             record[name] = metrics_rows(maps, masks)
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, masks)
+    run.write_minutes(None if state.seconds is None else state.seconds / 60)
     write_json(run.folder / "record.json", read_card(run.weights) | record)
     run.checkpoint.unlink(missing_ok=True)
 

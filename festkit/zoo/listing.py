@@ -2,18 +2,7 @@
 
 from typing import Any
 
-from ..pretrained import (
-    ENTRIES,
-    FAMILIES,
-    Entry,
-    Family,
-    family_of,
-    fused_record,
-    outdated,
-    read_record,
-    trained,
-    weights_file,
-)
+from .. import pretrained
 
 HEAD = ("entry", "FEST", "state", "IoU", "Pd", "Fa e-6", "Score", "MB", "minutes")
 
@@ -29,8 +18,8 @@ def listing() -> str:
         >>> listing().split()[:3]
         ['entry', 'FEST', 'state']
     """
-    rows = [HEAD, *map(_entry_row, ENTRIES.values())]
-    rows += [_family_row(family) for family in FAMILIES.values() if _has_scales(family)]
+    rows = [HEAD, *map(_entry_row, pretrained.ENTRIES.values())]
+    rows += [_family_row(family) for family in pretrained.FAMILIES.values() if _has_scales(family)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(
@@ -41,10 +30,10 @@ def listing() -> str:
     )
 
 
-def _entry_row(entry: Entry) -> tuple[str, ...]:
-    record, family = read_record(entry.name), family_of(entry.name)
+def _entry_row(entry: pretrained.Entry) -> tuple[str, ...]:
+    record, family = pretrained.read_record(entry.name), pretrained.family_of(entry.name)
     without = entry.config.loss == "BCE"
-    path = weights_file(entry.name)
+    path = pretrained.weights_file(entry.name)
     state = "trained" if path.is_file() else "card only" if record else "not trained"
     return (
         entry.name,
@@ -56,15 +45,15 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _has_scales(family: Family) -> bool:
+def _has_scales(family: pretrained.Family) -> bool:
     """Whether a FEST of several sizes has weights of one of them."""
-    return len(family.scales) > 1 and any(name in trained() for name in family.scales)
+    return len(family.scales) > 1 and any(name in pretrained.trained() for name in family.scales)
 
 
-def _family_row(family: Family) -> tuple[str, ...]:
-    here = sum(name in trained() for name in family.scales)
-    record = fused_record(family)
-    old = record is not None and outdated(record)
+def _family_row(family: pretrained.Family) -> tuple[str, ...]:
+    here = sum(name in pretrained.trained() for name in family.scales)
+    record = pretrained.fused_record(family)
+    old = record is not None and pretrained.outdated(record)
     return (
         family.name,
         " + ".join(name.removeprefix(f"{family.name}-") for name in family.scales),
@@ -84,7 +73,7 @@ def _metrics(record: dict[str, Any] | None, row: int) -> tuple[str, ...]:
     return iou, pd, f"{1e6 * found['fa']:.2f}", score
 
 
-def _minutes(entry: Entry, record: dict[str, Any] | None) -> str:
+def _minutes(entry: pretrained.Entry, record: dict[str, Any] | None) -> str:
     if record is not None and record["minutes"] is not None:
         return f"{record['minutes']:.0f} {record['device']}"
     cpu = "" if entry.cpu_minutes is None else f"~{entry.cpu_minutes} cpu, "

@@ -60,7 +60,7 @@ def store(
     Args:
         name: of the entry.
         run: its run; only read.
-        minutes: wall-clock minutes of the training; None takes those of the run's record.
+        minutes: wall-clock minutes of the training; None takes those that the run counted.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         device: on which it is measured.
         threads: CPU threads to compute with; None takes one per idle CPU.
@@ -75,7 +75,7 @@ def store(
     """
     check_threads(threads)
     entry, record = find_entry(name), run.record
-    minutes = record.get("minutes") if minutes is None else minutes
+    minutes = run.minutes if minutes is None else minutes
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(f"minutes is {minutes}, expected a number from 0 on, or None")
     _check_run(entry, run, record)
