@@ -179,7 +179,7 @@ class Loop:
             # DDP averages over processes, whose parts of a batch may differ by one image.
             share = len(batch.mask) * self.processes.count / batch.total
             scaled = loss * (share / self._accumulated())
-            (scaled if state.scaler is None else state.scaler.scale(scaled)).backward()
+            state.scaler.scale(scaled).backward()
         if update:
             self._update()
         self._count(outputs[0].detach() > 0, batch.mask, loss.detach() * share)
@@ -209,25 +209,20 @@ class Loop:
         """An optimiser update, with the gradients of one or more batches."""
         state, config, scaler = self.state, self.config, self.state.scaler
         if config.clip_norm is not None:
-            if scaler is not None:
-                scaler.unscale_(state.optimizer)
+            scaler.unscale_(state.optimizer)
             nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
-        if scaler is None:
-            state.optimizer.step()
+        before = scaler.get_scale()
+        scaler.step(state.optimizer)
+        scaler.update()
+        if scaler.get_scale() >= before:  # else it skipped an overflow
             state.after_update(config.ema_decay)
-        else:
-            before = scaler.get_scale()
-            scaler.step(state.optimizer)
-            scaler.update()
-            if scaler.get_scale() >= before:  # else it skipped an overflow
-                state.after_update(config.ema_decay)
         state.optimizer.zero_grad()
 
     def _count(self, predicted: Tensor, mask: Tensor, loss: Tensor) -> None:
         """Add a step to the sums of the epoch."""
         pixels = [(predicted & mask).sum(), (predicted | mask).sum(), predicted.sum()]
         # The scaler of fp16 skips such steps; without it they end the run.
-        overflow = ~loss.isfinite() & (self.state.scaler is not None)
+        overflow = ~loss.isfinite() & self.state.scaler.is_enabled()
         loss = torch.where(overflow, 0.0, loss)
         self.state.sums += torch.stack([loss, *pixels, overflow])
 

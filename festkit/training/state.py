@@ -23,6 +23,9 @@ from .run import Run
 SUMS = ("loss", "intersection", "union", "predicted", "overflows")
 """Sums over the steps of an epoch; overflows: fp16 steps whose loss is not finite."""
 
+STATEFUL = ("model", "average", "optimizer", "schedule", "scaler")
+"""Parts of the state with a state dict, which a checkpoint holds."""
+
 PLAIN = ("epoch", "step", "history")
 """Plain values of the state in its checkpoint, besides the sums and the threads."""
 
@@ -54,7 +57,7 @@ class TrainState:
         optimizer: AdamW.
         schedule: learning-rate schedule.
         sums: (5,) sums over the steps of this epoch, see :data:`SUMS`.
-        scaler: gradient scaler, for fp16.
+        scaler: gradient scaler, which does nothing but for fp16.
         epoch: finished epochs.
         step: finished batches of this epoch.
         history: one row per epoch.
@@ -69,7 +72,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     schedule: LambdaLR
     sums: Tensor
-    scaler: Any = None
+    scaler: torch.amp.GradScaler
     epoch: int = 0
     step: int = 0
     history: list[Row] = field(default_factory=list)
@@ -98,7 +101,7 @@ class TrainState:
         average = AveragedModel(model)
         sums = torch.zeros(len(SUMS), device=device)
         half = resolve_precision(config.precision, device) == "fp16"
-        scaler = torch.amp.GradScaler(device.type) if half else None
+        scaler = torch.amp.GradScaler(device.type, enabled=half)
         return cls(model, average, optimizer, schedule, sums, scaler)
 
     def after_update(self, decay: float) -> None:
@@ -111,7 +114,7 @@ class TrainState:
         """Write checkpoint and history."""
         began, (last, _) = time.monotonic(), self.saved
         self.seconds = None if self.seconds is None else self.seconds + began - last
-        parts = {name: getattr(self, name).state_dict() for name in self._stateful()}
+        parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
         plain = {name: getattr(self, name) for name in ("sums", *PLAIN, "threads", "seconds")}
         best = None if self.best is None else vars(self.best)
         with atomic_write(run.checkpoint) as part, part.open("wb") as file:
@@ -129,8 +132,8 @@ class TrainState:
             return
         try:
             states = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
-            for name in self._stateful():
-                getattr(self, name).load_state_dict(states[name])
+            for name in STATEFUL:
+                getattr(self, name).load_state_dict(states.get(name, {}))  # scaler: of fp16 alone
             self.sums[: len(states["sums"])].copy_(states["sums"])  # older ones had four
             for name in PLAIN:
                 setattr(self, name, states[name])
@@ -142,11 +145,6 @@ class TrainState:
             raise InputError(
                 f"{run.checkpoint} is damaged; remove it to start this run again"
             ) from error
-
-    def _stateful(self) -> tuple[str, ...]:
-        """Names of the parts with a state dict."""
-        parts = ("model", "average", "optimizer", "schedule")
-        return parts if self.scaler is None else (*parts, "scaler")
 
 
 WHOLE_RATE = 1 / 6
