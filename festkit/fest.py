@@ -476,9 +476,8 @@ class FEST:
             size = entry["size"]
             given = (backbones or {}).get(size)
             nets[size] = create_from_card(entry, path) if given is None else given
-            prefix = f"{size}."
-            names = [name for name in tensors if name.startswith(prefix)]
-            own = {name.removeprefix(prefix): tensors.pop(name) for name in names}
+            names = [name for name in tensors if name.startswith(f"{size}.")]
+            own = {name.partition(".")[2]: tensors.pop(name) for name in names}
             fill_backbone(nets[size], own, path)
         if tensors:
             raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")

@@ -9,6 +9,9 @@ framework in which the number means the opposite; in PyTorch it makes the runnin
 of the last batch. ``bn_momentum=0.9`` restores it.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,17 +32,13 @@ class AsymBi(nn.Module):
 
     def __init__(self, channels: int, *, momentum: float, group_norm: bool = False) -> None:
         super().__init__()
-
-        def norm(width: int) -> nn.Module:
-            if group_norm:
-                return nn.GroupNorm(1, width)
-            return nn.BatchNorm2d(width, momentum=momentum)
-
+        norm: Callable[[int], nn.Module] = partial(nn.BatchNorm2d, momentum=momentum)
+        if group_norm:
+            norm = partial(nn.GroupNorm, 1)
         self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), *gate(channels, channels // 4, norm))
         self.detail = nn.Sequential(*gate(channels, channels // 4, norm))
-        self.merge = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1), norm(channels), nn.ReLU()
-        )
+        conv = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.merge = nn.Sequential(conv, norm(channels), nn.ReLU())
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Modulate each level by the other and merge them."""

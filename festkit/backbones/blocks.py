@@ -273,16 +273,21 @@ class ChannelAttention(nn.Module):
 class SpatialAttention(nn.Module):
     """Weight of every pixel, by a 7x7 convolution of the maximum and the mean over channels.
 
+    Args:
+        mean_first: the mean before the maximum, as in DNA-Net.
+        bias: of the convolution.
+
     Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, mean_first: bool = False, bias: bool = True) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2, 1, 7, padding=3)
+        self.pools = (torch.mean, torch.amax) if mean_first else (torch.amax, torch.mean)
+        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weights of the pixels."""
-        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        summary = torch.cat([pool(x, 1, keepdim=True) for pool in self.pools], dim=1)
         return self.conv(summary).sigmoid()
 
 

@@ -14,27 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Backbone, ChannelAttention, two_convs, upsample_bilinear
+from .blocks import Backbone, ChannelAttention, SpatialAttention, two_convs, upsample_bilinear
 
 FILTERS = (16, 32, 64, 128, 256)
 
 DEPTH = len(FILTERS)
-
-
-class SpatialAttention(nn.Module):
-    """Weight of every pixel, by a 7x7 convolution of the mean and the maximum over channels.
-
-    Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Weights of the pixels."""
-        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
-        return self.conv(summary).sigmoid()
 
 
 class CSAMBlock(nn.Module):
@@ -47,7 +31,7 @@ class CSAMBlock(nn.Module):
         super().__init__()
         self.body = two_convs(in_channels, out_channels)
         self.channels = ChannelAttention(out_channels, reduction=16)
-        self.pixels = SpatialAttention()
+        self.pixels = SpatialAttention(mean_first=True, bias=False)
         self.shortcut = nn.Sequential()
         if in_channels != out_channels:
             self.shortcut = nn.Sequential(

@@ -19,11 +19,9 @@ from .worker import Workers, run_in_child
 
 Submit = Callable[[Job], "Future[Outcome]"]
 
-RECORDED = {
-    "started": str,
-    "ended": str,
+RECORDED: dict[str, Any] = {
+    **dict.fromkeys(("started", "ended", "notebook"), str),
     "minutes_before?": NUMBER,
-    "notebook": str,
     "parameters": dict,
 }
 """What the record of a done job says about its time."""

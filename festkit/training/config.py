@@ -206,9 +206,6 @@ class TrainConfig:
             >>> TrainConfig("NUAA-SIRST", size=256).to_dict()["loss"]
             'EEDM'
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in RUNTIME_PARAMETERS:
-            del values[name]
         names = {
             "backbone": backbone_name(self.backbone),
             "loss": find_name("loss", self.loss, LOSS_NAMES),
@@ -216,7 +213,7 @@ class TrainConfig:
             "loss_options": dict(self.loss_options),
             "dataset": dataset_name(self.dataset),
         }
-        return values | names
+        return {k: v for k, v in (vars(self) | names).items() if k not in RUNTIME_PARAMETERS}
 
     def command(self) -> str:
         """The command that trains this configuration.

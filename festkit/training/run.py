@@ -46,13 +46,9 @@ METRICS_ROW: dict[str, Any] = {
 """Schema of one row of metrics in a record; a ratio without denominator is None."""
 
 RECORD: dict[str, Any] = {
-    "dataset?": str,
+    **dict.fromkeys(("dataset?", "backbone?", "train_split?", "test_split?"), str),
+    **dict.fromkeys(("mean?", "std?"), NUMBER),
     "size?": int,
-    "backbone?": str,
-    "train_split?": str,
-    "test_split?": str,
-    "mean?": NUMBER,
-    "std?": NUMBER,
     "test?": [METRICS_ROW],
 }
 """Schema of the record of a run."""
