@@ -323,8 +323,8 @@ class TestImages:
         fest.origin = {"dataset": "a & b"}
         assert fest._repr_html_() == (
             "<table><caption>FEST: th1 0.5, rule per_scale, mean 0.4, std 0.1, device cpu, trained "
-            "on a &amp; b</caption><tr><td>ACM</td><td>32 px</td></tr>"
-            "<tr><td>&lt;Sky&gt;</td><td>48 px</td></tr></table>"
+            "on a &amp; b</caption><tr><th>32 px</th><td>ACM</td></tr>"
+            "<tr><th>48 px</th><td>&lt;Sky&gt;</td></tr></table>"
         )
 
     def test_a_name_in_place_of_a_dataset(self):
@@ -477,7 +477,7 @@ class TestFitting:
             FEST.from_runs([run, dataclasses.replace(run, folder=tmp_path)])
 
     def test_no_run(self):
-        with pytest.raises(ValueError, match="at least one finished run, got none"):
+        with pytest.raises(ValueError, match="at least one finished run or weights file"):
             FEST.from_runs([])
 
 

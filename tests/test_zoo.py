@@ -342,7 +342,7 @@ class TestPretrained:
             FEST.from_pretrained(*names)
 
     def test_files_that_are_no_scales(self, made, zoo_dir, tmp_path):
-        with pytest.raises(ValueError, match="at least one weights file, got none"):
+        with pytest.raises(ValueError, match="at least one finished run or weights file"):
             FEST.from_weights([])
         path = zoo_dir / f"{SMALL}.safetensors"
         with pytest.raises(ValueError, match=r"2 runs came for the sizes \[32\]; one each fits"):
