@@ -680,7 +680,7 @@ class TestVerifying:
 
     def test_nothing_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
-        with pytest.raises(FileNotFoundError, match=r"nothing to verify in .*: no weights, no rec"):
+        with pytest.raises(FileNotFoundError, match=r"no file to verify in .*; train an entry"):
             verdicts()
 
 
