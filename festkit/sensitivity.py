@@ -343,6 +343,7 @@ def _mark_above(maps: Any, threshold: Any, strong: Any, mask: Any) -> Any:
 
 
 def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
+    """Floating-point maps as float32 (N, H, W)."""
     prob = as_numbers(name, prob)
     floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
     if not floating:
@@ -405,6 +406,7 @@ def _targets(kind: Literal["strong", "weak"], found: Components, chosen: Any) ->
 
 
 def _numpy(array: NDArray[Any] | Tensor) -> NDArray[Any]:
+    """An array, of a tensor likewise."""
     return array.cpu().numpy() if isinstance(array, Tensor) else array
 
 

@@ -663,7 +663,7 @@ class TestCounts:
     def test_jupyter_shows_the_ratios(self):
         shown = Counts(images=1, pixels=10**6, targets=2, detected=1, false_pixels=120, true=4)
         html = shown._repr_html_()
-        assert len(html) < 500
+        assert len(html) < 600
         cells = dict(
             zip(*(re.findall(f"<{t}>(.*?)</{t}>", html) for t in ("th", "td")), strict=True)
         )

@@ -771,51 +771,6 @@ class TestBadInput:
             surface_of(maps, [self.MASK] * 31)
 
 
-class TestNoiseFloor:
-    MASK = np.zeros((400, 400), bool)
-
-    @staticmethod
-    def flooded(percent, value=0.3):
-        """A map of 160,000 px, so many percent of which are above 0."""
-        prob = np.zeros((400, 400))
-        prob.flat[: 1600 * percent] = np.float32(value)
-        return prob
-
-    def test_warns_where_more_than_a_tenth_is_above_the_lowest_threshold(self):
-        message = (
-            "11% of all pixels exceed the lowest threshold, 0.05: it lies under the noise floo"
-        )
-        with pytest.warns(UserWarning, match=message) as record:
-            threshold_surface([self.flooded(11)], [self.MASK], [0.5], [0.05, 0.6])
-        assert record[0].filename == __file__
-
-    def test_warns_about_th1_and_about_scale_maps(self):
-        with pytest.warns(UserWarning, match="50% of all pixels exceed"):
-            threshold_surface([self.flooded(50)], [self.MASK], [0.1], [0.5])
-        scales = [[self.flooded(0), self.flooded(50)]]
-        with pytest.warns(UserWarning, match="50% of all pixels exceed"):
-            threshold_surface([self.flooded(0)], [self.MASK], [0.5], [0.1], scale_maps=scales)
-
-    @pytest.mark.parametrize(("percent", "th1", "th2"), [(10, 0.5, 0.1), (90, 0.3, 0.3), (0, 0, 0)])
-    def test_does_not_warn_without_reason(self, percent, th1, th2):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            threshold_surface([self.flooded(percent)], [self.MASK], [th1], [th2])
-
-    def test_does_not_warn_about_small_maps(self):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            threshold_surface([np.full((100, 100), 0.9)], [self.MASK[:100, :100]], [0.5], [0.1])
-
-    def test_counts_over_all_images(self):
-        maps, masks = [self.flooded(k) for k in (40, 0, 0, 0)], [self.MASK] * 4
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            threshold_surface(maps, masks, [0.5], [0.1])
-        with pytest.warns(UserWarning, match="20% of all pixels"):
-            threshold_surface(maps[:2], masks[:2], [0.5], [0.1])
-
-
 def table(**changed):
     """A surface of 2 x 3 cells that are all alike, but for the given tables."""
     ones = np.ones((2, 3), np.int64)

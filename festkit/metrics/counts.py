@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+from .._support.arguments import html_table
 from .names import METRICS, Metric
 
 FA_LIMIT = 1e-4
@@ -57,19 +58,17 @@ class Sums:
         return counts | {name: null_if_nan(getattr(self, name)) for name in self.ratios}
 
     def _ratio(self, name: str) -> float:
+        """A ratio by name; NaN if its denominator is 0."""
         part, whole = self.parts()[name]
         return part / whole if whole else math.nan
 
     def _repr_html_(self) -> str:
-        """The ratios as a table of one row, for Jupyter; "–" for none and for a void Score."""
+        """The ratios as a table, for Jupyter; "–" for none and for a void Score."""
         record = self.record()
-        heads, cells = "", ""
-        for name in self.ratios:
-            value = None if name == "score" and not record["valid"] else record[name]
-            metric = METRICS.get(name) or Metric(name, name)
-            heads += f"<th>{metric.head}</th>"
-            cells += f"<td>{metric.text(value)}</td>"
-        return f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
+        values = record | ({} if record.get("valid", True) else {"score": None})
+        metrics = (METRICS.get(name) or Metric(name, name) for name in self.ratios)
+        facts = {metric.head: metric.text(values[metric.name]) for metric in metrics}
+        return html_table(type(self).__name__, facts)
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,7 @@ def _of_columns(counts: Sequence[Sums]) -> Any:
 
 
 def _ratios(columns: Any) -> dict[str, _Ratio]:
+    """Every ratio of counts over images, linearised."""
     found = {
         name: _ratio(part, whole, _one_more(columns, part))
         for name, (part, whole) in columns.parts().items()
@@ -207,6 +208,7 @@ def _one_more(columns: Any, part: Floats) -> float:
 
 
 def _ratio(part: Floats, whole: Floats, one_more: float) -> _Ratio:
+    """A fraction, linearised."""
     total, images = float(whole.sum()), len(whole)
     if not total:
         return _Ratio(math.nan, np.full(images, math.nan), 0, math.nan)
@@ -216,6 +218,7 @@ def _ratio(part: Floats, whole: Floats, one_more: float) -> _Ratio:
 
 
 def _sum_of(one: _Ratio, weight: float, other: _Ratio, factor: float) -> _Ratio:
+    """A weighted sum of two ratios."""
     return _Ratio(
         weight * one.value + factor * other.value,
         weight * one.influence + factor * other.influence,
@@ -256,6 +259,7 @@ def _gamma_quantile(mean: float, variance: float, z: float) -> float:
 
 
 def _difference(ours: _Ratio, theirs: _Ratio, z: float) -> Interval:
+    """Student's interval of a paired difference."""
     gain = _sum_of(ours, 1.0, theirs, -1.0)
     if math.isnan(gain.value):
         return math.nan, math.nan

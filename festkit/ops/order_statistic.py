@@ -129,6 +129,7 @@ class _FusedEEDM(torch.autograd.Function):
 
 
 def _negate_where(mask: Tensor, values: Tensor, out: Tensor | None = None) -> Tensor:
+    """The values, negated under the mask."""
     out = torch.empty(values.shape, dtype=torch.float32) if out is None else out
     _negate(_flat(mask), _flat(values), _flat(out))
     return out
@@ -153,6 +154,7 @@ def _negate(mask: Any, values: Any, out: Any) -> None:
 
 @compiled
 def _weigh(loss: Any, edge: Any, weight: Any) -> None:
+    """Multiply the losses on edges by their weight."""
     for i in range(len(loss)):
         loss[i] *= weight if edge[i] else np.float32(1)
 

@@ -95,6 +95,7 @@ def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], 
     """
 
     def covered(part: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """How much of each pixel a mask covers, of 255."""
         levels = part.astype(np.uint8) * np.uint8(255)
         return np.asarray(cv2.resize(levels, (size, size)), np.uint8)  # linear
 
@@ -151,6 +152,7 @@ def _taps(source: int, target: int) -> tuple[Any, Any, Any]:
 
 
 def _resize_array(maps: NDArray[np.float32], rows: Any, columns: Any) -> NDArray[np.float32]:
+    """Resize an array by compiled loops."""
     shape = *maps.shape[:-2], len(rows[2]), len(columns[2])
     resized = np.empty(shape, np.float32)
     flat = compact(maps.reshape(-1, *maps.shape[-2:]))

@@ -8,7 +8,6 @@ Reading order: `component_tree` (components at every level), `region` (counts of
 `image` (counts of a frame), `table` (the surface), `curves` (ROC).
 """
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, zip_longest
@@ -33,9 +32,6 @@ __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "thr
 
 EIGHT_BIT = tuple(level / 255 for level in range(256))
 """The thresholds that tell 8-bit maps apart."""
-
-NOISE_SHARE, MANY = 0.1, 10_000
-"""A lowest threshold below this share of many pixels is taken to be under the noise floor."""
 
 MOST_CELLS = 1 << 23
 """Largest number of pairs; the tables of so many take 400 MB."""
@@ -118,7 +114,7 @@ def roc(
     """
     grids = thresholds, [1.0]
     images = _images(probs, masks, None)
-    return _surface(images, grids, workers, _length(probs), warned=True).roc(th2=1.0)
+    return _surface(images, grids, workers, _length(probs)).roc(th2=1.0)
 
 
 def _surface(
@@ -127,7 +123,6 @@ def _surface(
     workers: int | None,
     length: int | None,
     *,
-    warned: bool = False,
     quiet: bool = False,
 ) -> ThresholdSurface:
     """Count images by the chunk, as many chunks at a time as there are workers."""
@@ -139,24 +134,16 @@ def _surface(
         )
     workers = len(available_cpus()) if workers is None else workers
     check_range("workers", workers, "[1, inf)", "a number of threads")
-    surface, above = ThresholdSurface.of_no_images(th1, th2), 0
+    surface = ThresholdSurface.of_no_images(th1, th2)
     quiet = quiet or length == 1
     bar = progress(None, "threshold surface", unit="image", total=length, quiet=quiet)
     with ThreadPoolExecutor(workers) as pool:
         chunks = iter(lambda: list(islice(images, CHUNK)), [])
         while wave := list(islice(chunks, workers)):
             counted = map if len(wave) == 1 else pool.map
-            for part, more in counted(lambda chunk: _count(chunk, th1, th2), wave):
-                surface, above = surface + part, above + more
+            for part in counted(lambda chunk: _count(chunk, th1, th2), wave):
+                surface += part
                 bar.update(part.images)
-            if not warned and above > max(NOISE_SHARE * surface.pixels, MANY):
-                warnings.warn(
-                    f"{above / surface.pixels:.0%} of all pixels exceed the lowest threshold, "
-                    f"{min(th1[0], th2[0]):.4g}: it lies under the noise floor and makes the "
-                    "surface slow",
-                    stacklevel=3,
-                )
-                warned = True
     bar.close()
     if not surface.images:
         raise InputError("no images came; a surface needs at least one map and its truth")
@@ -164,10 +151,12 @@ def _surface(
 
 
 def _length(items: Iterable[Any]) -> int | None:
+    """The number of items, if they know it."""
     return len(items) if isinstance(items, Sized) else None
 
 
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
+    """Checked thresholds as float64."""
     grid: Floats = as_numbers(name, thresholds)
     grid = np.array(grid.cpu() if isinstance(grid, Tensor) else grid, np.float64)
     if grid.ndim != 1 or not len(grid):
@@ -219,26 +208,14 @@ def _one(name: str, maps: Any) -> NDArray[Any]:
     return np.require(array, requirements=["C", "W", "E"])
 
 
-def _count(images: list[Image], th1: Floats, th2: Floats) -> tuple[ThresholdSurface, int]:
-    """The surface of some images, and their pixels above the lowest thresholds."""
+def _count(images: list[Image], th1: Floats, th2: Floats) -> ThresholdSurface:
+    """The surface of some images."""
     shape = len(th1), len(th2)
     tables = np.zeros((TABLES, *shape), np.int64), np.zeros(shape), np.zeros(shape, np.int64)
     low1, low2 = th1.astype(np.float32), th2.astype(np.float32)
-    targets, above, pixels, true = 0, 0, 0, 0
-    for image in images:
-        targets += add_image(tables, image, low1, low2)
-        above += _pixels_above(image, low1[0], low2[0])
-        pixels += image[2].size
-        true += int(np.count_nonzero(image[2]))
+    targets = sum(add_image(tables, image, low1, low2) for image in images)
+    pixels = sum(truth.size for _, _, truth in images)
+    true = sum(int(np.count_nonzero(truth)) for _, _, truth in images)
     (intersection, predicted, detected, matched), iou_sum, empty = tables
     counted = intersection, predicted, detected, matched, iou_sum, empty
-    return ThresholdSurface(th1, th2, *counted, len(images), pixels, targets, true), above
-
-
-def _pixels_above(image: Image, low1: np.float32, low2: np.float32) -> int:
-    """Pixels above the lowest threshold, of the map where they are most."""
-    fused, scales, _ = image
-    if len(scales) == 1:
-        return int(np.count_nonzero(fused > min(low1, low2)))
-    weak = max(np.count_nonzero(scale > low2) for scale in scales)
-    return int(max(weak, np.count_nonzero(fused > low1)))
+    return ThresholdSurface(th1, th2, *counted, len(images), pixels, targets, true)

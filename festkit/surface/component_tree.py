@@ -176,6 +176,7 @@ def _join_neighbours(pixel: int, segment: int, rank: Any, node: Any, forest: Any
 
 @compiled
 def _last_root(pixel: int, parent: Any) -> int:
+    """The pixel that stands for a pixel's component so far."""
     while parent[pixel] != pixel:
         pixel = parent[pixel]
     return pixel

@@ -236,6 +236,7 @@ class ThresholdSurface(ArrayValues):
             raise InputError(f"{path} holds no threshold surface ({error!r})") from error
 
     def _index(self, name: str, value: float) -> int:
+        """Position of a threshold on its grid."""
         check_number(name, value)
         grid: Floats = getattr(self, name)
         nearest = int(np.argmin(np.abs(grid - value)))
@@ -244,6 +245,7 @@ class ThresholdSurface(ArrayValues):
         return nearest
 
     def _counts(self, i: int, j: int) -> Counts:
+        """Counts at one pair of thresholds, by position."""
         cell: dict[str, Any] = {name: getattr(self, name)[i, j].item() for name in _TABLES}
         false_pixels = cell["predicted"] - cell.pop("matched")
         sums = {name: getattr(self, name) for name in _SUMS}
@@ -264,10 +266,12 @@ def _from_values(values: dict[str, Any]) -> ThresholdSurface:
 
 
 def _span(grid: Floats) -> str:
+    """Ends and length of a grid, for print."""
     return f"{grid[0]:g}..{grid[-1]:g} ({len(grid)})"
 
 
 def _format(path: Path) -> str:
+    """The suffix of a file, if a surface can be stored so."""
     if path.suffix not in (".json", ".npz"):
         raise InputError(
             f"{path.name} is neither .json nor .npz; a surface is stored as one of them"
@@ -276,6 +280,7 @@ def _format(path: Path) -> str:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
+    """Arrays of a file by name."""
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
         return dict(file)
 

@@ -80,6 +80,7 @@ def _edges(values: Any, threshold: Any) -> Any:
 
 @compiled
 def _is_background(block: Any, threshold: Any) -> bool:
+    """Whether no pixel of a block is above the threshold."""
     hits = np.uint32(0)  # as wide as a value, so that a vector holds as many
     for i in range(BLOCK):
         hits |= np.uint32(block[i] > threshold)
@@ -110,6 +111,7 @@ def _join_runs(rows: Any, starts: Any, stops: Any, height: int) -> Any:
 
 @compiled
 def _root(parents: Any, run: int) -> int:
+    """The first run of a run's component, shortening the way there."""
     while parents[run] != run:
         parents[run] = parents[parents[run]]
         run = parents[run]
@@ -118,6 +120,7 @@ def _root(parents: Any, run: int) -> int:
 
 @compiled
 def _measure(batch: Any, rows: Any, starts: Any, stops: Any, parents: Any) -> Any:
+    """Fields of :class:`Components` from the runs and their roots."""
     height, width = batch.shape[1:]
     count = np.sum(parents == np.arange(len(parents)))
     size = np.sum(stops - starts)
