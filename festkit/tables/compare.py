@@ -71,7 +71,7 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
                     f"({value}, {another}); pass runs that differ in their seed alone"
                 )
         seed, another = (each.get("seed", each.get("seeds")) for each in (run, before))
-        are_one = results_file(path).samefile(results_file(other))
+        are_one = results_file(path).resolve() == results_file(other).resolve()
         if common and (are_one or seed == another is not None):
             raise InputError(
                 f"{path} and {other} are both of seed {seed} and have the row {common[0]!r} in "
