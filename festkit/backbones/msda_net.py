@@ -37,8 +37,10 @@ from .blocks import (
 SIGNS = {"LH": (1, 1, -1, -1), "HL": (1, -1, 1, -1), "HH": (1, -1, -1, 1), "LL": (1, 1, 1, 1)}
 """Signs of the Haar kernels, row by row."""
 
-HAAR = 0.5 * torch.tensor(list(SIGNS.values())).float().reshape(4, 2, 2)
-"""The 2x2 Haar kernels."""
+HAAR = torch.tensor(list(SIGNS.values())).float().reshape(4, 2, 2)
+"""The 2x2 Haar kernels; each is scaled by ``HAAR_SCALE``."""
+
+HAAR_SCALE = 0.5
 
 CHANNELS = (16, 32, 64, 64, 64)
 """Channels of the five levels."""
@@ -62,7 +64,7 @@ class Haar(nn.Module):
     def __init__(self, bands: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.register_buffer("kernels", HAAR[:bands, None], persistent=False)
+        self.register_buffer("kernels", HAAR_SCALE * HAAR[:bands, None], persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """One map per band."""
