@@ -3,6 +3,8 @@
 from .compare import compare_files as compare_files
 from .compare import compare_with_paper as compare_with_paper
 from .describe import describe_runs as describe_runs
+from .maps import open_table as open_table
+from .maps import shipped_run as shipped_run
 from .paper import list_paper_tables as list_paper_tables
 from .paper import paper_table as paper_table
 from .plan import plan_jobs as plan_jobs

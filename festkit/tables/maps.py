@@ -1,0 +1,148 @@
+"""Where the maps of a table come from: runs that are given, shipped weights, or trainings."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .._support.errors import InputError
+from .._support.files import write_json
+from .._support.progress import progress
+from ..data.dataset import load_dataset
+from ..fest import FEST
+from ..pretrained import find_family, read_record, required_file
+from ..training.config import current_names
+from ..training.run import Run
+from ..training.stored_maps import RunMaps
+from .runs import open_rows
+from .specs import find_table, paper_dataset, table_trainings
+from .trainings import make_scenes, train_all
+
+SHIPPED = "shipped"
+"""The profile that trains nothing: weights of the zoo, trained on NUAA-SIRST."""
+
+SCENES = {"train": 0, "test": 24, "size": 256, "preset": "nuaa"}
+"""Synthetic scenes on which shipped weights are shown."""
+
+
+def open_table(
+    table: str,
+    profile: str,
+    out: str | Path,
+    *,
+    dataset: str | Path = "synthetic",
+    runs: Mapping[str, Sequence[Run | str | Path]] | None = None,
+    backbones: Sequence[str] | None = None,
+    split: str = "test",
+    seed: int = 0,
+    root: str | Path | None = None,
+    threads: int | None = None,
+) -> dict[str, RunMaps]:
+    """The maps of every row of a table, trained or computed first where they are missing.
+
+    Args:
+        table: name, number or notebook, such as "th1".
+        profile: "shipped" takes trained weights of the kit; "smoke", "quick" and "paper" train.
+        out: folder of scenes, trainings and maps.
+        dataset: name or folder; "synthetic" makes scenes.
+        runs: finished runs by row; then nothing is trained.
+        backbones: networks; None takes ACM for "shipped", else the profile's.
+        split: "test" or "holdout".
+        seed: of scenes and trainings.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        threads: CPU threads; None takes one per idle CPU.
+
+    Raises:
+        ValueError: for an unknown table, profile or network, or runs that do not fit the rows.
+        FileNotFoundError: for missing weights or images.
+
+    Example:
+        >>> open_table("th1", "shipped", "runs/th1")["fused"].title  # doctest: +SKIP
+        'ACM 512 + 768 on scenes, test images'
+    """
+    spec = find_table(table)
+    if dataset == "synthetic":
+        dataset = _scenes(profile, Path(out), seed)
+    if runs is None and profile == SHIPPED:
+        runs = {
+            row: [
+                shipped_run(entry, dataset, Path(out) / SHIPPED, root=root, threads=threads)
+                for entry in entries
+            ]
+            for row, entries in _shipped_rows(spec.name, backbones or ["ACM"]).items()
+        }
+    elif runs is None:
+        name = load_dataset(dataset, "test", root=root).name
+        rows = table_trainings(spec.name, profile, backbones=backbones, dataset=name)
+        runs = train_all(
+            rows, dataset, Path(out) / "runs", seed=seed, data_root=root, threads=threads
+        )
+    return open_rows(spec.name, runs, split=split, dataset=dataset, root=root)
+
+
+def _scenes(profile: str, out: Path, seed: int) -> Path:
+    if profile != SHIPPED:
+        return make_scenes(out, profile, seed=seed)
+    from ..scenes import make_synthetic_dataset  # noqa: PLC0415 - `tables list` needs no scenes
+
+    return make_synthetic_dataset(out / "scenes", seed=seed, **SCENES)
+
+
+def _shipped_rows(table: str, backbones: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Entries of the zoo by row of a table."""
+    families = [find_family(backbone, paper_dataset("NUAA-SIRST")) for backbone in backbones]
+    if find_table(table).fused:
+        return {"fused": families[0].scales}
+    if not find_table(table).compares_networks:
+        raise InputError(f"no weights are shipped for the table {table}; use another profile")
+    return {
+        f"{each.backbone}, {scheme}, NUAA-SIRST": entries
+        for each in families
+        for scheme, entries in (
+            ("Original", (each.original,)), ("LW-FEST", (each.light,)), ("FEST", each.scales)
+        )
+    }  # fmt: skip
+
+
+def shipped_run(
+    entry: str,
+    dataset: str | Path,
+    out: str | Path,
+    *,
+    root: str | Path | None = None,
+    threads: int | None = None,
+) -> Run:
+    """A run folder of a shipped entry, with its probability maps of a dataset's test images.
+
+    It serves wherever a finished run does. If the folder holds the maps already, nothing is
+    computed again.
+
+    Args:
+        entry: of the zoo, such as "nuaa-sirst/acm-512-eedm".
+        dataset: name or folder; its record is that of the entry, on this dataset.
+        out: parent folder; the run's is named after the entry.
+        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        threads: CPU threads; None takes one per idle CPU.
+
+    Raises:
+        FileNotFoundError: if the weights or the dataset are missing.
+
+    Example:
+        >>> shipped_run("nuaa-sirst/acm-512-eedm", "NUAA-SIRST", "runs")  # doctest: +SKIP
+        Run('runs/nuaa-sirst-acm-512-eedm')
+    """
+    images = load_dataset(dataset, "test", root=root)
+    weights = required_file(entry)
+    run = Run(Path(out) / entry.replace("/", "-"))
+    card = current_names(read_record(entry) or {})
+    record = card | {"dataset": images.name, "test_split": images.fingerprint, "entry": entry}
+    if run.finished and run.record == record:
+        return run
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "record.json").unlink(missing_ok=True)
+    shutil.copy2(weights, run.weights)
+    fest = FEST.from_weights([weights])
+    fest.threads = threads
+    samples = progress(images, entry, unit="image")
+    run.write_maps("test", {each.name: fest.probability(each.image) for each in samples})
+    write_json(run.folder / "record.json", record)  # last: it makes the run a finished one
+    return run
