@@ -113,9 +113,9 @@ class TestTh1:
             agree(scheme, counted(runs[1:], th1, None))
         assert (metrics["table"], metrics["sizes"]) == ("th1", "64")
         assert metrics["th1"] == fk.paper_table("th1").th1.to_dict()
-        assert (metrics["profile"], metrics["seed"], metrics["protocol"]) == ("smoke", 3, "last")
+        assert (metrics["profile"], metrics["seed"], metrics["protocol"]) == ("shipped", 3, "last")
         assert metrics["measured"] == (
-            "ACM at 64 px, EEDM loss, on 6 test images of scenes; profile smoke, 2 epochs from "
+            "ACM at 64 px, EEDM loss, on 6 test images of scenes; 2 epochs from "
             "another training's weights, seed 3; the last epoch was kept; another network and "
             "other images than the paper's, so not comparable"
         )

@@ -88,11 +88,19 @@ def _in_words(rows: Mapping[str, RunMaps], table: pd.DataFrame, profile: str) ->
     seed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     parts = [
         f"{', '.join(networks)} at {sizes} px{loss}, on {images}",
-        f"profile {profile}, {_epochs(records)}, {seed}",
+        f"{_source(records, profile)}{_epochs(records)}, {seed}",
         *(PROTOCOLS[name] for name in _distinct("protocol", records)),
         _not_comparable(first, table, networks),
     ]
     return "; ".join(filter(None, parts))
+
+
+def _source(records: Records, profile: str) -> str:
+    """Which shipped weights, or which profile; given runs are of none."""
+    entries = dict.fromkeys(record["entry"] for record in records if "entry" in record)
+    if entries:
+        return f"weights {', '.join(entries)}, "
+    return "" if profile == "shipped" else f"profile {profile}, "
 
 
 def _epochs(records: Records) -> str:
