@@ -102,9 +102,10 @@ def last_look() -> object:
 
 @cache
 def _code() -> str:
-    """A hash of the kit's code that computes, without comments and docstrings."""
-    paths = [path for path in sorted(HOUSE.rglob("*.py")) if not _only_reports(path)]
-    return _hash(*(_stripped(path.read_text(encoding="utf-8")) for path in paths))
+    """A hash of the kit's code that computes, without comments and docstrings, and its data."""
+    paths = [path for path in sorted(HOUSE.rglob("*")) if path.suffix in (".py", ".toml")]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths if not _only_reports(path)}
+    return _hash(*(_stripped(text) if p.suffix == ".py" else text for p, text in texts.items()))
 
 
 def _only_reports(path: Path) -> bool:

@@ -20,6 +20,12 @@ from .counts import Counts, TargetCounts
 MATCH_DISTANCE = 3.0
 """Centroids closer than this match [px]."""
 
+FARTHEST = 1e9
+"""A distance farther than any two pixels are apart [px]."""
+
+FEW = 8
+"""Up to so many predicted targets every one is looked at."""
+
 Mask = NDArray[np.bool_]
 
 SizeClass = Literal["point", "spot", "extended"]
@@ -157,35 +163,70 @@ def match_targets(
         array([ 0, -1])
     """
     pred, true = (np.ascontiguousarray(of, np.float64) for of in (pred_centroids, true_centroids))
-    return take_first(pred, np.arange(len(pred)), true, float(max_distance))
+    return take_first(pred, np.arange(len(pred)), true, min(float(max_distance), FARTHEST))
 
 
 @compiled
 def take_first(pred: Any, turn: Any, true: Any, max_distance: float) -> Any:
     """For every true target, one after the other, the near one left whose turn comes first.
 
+    The predicted ones lie in buckets by their place, so that each true target looks at few.
+
     Args:
         pred: (P, 2) centroids [px].
         turn: (P,) integers, all different.
         true: (T, 2) centroids [px].
-        max_distance: strict upper bound on the distance [px].
+        max_distance: strict upper bound on the distance, at most :data:`FARTHEST` [px].
 
     Returns:
         (T,) index of the predicted target, or -1.
     """
+    side = max(2 * max_distance, 1.0) if len(pred) > FEW else 4 * FARTHEST
+    reach = max_distance * (1 + 1e-9)  # rounding shall hide none
+    first, following = _buckets(pred, side)
     match, left = np.full(len(true), -1), np.ones(len(pred), np.bool_)
     for index in range(len(true)):
         y, x = true[index]
         taken = -1
-        for k in range(len(pred)):
-            if left[k] and (taken < 0 or turn[k] < turn[taken]):
-                dy, dx = pred[k, 0] - y, pred[k, 1] - x
-                if np.sqrt(dy * dy + dx * dx) < max_distance:
-                    taken = k
+        for v in range(_cell(y - reach, side), _cell(y + reach, side) + 1):
+            for u in range(_cell(x - reach, side), _cell(x + reach, side) + 1):
+                k = first[_bucket(v, u, len(first))]
+                while k >= 0:
+                    if left[k] and (taken < 0 or turn[k] < turn[taken]):
+                        dy, dx = pred[k, 0] - y, pred[k, 1] - x
+                        if np.sqrt(dy * dy + dx * dx) < max_distance:
+                            taken = k
+                    k = following[k]
         if taken >= 0:
             match[index] = taken
             left[taken] = False
     return match
+
+
+@compiled
+def _buckets(points: Any, side: float) -> Any:
+    """The first point of every bucket, and the one after each point in its bucket; -1 for none."""
+    size = 1
+    while size < 2 * len(points) and len(points) > FEW:
+        size *= 2
+    first, following = np.full(size, -1, np.int32), np.empty(len(points), np.int32)
+    for k in range(len(points)):
+        bucket = _bucket(_cell(points[k, 0], side), _cell(points[k, 1], side), size)
+        following[k] = first[bucket]
+        first[bucket] = k
+    return first, following
+
+
+@compiled
+def _cell(position: float, side: float) -> int:
+    """Which square of a grid a row or column lies in."""
+    return int(np.floor(position / side + 0.5))
+
+
+@compiled
+def _bucket(row: int, column: int, size: int) -> int:
+    """A bucket of a square of the grid; ``size`` is a power of 2."""
+    return (row * 73_856_093 ^ column * 19_349_663) & (size - 1)
 
 
 def _count_image(pred: Mask, mask: Mask, max_distance: float) -> Counts:

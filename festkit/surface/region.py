@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._support.jit import compiled
-from ..metrics.matching import MATCH_DISTANCE
+from ..metrics.matching import FEW, MATCH_DISTANCE, take_first
 from .component_tree import (
     AREA,
     FIRST,
@@ -195,13 +195,15 @@ def _score(parts: Any, centres: Any) -> Any:
             predicted += parts[k, AREA]
             live += 1
     detected, matched = 0, 0
-    if live and len(centres):
-        detected, matched = _match(parts, centres)
+    if live > FEW and len(centres) > FEW:
+        detected, matched = _match_many(parts[parts[:, AREA] > 0], centres)
+    elif live and len(centres):
+        detected, matched = _match_few(parts, centres)
     return intersection, predicted, detected, matched
 
 
 @compiled
-def _match(parts: Any, centres: Any) -> Any:
+def _match_few(parts: Any, centres: Any) -> Any:
     """Detected targets and pixels of matched parts; every part is compared with every target."""
     detected, matched = 0, 0
     left = parts[:, AREA] > 0
@@ -218,6 +220,20 @@ def _match(parts: Any, centres: Any) -> Any:
             left[taken] = False
             detected += 1
             matched += parts[taken, AREA]
+    return detected, matched
+
+
+@compiled
+def _match_many(parts: Any, centres: Any) -> Any:
+    """The same of parts that all have an area, by buckets."""
+    detected, matched = 0, 0
+    places = np.empty((len(parts), 2))
+    for k in range(len(parts)):
+        places[k] = parts[k, SUM_Y] / parts[k, AREA], parts[k, SUM_X] / parts[k, AREA]
+    for index in take_first(places, parts[:, FIRST], centres, MATCH_DISTANCE):
+        if index >= 0:
+            detected += 1
+            matched += parts[index, AREA]
     return detected, matched
 
 

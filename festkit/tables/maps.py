@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .._support.errors import InputError
 from .._support.files import write_json
@@ -20,7 +21,7 @@ from .trainings import make_scenes, train_all
 SHIPPED = "shipped"
 """The profile that trains nothing: weights of the zoo, trained on NUAA-SIRST."""
 
-SCENES = {"train": 0, "test": 24, "size": 256, "preset": "nuaa"}
+SCENES: Mapping[str, Any] = {"train": 0, "test": 24, "size": 256, "preset": "nuaa"}
 """Synthetic scenes on which shipped weights are shown."""
 
 
@@ -94,13 +95,13 @@ def _shipped_rows(table: str, backbones: Sequence[str]) -> dict[str, tuple[str, 
         return {"fused": families[0].scales}
     if not find_table(table).compares_networks:
         raise InputError(f"no weights are shipped for the table {table}; use another profile")
-    return {
-        f"{each.backbone}, {scheme}, NUAA-SIRST": entries
-        for each in families
-        for scheme, entries in (
-            ("Original", (each.original,)), ("LW-FEST", (each.light,)), ("FEST", each.scales)
-        )
-    }  # fmt: skip
+    rows: dict[str, tuple[str, ...]] = {}
+    for each in families:
+        if each.original is None:
+            raise InputError(f"no Original of {each.backbone} is shipped; choose other backbones")
+        schemes = {"Original": (each.original,), "LW-FEST": (each.light,), "FEST": each.scales}
+        rows |= {f"{each.backbone}, {name}, NUAA-SIRST": own for name, own in schemes.items()}
+    return rows
 
 
 def shipped_run(
