@@ -34,6 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "natural-whole": {"crop": 128, "natural_epochs": 36, "whole_epochs": 4},
     "192-natural-whole": {"crop": 192, "natural_epochs": 36, "whole_epochs": 4},
     "batches of 4": {"crop": 128, "natural_epochs": 36, "whole_epochs": 4, "batch_size": 4},
+    "192, batches of 4": {"crop": 192, "natural_epochs": 36, "whole_epochs": 4, "batch_size": 4},
 }
 """What differs; all have the same number of epochs."""
 
