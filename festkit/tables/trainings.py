@@ -167,14 +167,23 @@ def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Pa
 
 
 def training_config(
-    training: Training, dataset: str | Path, out: str | Path, *, seed: int = 0, **places: Any
+    training: Training,
+    dataset: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    start: str | Path | None = None,
+    seed: int = 0,
+    **places: Any,
 ) -> TrainConfig:
     """The configuration of a training on a dataset.
 
     Args:
         training: what is trained.
         dataset: name or folder.
-        out: folder of all trainings, also of the one whose weights it continues.
+        out: parent folder of the run.
+        name: of the run's folder; None takes the training's.
+        start: run whose weights it continues; None takes that of ``training.start`` in ``out``.
         seed: of initialisation, batches and augmentation.
         places: fields of ``TrainConfig`` that do not change the result, such as device.
 
@@ -183,10 +192,11 @@ def training_config(
         >>> config.folder.name
         'acm-128-eedm'
     """
-    start = training.start
-    weights = str(Run(Path(out) / start.name).weights) if start else None
+    if start is None and training.start:
+        start = Path(out) / training.start.name
+    weights = str(Run(Path(start)).weights) if start else None
     same = {name: getattr(training, name) for name in ("backbone", "size", "loss", "loss_options")}
-    files: Any = {"initial_weights": weights, "out": str(Path(out) / training.name)}
+    files: Any = {"initial_weights": weights, "out": str(Path(out) / (name or training.name))}
     return TrainConfig(str(dataset), seed=seed, **same, **files, **training.options, **places)
 
 
