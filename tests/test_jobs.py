@@ -179,7 +179,7 @@ class TestBadInput:
         assert not (tmp_path / "out").exists()
 
     def test_a_parameter_in_another_spelling(self, tmp_path):
-        with pytest.raises(ValueError, match=r"has no parameter 'Epochs'; it has epochs, name"):
+        with pytest.raises(ValueError, match=r"has no parameter 'Epochs'; it has epochs"):
             run_notebook(notebook(tmp_path), {"Epochs": 4}, tmp_path / "out")
 
     def test_an_unknown_notebook_lists_the_known_ones(self, tmp_path):

@@ -40,7 +40,7 @@ def put_run(folder, images, loss, seed, *, missed=0, false=0, **changed):
 
 def row_of(text, loss):
     (row,) = [
-        line for line in text.split("### LW")[0].splitlines() if line.startswith(f"| {loss} |")
+        line for line in text.split("## LW")[0].splitlines() if line.startswith(f"| {loss} |")
     ]
     return [cell.strip() for cell in row.split("|")[1:-1]]
 

@@ -343,7 +343,7 @@ def change_values(
 
 def _moves(count: int, generator: Generator) -> list[list[bool]]:
     """For each image: flip x, flip y, transpose."""
-    drawn: list[list[bool]] = torch.rand(count, 3, generator=generator).lt(0.5).tolist()
+    drawn: list[list[bool]] = torch.rand(count, 3, generator=generator).lt(0.5).numpy().tolist()
     return drawn
 
 
