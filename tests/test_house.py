@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from importlib.util import module_from_spec, spec_from_file_location
@@ -180,6 +181,10 @@ def declared(extras):
     return {re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-") for line in lines}
 
 
+distributions = cache(packages_distributions)
+"""Distributions by package; looking them up takes a second."""
+
+
 def packages_of(folder):
     """Names of the packages that files of a folder import by themselves."""
     cells = [
@@ -200,7 +205,7 @@ def packages_of(folder):
             else []
         )
     }
-    known = packages_distributions()
+    known = distributions()
     found = {known[name][0] for name in modules - sys.stdlib_module_names if name in known}
     return {name.lower().replace("_", "-") for name in found} - {"festkit"}
 
