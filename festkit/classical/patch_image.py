@@ -1,0 +1,150 @@
+"""IPI and NIPPS: background patches are alike, targets are few."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .._support.errors import InputError
+from .detector import Detector
+from .patches import patch_grid, soft_values
+
+MOST_STEPS = 1000
+"""Steps of the solvers at most."""
+
+
+@dataclass(frozen=True)
+class IPI(Detector):
+    """Infrared patch-image model.
+
+    Gao, Meng, Yang, Wang, Zhou and Hauptmann, IEEE TIP 22(12), 2013. The columns of D are the
+    image's patches. ``min |B|_* + λ |T|_1, D = B + T`` splits them into a background of low rank
+    and sparse targets, here by inexact augmented Lagrange multipliers, which has the same minimiser
+    as the published accelerated gradient. Each pixel is the median of its patches in |T|, bright
+    ones only. Patches at the border are flush with it, where the published program leaves pixels
+    out.
+
+    Args:
+        patch: side of the square patches [px].
+        step: distance of neighbouring patches [px].
+        rule: λ is 1 over the root of the larger side of the "image", or of the larger or smaller
+            side of the patch image D ("patch_max", "patch_min").
+        tolerance: of |D - B - T| / |D|.
+    """
+
+    patch: int = 50
+    step: int = 10
+    rule: Literal["image", "patch_max", "patch_min"] = "patch_min"
+    tolerance: float = 1e-7
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        check_patches(self.patch, self.step)
+        if self.rule not in ("image", "patch_max", "patch_min"):
+            raise InputError(f"rule is {self.rule!r}, expected image, patch_max or patch_min")
+
+    def _dtype(self) -> torch.dtype:
+        return torch.float64
+
+    def _target_map(self, image: Tensor) -> Tensor:
+        grid = patch_grid(tuple(image.shape), self.patch, self.step)
+        patches = grid.cut(image).flatten(1).T
+        sides = {"image": image.shape, "patch_max": patches.shape, "patch_min": patches.shape}
+        longest = min if self.rule == "patch_min" else max
+        _, target = robust_pca(patches, longest(sides[self.rule]) ** -0.5, tol=self.tolerance)
+        return grid.median(target.T.clamp(min=0).unflatten(1, (grid.height, grid.width)))
+
+
+@dataclass(frozen=True)
+class NIPPS(Detector):
+    """Non-negative patch-image model with the partial sum of singular values.
+
+    Dai, Wu, Song and Guo, Infrared Phys. Technol. 81, 2017. ``min Σ_{i>N} σ_i(B) + λ |T|_1,
+    D = B + T, T >= 0`` does not punish the N singular values of at least 0.005 of the largest.
+    Each pixel is the mean of its patches in T.
+
+    Args:
+        patch: side of the square patches [px].
+        step: distance of neighbouring patches [px].
+        weight: L of λ = L / √min(m, n).
+        tolerance: of |D - B - T| / |D|.
+    """
+
+    patch: int = 50
+    step: int = 10
+    weight: float = 2
+    tolerance: float = 1e-7
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        check_patches(self.patch, self.step)
+
+    def _dtype(self) -> torch.dtype:
+        return torch.float64
+
+    def _target_map(self, image: Tensor) -> Tensor:
+        grid = patch_grid(tuple(image.shape), self.patch, self.step)
+        patches = grid.cut(image).flatten(1).T
+        spare = self.weight * min(patches.shape) ** -0.5
+        _, target = robust_pca(
+            patches, spare, energy=0.005, nonnegative=True, tol=self.tolerance
+        )
+        return grid.mean(target.T.unflatten(1, (grid.height, grid.width)))
+
+
+def robust_pca(
+    data: Tensor,
+    weight: float,
+    *,
+    energy: float | None = None,
+    nonnegative: bool = False,
+    tol: float = 1e-7,
+) -> tuple[Tensor, Tensor]:
+    """Split a matrix into low rank and sparse parts by inexact augmented Lagrange multipliers.
+
+    Args:
+        data: (m, n) float.
+        weight: λ of the sparse part.
+        energy: singular values of at least this share of the largest are not lowered.
+        nonnegative: whether the sparse part is at least 0.
+        tol: of the residual over the data, in the Frobenius norm.
+
+    Returns:
+        The low-rank part and the sparse part, (m, n) each.
+
+    Example:
+        >>> spike = torch.zeros(30, 30); spike[3, 4] = 50
+        >>> low, sparse = robust_pca(torch.ones(30, 30) + spike, 0.2)
+        >>> bool(torch.allclose(sparse, spike, atol=1e-3))
+        True
+    """
+    norm = float(data.norm())
+    if norm == 0:
+        return data, torch.zeros_like(data)
+    singular = soft_values(data, 0)[1]
+    spectral = float(singular[0])
+    keep = max(1, int((singular >= energy * spectral).sum())) if energy else 0
+    dual = data / max(spectral, float(data.abs().max()) / weight)
+    mu, largest = 1.25 / spectral, 1.25e7 / spectral
+    low = torch.zeros_like(data)
+    sparse = low
+    for _ in range(MOST_STEPS):
+        rest = data - low + dual / mu
+        if nonnegative:
+            sparse = (rest - weight / mu).clamp(min=0)
+        else:
+            sparse = torch.nn.functional.softshrink(rest, weight / mu)
+        low, _ = soft_values(data - sparse + dual / mu, 1 / mu, keep)
+        residual = data - low - sparse
+        dual = dual + mu * residual
+        mu = min(1.5 * mu, largest)
+        if float(residual.norm()) <= tol * norm:
+            break
+    return low, sparse
+
+
+def check_patches(side: int, step: int) -> None:
+    """Refuse patches that leave pixels out."""
+    if not 1 <= step <= side:
+        raise InputError(f"patch is {side} and step {step}, expected 1 <= step <= patch")
