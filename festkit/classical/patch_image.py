@@ -8,7 +8,11 @@ from torch import Tensor
 
 from .._support.errors import InputError
 from .detector import Detector
-from .patches import patch_grid, soft_values
+from .low_rank import right_vectors, soft_values
+from .patches import patch_grid
+
+SPARE = 10
+"""Singular vectors that are followed beyond the rank of the step before."""
 
 MOST_STEPS = 1000
 """Steps of the solvers at most."""
@@ -36,7 +40,7 @@ class IPI(Detector):
     patch: int = 50
     step: int = 10
     rule: Literal["image", "patch_max", "patch_min"] = "patch_min"
-    tolerance: float = 1e-7
+    tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -45,7 +49,7 @@ class IPI(Detector):
             raise InputError(f"rule is {self.rule!r}, expected image, patch_max or patch_min")
 
     def _dtype(self) -> torch.dtype:
-        return torch.float64
+        return torch.float32
 
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
@@ -74,22 +78,20 @@ class NIPPS(Detector):
     patch: int = 50
     step: int = 10
     weight: float = 2
-    tolerance: float = 1e-7
+    tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         check_patches(self.patch, self.step)
 
     def _dtype(self) -> torch.dtype:
-        return torch.float64
+        return torch.float32
 
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
         patches = grid.cut(image).flatten(1).T
         spare = self.weight * min(patches.shape) ** -0.5
-        _, target = robust_pca(
-            patches, spare, energy=0.005, nonnegative=True, tol=self.tolerance
-        )
+        _, target = robust_pca(patches, spare, energy=0.005, nonnegative=True, tol=self.tolerance)
         return grid.mean(target.T.unflatten(1, (grid.height, grid.width)))
 
 
@@ -122,22 +124,22 @@ def robust_pca(
     norm = float(data.norm())
     if norm == 0:
         return data, torch.zeros_like(data)
-    singular = soft_values(data, 0)[1]
+    singular, vectors = right_vectors(data)
     spectral = float(singular[0])
     keep = max(1, int((singular >= energy * spectral).sum())) if energy else 0
     dual = data / max(spectral, float(data.abs().max()) / weight)
     mu, largest = 1.25 / spectral, 1.25e7 / spectral
-    low = torch.zeros_like(data)
-    sparse = low
+    low, rank = torch.zeros_like(data), keep
     for _ in range(MOST_STEPS):
         rest = data - low + dual / mu
         if nonnegative:
-            sparse = (rest - weight / mu).clamp(min=0)
+            sparse = (rest - weight / mu).clamp_(min=0)
         else:
             sparse = torch.nn.functional.softshrink(rest, weight / mu)
-        low, _ = soft_values(data - sparse + dual / mu, 1 / mu, keep)
-        residual = data - low - sparse
-        dual = dual + mu * residual
+        target = torch.add(data, dual, alpha=1 / mu).sub_(sparse)
+        low, vectors, rank = soft_values(target, 1 / mu, keep, vectors[:, : rank + SPARE])
+        residual = (data - low).sub_(sparse)
+        dual.add_(residual, alpha=mu)
         mu = min(1.5 * mu, largest)
         if float(residual.norm()) <= tol * norm:
             break

@@ -1,4 +1,4 @@
-"""Images as overlapping patches, and back; singular value thresholding."""
+"""Images as overlapping patches, and back."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -72,39 +72,3 @@ def _apart(starts: tuple[int, ...], side: int) -> int:
         (k for k in gaps if all(b - a >= side for a, b in zip(starts, starts[k:], strict=False))),
         len(starts),
     )
-
-
-def soft_values(matrix: Tensor, threshold: float, keep: int = 0) -> tuple[Tensor, Tensor]:
-    """A matrix (..., m, n) with its singular values lowered by a threshold, at least to 0.
-
-    Through the eigenvectors of the smaller Gram matrix, which takes a fraction of the time of a
-    singular value decomposition.
-
-    Args:
-        matrix: real or complex.
-        threshold: what singular values are lowered by.
-        keep: how many of the largest stay as they are (partial sum of singular values).
-
-    Returns:
-        The matrix, and the singular values before, from the largest.
-
-    Example:
-        >>> soft_values(torch.diag(torch.tensor([3.0, 2.0, 0.5])), 1.0)[0].diagonal()
-        tensor([2., 1., 0.])
-    """
-    if matrix.shape[-2] < matrix.shape[-1]:
-        lowered, values = soft_values(matrix.mH, threshold, keep)
-        return lowered.mH, values
-    squares, vectors = torch.linalg.eigh(matrix.mH @ matrix)
-    values = squares.clamp(min=0).sqrt()
-    values = torch.where(values > 1e-8 * values[..., -1:], values, 0)
-    factor = (1 - threshold / values.clamp(min=1e-300 if values.dtype == torch.float64 else 1e-30))
-    factor = factor.clamp(min=0)
-    if keep:
-        factor[..., -keep:] = 1
-    used = int((factor > 0).reshape(-1, factor.shape[-1]).any(0).sum())
-    if not used:
-        return torch.zeros_like(matrix), values.flip(-1)
-    vectors, factor = vectors[..., -used:], factor[..., -used:]
-    lowered = (matrix @ (vectors * factor[..., None, :])) @ vectors.mH
-    return lowered, values.flip(-1)

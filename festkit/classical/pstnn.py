@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .._support.errors import InputError
 from .detector import Detector, eight_bit_scale
+from .low_rank import soft_values
 from .patch_image import check_patches
-from .patches import patch_grid, soft_values
+from .patches import patch_grid
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def unpunished_rank(data: Tensor) -> int:
 def tensor_soft_values(data: Tensor, threshold: float, keep: int) -> Tensor:
     """Lower the singular values of every frontal slice in the Fourier domain of the third mode."""
     slices = torch.fft.rfft(data.permute(2, 0, 1), dim=0)
-    lowered, _ = soft_values(slices, threshold, keep)
+    lowered, _, _ = soft_values(slices, threshold, keep)
     return torch.fft.irfft(lowered, n=data.shape[2], dim=0).permute(1, 2, 0)
 
 
@@ -103,8 +104,7 @@ def corner_prior(image: NDArray[Any]) -> NDArray[Any]:
     dx = cv2.Sobel(smooth, -1, 1, 0, ksize=1, scale=0.5, borderType=border)
     dy = cv2.Sobel(smooth, -1, 0, 1, ksize=1, scale=0.5, borderType=border)
     xx, yy, xy = (
-        cv2.GaussianBlur(each, (3, 3), 9, borderType=border)
-        for each in (dx * dx, dy * dy, dx * dy)
+        cv2.GaussianBlur(each, (3, 3), 9, borderType=border) for each in (dx * dx, dy * dy, dx * dy)
     )
     root = np.sqrt((xx - yy) ** 2 + 4 * xy**2)
     high, low = (xx + yy + root) / 2, np.maximum((xx + yy - root) / 2, 0)

@@ -92,7 +92,9 @@ def best_threshold(
     for target_map, mask in zip(target_maps, masks, strict=True):
         level = np.minimum((normalize_map(target_map) * LEVELS).astype(np.int64), LEVELS - 1)
         for truth in (0, 1):
-            counts[truth] += np.bincount(level[np.asarray(mask, bool) == bool(truth)], minlength=LEVELS)
+            counts[truth] += np.bincount(
+                level[np.asarray(mask, bool) == bool(truth)], minlength=LEVELS
+            )
     false, hit = (each[::-1].cumsum()[::-1] for each in counts)  # at this level or above
     iou = hit[1:] / np.maximum(hit[0] + false[1:], 1)
     best = int(iou.argmax())
