@@ -7,8 +7,11 @@ FEW = 64
 """Up to so many columns, all singular vectors are computed."""
 
 
-def right_vectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Singular values of a matrix (..., m, n), largest first, and its right singular vectors."""
+def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Singular values of a matrix (..., m, n), largest first, and its right singular vectors.
+
+    Eigenvectors of the Gram matrix take a fraction of the time of a singular value decomposition.
+    """
     squares, vectors = torch.linalg.eigh(matrix.mH @ matrix)
     return squares.flip(-1).clamp(min=0).sqrt(), vectors.flip(-1)
 
@@ -18,8 +21,7 @@ def soft_values(
 ) -> tuple[Tensor, Tensor, int]:
     """A matrix with its singular values lowered by a threshold, at least to 0.
 
-    Eigenvectors of the Gram matrix take a fraction of the time of a singular value decomposition.
-    With ``start``, only as many vectors are computed, by two steps of subspace iteration; if all of
+    With ``start``, only as many vectors are computed, by a step of subspace iteration; if all of
     their values exceed the threshold, all vectors are.
 
     Args:
@@ -33,28 +35,28 @@ def soft_values(
 
     Example:
         >>> soft_values(torch.diag(torch.tensor([3.0, 2.0, 0.5])), 1.0)[0].diagonal()
-        tensor([2., 1., 0.])
+        tensor([2.0000, 1.0000, 0.0000])
     """
-    found = None
-    if start is not None and FEW < matrix.shape[-1] and start.shape[1] < matrix.shape[-1] // 3:
-        found = _leading(matrix, start)
-    if found is None or float(found[0][-1]) > threshold:
-        found = right_vectors(matrix)
-    values, vectors = found
+    columns = matrix.shape[-1]
+    if start is not None and columns > FEW and 3 * start.shape[1] < columns:
+        left = torch.linalg.qr(matrix @ start).Q
+        part = (left.mH @ matrix).mH  # (n, r)
+        values, turns = singular(part)
+        if float(values[-1]) <= threshold:
+            factor = _factor(values, threshold, keep)
+            rank = int((factor > 0).sum())
+            turned = turns * factor
+            lowered = (left @ (turns[:, :rank] @ turned[:, :rank].mH)) @ part.mH
+            return lowered, part @ turns / values.clamp(min=torch.finfo(values.dtype).tiny), rank
+    values, vectors = singular(matrix)
+    factor = _factor(values, threshold, keep)
+    rank = int((factor > 0).reshape(-1, columns).any(0).sum())
+    used = vectors[..., :rank]
+    return (matrix @ (used * factor[..., None, :rank])) @ used.mH, vectors, rank
+
+
+def _factor(values: Tensor, threshold: float, keep: int) -> Tensor:
+    """What each singular vector is multiplied by."""
     factor = (1 - threshold / values.clamp(min=torch.finfo(values.dtype).tiny)).clamp(min=0)
     factor[..., :keep] = 1
-    rank = int((factor > 0).reshape(-1, factor.shape[-1]).any(0).sum())
-    used = vectors[..., :rank]
-    lowered = (matrix @ (used * factor[..., None, :rank])) @ used.mH
-    return lowered, vectors, rank
-
-
-def _leading(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """The leading singular values and right vectors near a subspace."""
-    left = torch.linalg.qr(matrix @ start).Q
-    left = torch.linalg.qr(matrix @ (matrix.mH @ left)).Q
-    part = matrix.mH @ left
-    squares, turns = torch.linalg.eigh(part.mH @ part)
-    values = squares.flip(-1).clamp(min=0).sqrt()
-    vectors = (part @ turns.flip(-1)) / values.clamp(min=torch.finfo(values.dtype).tiny)
-    return values, vectors
+    return factor

@@ -8,14 +8,19 @@ from torch import Tensor
 
 from .._support.errors import InputError
 from .detector import Detector
-from .low_rank import right_vectors, soft_values
+from .low_rank import singular, soft_values
 from .patches import patch_grid
 
-SPARE = 10
-"""Singular vectors that are followed beyond the rank of the step before."""
+SPARE, MORE = 10, 32
+"""Random vectors from which further singular vectors are found: the last rank, at most MORE, and a
+few to spare."""
 
 MOST_STEPS = 1000
 """Steps of the solvers at most."""
+
+TRUNCATION = 0.3
+"""A background of a higher rank, relative to the patch image, has taken up the noise (the rule of
+the program that Gao et al. published)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class IPI(Detector):
         patches = grid.cut(image).flatten(1).T
         sides = {"image": image.shape, "patch_max": patches.shape, "patch_min": patches.shape}
         longest = min if self.rule == "patch_min" else max
-        _, target = robust_pca(patches, longest(sides[self.rule]) ** -0.5, tol=self.tolerance)
+        _, target = robust_pca(
+            patches, longest(sides[self.rule]) ** -0.5, truncation=TRUNCATION, tol=self.tolerance
+        )
         return grid.median(target.T.clamp(min=0).unflatten(1, (grid.height, grid.width)))
 
 
@@ -91,7 +98,14 @@ class NIPPS(Detector):
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
         patches = grid.cut(image).flatten(1).T
         spare = self.weight * min(patches.shape) ** -0.5
-        _, target = robust_pca(patches, spare, energy=0.005, nonnegative=True, tol=self.tolerance)
+        _, target = robust_pca(
+            patches,
+            spare,
+            energy=0.005,
+            nonnegative=True,
+            truncation=TRUNCATION,
+            tol=self.tolerance,
+        )
         return grid.mean(target.T.unflatten(1, (grid.height, grid.width)))
 
 
@@ -101,6 +115,7 @@ def robust_pca(
     *,
     energy: float | None = None,
     nonnegative: bool = False,
+    truncation: float = 1,
     tol: float = 1e-7,
 ) -> tuple[Tensor, Tensor]:
     """Split a matrix into low rank and sparse parts by inexact augmented Lagrange multipliers.
@@ -110,6 +125,7 @@ def robust_pca(
         weight: λ of the sparse part.
         energy: singular values of at least this share of the largest are not lowered.
         nonnegative: whether the sparse part is at least 0.
+        truncation: stop when the rank exceeds this share of the smaller side.
         tol: of the residual over the data, in the Frobenius norm.
 
     Returns:
@@ -124,12 +140,15 @@ def robust_pca(
     norm = float(data.norm())
     if norm == 0:
         return data, torch.zeros_like(data)
-    singular, vectors = right_vectors(data)
-    spectral = float(singular[0])
-    keep = max(1, int((singular >= energy * spectral).sum())) if energy else 0
+    values, vectors = singular(data)
+    spectral = float(values[0])
+    keep = max(1, int((values >= energy * spectral).sum())) if energy else 0
     dual = data / max(spectral, float(data.abs().max()) / weight)
     mu, largest = 1.25 / spectral, 1.25e7 / spectral
     low, rank = torch.zeros_like(data), keep
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(vectors.shape, generator=generator).to(data)
+    most_rank = truncation * min(data.shape)
     for _ in range(MOST_STEPS):
         rest = data - low + dual / mu
         if nonnegative:
@@ -137,11 +156,12 @@ def robust_pca(
         else:
             sparse = torch.nn.functional.softshrink(rest, weight / mu)
         target = torch.add(data, dual, alpha=1 / mu).sub_(sparse)
-        low, vectors, rank = soft_values(target, 1 / mu, keep, vectors[:, : rank + SPARE])
+        start = torch.cat([vectors[:, :rank], noise[:, : min(rank, MORE) + SPARE]], dim=1)
+        low, vectors, rank = soft_values(target, 1 / mu, keep, start)
         residual = (data - low).sub_(sparse)
         dual.add_(residual, alpha=mu)
         mu = min(1.5 * mu, largest)
-        if float(residual.norm()) <= tol * norm:
+        if float(residual.norm()) <= tol * norm or (rank > keep and rank > most_rank):
             break
     return low, sparse
 

@@ -10,6 +10,9 @@ from .._support.errors import InputError
 from .._support.jit import compiled
 from .detector import ArrayDetector
 
+ROUNDING = 1e-9
+"""Smaller errors, relative to the level, are those of rounding: a constant image has none."""
+
 
 @dataclass(frozen=True)
 class TDLMS(ArrayDetector):
@@ -78,6 +81,8 @@ def prediction_error(padded, offsets, radius, step):  # type: ignore[no-untyped-
                 predicted += weights[i] * near[i]
                 power += near[i] * near[i]
             error[y, x] = flat[middle] - predicted
+            if abs(error[y, x]) < ROUNDING * abs(predicted):
+                error[y, x] = 0
             gain = step * error[y, x] / power
             for i in range(count):
                 weights[i] += gain * near[i]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._support.errors import InputError
 from .._support.names import find_name
+from ..ops.components import binarize
 from .detector import Floats, normalize_map
 
 LEVELS = 256
@@ -15,7 +16,7 @@ LEVELS = 256
 
 
 def _dna(target_map: Floats, share: float = 0.7, k: float = 0.5) -> float:
-    """The larger of a share of the maximum and mean + k standard deviations (DNA-Net's issue 33)."""
+    """The larger of a share of the maximum and mean + k σ (issue 33 of DNA-Net)."""
     return max(share * float(target_map.max()), _ksigma(target_map, k))
 
 
@@ -65,9 +66,8 @@ def detect(target_map: NDArray[Any], rule: str = "k-sigma", **parameters: float)
     if rule == "best256":
         raise InputError("best256 chooses on the ground truth of a whole set; use best_threshold")
     scaled = normalize_map(target_map)
-    if scaled.max() == 0:
-        return scaled > 0
-    return scaled > RULES[find_name("threshold rule", rule, RULES)](scaled, **parameters)
+    limit = RULES[find_name("threshold rule", rule, RULES)](scaled, **parameters)
+    return binarize(scaled, limit if scaled.any() else 1)
 
 
 def best_threshold(

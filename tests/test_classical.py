@@ -1,0 +1,329 @@
+"""Training-free detectors: section 0's invariants for all, and a slow reference for each."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from festkit.classical import create_detector, list_detectors, normalize_map
+from festkit.classical.bemd import decompose
+from festkit.classical.dtcwt import forward, inverse, oriented
+from festkit.classical.low_rank import soft_values
+from festkit.classical.patch_image import robust_pca
+from festkit.classical.patches import patch_grid
+from festkit.classical.pstnn import corner_prior, unpunished_rank
+from festkit.classical.thresholds import best_threshold, detect
+
+SCANS = {"TDLMS", "PSTNN"}
+"""Depend on the order of rows and columns."""
+
+POWER = {"MPCM": 2}
+"""Maps grow with this power of the gray levels; those not scaled at all are left out."""
+
+STEP_FAILS = {"Top-Hat", "New Top-Hat", "LCM", "TDLMS", "BEMD"}
+"""Methods that a step edge may answer more strongly than a target."""
+
+
+def scene(height=97, width=131, *, step=False, depth=np.uint8, seed=0):
+    """Noise of 2 levels around 100, a blob of 40 levels at (40, 50), perhaps a vertical step."""
+    image = np.random.default_rng(seed).normal(100, 2, (height, width))
+    y, x = np.mgrid[:height, :width]
+    image += 40 * np.exp(-((y - 40) ** 2 + (x - 50) ** 2) / 2)
+    if step:
+        image[:, 110:] += 60
+    return image.astype(depth)
+
+
+def near_blob(found):
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    return max(abs(y - 40), abs(x - 50)) <= 4  # cells of LCM are 9 px wide
+
+
+@pytest.fixture(params=list_detectors())
+def name(request):
+    return request.param
+
+
+class TestEveryDetector:
+    @pytest.mark.parametrize("level", [0, 93, 255])
+    def test_a_constant_image_is_all_zero(self, name, level):
+        found = create_detector(name).target_map(np.full((61, 70), level, np.uint8))
+        assert found.dtype == np.float32
+        assert not found.any()
+
+    def test_a_blob_is_the_largest(self, name):
+        assert near_blob(create_detector(name).target_map(scene(197, 231)))
+
+    def test_a_blob_beside_a_step(self, name):
+        if name not in STEP_FAILS:
+            assert near_blob(create_detector(name).target_map(scene(197, 231, step=True)))
+
+    def test_sixteen_bit(self, name):
+        image = scene(197, 231, depth=np.float64)
+        deep = np.rint(image * 50).astype(np.uint16)
+        found = create_detector(name).target_map(deep)
+        assert found.shape == image.shape
+        assert (found >= 0).all()
+        assert near_blob(found)
+
+    @pytest.mark.parametrize("shape", [(5, 4), (1, 30), (12, 7)])
+    def test_smaller_than_a_window(self, name, shape):
+        found = create_detector(name).target_map(scene()[: shape[0], : shape[1]])
+        assert found.shape == shape
+        assert np.isfinite(found).all()
+
+    def test_a_transposed_image(self, name):
+        if name in SCANS:
+            pytest.skip("depends on the order of rows and columns")
+        detector, image = create_detector(name), scene()
+        found, turned = detector.target_map(image), detector.target_map(image.T).T
+        assert turned == pytest.approx(found, abs=2e-3 * float(found.max()))
+
+    @pytest.mark.parametrize("name", ["Top-Hat", "New Top-Hat", "Max-Median", "MPCM", "DT-CWT",
+                                      "BEMD"])  # fmt: skip
+    def test_an_added_constant(self, name):
+        detector, image = create_detector(name), scene().astype(np.float32)
+        found = detector.target_map(image)
+        assert detector.target_map(image + 64) == pytest.approx(
+            found, abs=1e-3 * float(found.max())
+        )
+
+    @pytest.mark.parametrize("name", ["Top-Hat", "New Top-Hat", "Max-Median", "Max-Mean", "MPCM",
+                                      "DT-CWT", "BEMD", "LCM"])  # fmt: skip
+    def test_a_scaled_image(self, name):
+        detector, image = create_detector(name), scene().astype(np.float32)
+        found = detector.target_map(image) * 4.0 ** POWER.get(name, 1)
+        assert detector.target_map(image * 4) == pytest.approx(found, rel=1e-4, abs=1e-3)
+
+    def test_a_batch_is_a_loop(self, name):
+        detector = create_detector(name)
+        images = np.stack([scene(40, 60, seed=k) for k in range(2)])
+        alone = np.stack([detector.target_map(image) for image in images])
+        assert (detector.target_map(images) == alone).all()
+        found = detector.target_map(torch.from_numpy(images))
+        assert (found.numpy() == alone).all()
+
+    @pytest.mark.parametrize("bad", [np.full((9, 9), np.nan), np.zeros((2, 3, 4, 5)), np.zeros(7)])
+    def test_bad_input(self, name, bad):
+        with pytest.raises(ValueError, match="image"):
+            create_detector(name).target_map(bad)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"unknown detector 'PSTN'.*Did you mean 'PSTNN'"):
+        create_detector("PSTN")
+    with pytest.raises(ValueError, match=r"no parameter side; it has window"):
+        create_detector("Max-Median", side=3)
+
+
+def small(shape=(40, 50)):
+    return np.random.default_rng(3).uniform(0, 255, shape).astype(np.float32)
+
+
+def at(image, y, x):
+    """A pixel, with replicated borders."""
+    return image[np.clip(y, 0, image.shape[0] - 1), np.clip(x, 0, image.shape[1] - 1)]
+
+
+def window(image, y, x, side):
+    reach = side // 2
+    span = range(-reach, reach + 1)
+    return np.array([[at(image, y + i, x + j) for j in span] for i in span])
+
+
+def pixels(image):
+    return itertools.product(*map(range, image.shape))
+
+
+class TestAgainstLoops:
+    def test_top_hat(self):
+        image = small()
+        eroded = np.array([window(image, y, x, 5).min() for y, x in pixels(image)])
+        eroded = eroded.reshape(image.shape)
+        opened = np.array([window(eroded, y, x, 5).max() for y, x in pixels(image)])
+        found = create_detector("Top-Hat", side=5).target_map(image)
+        assert found == pytest.approx(image - opened.reshape(image.shape), abs=1e-4)
+
+    @pytest.mark.parametrize("method", ["Max-Median", "Max-Mean"])
+    def test_lines(self, method):
+        image, middle = small(), np.median if method == "Max-Median" else np.mean
+        expected = np.empty_like(image)
+        for y, x in pixels(image):
+            span = range(-3, 4)
+            lines = [[at(image, y + dy * k, x + dx * k) for k in span]
+                     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1))]  # fmt: skip
+            expected[y, x] = max(image[y, x] - max(map(middle, lines)), 0)
+        found = create_detector(method, window=7).target_map(image)
+        assert found == pytest.approx(expected, abs=1e-3)
+
+    def test_lcm_and_mpcm(self):
+        image, d = small((24, 26)), 3
+        lcm, mpcm = np.empty_like(image), np.empty_like(image)
+        ring = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
+        padded = np.pad(image, 2 * d, mode="edge")
+        for y, x in pixels(image):
+            cell = window(image, y, x, d)
+            centre = y + 2 * d, x + 2 * d
+            means = [window(padded, centre[0] + d * i, centre[1] + d * j, d).mean()
+                     for i, j in ring]  # fmt: skip
+            lcm[y, x] = cell.max() ** 2 / max(means)
+            difference = cell.mean() - np.array(means)
+            mpcm[y, x] = max((difference[:4] * difference[4:]).min(), 0)
+        found = create_detector("LCM", scales=(3,)).target_map(image)
+        assert found == pytest.approx(lcm - lcm.min(), rel=1e-4, abs=1e-3)
+        found = create_detector("MPCM", scales=(3,), bright_only=False).target_map(image)
+        assert found == pytest.approx(mpcm, rel=1e-3, abs=0.1)
+
+    def test_tdlms(self):
+        image = small((12, 14)).astype(np.float64)
+        near = [(i, j) for i in range(-3, 4) for j in range(-3, 4) if max(abs(i), abs(j)) > 1]
+        weights, error = np.full(len(near), 1 / len(near)), np.empty_like(image)
+        for y in range(12):
+            for x in range(14) if y % 2 == 0 else reversed(range(14)):
+                values = np.array([at(image, y + i, x + j) for i, j in near])
+                error[y, x] = image[y, x] - weights @ values
+                weights = weights + 0.1 * error[y, x] * values / (1e-12 + values @ values)
+        found = create_detector("TDLMS", radius=3, guard=1, step=0.1).target_map(image)
+        assert found == pytest.approx(np.maximum(error, 0), abs=1e-3)
+
+    def test_pstnn(self):
+        """Literal steps with full singular value decompositions, one patch after the other."""
+        image = small((40, 50)).astype(np.float64)
+        found = create_detector("PSTNN", patch=20, step=20).target_map(image.astype(np.float32))
+        corners = [(y, x) for y in (0, 20) for x in (0, 20, 30)]
+        cut = lambda of: np.stack([of[y : y + 20, x : x + 20] for y, x in corners], -1)  # noqa: E731
+        data, prior = cut(image), cut(corner_prior(image.astype(np.float32)).astype(np.float64))
+        keep = unpunished_rank(torch.from_numpy(data))
+        sparse, dual, weight, mu, filled = 0 * data, 0 * data, 1 + 0 * data, 2e-3, 0
+        spare = 0.6 / np.sqrt(20 * 6)
+        for _ in range(500):
+            slices = np.fft.fft(data - sparse - dual / mu, axis=2)
+            for k in range(6):
+                u, s, v = np.linalg.svd(slices[..., k])
+                s[keep:] = np.maximum(s[keep:] - 1 / mu, 0)
+                slices[..., k] = (u * s) @ v
+            low = np.fft.ifft(slices, axis=2).real
+            sparse = np.maximum(data - low - dual / mu - spare * weight / mu, 0)
+            weight = keep / ((sparse + 0.01) * (prior + 1e-12))
+            dual = dual + mu * (low + sparse - data)
+            mu *= 1.05
+            before, filled = filled, np.count_nonzero(sparse)
+            if filled == before:
+                break
+        total, count = np.zeros_like(image), np.zeros_like(image)
+        for k, (y, x) in enumerate(corners):
+            total[y : y + 20, x : x + 20] += sparse[..., k]
+            count[y : y + 20, x : x + 20] += 1
+        assert found == pytest.approx(total / count, abs=1e-2)
+
+
+class TestTransform:
+    def test_perfect_reconstruction(self):
+        image = np.random.default_rng(0).normal(size=(48, 64))
+        assert np.abs(inverse(*forward(image, 4)) - image).max() < 1e-10
+
+    def test_energies_hardly_change_with_a_shift(self):
+        y, x = np.mgrid[:64, :64]
+        image = np.exp(-((y - 30) ** 2 + (x - 32) ** 2) / 2)
+
+        def energies(shift):
+            _, bands = forward(np.roll(image, shift, axis=1), 3)
+            return np.array([(np.abs(oriented(band)) ** 2).sum() for band in bands[1:]])
+
+        assert energies(1) == pytest.approx(energies(0), rel=0.05)
+
+    def test_a_wave_is_in_one_orientation(self):
+        y, x = np.mgrid[:64, :64]
+        peaks = set()
+        for angle in (15, 45, 75, -15, -45, -75):
+            turn = np.deg2rad(angle)
+            wave = np.cos(2 * np.pi / 4 * (np.cos(turn) * x + np.sin(turn) * y))
+            _, bands = forward(wave, 3)
+            energy = (np.abs(oriented(bands[1])[:, 4:12, 4:12]) ** 2).sum((1, 2))
+            peaks.add(int(energy.argmax()))
+        assert len(peaks) == 6
+
+    def test_modes_add_up(self):
+        image = small().astype(np.float64)
+        modes, residue = decompose(image, 3)
+        assert sum(modes) + residue == pytest.approx(image, abs=1e-9)
+        y, x = np.mgrid[:64, :96]
+        wave = np.sin(2 * np.pi * x / 8) * np.sin(2 * np.pi * y / 8)
+        (mode, *_), _ = decompose(wave + 0.05 * x, 1, "d4")
+        inside = np.s_[16:-16, 16:-16]
+        assert np.corrcoef(mode[inside].ravel(), wave[inside].ravel())[0, 1] > 0.95
+
+
+class TestLowRank:
+    def test_patches_go_back(self):
+        image = torch.from_numpy(small((53, 71)))
+        grid = patch_grid((53, 71), 20, 7)
+        for back in (grid.mean, grid.median):
+            assert back(grid.cut(image)).numpy() == pytest.approx(image.numpy(), abs=1e-4)
+
+    def test_the_median_of_overlaps(self):
+        grid = patch_grid((30, 34), 10, 4)
+        patches = torch.from_numpy(
+            np.random.default_rng(0).random((len(grid.rows) * len(grid.columns), 10, 10))
+        )
+        stack = [[[] for _ in range(34)] for _ in range(30)]
+        for (y, x), patch in zip(itertools.product(grid.rows, grid.columns), patches, strict=True):
+            for i, j in itertools.product(range(10), range(10)):
+                stack[y + i][x + j].append(float(patch[i, j]))
+        expected = np.array([[np.median(values) for values in row] for row in stack])
+        assert grid.median(patches).numpy() == pytest.approx(expected)
+
+    @pytest.mark.parametrize("keep", [0, 3])
+    def test_singular_values_against_a_decomposition(self, keep):
+        matrix = torch.from_numpy(np.random.default_rng(1).normal(size=(60, 90)))
+        u, s, v = np.linalg.svd(matrix.numpy(), full_matrices=False)
+        s[keep:] = np.maximum(s[keep:] - 9, 0)
+        lowered, _, rank = soft_values(matrix, 9, keep)
+        assert lowered.numpy() == pytest.approx((u * s) @ v, abs=1e-8)
+        assert rank == np.count_nonzero(s)
+
+    @pytest.mark.parametrize("nonnegative", [False, True])
+    def test_recovery(self, nonnegative):
+        source = np.random.default_rng(0)
+        low = source.normal(size=(100, 3)) @ source.normal(size=(3, 80))
+        sparse = np.where(source.random((100, 80)) < 0.01, source.uniform(5, 10, (100, 80)), 0)
+        data = torch.from_numpy(low + sparse)
+        found, spikes = robust_pca(data, 0.1, nonnegative=nonnegative)
+        assert np.linalg.norm(found.numpy() - low) < 1e-4 * np.linalg.norm(low)
+        assert np.linalg.norm(spikes.numpy() - sparse) < 1e-4 * np.linalg.norm(sparse)
+        assert not nonnegative or (spikes >= 0).all()
+
+    def test_a_large_weight_leaves_no_target(self):
+        _, spikes = robust_pca(torch.from_numpy(small()), 1e3)
+        assert not spikes.any()
+
+
+class TestThresholds:
+    def test_a_flat_map_detects_nothing(self):
+        for rule in ("dna", "k-sigma", "ipi", "fixed"):
+            assert not detect(np.full((5, 5), 3.0), rule).any()
+
+    def test_rules_by_hand(self):
+        target = np.zeros((10, 10))
+        target[4, 4], target[5, 5] = 10, 6
+        assert detect(target, "fixed").sum() == 2
+        assert detect(target, "dna").sum() == 1  # 0.7 of the maximum
+        assert detect(target, "k-sigma", k=3).sum() == 2
+        assert detect(target, "k-sigma", k=6).sum() == 1
+
+    def test_the_best_of_a_set(self):
+        maps = [np.array([[0.0, 0.3, 0.9, 1.0]]), np.array([[0.0, 2.0, 8.0, 10.0]])]
+        masks = [np.array([[False, False, True, True]])] * 2
+        threshold, iou = best_threshold(maps, masks)
+        assert iou == 1
+        assert 0.2 < threshold < 0.8
+
+    def test_the_oracle_needs_a_set(self):
+        with pytest.raises(ValueError, match="best_threshold"):
+            detect(np.eye(3), "best256")
+
+    def test_normalize(self):
+        both = np.stack([np.arange(4.0).reshape(2, 2), np.full((2, 2), 7.0)])
+        assert normalize_map(both)[0].max() == 1
+        assert not normalize_map(both)[1].any()
