@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 DOCS = Path(__file__).parent
 KIT = DOCS.parent / "festkit"
-ROOMS = """_support ops data scenes backbones losses fusion sensitivity metrics surface weights
-training pretrained fest inference jobs tables plots tuner zoo cli""".split()  # noqa: SIM905
+ROOMS = """_support ops data scenes backbones classical losses fusion sensitivity metrics surface
+weights training pretrained fest inference jobs tables plots tuner zoo cli""".split()  # noqa: SIM905
 
 
 def imports(room: str) -> set[str]:

@@ -20,6 +20,7 @@ ROOMS = {
     "data": "Datasets",
     "scenes": "Synthetic scenes",
     "backbones": "Backbones",
+    "classical": "Training-free detectors",
     "losses": "Losses",
     "training": "Training",
     "fusion": "Fusion",

@@ -1,6 +1,7 @@
 """Public names with their types; ``__init__.py`` imports them when they are first used."""
 
 from . import backbones as backbones
+from . import classical as classical
 from . import data as data
 from . import inference as inference
 from . import jobs as jobs
@@ -19,6 +20,8 @@ from ._support.errors import FestkitError as FestkitError
 from .backbones import backbone_card as backbone_card
 from .backbones import create_backbone as create_backbone
 from .backbones import list_backbones as list_backbones
+from .classical import create_detector as create_detector
+from .classical import list_detectors as list_detectors
 from .data import check_dataset as check_dataset
 from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset

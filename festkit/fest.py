@@ -26,6 +26,7 @@ from .backbones import backbone_name, create_backbone, fill_backbone, network_ca
 from .backbones.checkpoints import read_tensors
 from .backbones.contract import check_network, own_copy
 from .backbones.forward import gray_image, gray_levels, probability_map
+from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
 from .data.dataset import Dataset
 from .fusion import fuse
@@ -60,7 +61,9 @@ class FEST:
             (N, 1, size, size)}. The order of the sizes is the order of the scales. A network that
             does not take 3 channels says so in an attribute ``in_channels``. It may also give a
             list or tuple that begins with the main logits, or a dict that holds them as "out". The
-            FEST works with a copy: the network that was passed stays as it is.
+            FEST works with a copy: the network that was passed stays as it is. A scale may also be
+            a training-free detector, under a name: {"PSTNN": create_detector("PSTNN")}; its map is
+            computed at the image's own size and scaled to [0, 1].
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None looks for none.
         rule: where weak targets come from: "per_scale", each scale's own map in order, as in the
@@ -74,7 +77,7 @@ class FEST:
         device: where it trains and predicts: "cpu", "cuda", "mps", or "auto", the fastest one.
 
     Attributes:
-        backbones: the networks by size, in eval mode.
+        backbones: the networks by size, in eval mode; detectors by name.
         device: where they are; :meth:`to` changes it.
         chosen_on: dataset and metrics on which the thresholds were tuned, if they were; saved with
             the FEST.
@@ -94,7 +97,7 @@ class FEST:
 
     def __init__(
         self,
-        backbones: Mapping[int, str | nn.Module],
+        backbones: Mapping[int | str, str | nn.Module | Detector],
         th1: float = 0.5,
         th2: float | None = 0.1,
         *,
@@ -120,8 +123,11 @@ class FEST:
         if len({id(net) for net in networks}) < len(networks):
             raise InputError("every size needs a network of its own, one came for several sizes")
         self.device = resolve_device(device)
-        self.backbones: dict[int, nn.Module] = {}
+        self.backbones: dict[Any, Any] = {}
         for size, given in backbones.items():
+            if isinstance(given, Detector):
+                self.backbones[str(size)] = given
+                continue
             network = create_backbone(given) if isinstance(given, str) else own_copy(given)
             check_size(size, network)
             self.backbones[size] = _ready(network, self.device)
@@ -134,7 +140,10 @@ class FEST:
         self.origin: dict[str, str] | None = None
 
     def __repr__(self) -> str:
-        networks = ", ".join(f"{backbone_name(n)} {size} px" for size, n in self.backbones.items())
+        networks = ", ".join(
+            f"{scale_name(net)} {size} px" if isinstance(net, nn.Module) else scale_name(net)
+            for size, net in self.backbones.items()
+        )
         return f"FEST({networks}; th1={self.th1:g}, th2={self.th2}, rule={self.rule!r})"
 
     def _repr_html_(self) -> str:
@@ -142,7 +151,7 @@ class FEST:
         facts = {name: getattr(self, name) for name in (*SETTINGS, "device")}
         facts["trained on"] = (self.origin or {}).get("dataset")
         settings = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
-        networks = {f"{size} px": backbone_name(net) for size, net in self.backbones.items()}
+        networks = {_scale_title(size): scale_name(net) for size, net in self.backbones.items()}
         return html_table(f"FEST: {settings}", networks)
 
     @classmethod
@@ -270,6 +279,7 @@ class FEST:
         """
         self.to(options.pop("device", self.device))
         options |= {"dataset": dataset, "device": str(self.device)}
+        self._refuse_detectors("fit")
         networks = {size: self._names.get(size, net) for size, net in self.backbones.items()}
         configs = [
             TrainConfig(size=size, backbone=given, out=str(Path(out) / str(size)), **options)
@@ -296,7 +306,7 @@ class FEST:
             0.5
         """
         self.device = resolve_device(device)
-        for network in self.backbones.values():
+        for network in self.networks:
             network.to(self.device)
         return self
 
@@ -310,7 +320,7 @@ class FEST:
             ValueError: if the training set's gray statistics are not known, or for what is no gray
                 image.
         """
-        if self.mean is None or self.std is None:
+        if self.networks and (self.mean is None or self.std is None):
             raise InputError(
                 "the gray statistics of the training set are not known: "
                 "call fit, or pass mean= and std= to FEST"
@@ -319,10 +329,23 @@ class FEST:
         gray = gray_image(image)
         self.threads = resolve_threads(self.threads)
         with cpu_threads(self.threads):
-            return [
-                probability_map(net, gray, size, mean=self.mean, std=self.std)
-                for size, net in self.backbones.items()
-            ]
+            return [self._map(size, gray) for size in self.backbones]
+
+    def _map(self, size: Any, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The map of one scale."""
+        scale = self.backbones[size]
+        if isinstance(scale, Detector):
+            return normalize_map(scale.target_map(gray))
+        return probability_map(scale, gray, size, mean=self.mean, std=self.std)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The scales that are networks."""
+        return [net for net in self.backbones.values() if isinstance(net, nn.Module)]
+
+    def _refuse_detectors(self, what: str) -> None:
+        if len(self.networks) < len(self.backbones):
+            raise InputError(f"{what} takes networks alone, and this FEST has detectors")
 
     def probability(self, image: Images) -> NDArray[np.float32]:
         """The fused probability map (H, W) in [0, 1] of one image, as :meth:`predict` takes it.
@@ -396,7 +419,7 @@ class FEST:
                 "of each, all at the image's own size, as scale_maps gives them"
             )
         given = zip(self.backbones, scale_maps, strict=True)
-        maps = [as_maps(f"the map of {size} px", prob)[0] for size, prob in given]
+        maps = [as_maps(f"the map of {_scale_title(size)}", prob)[0] for size, prob in given]
         per_scale = len(maps) > 1 and self.rule == "per_scale"
         return adjust_sensitivity(
             fuse(maps, shapes[0]), self.th1, self.th2, scale_maps=maps if per_scale else None
@@ -436,6 +459,7 @@ class FEST:
             >>> FEST.load(path).th2
             0.2
         """
+        self._refuse_detectors("save")
         tensors = {
             f"{size}.{name}": tensor
             for size, net in self.backbones.items()
@@ -523,6 +547,16 @@ def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> li
 def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
     """Train in one process."""
     return [train(config) for config in configs]
+
+
+def _scale_title(size: int | str) -> str:
+    """Of a network its size, of a detector its name."""
+    return size if isinstance(size, str) else f"{size} px"
+
+
+def scale_name(scale: Any) -> str:
+    """Of a network its name, of a detector its parameters."""
+    return repr(scale) if isinstance(scale, Detector) else backbone_name(scale)
 
 
 def _ready(network: nn.Module, device: torch.device) -> nn.Module:

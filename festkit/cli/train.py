@@ -36,6 +36,14 @@ def backbones() -> None:
         )
 
 
+def detectors() -> None:
+    """List the training-free detectors and their papers; evaluate and predict take the names."""
+    from ..classical.registry import DETECTORS
+
+    for name, (_, paper) in DETECTORS.items():
+        print(f"{name:12} {paper}")
+
+
 @dataclass(frozen=True)
 class NamedConfig(TrainConfig):  # noqa: D101 - its docstring is the help
     __doc__ = TrainConfig.__doc__

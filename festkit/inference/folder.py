@@ -18,11 +18,10 @@ from .._support.devices import resolve_threads
 from .._support.errors import ExistingFileError, InputError, MissingFileError
 from .._support.files import read_json, write_json
 from .._support.progress import progress
-from ..backbones import backbone_name
 from ..data.images import EXTENSIONS, format_size
 from ..data.layouts import find_files
 from ..data.levels import Levels, auto_levels
-from ..fest import FEST
+from ..fest import FEST, scale_name
 from ..sensitivity import Detection
 from .outputs import Draw, ImageOutputs, write_table
 from .reading import AskedLevels, check_asked, read_levels, tiled_maps, warn_if_shrunk
@@ -212,7 +211,7 @@ def _settings(
 ) -> dict[str, Any]:
     """Everything that decides the result, and the folders of the images."""
     digest = hashlib.sha256()
-    for network in fest.backbones.values():
+    for network in fest.networks:
         for name, tensor in network.state_dict().items():
             values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
             digest.update(name.encode() + values.numpy().tobytes())
@@ -220,7 +219,7 @@ def _settings(
     return {
         "festkit": __version__,
         "folders": sorted({str(_root(name, file)) for name, file in files.items()}),
-        "networks": {str(size): backbone_name(net) for size, net in fest.backbones.items()},
+        "networks": {str(size): scale_name(net) for size, net in fest.backbones.items()},
         "weights": digest.hexdigest()[:12],
         "rule": fest.rule,
         **{name: None if value is None else float(value) for name, value in named.items()},

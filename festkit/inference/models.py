@@ -10,6 +10,7 @@ from .._support.cards import saved_origin
 from .._support.errors import InputError
 from .._support.files import read_json
 from .._support.names import normalize_name
+from ..classical.registry import create_detector, list_detectors
 from ..data.catalogue import dataset_name
 from ..fest import FEST, SCALES_FILE
 from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
@@ -24,7 +25,8 @@ def open_model(*sources: str | Path, device: str = "auto") -> FEST:
         sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
             must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, the folder of a
             finished run, that of the runs of :meth:`FEST.fit`, or one that holds a single file
-            written by :meth:`FEST.save`; or such a file.
+            written by :meth:`FEST.save`; or such a file. One may be the name of a training-free
+            detector, such as "PSTNN".
         device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
 
     Returns:
@@ -41,6 +43,10 @@ def open_model(*sources: str | Path, device: str = "auto") -> FEST:
         >>> list(fest.backbones), fest.th1, fest.th2
         ([512, 768], 0.5, 0.1)
     """
+    detectors = {normalize_name(name): name for name in list_detectors()}
+    if len(sources) == 1 and normalize_name(str(sources[0])) in detectors:
+        name = detectors[normalize_name(str(sources[0]))]
+        return FEST({name: create_detector(name)}, device=device)
     files = [file for source in sources for file in _weights_files(source)]
     whole = [file for file in files if read_card(file).get("kind") == "FEST"]
     if whole and len(files) > 1:

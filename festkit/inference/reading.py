@@ -3,6 +3,7 @@
 import math
 import warnings
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,9 +174,9 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
     corners = list(product(_starts(height, tile), _starts(width, tile)))
-    side, size = min(tile, max(image.shape)), max(fest.backbones)
+    side, size = min(tile, max(image.shape)), largest_size(fest)
     warn_if_shrunk(f"squares of {side} px", side, fest)
-    if len(corners) > FEW and 4 * side < size:
+    if len(corners) > FEW and 4 * side < size < inf:
         warnings.warn(
             f"squares of {side} px are enlarged to {size} px, each at the cost of a whole image, "
             f"{len(corners)} of them an image; tile (--tile) is best about the size of the "
@@ -192,9 +193,15 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     return [np.minimum(total / weights, 1) for total in totals]
 
 
+def largest_size(fest: FEST) -> float:
+    """The largest input size [px]; detectors take every image as it is."""
+    sizes = [size for size in fest.backbones if isinstance(size, int)]
+    return max(sizes) if len(sizes) == len(fest.backbones) else inf
+
+
 def warn_if_shrunk(images: str, side: int, fest: FEST) -> None:
     """Warn of images, by their longer side [px], whose small targets may vanish in the networks."""
-    size = max(fest.backbones)
+    size = largest_size(fest)
     if side >= 2 * size:
         warnings.warn(
             f"{images} are shrunk to {size} px, and small targets with them; a smaller tile "
