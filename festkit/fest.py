@@ -97,7 +97,7 @@ class FEST:
 
     def __init__(
         self,
-        backbones: Mapping[int | str, str | nn.Module | Detector],
+        backbones: Mapping[Any, str | nn.Module | Detector],
         th1: float = 0.5,
         th2: float | None = 0.1,
         *,
@@ -129,9 +129,10 @@ class FEST:
                 self.backbones[str(size)] = given
                 continue
             network = create_backbone(given) if isinstance(given, str) else own_copy(given)
-            check_size(size, network)
-            self.backbones[size] = _ready(network, self.device)
-            check_network(network, size)
+            side: Any = size  # what is no size is refused
+            check_size(side, network)
+            self.backbones[side] = _ready(network, self.device)
+            check_network(network, side)
         self._names = {size: net for size, net in backbones.items() if isinstance(net, str)}
         self.th1, self.th2 = float(th1), None if th2 is None else float(th2)
         self.rule = rule
@@ -336,7 +337,8 @@ class FEST:
         scale = self.backbones[size]
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
-        return probability_map(scale, gray, size, mean=self.mean, std=self.std)
+        mean, std = float(self.mean or 0), float(self.std or 1)
+        return probability_map(scale, gray, size, mean=mean, std=std)
 
     @property
     def networks(self) -> list[nn.Module]:

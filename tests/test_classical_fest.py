@@ -49,7 +49,7 @@ def test_open_model_by_name(scenes):
 def test_predict_a_folder(scenes, tmp_path):
     table = fk.predict_images(fk.open_model("Top-Hat"), scenes / "images", tmp_path / "found")
     assert table.is_file()
-    with pytest.raises(ValueError, match=r"networks"):
+    with pytest.raises(FileExistsError, match="networks"):
         fk.predict_images(fk.open_model("New Top-Hat"), scenes / "images", tmp_path / "found")
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._support.errors import InputError
 from .._support.jit import compiled
-from .detector import ArrayDetector, Floats
+from .detector import ArrayDetector
 
 FEWEST = 3
 """With fewer extrema of one kind there is no further mode."""
@@ -54,7 +54,9 @@ RULES = {
 }
 
 
-def decompose(image: Floats, modes: int, rule: str = "d2") -> tuple[list[Floats], Floats]:
+def decompose(
+    image: NDArray[Any], modes: int, rule: str = "d2"
+) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     """Modes, finest first, and the residue; together they are the image.
 
     Args:
@@ -68,7 +70,7 @@ def decompose(image: Floats, modes: int, rule: str = "d2") -> tuple[list[Floats]
         >>> bool(np.allclose(sum(modes) + residue, image))
         True
     """
-    found: list[Floats] = []
+    found: list[NDArray[Any]] = []
     residue = image
     while len(found) < modes:
         high = nearest_distances(local_maxima(residue))
@@ -78,7 +80,7 @@ def decompose(image: Floats, modes: int, rule: str = "d2") -> tuple[list[Floats]
         width = int(np.ceil(RULES[rule](high, low)))
         width += 1 - width % 2
         box = np.ones((width, width), np.uint8)
-        border = {"borderType": cv2.BORDER_REPLICATE}
+        border: Any = {"borderType": cv2.BORDER_REPLICATE}
         upper = cv2.blur(cv2.dilate(residue, box, **border), (width, width), **border)
         lower = cv2.blur(cv2.erode(residue, box, **border), (width, width), **border)
         mode = residue - (upper + lower) / 2
@@ -87,7 +89,7 @@ def decompose(image: Floats, modes: int, rule: str = "d2") -> tuple[list[Floats]
     return found, residue
 
 
-def local_maxima(image: Floats) -> NDArray[np.bool_]:
+def local_maxima(image: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels that are larger than all their eight neighbours within the image."""
     ring = np.ones((3, 3), np.uint8)
     ring[1, 1] = 0

@@ -81,7 +81,7 @@ class MPCM(ArrayDetector):
         return contrast
 
 
-def neighbour_means(image: Floats, side: int) -> list[Floats]:
+def neighbour_means(image: NDArray[Any], side: int) -> list[NDArray[Any]]:
     """Means of the eight cells around the cell at each pixel, in the order of ``RING``."""
     height, width = image.shape
     padded = np.pad(image, side, mode="edge")

@@ -64,7 +64,7 @@ class NewTopHat(ArrayDetector):
         hole = slice(self.outer - self.inner, self.outer + self.inner + 1)
         ring[hole, hole] = 0
         side = 2 * (self.outer if self.square is None else self.square) + 1
-        border = {"borderType": cv2.BORDER_REPLICATE}
+        border: Any = {"borderType": cv2.BORDER_REPLICATE}
         dilated = cv2.dilate(image, ring, **border)
         background = cv2.erode(dilated, np.ones((side, side), np.uint8), **border)
         return np.maximum(image - background, 0)

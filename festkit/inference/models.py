@@ -43,9 +43,7 @@ def open_model(*sources: str | Path, device: str = "auto") -> FEST:
         >>> list(fest.backbones), fest.th1, fest.th2
         ([512, 768], 0.5, 0.1)
     """
-    detectors = {normalize_name(name): name for name in list_detectors()}
-    if len(sources) == 1 and normalize_name(str(sources[0])) in detectors:
-        name = detectors[normalize_name(str(sources[0]))]
+    if len(sources) == 1 and (name := _detector(sources[0])):
         return FEST({name: create_detector(name)}, device=device)
     files = [file for source in sources for file in _weights_files(source)]
     whole = [file for file in files if read_card(file).get("kind") == "FEST"]
@@ -80,6 +78,12 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
     return found
 
 
+def _detector(source: str | Path) -> str | None:
+    """The training-free detector of this name, if there is one."""
+    by_name = {normalize_name(name): name for name in list_detectors()}
+    return by_name.get(normalize_name(str(source)))
+
+
 def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
     """Runs open with their training's thresholds: the tuner's are in the FEST that it saved."""
     folders = [path for source in sources if (path := Path(source).expanduser()).is_dir()]
@@ -99,6 +103,8 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
 
 def _cards(source: str | Path) -> list[dict[str, Any]]:
     """What is known of every scale; a run's record says more than its weights."""
+    if _detector(source):
+        return []
     path = Path(source).expanduser()
     if path.is_dir() and (runs := _runs(path)):
         return [run.record for run in runs]
