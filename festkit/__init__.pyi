@@ -49,7 +49,9 @@ from .plots import plot_surface as plot_surface
 from .plots import show as show
 from .scenes import make_synthetic_dataset as make_synthetic_dataset
 from .sensitivity import Detection as Detection
+from .sensitivity import Target as Target
 from .sensitivity import adjust_sensitivity as adjust_sensitivity
+from .surface import ThresholdSurface as ThresholdSurface
 from .surface import roc as roc
 from .surface import threshold_surface as threshold_surface
 from .tables import load_results as load_results

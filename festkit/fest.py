@@ -151,7 +151,11 @@ class FEST:
         """What a notebook shows: the settings, and a row for every network."""
         facts = {name: getattr(self, name) for name in (*SETTINGS, "device")}
         facts["trained on"] = (self.origin or {}).get("dataset")
-        settings = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
+        settings = ", ".join(
+            f"{name} {fact:.4g}" if isinstance(fact, float) else f"{name} {fact}"
+            for name, fact in facts.items()
+            if fact is not None
+        )
         networks = {_scale_title(size): scale_name(net) for size, net in self.backbones.items()}
         return html_table(f"FEST: {settings}", networks)
 

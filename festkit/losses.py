@@ -292,7 +292,7 @@ def create_loss(name: str, **options: float) -> nn.Module:
     """
     loss = LOSSES[find_name("loss", name, LOSSES)]
     known = [] if loss.__init__ is nn.Module.__init__ else list(inspect.signature(loss).parameters)
-    for option in set(options).difference(known):
+    for option in [name for name in options if name not in known]:
         raise InputError(
             f"{name} has no option {option!r}; it has {', '.join(known) or 'no options'}"
         )

@@ -72,7 +72,7 @@ class Target:
     image: int
 
     def _repr_html_(self) -> str:
-        return html_table(f"{self.kind} target", asdict(self))
+        return html_table(f"{self.kind} target", asdict(self) | {"peak": f"{self.peak:.4g}"})
 
 
 @dataclass(frozen=True, eq=False, repr=False)

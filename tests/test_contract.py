@@ -307,3 +307,20 @@ def test_a_map_of_one_network_checks_its_output_too():
 def test_the_form_is_checked_in_every_batch():
     with pytest.raises(ValueError, match=r"gives \(2, 1, 4, 3\) for images \(2, 1, 4, 6\)"):
         logits_of(Wrapped(lambda y: y[..., ::2]), torch.zeros(2, 1, 4, 6))
+
+
+class _Rooted(nn.Module):
+    """NaN for any parameter below 0."""
+
+    in_channels = 1
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, image):
+        return image * 0.1 * self.scale.sqrt()
+
+
+def test_nan_under_random_parameters_is_no_sigmoid():
+    FEST({32: _Rooted()})

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from festkit.data.catalogue import dataset_card, list_datasets
 from festkit.data.check import check_dataset
 from festkit.data.dataset import Dataset, load_dataset, split_dataset
-from festkit.data.images import read_raster, resize_mask, same_aspect
-from festkit.data.layouts import LAYOUTS
+from festkit.data.images import is_deep, read_raster, resize_mask, same_aspect
+from festkit.data.layouts import LAYOUTS, find_files
 
 GRAY = np.array([[0, 10, 200, 255], [1, 127, 128, 40], [90, 91, 92, 93]], np.uint8)
 MASK = np.array([[0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
@@ -1342,3 +1342,15 @@ def test_masks_of_class_numbers_are_refused_instead_of_being_empty(tmp_path, col
     with pytest.raises(ValueError, match=r"mask .*a\.png has levels up to .* but none above 127"):
         load_dataset(folder, "train")[0]
     assert any("none above 127" in fault for fault in check_dataset(folder).faults)
+
+
+def test_a_folder_that_is_missing_is_not_empty(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        find_files(tmp_path / "not there")
+
+
+def test_depth_is_read_from_the_first_bytes(tmp_path):
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), np.zeros((64, 64), np.uint16))
+    path.write_bytes(path.read_bytes()[:60])
+    assert is_deep(path)

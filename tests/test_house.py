@@ -64,6 +64,8 @@ PUBLIC = [
     "FestkitError",
     "Job",
     "Run",
+    "Target",
+    "ThresholdSurface",
     "ThresholdTuner",
     "TrainConfig",
     "adjust_sensitivity",

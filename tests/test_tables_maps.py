@@ -40,3 +40,11 @@ def test_a_killed_computation_is_done_again(tmp_path, few_scenes):
 def test_a_table_without_shipped_weights(tmp_path, few_scenes):
     with pytest.raises(ValueError, match=r"losses.*profile"):
         fk.tables.open_table("losses", "shipped", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_record_claims_no_other_images(tmp_path, few_scenes):
+    scenes = fk.make_synthetic_dataset(tmp_path / "scenes", **maps.SCENES)
+    run = fk.tables.shipped_run("nuaa-sirst/acm-256-eedm", scenes, tmp_path, threads=1)
+    assert "test" not in run.record
+    assert run.record["dataset"] == "scenes"

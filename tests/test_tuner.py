@@ -9,6 +9,7 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import matplotlib
 import numpy as np
 import psutil
@@ -30,6 +31,7 @@ from festkit.training.run import LOCK, Run, StoredMaps
 from festkit.tuner import export as picture
 from festkit.tuner.charts import GRID, STEPS, frame_message, measure, measure_all, ticks
 from festkit.tuner.frames import MEMORY, Frame, cached, detect, make_frame
+from festkit.tuner.map_files import read_map
 from festkit.tuner.sources import fest_path, of_arrays
 from festkit.tuner.threshold_tuner import ThresholdTuner, has_page
 from festkit.tuner.widget import TunerWidget
@@ -870,3 +872,18 @@ def test_the_widget_is_whole():
     assert "export default { render }" in widget._esm
     assert ".festkit-tuner" in widget._css
     assert "http" not in widget._esm + widget._css
+
+
+@pytest.mark.parametrize("kind", ["tinted", "dark", "cmyk", "deep tif", "deep png"])
+def test_faint_colours_are_refused(tmp_path, kind):
+    gray = np.random.default_rng(0).integers(0, 200, (20, 20), np.uint8)
+    tint = np.stack([gray, gray, gray + 30], -1)
+    path = tmp_path / ("map.tif" if "tif" in kind or kind == "cmyk" else "map.png")
+    if kind == "cmyk":
+        Image.fromarray(tint).convert("CMYK").save(path)
+    elif kind.startswith("deep"):
+        cv2.imwrite(str(path), tint.astype(np.uint16) * 257)
+    else:
+        Image.fromarray(tint // 10 if kind == "dark" else tint).save(path)
+    with pytest.raises(ValueError, match=r"colours.*gray"):
+        read_map(path)

@@ -36,9 +36,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if place is None or place.type not in numbers:
         raise InputError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
     if place.type != "cpu" and (place.index or 0) >= numbers[place.type]:
+        count = f", which has {cuda} CUDA devices" if place.type == "cuda" else ""
         raise InputError(
-            f"device {device!r} is not available on this machine, which has {cuda} CUDA devices; "
-            "use 'cpu' or 'auto'"
+            f"device {device!r} is not available on this machine{count}; use 'cpu' or 'auto'"
         )
     return place
 

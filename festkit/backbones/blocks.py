@@ -47,8 +47,8 @@ class Backbone(nn.Module):
         fit = tuple(-(-max(side, least) // self.divisor) * self.divisor for side in sides)
         if sides != fit:
             raise InputError(
-                f"image size {sides[0]} x {sides[1]} is not a multiple of {self.divisor} from "
-                f"{least} on; the next size that fits is {fit[0]} x {fit[1]}"
+                f"image size {sides[0]} x {sides[1]} does not fit: sides are multiples of "
+                f"{self.divisor}, at least {least}; the next size that fits is {fit[0]} x {fit[1]}"
             )
 
 

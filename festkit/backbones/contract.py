@@ -148,7 +148,7 @@ def _stays_within(backbone: nn.Module, probe: Tensor) -> bool:
         for parameter in drawn.parameters():
             parameter.mul_(torch.randn(parameter.shape, generator=random).to(parameter))
         low, high = main_logits(drawn, probe).aminmax()
-        if low < 0 or high > 1:
+        if not 0 <= low <= high <= 1:  # also NaN
             return False
     return True
 

@@ -192,7 +192,13 @@ def is_deep(path: Path) -> bool:
         >>> is_deep(path)
         True
     """
-    return _header(path)[0]
+    try:
+        if not _is_tiff(path):
+            return _is_deep_png(path)
+        with _tifffile().TiffFile(path) as tiff:
+            return _is_deep_page(tiff.pages.first)
+    except Exception:  # damaged in any way: reading it says so
+        return False
 
 
 def orientation(path: Path) -> int:
@@ -205,20 +211,14 @@ def orientation(path: Path) -> int:
         >>> orientation(path)
         1
     """
-    return _header(path)[1]
-
-
-def _header(path: Path) -> tuple[bool, int]:
-    """Whether a file stores more than 8 bit a channel, and its EXIF orientation."""
     try:
         if not _is_tiff(path):
             with Image.open(path) as image:
-                return _is_deep_png(path), int(image.getexif().get(_ORIENTATION, 1))
+                return int(image.getexif().get(_ORIENTATION, 1))
         with _tifffile().TiffFile(path) as tiff:
-            page = tiff.pages.first
-            return _is_deep_page(page), int(page.tags.valueof(_ORIENTATION, 1))
+            return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))
     except Exception:  # damaged in any way: reading it says so
-        return False, 1
+        return 1
 
 
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

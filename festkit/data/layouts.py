@@ -191,13 +191,18 @@ def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], 
         [['a.png', 'b.bmp'], ['c.pgm']]
     """
     found: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         folders[:] = [name for name in folders if _is_entered(Path(place, name), leave)]
         found += [Path(place, name) for name in names if not name.startswith(".")]
     found.sort()
     images = [path for path in found if path.suffix.lower() in EXTENSIONS]
     others = [path for path in found if path.suffix.lower() not in (*EXTENSIONS, *_TEXTS)]
     return images, others
+
+
+def _raise(error: OSError) -> None:
+    """A folder that cannot be read is an error, not an empty one."""
+    raise error
 
 
 def _is_entered(folder: Path, leave: Path | None) -> bool:

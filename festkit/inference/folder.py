@@ -240,7 +240,7 @@ def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels
         raise ExistingFileError(f"{out} is a file; name a folder for predictions")
     path = out / "prediction.json"
     before = read_json(path) if path.is_file() else {}
-    if not isinstance(before, dict):
+    if path.is_file() and (not before or not isinstance(before, dict)):
         raise InputError(f"{path} is damaged; remove {out}, or choose another folder")
     if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
         raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -17,6 +18,9 @@ HOUSE = Path(__file__).resolve().parents[1]
 REPORTING = ("cli", "plots", "tuner", "_support/errors", "_support/progress", "data/check",
              "data/report", "tables/render", "zoo")  # fmt: skip
 """Rooms and files that only draw, report or print, so that no result depends on them."""
+
+CATALOGUES = {"pretrained", "data/datasets", "data/findings", "classical/detectors"}
+"""TOML files whose entries change no result of the others."""
 
 CHANGES = {
     "festkit": "festkit was {old}, now is {new}",
@@ -105,12 +109,16 @@ def _code() -> str:
     """A hash of the kit's code that computes, without comments and docstrings, and its data."""
     paths = [path for path in sorted(HOUSE.rglob("*")) if path.suffix in (".py", ".toml")]
     texts = {path: path.read_text(encoding="utf-8") for path in paths if not _only_reports(path)}
-    return _hash(*(_stripped(text) if p.suffix == ".py" else text for p, text in texts.items()))
+    return _hash(
+        *(_stripped(t) if p.suffix == ".py" else str(tomllib.loads(t)) for p, t in texts.items())
+    )
 
 
 def _only_reports(path: Path) -> bool:
     """Whether a file draws, reports or prints only."""
     place = path.relative_to(HOUSE).with_suffix("")
+    if path.suffix == ".toml" and place.as_posix() in CATALOGUES:
+        return True
     return not {place.as_posix(), place.parts[0]}.isdisjoint(REPORTING)
 
 

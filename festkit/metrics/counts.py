@@ -66,8 +66,8 @@ class Sums:
         """The ratios as a table, for Jupyter; "–" for none and for a void Score."""
         record = self.record()
         values = record | ({} if record.get("valid", True) else {"score": None})
-        metrics = (METRICS.get(name) or Metric(name, name) for name in self.ratios)
-        facts = {metric.head: metric.text(values[metric.name]) for metric in metrics}
+        named = {n: METRICS.get(n) or Metric(n, n.replace("_", " ")) for n in self.ratios}
+        facts = {metric.head: metric.text(values[name]) for name, metric in named.items()}
         return html_table(type(self).__name__, facts)
 
 

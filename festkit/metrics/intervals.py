@@ -18,7 +18,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from itertools import zip_longest
 from operator import attrgetter
 from typing import Any
 
@@ -145,7 +144,12 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
             f"{len(counts)} counts came, of up to {most} images each; intervals need those of at "
             "least 2 images, one by one, as evaluate_images(list(preds), list(masks)) gives them"
         )
-    facts = zip_longest(*([(each.pixels, each.targets) for each in given] for given in sets))
+    if len(sets[-1]) != len(counts):
+        raise InputError(
+            f"counts are of {len(counts)} images, the baseline's of {len(sets[-1])}; pass both "
+            "methods' counts of the same images in the same order"
+        )
+    facts = zip(*([(each.pixels, each.targets) for each in given] for given in sets), strict=True)
     for index, (ours, *theirs) in enumerate(facts):
         if theirs and ours != theirs[0]:
             raise InputError(

@@ -140,7 +140,8 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
             raise InputTypeError(f"{name} is {given!r}, expected a mask for every image")
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
-            raise InputError(f"preds or masks ended after {len(result)}; every image needs both")
+            short = "preds" if pred is missing else "masks"
+            raise InputError(f"{short} ended after {len(result)}; every image needs both")
         result.append(count(pred, mask))
     return result
 

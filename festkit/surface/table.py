@@ -109,7 +109,9 @@ class ThresholdSurface(ArrayValues):
             "th2": _span(self.th2),
             "images": self.images,
             "targets": self.targets,
-            "best": best and f"{best.counts.score:.4f} at {best.th1:g}, {best.th2:g}",
+            "best": f"{best.counts.score:.4f} at {best.th1:g}, {best.th2:g}"
+            if best
+            else "none valid",
         }
 
     def __add__(self, other: "ThresholdSurface") -> "ThresholdSurface":

@@ -131,7 +131,7 @@ class _Record(dict[str, Any]):
         raise InputError(f"{self._path} lacks {name}; restore the file, or train the run again")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The folder of a training run.
 
@@ -154,6 +154,19 @@ class Run:
             'never-trained'
         """
         return run if isinstance(run, Run) else cls(Path(run))
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {'finished' if self.finished else 'not finished'})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what was trained on what."""
+        from .._support.arguments import html_table
+
+        if not self.finished:
+            return html_table(repr(self), {})
+        named = ("backbone", "size", "loss", "dataset", "epochs", "protocol", "seed")
+        facts = {name: self.record.get(name) for name in named}
+        return html_table(repr(self), {name: fact for name, fact in facts.items() if fact})
 
     @property
     def finished(self) -> bool:
@@ -191,12 +204,14 @@ class Run:
 
     @property
     def minutes(self) -> float | None:
-        """Wall-clock minutes of the training, apart from lost steps; None if they are unknown."""
+        """Wall-clock minutes of the epochs, without lost steps, reading and the last evaluation.
+
+        None if they are unknown.
+        """
         path = self.folder / "minutes.json"
-        minutes: float | None = None
-        if path.is_file():
-            minutes = read_json(path, {"minutes": NUMBER | None})["minutes"]
-        return minutes
+        found = read_json(path, {"minutes": NUMBER | None}) if path.is_file() else {}
+        minutes: float | None = found.get("minutes")
+        return None if found.get("checkpoint", "finished") != "finished" else minutes
 
     def write_minutes(self, minutes: float | None) -> None:
         """Write the minutes of the training, apart from the record, which repeats exactly."""
@@ -322,8 +337,8 @@ def open_run(
     changed = [f"{k} {old.get(k)!r} -> {now[k]!r}" for k in now if old.get(k) != now[k]]
     if changed and len(there) > 1:
         raise ExistingFileError(
-            f"{run.folder} already holds another run ({'; '.join(changed)}); "
-            "choose another run folder (out) or remove this one"
+            f"{run.folder} already holds another run ({'; '.join(changed)}); choose another run "
+            f"folder (out) or remove this one{', or its checkpoint' if begun else ''}"
         )
     if run.finished and "training_masks" not in before | run.record:
         warnings.warn(

@@ -1,6 +1,5 @@
 """Metrics of a whole set at one or all pairs of thresholds, and the messages to the page."""
 
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,6 +181,4 @@ def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
         raise InputError("metrics need a true mask of every image; pass masks, one of each image")
     own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
     probs = (frame.prob for frame in frames)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*noise floor")  # the page shows the map itself
-        return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)
+    return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._support.errors import InputError
 from .._support.progress import progress
-from ..data.images import Raster, _differs_in_alpha, colour_share, read_raster
+from ..data.images import Raster, _differs_in_alpha, read_raster
 from ..ops.size_classes import MOST_SHARE
 
 DIM = 102
@@ -21,6 +21,9 @@ DIM = 102
 
 LABELS = 25
 """Labels of few objects are no higher."""
+
+COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
+"""How Pillow's modes begin of files that may hold colours."""
 
 HOW_TO_SAVE = "cv2.imwrite(name, np.uint16(65535 * prob))"
 
@@ -98,7 +101,7 @@ def read_map(path: Path) -> Raster:
     fault = ""
     if raster.levels.min() == raster.levels.max() and _differs_in_alpha(path):
         fault = "has one colour and differs in its alpha channel only"
-    elif colour_share(path, raster.mode):
+    elif _is_coloured(path, raster.mode):
         fault = "is a picture in colours"
     if fault:
         raise InputError(
@@ -106,6 +109,15 @@ def read_map(path: Path) -> Raster:
             f" files, for instance by {HOW_TO_SAVE}, or pass arrays to ThresholdTuner"
         )
     return raster
+
+
+def _is_coloured(path: Path, mode: str) -> bool:
+    """Whether any pixel has channels that differ."""
+    if not mode.startswith(COLOURED):
+        return False
+    kind = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    channels = cv2.imdecode(np.fromfile(path, np.uint8), kind)
+    return channels is not None and bool((channels != channels[..., :1]).any())
 
 
 def _look(path: Path) -> _Look:
