@@ -1,6 +1,6 @@
 """The FEST framework: several networks, one per input size, fused and refined (paper figure 1).
 
-With one size it is the paper's LW-FEST: the EEDM loss and adjustable sensitivity alone.
+With one size this is the paper's LW-FEST: the EEDM loss and adjustable sensitivity, no fusion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,44 +50,43 @@ SCALES_FILE = "fest.json"
 """File that :meth:`FEST.fit` writes next to its runs: their sizes, in the order of the scales."""
 
 SETTINGS = ("th1", "th2", "rule", "mean", "std")
-"""Attributes of a FEST that its card holds as they are."""
+"""Attributes of a FEST that its card stores unchanged."""
 
 
 class FEST:
     """Networks by input size, with the thresholds that turn their fused map into targets.
 
     Args:
-        backbones: {size [px]: name of a backbone, or any network (N, C, size, size) -> logits
-            (N, 1, size, size)}. The order of the sizes is the order of the scales. A network that
-            does not take 3 channels says so in an attribute ``in_channels``. It may also give a
-            list or tuple that begins with the main logits, or a dict that holds them as "out". The
-            FEST works with a copy: the network that was passed stays as it is. A scale may also be
-            a training-free detector, under a name: {"PSTNN": create_detector("PSTNN")}; its map is
-            computed at the image's own size and scaled to [0, 1].
+        backbones: {size [px]: name of a backbone, or any network (N, C, size, size) -> logits (N,
+            1, size, size)}. The order of the sizes is the order of the scales. A network with other
+            than 3 input channels needs an attribute ``in_channels``. It may also return a list or
+            tuple that starts with the main logits, or a dict with the key "out". The FEST copies
+            the network and leaves the original unchanged. A scale may also be a training-free
+            detector, under a name: {"PSTNN": create_detector("PSTNN")}; its map is computed at the
+            image's own size and scaled to [0, 1].
         th1: threshold of strong targets, in [0, 1].
-        th2: threshold of weak targets, in [0, 1]; None looks for none.
-        rule: where weak targets come from: "per_scale", each scale's own map in order, as in the
-            published results; "fused", the fused map, as in the paper's text. With one size both
-            are the same.
+        th2: threshold of weak targets, in [0, 1]; None disables weak targets.
+        rule: source of weak targets. "per_scale": the map of each scale in order, as in the
+            published results. "fused": the fused map, as in the paper's text. With one size both
+            rules agree.
         mean: mean gray value of the training set, in [0, 1]; :meth:`fit` and :meth:`from_runs` set
             it.
-        std: standard deviation of the training set's gray values, in [0, 1]; likewise.
-        threads: CPU threads to compute with; None takes one per idle CPU, measured at the first
-            image and then kept, since the number of threads changes the rounding.
-        device: where it trains and predicts: "cpu", "cuda", "mps", or "auto", the fastest one.
+        std: standard deviation of the training set's gray values, in [0, 1]; set likewise.
+        threads: number of CPU threads. Default: one per idle CPU, measured at the first image and
+            then kept, because the number of threads affects rounding.
+        device: device of training and prediction: "cpu", "cuda", "mps", or "auto" (the fastest).
 
     Attributes:
         backbones: the networks by size, in eval mode; detectors by name.
-        device: where they are; :meth:`to` changes it.
-        chosen_on: dataset and metrics on which the thresholds were tuned, if they were; saved with
-            the FEST.
-        origin: dataset of the training and fingerprints of its training and test images, as far as
-            known; saved with the FEST.
+        device: device of the networks; :meth:`to` changes it.
+        chosen_on: dataset and metrics of the threshold tuning, if any; saved with the FEST.
+        origin: training dataset and fingerprints of its training and test images, if known; saved
+            with the FEST.
 
     Raises:
-        ValueError: for no or wrong sizes, a threshold or statistic out of range, an unknown rule,
-            backbone or device, one network for two sizes, or a network that fails on noise, gives
-            no logits of the size of its input, or ends in a sigmoid.
+        ValueError: for missing or invalid sizes, a threshold or statistic out of range, an unknown
+            rule, backbone or device, one network for two sizes, or a network that fails on noise,
+            does not return logits of the input size, or ends in a sigmoid.
 
     Example:
         >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
@@ -121,7 +120,9 @@ class FEST:
             check_threshold("th2", th2)
         networks = [net for net in backbones.values() if not isinstance(net, str)]
         if len({id(net) for net in networks}) < len(networks):
-            raise InputError("every size needs a network of its own, one came for several sizes")
+            raise InputError(
+                "every size needs its own network, but one was passed for several sizes"
+            )
         self.device = resolve_device(device)
         self.backbones: dict[Any, Any] = {}
         for size, given in backbones.items():
@@ -173,16 +174,17 @@ class FEST:
         """Combine finished training runs, one per size.
 
         Args:
-            runs: the runs or their folders, in the order of the scales.
+            runs: runs or their folders, in the order of the scales.
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1].
-            rule: as for :class:`FEST`.
-            backbones: networks by size for the weights, if they are not in the catalogue.
-            device: as for :class:`FEST`.
+            rule: see :class:`FEST`.
+            backbones: networks by size, if they are not in the catalogue.
+            device: see :class:`FEST`.
 
         Raises:
             FileNotFoundError: if a run has not finished.
-            ValueError: for no runs, two of the same size, or runs trained on different data.
+            ValueError: if there are no runs, two have the same size, or they were trained on
+                different data.
         """
         opened = [Run.of(run) for run in runs]
         scales = [(run.record, run.weights) for run in opened]
@@ -194,18 +196,18 @@ class FEST:
     def from_weights(
         cls, files: Sequence[str | Path], *, device: str | torch.device = "auto"
     ) -> "FEST":
-        """Combine weights files, one per size, as their cards describe them.
+        """Combine weights files, one per size, using their cards.
 
-        The thresholds are the first card's, those of :class:`FEST` where it names none.
+        The thresholds are those of the first card, else the defaults of :class:`FEST`.
 
         Args:
             files: weights of runs or of the zoo, in the order of the scales.
-            device: as for :class:`FEST`.
+            device: see :class:`FEST`.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: for no files, two of the same size, weights trained on different images, or
-                a card that does not say what is needed.
+            ValueError: if there are no files, two have the same size, they were trained on
+                different images, or a card is incomplete.
         """
         scales = [(read_card(path), path) for path in files]
         for card, path in scales:
@@ -236,19 +238,19 @@ class FEST:
     def from_pretrained(
         cls, backbone: str, dataset: str, *, device: str | torch.device = "auto"
     ) -> "FEST":
-        """The trained FEST that comes with a clone of the kit: no download, ready to predict.
+        """Load a pretrained FEST that comes with a clone of the repository; nothing is downloaded.
 
-        All of its sizes must be here; :func:`festkit.open_model` opens one of them alone.
+        The weights of all its sizes must be present; :func:`festkit.open_model` opens a single one.
 
         Args:
             backbone: name of a backbone; case and hyphens do not matter.
-            dataset: what it was trained on, such as "NUAA-SIRST"; "synthetic" has seen no real
-                image, "union" the three training lists together.
-            device: as for :class:`FEST`.
+            dataset: training dataset, such as "NUAA-SIRST"; "synthetic" (synthetic scenes only), or
+                "union" (the three public training sets).
+            device: see :class:`FEST`.
 
         Raises:
-            FileNotFoundError: if the weights of a size are not here (in ``weights`` of the clone,
-                or FESTKIT_WEIGHTS); the message says which are, and how to train them.
+            FileNotFoundError: if the weights of a size are missing (in ``weights`` of the clone, or
+                FESTKIT_WEIGHTS); the message lists the available ones and how to train.
             ValueError: if the zoo has no such entry.
 
         Example:
@@ -266,18 +268,17 @@ class FEST:
         devices: Sequence[str] | None = None,
         **options: Any,
     ) -> list[Run]:
-        """Train every size on a dataset and use the trained weights.
+        """Train a network at every size and use the trained weights.
 
         Args:
-            dataset: as in :class:`TrainConfig`.
-            out: folder of the runs, one subfolder per size; a finished run is not repeated.
-                :func:`festkit.open_model` opens it where the networks are of the catalogue, else
-                :meth:`from_runs`.
-            devices: such as ``("cuda:0", "cuda:1")``, on which sizes are trained at the same time,
-                each in a process of its own; None trains one size after the other on the device of
-                the FEST.
-            options: any other field of :class:`TrainConfig`. With ``device`` the FEST moves there
-                first.
+            dataset: see :class:`TrainConfig`.
+            out: folder of the runs, one subfolder per size; finished runs are not repeated. Open it
+                later with :func:`festkit.open_model`, or with :meth:`from_runs` for networks
+                outside the catalogue.
+            devices: devices such as ``("cuda:0", "cuda:1")`` on which sizes are trained in
+                parallel, each in its own process. Default: sizes are trained in sequence on the
+                device of the FEST.
+            options: other fields of :class:`TrainConfig`. With ``device`` the FEST is moved first.
 
         Returns:
             The runs, in the order of the sizes.
@@ -316,19 +317,19 @@ class FEST:
         return self
 
     def scale_maps(self, image: Images) -> list[NDArray[np.float32]]:
-        """Every network's own probability map (H, W) of an image, in the order of the sizes.
+        """Probability maps (H, W) of an image, one per network, in the order of the sizes.
 
         Args:
-            image: one image (H, W), as :meth:`predict` takes it.
+            image: one image (H, W), see :meth:`predict`.
 
         Raises:
-            ValueError: if the training set's gray statistics are not known, or for what is no gray
-                image.
+            ValueError: if the gray statistics of the training set are unknown, or ``image`` is not
+                gray.
         """
         if self.networks and (self.mean is None or self.std is None):
             raise InputError(
-                "the gray statistics of the training set are not known: "
-                "call fit, or pass mean= and std= to FEST"
+                "the gray statistics of the training set are unknown: call fit, or pass mean= and "
+                "std= to FEST"
             )
         _check_statistics(self.mean, self.std)  # they may have been set since
         gray = gray_image(image)
@@ -354,10 +355,10 @@ class FEST:
             raise InputError(f"{what} takes networks alone, and this FEST has detectors")
 
     def probability(self, image: Images) -> NDArray[np.float32]:
-        """The fused probability map (H, W) in [0, 1] of one image, as :meth:`predict` takes it.
+        """The fused probability map (H, W) in [0, 1] of one image, see :meth:`predict`.
 
         Raises:
-            ValueError: as :meth:`scale_maps`.
+            ValueError: see :meth:`scale_maps`.
 
         Example:
             >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
@@ -374,19 +375,19 @@ class FEST:
     @overload
     def predict(self, image: Images) -> Any: ...
     def predict(self, image: Images) -> Detection | list[Detection]:
-        """Strong and weak targets of one gray image, or of every image of a batch.
+        """Find strong and weak targets in one gray image, or in every image of a batch.
 
         Args:
-            image: (H, W), or (N, H, W), array or tensor: uint8; uint16, whose 65535 is white; or
-                float in [0, 1], whose 1 is white. Networks see it in 8 bit.
+            image: array or tensor (H, W) or (N, H, W): uint8; uint16 with white at 65535; or float
+                in [0, 1] with white at 1. It is converted to 8 bit.
 
         Returns:
-            The detection of the one image, or a list of one for each of the batch. Type checkers
-            take an array of unknown shape for one image.
+            The detection for one image; for a batch, a list of detections. Type checkers treat an
+            array of unknown shape as one image.
 
         Raises:
-            ValueError: if the training set's gray statistics are not known, or for anything else
-                than gray images.
+            ValueError: if the gray statistics of the training set are unknown, or the input is not
+                gray images.
 
         Example:
             >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
@@ -400,15 +401,15 @@ class FEST:
         return found if gray.ndim == 3 else found[0]
 
     def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:
-        """Fuse and refine probability maps already computed, with this FEST's thresholds.
+        """Fuse and refine existing probability maps with the thresholds of this FEST.
 
         Args:
             scale_maps: (H, W) in [0, 1], one per size, all at the image's own size. NaN counts as
                 background, and a warning says so.
 
         Raises:
-            ValueError: for another number of maps than sizes, maps of unequal size, or values that
-                are no probabilities.
+            ValueError: if the number of maps differs from the number of sizes, the maps differ in
+                size, or values are outside [0, 1].
 
         Example:
             >>> maps = np.zeros((2, 40, 30), np.float32)
@@ -421,8 +422,8 @@ class FEST:
         alike = len(set(shapes)) == 1 and len(shapes[0]) == 2
         if len(shapes) != len(self.backbones) or not alike:
             raise InputError(
-                f"maps of the shapes {shapes} came for the sizes {list(self.backbones)}; pass one "
-                "of each, all at the image's own size, as scale_maps gives them"
+                f"got maps of shapes {shapes} for the sizes {list(self.backbones)}; pass one map "
+                "per size, all at the size of the image, as returned by scale_maps"
             )
         given = zip(self.backbones, scale_maps, strict=True)
         maps = [as_maps(f"the map of {_scale_title(size)}", prob)[0] for size, prob in given]
@@ -432,10 +433,10 @@ class FEST:
         )
 
     def evaluate(self, dataset: Dataset) -> Counts:
-        """Counts over a dataset split at the images' own sizes.
+        """Counts over a dataset split, measured at the original size of each image.
 
         Raises:
-            ValueError: for a name or folder in place of a dataset.
+            ValueError: if ``dataset`` is a name or folder instead of a loaded dataset.
 
         Example:
             >>> import tempfile
@@ -488,12 +489,12 @@ class FEST:
 
         Args:
             path: the file.
-            backbones: networks by size to fill, where they are not of the catalogue.
-            device: as for :class:`FEST`.
+            backbones: networks by size to fill, if they are not in the catalogue.
+            device: see :class:`FEST`.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it holds no FEST, or does not fit the networks.
+            ValueError: if it contains no FEST, or does not fit the networks.
         """
         card, tensors = read_card(path), read_tensors(path)
         if card.get("kind") != "FEST":
@@ -525,10 +526,10 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
     """Refuse networks that cannot be the scales of one FEST."""
     if not cards:
-        raise InputError("FEST needs at least one finished run or weights file, got none")
+        raise InputError("no runs given; pass at least one finished run or weights file")
     sizes = list(dict.fromkeys(card["size"] for card in cards))
     if len(sizes) < len(cards):
-        raise InputError(f"{len(cards)} runs came for the sizes {sizes}; one each fits")
+        raise InputError(f"got {len(cards)} runs for the sizes {sizes}; pass one per size")
     splits = {card["train_split"] for card in cards}
     if len(splits) > 1:
         raise InputError(
@@ -574,7 +575,7 @@ def _ready(network: nn.Module, device: torch.device) -> nn.Module:
 def _check_rule(rule: str) -> None:
     """Refuse an unknown rule."""
     if rule not in get_args(Rule):
-        raise InputError(f"unknown rule {rule!r}; known are {', '.join(get_args(Rule))}")
+        raise InputError(f"unknown rule {rule!r}; choose from {', '.join(get_args(Rule))}")
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:

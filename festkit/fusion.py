@@ -22,14 +22,14 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
 
     Args:
         maps: one map (..., H_k, W_k) per scale, values in [0, 1].
-        size: side of the square result, or (height, width) [px]; usually the image's own size.
+        size: side of the square result, or (height, width) [px]; usually the size of the image.
 
     Returns:
-        (..., height, width) float32 of the kind of the maps.
+        (..., height, width) float32, an array or tensor like the maps.
 
     Raises:
-        ValueError: if ``maps`` is empty, or not all of its maps are of the same images.
-        TypeError: if they are not all arrays, or all tensors on one device.
+        ValueError: if ``maps`` is empty, or the leading dimensions of the maps differ.
+        TypeError: if the maps are neither all arrays nor all tensors on one device.
 
     Example:
         >>> fuse([np.zeros((2, 2), np.float32), np.ones((4, 4), np.float32)], 2)
@@ -44,7 +44,7 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
         check_map("a map", prob)
         if _place(prob) != _place(maps[0]):
             raise InputTypeError(
-                f"maps came as {_place(maps[0])} and {_place(prob)}; pass arrays alone, or tensors "
+                f"got maps as {_place(maps[0])} and {_place(prob)}; pass only arrays, or tensors "
                 "on one device (torch.from_numpy, .cpu().numpy())"
             )
         if prob.shape[:-2] != maps[0].shape[:-2]:

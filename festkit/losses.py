@@ -1,4 +1,4 @@
-"""Losses for small targets: EEDM (paper section 3.3) and the losses it is compared with.
+"""Losses for small targets: EEDM (paper section 3.3) and its baselines.
 
 Every loss takes logits and a bool mask, both (N, 1, H, W), and is computed in float32.
 
@@ -25,8 +25,9 @@ from .ops.order_statistic import can_fuse, fused_eedm, kth_smallest, least_kept
 def edge_map(mask: Tensor) -> Tensor:
     """Target contours: pixels with one of their 4 neighbours in the other class (section 3.3).
 
-    The contour is two pixels wide, one inside and one outside the target. The mask is continued
-    beyond the frame, so the frame itself is no edge; the published code marks parts of it.
+    The contour is two pixels wide, one inside and one outside the target. Border pixels are
+    replicated beyond the frame, so the frame itself is not an edge; the published code marks parts
+    of it.
 
     Args:
         mask: (..., H, W) bool.
@@ -85,9 +86,10 @@ def eedm_loss(
 ) -> Tensor:
     """Edge enhancement difficulty mining loss (paper section 3.3, equations 1 to 8).
 
-    Binary cross-entropy per pixel, times ``edge_weight`` on the contours (:func:`edge_map`); then
-    the mean of the hardest ``keep_ratio`` of all pixels of the batch (:func:`hard_mining`). With
-    several processes, each selects among the pixels of its part of the batch.
+    The binary cross-entropy of every pixel is multiplied by ``edge_weight`` on contours
+    (:func:`edge_map`). The loss is the mean over the hardest ``keep_ratio`` of all pixels of the
+    batch (:func:`hard_mining`). With several processes, each selects pixels in its part of the
+    batch.
 
     On the CPU a fused form gives the same value and gradient to the last bit; it has no second
     derivative.
@@ -102,7 +104,7 @@ def eedm_loss(
         Scalar tensor, float32.
 
     Raises:
-        ValueError: for another shape or type of mask, or an option out of range.
+        ValueError: for an invalid shape or mask type, or an option out of range.
 
     Example:
         >>> mask = torch.zeros(1, 1, 4, 4, dtype=torch.bool); mask[0, 0, 1, 1] = True

@@ -25,12 +25,12 @@ class Entry:
 
     Attributes:
         name: such as "nuaa-sirst/acm-256-eedm"; its files have the same name.
-        config: what is trained, without places.
-        start: name of the entry whose weights it continues from; None starts at the prior.
+        config: configuration of the training, without folders and device.
+        start: name of the entry whose weights it starts from; None starts at the prior.
         cpu_minutes: wall-clock minutes on one CPU core in fp32, measured or estimated; None if
             unknown.
-        gpu_minutes: wall-clock minutes on an NVIDIA H100, estimated; an H200 needs at most these.
-        scenes: arguments of make_synthetic_dataset, where the dataset is made for the entry.
+        gpu_minutes: estimated wall-clock minutes on an NVIDIA H100; an H200 needs at most as many.
+        scenes: arguments of make_synthetic_dataset, if the dataset is synthetic.
 
     Example:
         >>> ENTRIES["nuaa-sirst/acm-512-eedm"].start
@@ -47,16 +47,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Family:
-    """The entries of one backbone on one dataset, and the parts they take in the paper's table.
+    """The entries of one backbone on one dataset, and their roles in the paper's table.
 
     Attributes:
         name: such as "nuaa-sirst/acm".
         backbone: name of the backbone.
-        dataset: what FEST.from_pretrained calls the training images.
+        dataset: name of the training images in FEST.from_pretrained.
         scales: entries that are fused, in the order of the scales.
-        light: the scale that stands for LW-FEST, one size with AS.
-        original: the entry that stands for the network without FEST: BCE, no AS, at the size of
-            ``light``.
+        light: the scale used as LW-FEST (one size with AS).
+        original: the entry used as Original: BCE, no AS, at the size of ``light``.
 
     Example:
         >>> FAMILIES["nuaa-sirst/acm"].scales
@@ -103,7 +102,7 @@ def find_entry(name: str) -> Entry:
     """The entry of a name; case and hyphens do not matter.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones and the nearest.
+        ValueError: for an unknown name; the message lists the known names and the closest one.
 
     Example:
         >>> find_entry("NUAA-SIRST/ACM-256-BCE").config.loss
@@ -113,7 +112,7 @@ def find_entry(name: str) -> Entry:
 
 
 def scales_of(name: str) -> tuple[str, ...]:
-    """The entries that are fused under a name: a family's scales, or an entry alone.
+    """The entries of a name: the scales of a family, or the entry itself.
 
     Example:
         >>> scales_of("nuaa-sirst/acm-512-bce")
@@ -123,7 +122,7 @@ def scales_of(name: str) -> tuple[str, ...]:
 
 
 def family_of(name: str) -> Family | None:
-    """The family in which an entry takes part; None if it is in none.
+    """The family of an entry; None if it has none.
 
     Example:
         >>> family_of("nuaa-sirst/acm-512-bce").name
@@ -163,12 +162,12 @@ def weights_dir() -> Path:
 
 
 def weights_file(name: str) -> Path:
-    """The weights of an entry, there or not."""
+    """Path of the weights of an entry, which may not exist."""
     return weights_dir() / f"{name}.safetensors"
 
 
 def record_file(name: str, dataset: str | None = None) -> Path:
-    """The record of an entry, or of what an entry or a FEST was measured to do on a dataset.
+    """Path of the record of an entry, or of the evaluation of an entry or FEST on a dataset.
 
     Example:
         >>> record_file("union/acm-256", "NUAA-SIRST").name
@@ -179,13 +178,13 @@ def record_file(name: str, dataset: str | None = None) -> Path:
 
 
 def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
-    """The same, read; None if there is none."""
+    """Read this record; None if it does not exist."""
     path = record_file(name, dataset)
     return read_named(path) if path.is_file() else None
 
 
 def fused_record(family: Family) -> dict[str, Any] | None:
-    """The record of a family's FEST on the images it was trained for; None if there is none."""
+    """The record of the FEST of a family on its own dataset; None if it does not exist."""
     if len(family.scales) == 1:
         return None
     return read_record(family.name, ENTRIES[family.scales[0]].config.dataset)
@@ -195,22 +194,22 @@ def read_named(path: Path) -> dict[str, Any]:
     """A record's file.
 
     Raises:
-        ValueError: if it is damaged, or has not two rows of metrics, without AS and with.
+        ValueError: if it is damaged, or does not have two rows of metrics (without and with AS).
     """
     record: dict[str, Any] = read_json(path, _MEASUREMENT if ".on-" in path.name else _ENTRY)
     if len(record["test"]) != 2:
         raise InputError(
             f"{path} has {len(record['test'])} rows of metrics, expected one without AS and one "
-            "with; restore it, or measure again"
+            "with; restore it, or evaluate again"
         )
     return record
 
 
 def outdated(measurement: Mapping[str, Any]) -> str:
-    """Why a measurement of an entry or a FEST no longer holds; empty if it does.
+    """Why an evaluation record is outdated; empty if it is current.
 
-    It names the checksum of every scale it was taken with: the scales must be those of the
-    catalogue, and the checksums those of their records.
+    The record has the checksum of every scale. The scales must match the catalogue, and the
+    checksums must match their records.
     """
     scales, wanted = measurement["scales"], scales_of(measurement["entry"])
     if tuple(scales) != wanted:
@@ -227,7 +226,7 @@ def sha256(path: Path) -> str:
 
 
 def trained() -> list[str]:
-    """Names of the entries whose weights are here, in the order of the catalogue."""
+    """Names of the entries with weights, in the order of the catalogue."""
     return [name for name in ENTRIES if weights_file(name).is_file()]
 
 
@@ -235,11 +234,12 @@ def required_file(name: str) -> Path:
     """The weights of an entry.
 
     Raises:
-        FileNotFoundError: if they are not here; says which are, and how to train these.
+        FileNotFoundError: if they are missing; the message lists the available ones and how to
+            train.
     """
     if not weights_file(name).is_file():
         raise MissingFileError(
-            f"{name} has no weights in {weights_dir()}; there are those of "
+            f"{name} has no weights in {weights_dir()}. Available: "
             f"{', '.join(trained()) or 'no entry (they come with a clone of the repository)'}. "
             f"To train it: festkit zoo train {name}"
         )
@@ -250,7 +250,7 @@ def find_family(backbone: str, dataset: str) -> Family:
     """The family of a backbone on a dataset; case and hyphens do not matter.
 
     Raises:
-        ValueError: if the catalogue has none; the message says which there are.
+        ValueError: if the catalogue has none; the message lists the available ones.
 
     Example:
         >>> find_family("dnanet", "nuaa sirst").name
@@ -268,7 +268,7 @@ def pretrained_files(backbone: str, dataset: str) -> list[Path]:
     """The weights of a family's scales, in their order.
 
     Raises:
-        FileNotFoundError: if one of them is not here.
+        FileNotFoundError: if one of them is missing.
         ValueError: if the catalogue has no such family.
     """
     return [required_file(scale) for scale in find_family(backbone, dataset).scales]

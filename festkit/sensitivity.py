@@ -1,8 +1,8 @@
 """Adjustable sensitivity (AS), the paper's post-processing (section 3.4, figure 2).
 
-Strong targets are what exceeds th1; they keep their mask. Weak targets are the components of what
-exceeds th2 that hold no strong pixel; each adds one pixel, its centroid, so that it counts as
-detected without costing segmentation accuracy.
+Strong targets are the pixels above th1; they keep their mask. Weak targets are the components above
+th2 without a strong pixel. Each weak target adds one pixel, its centroid, so it counts as detected
+with little loss of segmentation accuracy.
 
 Not to be confused with hysteresis thresholding, which keeps the *whole* low-threshold region around
 a strong pixel: AS keeps the strong mask as it is, and drops the low-threshold region around it.
@@ -50,11 +50,11 @@ class Target:
     """One detected target.
 
     Attributes:
-        kind: "strong" (above th1) or "weak" (its peak lies between th2 and th1; in one of several
-            scales' own maps it may be higher, where the fused map is not above th1).
+        kind: "strong" (above th1) or "weak" (peak between th2 and th1; in the map of a single scale
+            the peak may be higher, if the fused map is not above th1).
         centroid: mean row and column [px].
-        area: pixels; of the strong region, or of the weak component above th2.
-        peak: largest probability, of the map the target was found in.
+        area: area of the strong region, or of the weak component above th2 [px].
+        peak: largest probability in the map in which the target was found.
         box: rows and columns (y0, x0, y1, x1), half open [px].
         image: index in the batch, 0 for a single map.
 
@@ -77,18 +77,18 @@ class Target:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Detection(ArrayValues):
-    """What adjustable sensitivity finds, as arrays or tensors of the kind of its input.
+    """Result of adjustable sensitivity, as arrays or tensors like the input.
 
     Attributes:
         mask: bool, the shape of the input: strong regions and weak centroids.
         strong: bool, the shape of the input: probability above th1.
-        weak: (K, 2) row and column of the weak centroids of one map; (K, 3) with the image's index
-            in front for a batch. Two weak targets may share a pixel.
+        weak: (K, 2) row and column of the weak centroids of one map; for a batch (K, 3), starting
+            with the image index. Two weak targets may share a pixel.
         th1: threshold of strong targets.
-        th2: threshold of weak targets, None if there was none.
+        th2: threshold of weak targets; None if weak targets were disabled.
 
-    ``mask`` and ``weak`` follow the paper, and so does what is counted of them: several scales may
-    each leave a mark on one object. :meth:`targets` lists one object once.
+    ``mask`` and ``weak`` follow the paper, as do the counts: several scales may each mark the same
+    object. :meth:`targets` lists every object once.
 
     Example:
         >>> prob = np.array([[0.8, 0.0, 0.3], [0.0, 0.0, 0.0]], np.float32)
@@ -109,7 +109,7 @@ class Detection(ArrayValues):
     _weak_parts: "tuple[_Weak, ...]"
 
     def numpy(self) -> "Detection":
-        """The same detection with numpy arrays instead of tensors.
+        """Convert tensors to numpy arrays.
 
         Example:
             >>> adjust_sensitivity(torch.tensor([[0.9]])).numpy().mask
@@ -130,14 +130,13 @@ class Detection(ArrayValues):
         }
 
     def targets(self) -> list[Target]:
-        """Every target: the strong ones in raster order, then the weak ones as they were found.
+        """List all targets: strong ones in raster order, then weak ones in order of detection.
 
-        A weak target whose centroid is closer than 3 px to that of a target already listed is taken
-        for the same object and left out, such as the mark of a second scale half a pixel beside
-        that of the first. Counts and tables keep the paper's rule, which counts every mark of
-        :attr:`mask`.
+        A weak target whose centroid is closer than 3 px to a listed one is treated as the same
+        object and skipped, such as the mark of a second scale half a pixel away. Counts and tables
+        follow the paper and count every mark of :attr:`mask`.
 
-        They are measured now, on the map that was passed: do not write to it in between.
+        Targets are measured on the map that was passed, so do not modify it before this call.
 
         Example:
             >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -175,29 +174,29 @@ def adjust_sensitivity(
     *,
     scale_maps: Sequence[Array] | None = None,
 ) -> Detection:
-    """Turn probabilities into targets with a strong and a weak threshold (paper section 3.4).
+    """Detect targets with a strong and a weak threshold (paper section 3.4).
 
-    Components are sets of 8-connected pixels. The published code works on filled contours instead,
-    which differs only for components with holes.
+    Components are 8-connected. The published code uses filled contours instead, which differ only
+    for components with holes.
 
     Args:
         prob: (H, W), (N, H, W) or (N, 1, H, W), floats in [0, 1]; for several scales their fused
             map. NaN counts as background, with a warning.
-        th1: strong targets are above this, in [0, 1].
-        th2: weak targets are above this, in [0, 1]; None looks for none. On one map th2 >= th1
-            leaves just the strong ones, with a warning.
-        scale_maps: every scale's own map at the size of ``prob``. Without them weak targets come
-            from ``prob``, as the paper says; with them from each scale's map in order, as in the
-            published results: a component is weak if it meets neither a strong pixel nor a centroid
-            of an earlier scale. Then th2 >= th1 is meaningful.
+        th1: threshold of strong targets, in [0, 1]; pixels must exceed it.
+        th2: threshold of weak targets, in [0, 1]; None disables them. On one map, th2 >= th1 allows
+            no weak targets and gives a warning.
+        scale_maps: the map of each scale at the size of ``prob``. Without them, weak targets come
+            from ``prob``, as the paper states. With them, weak targets come from the scales in
+            order, as in the published results: a component is weak if it contains neither a strong
+            pixel nor a centroid of an earlier scale. Then th2 >= th1 is meaningful.
 
     Returns:
-        A :class:`Detection` of the kind of ``prob``: numpy arrays, or tensors on its device.
+        A :class:`Detection` with numpy arrays, or with tensors on the device of ``prob``.
 
     Raises:
         ValueError: if a threshold or a probability lies outside [0, 1], if maps are not
             floating-point, if shapes do not fit, or if ``scale_maps`` is empty.
-        TypeError: if a threshold is not one number, or a map is a masked array or no numbers.
+        TypeError: if a threshold is not one number, or a map is a masked array or not numeric.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -209,7 +208,7 @@ def adjust_sensitivity(
     fused, strong, mask = _threshold("prob", prob, th1)
     maps = [fused] if scale_maps is None else [as_maps("scale map", m) for m in scale_maps]
     if not maps:
-        raise InputError("scale_maps is empty; pass every scale's map, or None to use prob itself")
+        raise InputError("scale_maps is empty; pass the map of every scale, or None to use prob")
     for scale in maps:
         if (scale.shape, scale.device) != (fused.shape, fused.device):
             raise InputError(
@@ -273,7 +272,7 @@ def check_threshold(name: str, value: float) -> None:
     """Refuse a threshold outside [0, 1].
 
     Raises:
-        ValueError: with the name, the value and what is allowed.
+        ValueError: if it is outside [0, 1].
         TypeError: if it is not one number.
 
     Example:
@@ -290,7 +289,7 @@ def _check_thresholds(th1: float, th2: float | None, *, one_map: bool) -> None:
     check_threshold("th2", th2)
     if one_map and th2 >= th1:
         warnings.warn(
-            f"th2 = {th2} is not below th1 = {th1}: on one map there are then no weak targets",
+            f"th2 = {th2} is not below th1 = {th1}, so this map can have no weak targets",
             stacklevel=3,
         )
 
@@ -299,7 +298,7 @@ def as_maps(name: str, prob: NDArray[Any] | Tensor) -> Any:
     """Checked probability maps as float32 (N, H, W), in an array, or a tensor off the CPU.
 
     Raises:
-        ValueError: for another shape or kind, or values outside [0, 1].
+        ValueError: for an invalid shape or type, or values outside [0, 1].
 
     Example:
         >>> as_maps("prob", np.zeros((4, 5))).shape
@@ -362,8 +361,8 @@ def _in_unit_range(name: str, maps: Any) -> Any:
     if math.isnan(low):
         missing = maps != maps  # noqa: PLR0124
         warnings.warn(
-            f"{name} holds {int(missing.sum())} NaN of {math.prod(maps.shape)} values; they count "
-            "as background",
+            f"{name} has {int(missing.sum())} NaN in {math.prod(maps.shape)} values; they count as "
+            "background",
             stacklevel=4,
         )
         where: Any = torch.where if isinstance(maps, Tensor) else np.where

@@ -1,7 +1,7 @@
-"""Trained weights as safetensors files, each with its card in the file's header; published weights.
+"""Trained weights as safetensors files with a card in the header; import of published weights.
 
-The card says what the weights are: network, data, size, loss, seed, metrics. Files are never
-unpickled, and they are written atomically.
+The card describes the weights: network, data, size, loss, seed, metrics. Files are never unpickled,
+and they are written atomically.
 """
 
 import json
@@ -32,15 +32,15 @@ def save_weights(backbone: nn.Module, path: str | Path, card: Mapping[str, Any])
 
     Args:
         backbone: any network.
-        path: the file; its folder is made.
-        card: plain values (JSON). ``backbone`` and ``in_channels`` let :func:`load_weights` build a
-            network of the catalogue by itself.
+        path: the file; its folder is created if missing.
+        card: JSON values. With ``backbone`` and ``in_channels``, :func:`load_weights` can build a
+            network of the catalogue.
 
     Returns:
         The path.
 
     Raises:
-        TypeError: if the card holds something that JSON does not.
+        TypeError: if the card contains values that JSON cannot store.
 
     Example:
         >>> import tempfile
@@ -59,12 +59,12 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
 
     Args:
         path: a file written by :func:`save_weights`.
-        backbone: the network to fill; None builds the one its card names.
+        backbone: the network to fill; default: the network named in the card.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is unreadable, has no card or one that names no backbone of the
-            catalogue, or does not fit the network.
+        ValueError: if the file is unreadable, its card is missing or names no backbone of the
+            catalogue, or the weights do not fit the network.
 
     Example:
         >>> import tempfile
@@ -84,14 +84,14 @@ def load_weights(path: str | Path, backbone: nn.Module | None = None) -> nn.Modu
 
 @dataclass(frozen=True)
 class ImportResult:
-    """A published network's weights in a backbone of the catalogue.
+    """Published weights loaded into a backbone of the catalogue.
 
     Attributes:
         backbone: the filled network, in eval mode.
-        unused: published tensors without effect: no path of the network reaches them, or they
-            belong to side outputs that this network does not have.
+        unused: published tensors without effect: layers that reach no output, or side outputs that
+            this network lacks.
         unexpected: names that the published network does not have.
-        adapted: our tensors that were fitted to another number of input channels, exactly.
+        adapted: our tensors that were converted exactly to another number of input channels.
 
     Example:
         >>> state = create_backbone("ACM").state_dict()
@@ -110,10 +110,10 @@ def import_state_dict(
 ) -> ImportResult:
     """Load published weights into a backbone, name by name.
 
-    Files are read without running anything in them. Whatever else a checkpoint holds, its one state
-    dict is found, by any name; of several, pass one as a mapping. Prefixes such as ``module.`` are
-    dropped. Weights for one input channel serve a network for three and the other way round where
-    that gives exactly the same outputs on gray images.
+    Files are read without executing code. The state dict of a checkpoint is found under any name;
+    if there are several, pass one as a mapping. Prefixes such as ``module.`` are dropped. Weights
+    are converted between one and three input channels if the outputs on gray images remain exactly
+    the same.
 
     Args:
         path_or_mapping: a .pth, .pth.tar, .pt, .npz or .safetensors file, or tensors by name.
@@ -125,8 +125,8 @@ def import_state_dict(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is unreadable or would run code; if tensors of the network are
-            missing or of another shape; or if the file is of another form of the network.
+        ValueError: if the file is unreadable or would execute code; if tensors of the network are
+            missing or have another shape; or if the file is of another variant of the network.
 
     Example:
         >>> state = create_backbone("ACM").state_dict()
@@ -143,7 +143,7 @@ def import_state_dict(
     foreign = [name for name in unused if _has_place(name, backbone_name(network))]
     if foreign:
         raise InputError(
-            f"{source} is of another form of {backbone_name(network)}: it also holds "
+            f"{source} is of another variant of {backbone_name(network)}: it also has "
             f"{_some(foreign)}. Build the network as published (create_backbone has options, such "
             "as base=True of MLCL-Net)"
         )
@@ -152,7 +152,7 @@ def import_state_dict(
     if missing:
         raise InputError(
             f"{source} lacks {len(missing)} of {len(own)} tensors of {backbone_name(network)}: "
-            f"{_some(missing)}; it holds {_some(published)}"
+            f"{_some(missing)}; it has {_some(published)}"
         )
     channels = input_channels(network)
     fitted = {name: _fitted(name, t, own[name], channels, source) for name, t in tensors.items()}
@@ -207,9 +207,9 @@ def _fitted(name: str, tensor: Tensor, own: Tensor, channels: int, source: str) 
         return tensor.expand_as(own)
     raise InputError(
         f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own.shape)}. Weights "
-        "for another number of input channels fit only where that is exact; not, for instance, "
-        "from three to one where batch norm comes before the first convolution, whose shift then "
-        "meets zero padding. Build the network with in_channels as published"
+        "for another number of input channels are only converted if the result is exact. Three to "
+        "one is not exact, for example, if batch norm precedes the first convolution, because its "
+        "shift meets zero padding. Build the network with in_channels as published"
     )
 
 
@@ -218,22 +218,22 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no readable safetensors file or has no card.
+        ValueError: if it is not a readable safetensors file or has no card.
     """
     with open_safetensors(path) as file:
         return parse_card(file.metadata() or {}, path)
 
 
 def create_from_card(card: Mapping[str, Any], source: str | Path) -> nn.Module:
-    """A new network of the kind a card names; ``source`` names the file in an error.
+    """Build the network named in a card; ``source`` is the file name for error messages.
 
     Raises:
-        ValueError: if it is not of the catalogue, or its number of channels is not one.
+        ValueError: if it is not in the catalogue, or the number of channels is invalid.
     """
     name = card.get("backbone")
     if name not in list_backbones():
         raise InputError(
-            f"the card of {source} names no backbone of the catalogue but {name!r}; pass the "
+            f"the card of {source} names {name!r}, which is no backbone of the catalogue; pass the "
             "network to fill, or read a whole FEST with FEST.load"
         )
     check_form(f"the card of {source}", card, {"in_channels?": int, "backbone_options?": dict})

@@ -15,8 +15,8 @@ COUNTS = fk.count(MASK, MASK)
     ("call", "told"),
     [
         (lambda: fk.evaluate(None, [MASK]), "preds is None"),
-        (lambda: fk.confidence_intervals(COUNTS), "counts came as Counts"),
-        (lambda: fk.confidence_intervals(c for c in [COUNTS] * 2), "counts came as generator"),
+        (lambda: fk.confidence_intervals(COUNTS), "counts is Counts"),
+        (lambda: fk.confidence_intervals(c for c in [COUNTS] * 2), "counts is generator"),
         (lambda: fk.confidence_intervals([COUNTS] * 2, level="95%"), "level is '95%'"),
         (lambda: fk.threshold_surface([PROB], [MASK], [0.5], [0.1], workers="2"), "workers is '2'"),
         (lambda: fk.threshold_surface([PROB], [MASK], [0.5], [0.1]).at(0.5, None), "th2 is None"),

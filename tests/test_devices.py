@@ -52,7 +52,7 @@ def test_a_device_of_torch_that_is_not_at_hand(at_hand):
 @pytest.mark.parametrize("name", ["cuda:first", "cpu:x", "cuda:-1", None, 0])
 def test_what_is_no_device(at_hand, name):
     at_hand("cuda")
-    with pytest.raises(ValueError, match=f"unknown device '{name}'; known are auto, cpu, cuda"):
+    with pytest.raises(ValueError, match=f"unknown device '{name}'; choose from auto, cpu, cuda"):
         resolve_device(name)
 
 
@@ -71,7 +71,7 @@ def test_a_device_that_is_not_at_hand(at_hand, name):
 
 @pytest.mark.parametrize("name", ["gpu", "", "CPU", "xpu"])
 def test_an_unknown_device(name):
-    with pytest.raises(ValueError, match=rf"unknown device '{name}'; known are auto, cpu, cuda"):
+    with pytest.raises(ValueError, match=rf"unknown device '{name}'; choose from auto, cpu, cuda"):
         resolve_device(name)
 
 

@@ -78,7 +78,7 @@ def test_names():
     assert find_table("Input-Size") is TABLES["input_size"]
     with pytest.raises(ValueError, match="unknown table '7'"):
         find_table("7")
-    with pytest.raises(ValueError, match="unknown profile 'fast'; known are smoke, quick, paper"):
+    with pytest.raises(ValueError, match="unknown profile 'fast'; choose from smoke, quick, paper"):
         find_profile("fast")
     assert paper_dataset("IRSTD-1K") == "IRSTD-1K"
     assert paper_dataset("NUAA-SIRST+NUDT-SIRST") == "NUAA-SIRST"

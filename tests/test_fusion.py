@@ -203,7 +203,7 @@ class TestFuse:
         np.testing.assert_array_equal(fused, np.float32([[0.9, np.nan, 0.9]]))
 
     def test_refuses_arrays_among_tensors(self):
-        expected = "maps came as an array and a tensor on cpu; pass arrays alone, or tensors"
+        expected = "got maps as an array and a tensor on cpu; pass only arrays, or tensors"
         with pytest.raises(InputTypeError, match=expected):
             fuse([random_map((4, 4)), torch.rand(4, 4)], 4)
 
@@ -404,5 +404,7 @@ class TestProbabilityMap:
 
 
 def test_a_tensor_that_may_be_one_colour_image_is_told_of():
-    with pytest.warns(UserWarning, match=r"\(3, 8, 9\) is taken for three gray images.*image\[0\]"):
+    with pytest.warns(
+        UserWarning, match=r"\(3, 8, 9\) is treated as three gray images.*image\[0\]"
+    ):
         assert gray_levels(torch.zeros(3, 8, 9)).shape == (3, 8, 9)

@@ -109,7 +109,11 @@ class TestTiles:
     @pytest.mark.parametrize(
         ("shape", "tile", "told"),
         [
-            ((60, 90), 17, r"17 px are enlarged to 96 px, .*, 35 of them an image; tile \(--tile"),
+            (
+                (60, 90),
+                17,
+                r"17 px are enlarged to 96 px; each of the 35 tiles per image.*tile \(--tile",
+            ),
             ((40, 40), 17, None),  # few
             ((120, 120), 24, None),  # not far smaller
             ((200, 250), 220, r"squares of 220 px are shrunk to 96 px"),
@@ -136,9 +140,7 @@ class TestTiles:
         assert all(0 < b - a <= tile * 0.75 + 0.5 for a, b in pairwise(starts))
 
     def test_a_square_of_hardly_a_pixel(self):
-        with pytest.raises(
-            ValueError, match="tile is 8, expected the side of a square, whole and at"
-        ):
+        with pytest.raises(ValueError, match="tile is 8, expected a whole number of px, at"):
             tiled_maps(bright(32), scene(40, 40), 8)
 
     def test_a_colour_image(self):
@@ -147,7 +149,7 @@ class TestTiles:
 
 
 class TestReadImage:
-    @pytest.mark.filterwarnings("ignore:.*gray (levels )?left")
+    @pytest.mark.filterwarnings("ignore:.*gray levels remain")
     @given(st.integers(0, 2**16 - 2), st.integers(0, 2**16 - 1))
     def test_levels_are_black_white_and_evenly_between(self, black, span):
         white = min(black + 1 + span, 2**16 - 1)
@@ -165,7 +167,9 @@ class TestReadImage:
         "levels", [(5, 5), (9, 4), (np.nan, 9), (0, np.inf), (1, 2, 3), (1,), "12", 7, ("a", "b")]
     )
     def test_wrong_levels(self, levels, tmp_path):
-        with pytest.raises(ValueError, match=r"levels are .*expected two numbers.*black < white"):
+        with pytest.raises(
+            ValueError, match=r"levels are .*expected two gray levels.*black < white"
+        ):
             read_image(tmp_path / "never-read.png", levels=levels)
 
     def test_at_full_range_it_is_the_image_of_a_dataset(self, tmp_path):
@@ -184,24 +188,24 @@ class TestReadImage:
     def test_few_levels_are_told(self, low, high, tmp_path):
         frame = np.linspace(low, high, 40 * 40).astype(np.uint16).reshape(40, 40)
         Image.fromarray(frame).save(tmp_path / "frame.png")
-        with pytest.warns(UserWarning, match="nearly one gray.*--levels BLACK WHITE"):
+        with pytest.warns(UserWarning, match="nearly uniform.*--levels BLACK WHITE"):
             read_image(tmp_path / "frame.png", levels=None)
 
     def test_of_many_the_first_is_told_and_the_others_are_counted(self, tmp_path):
         frame = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
         for name in "abc":
             Image.fromarray(frame).save(tmp_path / f"{name}.png")
-        with pytest.warns(UserWarning, match="nearly one gray") as caught:
+        with pytest.warns(UserWarning, match="nearly uniform") as caught:
             predict_images(bright(64), tmp_path, tmp_path / "out", levels=None)
         first, others = (str(one.message) for one in caught)
         assert first.startswith("a.png has 16 bit")
-        assert others == "3 images keep few gray levels, or none"
+        assert others == "3 images have few or no gray levels left"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)
         frame[3, 4] = 65535
         Image.fromarray(frame).save(tmp_path / "hot.png")
-        with pytest.warns(UserWarning, match="nearly one gray"):
+        with pytest.warns(UserWarning, match="nearly uniform"):
             read_image(tmp_path / "hot.png", levels=None)
 
     @pytest.mark.parametrize("hot", [0, 65535])
@@ -249,7 +253,7 @@ class TestReadImage:
         noise = np.random.default_rng(0).normal(size=(64, 64))
         Image.fromarray((8000 + 200 * noise).astype(np.uint16)).save(tmp_path / "a.png")
         tifffile.imwrite(tmp_path / "b.tif", (290 + 2 * noise).astype(np.float32))
-        told = r"b\.tif has 32 bit and levels from .* gray (levels )?left\. Take levels of its own"
+        told = r"b\.tif has 32 bit and levels from .* gray levels remain\. Use levels within its"
         with pytest.warns(UserWarning, match=told) as caught:
             predict_images(bright(64), tmp_path, tmp_path / "out")
         assert len(caught) == 1
@@ -260,13 +264,13 @@ class TestReadImage:
     def test_levels_that_leave_few_grays_are_told(self, dtype, high, levels, tmp_path):
         frame = np.linspace(0, high, 40 * 40).astype(dtype).reshape(40, 40)
         Image.fromarray(frame).save(tmp_path / "a.png")
-        with pytest.warns(UserWarning, match=r"a\.png has .* it has [56] gray levels left"):
+        with pytest.warns(UserWarning, match=r"a\.png has .* [56] gray levels remain"):
             read_image(tmp_path / "a.png", levels=levels)
 
     def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
-        with pytest.warns(UserWarning, match="it has no gray left") as caught:
+        with pytest.warns(UserWarning, match="no gray levels remain") as caught:
             predict_images(bright(64), frames, tmp_path / "out", levels=(2000, 4000))
-        assert str(caught[1].message) == "3 images keep few gray levels, or none"
+        assert str(caught[1].message) == "3 images have few or no gray levels left"
 
     @pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float32", "float64"])
     def test_kelvin_and_other_depths(self, dtype, tmp_path):
@@ -404,9 +408,9 @@ class TestPredictImages:
         ("settings", "message"),
         [
             ({"tile": 8}, "tile is 8"),
-            ({"tile": 32.5}, "tile is 32.5, expected the side of a square, whole and at least 16"),
+            ({"tile": 32.5}, "tile is 32.5, expected a whole number of px, at least 16"),
             ({"th1": 3}, "th1 is 3, expected a probability"),
-            ({"mean": None}, "gray statistics of the training set are not known"),
+            ({"mean": None}, "gray statistics of the training set are unknown"),
         ],
     )
     def test_wrong_settings_claim_no_folder(self, frames, tmp_path, settings, message):
@@ -440,9 +444,9 @@ class TestPredictImages:
     def test_a_damaged_folder(self, frames, tmp_path):
         predict_images(bright(64), frames, tmp_path / "out")
         (tmp_path / "out" / "prediction.json").write_text("[]")
-        with pytest.raises(ValueError, match=r"prediction\.json is damaged; remove"):
+        with pytest.raises(ValueError, match=r"prediction\.json is damaged; delete"):
             predict_images(bright(64), frames, tmp_path / "out")
-        with pytest.raises(FileExistsError, match="is a file; name a folder"):
+        with pytest.raises(FileExistsError, match="is a file; pass a folder"):
             predict_images(bright(64), frames, frames / "a.png")
 
     def test_frames_of_14_bit_show_their_targets(self, tmp_path, capsys):
@@ -467,7 +471,10 @@ class TestPredictImages:
         assert record["levels"] == "auto"
         assert 7700 < black < 7900
         assert white == 9100
-        assert f"levels {black} to {white} become black to white (auto)" in capsys.readouterr().out
+        assert (
+            f"gray levels {black} and {white} become black and white (auto)"
+            in capsys.readouterr().out
+        )
         for kind, ending in (("masks", "png"), ("pictures", "png"), ("targets", "json")):
             files = sorted((out / kind).rglob("*.*"))
             names = [file.relative_to(out / kind).as_posix() for file in files]
@@ -498,7 +505,7 @@ class TestPredictImages:
             predict_images(bright(64), frames, tmp_path / "out", levels=(0, 200))
 
     def test_wrong_levels_are_told_before_any_file(self, frames, tmp_path):
-        with pytest.raises(ValueError, match=r"levels are \(200, 100\), expected two numbers"):
+        with pytest.raises(ValueError, match=r"levels are \(200, 100\), expected two gray levels"):
             predict_images(bright(64), frames, tmp_path / "out", levels=(200, 100))
         assert not (tmp_path / "out").exists()
 
@@ -509,7 +516,7 @@ class TestPredictImages:
 
     def test_a_result_that_cannot_be_written_is_told_at_the_end(self, frames, tmp_path):
         shutil.copy(frames / "a.png", frames / f"{'a' * 251}.png")
-        with pytest.raises(ValueError, match=r"1 of 4 images are left out.*name too long"):
+        with pytest.raises(ValueError, match=r"1 of 4 images were skipped.*name too long"):
             predict_images(bright(64), frames, tmp_path / "out")
         assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
 
@@ -534,7 +541,7 @@ class TestPredictImages:
     )
     def test_another_fest_is_refused(self, frames, tmp_path, other, said):
         predict_images(bright(64), frames, tmp_path / "out")
-        with pytest.raises(FileExistsError, match=f"by other settings .*{said}"):
+        with pytest.raises(FileExistsError, match=f"with other settings .*{said}"):
             predict_images(other(), frames, tmp_path / "out")
 
     def test_other_weights_are_refused(self, frames, tmp_path):
@@ -551,7 +558,7 @@ class TestPredictImages:
     def test_an_image_that_cannot_be_read_is_told_when_the_others_are_done(self, frames, tmp_path):
         good = (frames / "b.png").read_bytes()
         (frames / "b.png").write_bytes(good[:60])
-        with pytest.raises(SkippedImages, match=r"1 of 3 images are left out.*b\.png") as some:
+        with pytest.raises(SkippedImages, match=r"1 of 3 images were skipped.*b\.png") as some:
             predict_images(bright(64), frames, tmp_path / "out")
         assert some.value.table == tmp_path / "out" / "targets.csv"
         assert pickle.loads(pickle.dumps(some.value)).table == some.value.table
@@ -580,12 +587,12 @@ class TestPredictImages:
 
     def test_two_images_of_one_name(self, frames, tmp_path):
         Image.fromarray(scene(20, 20)).save(frames / "a.bmp")
-        with pytest.raises(ValueError, match=r"a\.bmp and .*a\.png would be written under one"):
+        with pytest.raises(ValueError, match=r"a\.bmp and .*a\.png would have the same"):
             predict_images(bright(32), frames, tmp_path / "out")
 
     def test_names_that_one_disk_in_two_tells_apart(self, frames, tmp_path):
         Image.fromarray(scene(20, 20)).save(frames / "A.png")
-        with pytest.raises(ValueError, match=r"A\.png and .*a\.png would be written under one"):
+        with pytest.raises(ValueError, match=r"A\.png and .*a\.png would have the same"):
             predict_images(bright(32), frames, tmp_path / "out")
 
     def test_frames_in_folders_within_keep_them_in_their_names(self, frames, tmp_path):
@@ -607,7 +614,7 @@ class TestPredictImages:
         for name in "abc":
             (frames / f"{name}.png").unlink()
         with pytest.raises(
-            FileNotFoundError, match=r"holds no image .*not read are x\.pgm, y\.npy"
+            FileNotFoundError, match=r"contains no images .*not read are x\.pgm, y\.npy"
         ):
             predict_images(bright(64), frames, tmp_path / "other")
 
@@ -684,7 +691,7 @@ class TestOpenFest:
         assert list(open_model(tmp_path, device="cpu").backbones) == [1024, 512]
         assert list(trained_on(tmp_path)) == ["NUAA-SIRST"]
         (tmp_path / "fest.json").write_text("[]")
-        with pytest.raises(ValueError, match="does not name its sizes"):
+        with pytest.raises(ValueError, match="does not list its sizes"):
             open_model(tmp_path, device="cpu")
         (tmp_path / "fest.json").write_text('{"sizes": [1024, 512]}')
         (tmp_path / "1024" / "record.json").unlink()
@@ -727,7 +734,7 @@ class TestOpenFest:
         record = tmp_path / "record.json"
         record.write_text(json.dumps(read_card(entry) | {"tuned": tuned}))
         with pytest.warns(
-            UserWarning, match=r"tuned to 0\.3 / 0\.05 \(fused\), and opens with 0\.5"
+            UserWarning, match=r"tuned to 0\.3 / 0\.05 \(fused\), but opens with 0\.5"
         ):
             open_model(tmp_path, device="cpu")
         for other in ({"scales": [256, 384]}, {"th1": 0.5, "th2": 0.1, "rule": "per_scale"}):
@@ -743,13 +750,17 @@ class TestOpenFest:
     @pytest.mark.parametrize(
         ("sources", "error", "said"),
         [
-            (["nuaa/acm"], ValueError, "nuaa/acm is no file, no folder, and no entry of the zoo"),
-            (["acm"], ValueError, "nearest are nuaa-sirst/acm, "),
-            ([], ValueError, "needs at least one"),
-            (["nuaa-sirst/acm-256-eedm"] * 2, ValueError, "one each fits"),
+            (["nuaa/acm"], ValueError, "nuaa/acm is not a file, a folder, or an entry of the zoo"),
+            (["acm"], ValueError, "Similar entries: nuaa-sirst/acm, "),
+            ([], ValueError, "pass at least one"),
+            (["nuaa-sirst/acm-256-eedm"] * 2, ValueError, "pass one per size"),
             (["nuaa-sirst/uiu-net"], FileNotFoundError, "To train it: festkit zoo train"),
             (["."], FileNotFoundError, "holds no finished run"),
-            (["net.pth"], ValueError, "net.pth is no .safetensors file; a published checkpoint"),
+            (
+                ["net.pth"],
+                ValueError,
+                "net.pth is not a .safetensors file; read a published checkpoint",
+            ),
         ],
     )
     def test_what_cannot_be_opened(self, sources, error, said, tmp_path, monkeypatch):
@@ -760,7 +771,7 @@ class TestOpenFest:
 
     def test_a_whole_fest_takes_no_further_scales(self, tmp_path):
         file = FEST({32: "ACM"}, mean=0.4, std=0.1).save(tmp_path / "fest.safetensors")
-        with pytest.raises(ValueError, match="takes no further scales"):
+        with pytest.raises(ValueError, match="cannot be combined"):
             open_model(file, "nuaa-sirst/acm-512-eedm", device="cpu")
 
 
@@ -774,7 +785,7 @@ def test_the_notebook(frames, tmp_path):
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
     assert metrics["targets"]["strong"] >= 3
     assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
-    assert re.search(r"1 of 4 images are left out.*broken\.png", metrics["left_out"])
+    assert re.search(r"1 of 4 images were skipped.*broken\.png", metrics["left_out"])
     assert len(list(Path(metrics["table"]).parent.glob("pictures/*.png"))) == 3
 
 
@@ -783,7 +794,7 @@ def test_false_colours_are_told_of(tmp_path):
     jet[..., 2] = 200
     jet[4:8, 4:8] = 255, 60, 0
     Image.fromarray(jet).save(tmp_path / "jet.png")
-    with pytest.warns(UserWarning, match=r"jet\.png is a picture in colours.*Save gray"):
+    with pytest.warns(UserWarning, match=r"jet\.png is a colour picture.*Save the image in gray"):
         read_image(tmp_path / "jet.png")
     gray = np.repeat(np.arange(1024, dtype=np.uint16).astype(np.uint8).reshape(32, 32, 1), 3, 2)
     gray[0, :5] = 255, 0, 0  # a mark of the recorder

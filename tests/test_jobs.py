@@ -172,7 +172,7 @@ class TestBadInput:
         source = notebook(tmp_path)
         with pytest.raises(
             ValueError,
-            match=r"unknown parameter of book\.ipynb 'epoch'; known are epochs, name\. "
+            match=r"unknown parameter of book\.ipynb 'epoch'; choose from epochs, name\. "
             r"Did you mean 'epochs'\?",
         ):
             run_notebook(source, {"epoch": 4}, tmp_path / "out")
@@ -184,7 +184,7 @@ class TestBadInput:
 
     def test_an_unknown_notebook_lists_the_known_ones(self, tmp_path):
         with pytest.raises(
-            FileNotFoundError, match=r"there is no notebook 0_quick; .*notebooks holds: .*00_quick"
+            FileNotFoundError, match=r"no such notebook: 0_quick; .*notebooks contains: .*00_quick"
         ):
             run_notebook("0_quick", {}, tmp_path)
 

@@ -204,7 +204,7 @@ def test_metrics_of_an_earlier_attempt_do_not_count(tmp_path):
     (work / "metrics.json").write_text('{"n": 1}')
     outcome = run_job(job, tmp_path)
     assert outcome.status == status(outcome.folder)["status"] == "failed"
-    assert re.search(r"wrote no .*metrics\.json", outcome.reason)
+    assert re.search(r"did not write .*metrics\.json", outcome.reason)
     assert outcome.reason in status(outcome.folder)["reason"]
     assert not (tmp_path / "done").exists()
 

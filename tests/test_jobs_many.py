@@ -194,7 +194,7 @@ def test_a_scheduler_that_is_not_there(tmp_path, book):
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(RuntimeError, match=r"the scheduler tcp://127\.0\.0\.1:1 does not answer"),
+        pytest.raises(RuntimeError, match=r"the scheduler tcp://127\.0\.0\.1:1 does not respond"),
     ):
         run_jobs([Job(book)], Path(tmp_path), scheduler="tcp://127.0.0.1:1")
 

@@ -161,15 +161,15 @@ class TestInTheNotebook:
     @pytest.mark.parametrize(
         ("name", "value", "expected"),
         [
-            ("fast", "false", "is 'false' (str), expected bool; papermill takes it as: "
+            ("fast", "false", "is 'false' (str), expected bool; with papermill, use: "
              "-y 'fast: false'"),
-            ("rate", "1e-2", "is '1e-2' (str), expected float; papermill takes it as: "
+            ("rate", "1e-2", "is '1e-2' (str), expected float; with papermill, use: "
              "-y 'rate: 0.01'"),
-            ("rate", "0,4", "is '0,4' (str), expected float; papermill takes it as: "
+            ("rate", "0,4", "is '0,4' (str), expected float; with papermill, use: "
              "-y 'rate: 0.01'"),
-            ("root", 2024, "is 2024 (int), expected str or None; papermill takes text "
-             "by: -r root 2024"),
-            ("sizes", "[1, 2]", "is '[1, 2]' (str), expected list; papermill takes it as: "
+            ("root", 2024, "is 2024 (int), expected str or None; with papermill, pass text "
+             "with: -r root 2024"),
+            ("sizes", "[1, 2]", "is '[1, 2]' (str), expected list; with papermill, use: "
              "-y 'sizes: [a, b]'"),
             ("profile", "smok", "is 'smok' (str), expected 'smoke' or 'quick'"),
         ],
@@ -215,6 +215,6 @@ class TestInTheNotebook:
         failed = ran("-p", "weak", "false")
         assert failed.returncode == 1
         assert failed.stderr.strip().endswith(
-            "InputError: parameter weak is 'false' (str), expected bool; papermill takes it as: "
+            "InputError: parameter weak is 'false' (str), expected bool; with papermill, use: "
             "-y 'weak: false'"
         )

@@ -76,7 +76,7 @@ class TestWhatMakesStale:
     def test_another_version(self, tmp_path, book, monkeypatch):
         old = made(Job(book), tmp_path)
         newer(monkeypatch)
-        self.check(Job(book), tmp_path, old, f"festkit was {festkit.__version__}, now is 9.0")
+        self.check(Job(book), tmp_path, old, f"festkit was {festkit.__version__} and is now 9.0")
 
     def test_the_code_of_the_kit(self, tmp_path, book, house):
         old = made(Job(book), tmp_path)
@@ -150,7 +150,7 @@ class TestWhatMakesStale:
         (again,), stale = check_done([last], tmp_path)
         assert stale == {
             old[0]: "the code of festkit has changed",
-            old[1]: "the code of festkit has changed; a job that it needs has changed",
+            old[1]: "the code of festkit has changed; a job it depends on has changed",
         }
         assert again.needs[0].key not in old
 

@@ -562,7 +562,7 @@ class TestCreateLoss:
             assert torch.equal(loss(logits, mask), expected)
 
     def test_unknown_loss_lists_the_known_and_the_nearest(self):
-        expected = r"unknown loss 'EEMD'; known are BCE, .*, DM, EEDM. Did you mean 'EEDM'\?"
+        expected = r"unknown loss 'EEMD'; choose from BCE, .*, DM, EEDM. Did you mean 'EEDM'\?"
         with pytest.raises(ValueError, match=expected):
             create_loss("EEMD")
 

@@ -66,7 +66,7 @@ class TestHelp:
         [
             (
                 ["dmeo"],
-                "unknown command 'dmeo'; known are demo, data check, .* Did you mean 'demo'",
+                "unknown command 'dmeo'; choose from demo, data check, .* Did you mean 'demo'",
             ),
             (["data", "chek"], "unknown command 'data chek'; .* Did you mean 'data"),
             (["--size", "3"], "unknown command '--size'"),
@@ -324,7 +324,7 @@ class TestDataSplit:
         assert main(["data", "check", str(own)]) == 0
         capsys.readouterr()
         assert main(["data", "split", str(own)]) == 1
-        assert_one_line(capsys.readouterr().err, "^festkit data split: .*has its splits already")
+        assert_one_line(capsys.readouterr().err, "^festkit data split: .*already has lists")
 
 
 class TestOwnImages:
@@ -352,7 +352,7 @@ class TestOwnImages:
         assert main([*words, "--levels", "2000", "4096", "--no-pictures", "--device", "cpu"]) == 1
         told = capsys.readouterr()
         assert re.search(r"targets.csv: \d+ strong and \d+ weak", told.out)
-        assert_one_line(told.err.splitlines()[-1], r"1 of 2 images are left out.*bad\.png")
+        assert_one_line(told.err.splitlines()[-1], r"1 of 2 images were skipped.*bad\.png")
         settings = json.loads((tmp_path / "out" / "prediction.json").read_text())
         assert settings["levels"] == [2000, 4096]
 
@@ -363,7 +363,7 @@ class TestOwnImages:
             (["--model", "nuaa-sirst/acm", "data/samples/images"], "before --model"),
             (["data/samples/images", "--th1", "3"], r"th1 is 3.0, expected a probability in"),
             (["data/samples/images", "--no-weak", "--th2", "0.1"], "drop one"),
-            (["data/samples/images", "--model", "acm"], "acm is no file, no folder, and no en"),
+            (["data/samples/images", "--model", "acm"], "acm is not a file, a folder, or an en"),
         ],
     )
     def test_predict_refuses(self, words, message, tmp_path, capsys):
@@ -423,8 +423,8 @@ class TestOwnImages:
     @pytest.mark.parametrize(
         ("name", "split", "warned"),
         [
-            ("SIRST-V2", "test", "holds images of NUAA-SIRST: it may .* on these images"),
-            ("NUAA-SIRST", "all", "holds images of NUAA-SIRST: it may .* on these images"),
+            ("SIRST-V2", "test", "contains images of NUAA-SIRST: it may .* on these images"),
+            ("NUAA-SIRST", "all", "contains images of NUAA-SIRST: it may .* on these images"),
             ("NUAA-SIRST", "test", None),
         ],
     )
@@ -496,15 +496,15 @@ class TestSmallCommands:
         words += ["--batch-size", "2", "--device", "cpu", "--out", str(out)]
         assert main([*words, "--max-minutes", "0"]) == 0
         assert capsys.readouterr().out.strip() == (
-            f"stopped after 0 minutes, the same command continues: {out}"
+            f"stopped after 0 minutes; run the same command to continue: {out}"
         )
         assert main([*words, "--max-minutes", "0", "--resume", "never"]) == 0
-        assert "the same command without --resume never continues" in capsys.readouterr().out
+        assert "the same command without --resume never to continue" in capsys.readouterr().out
         assert not Run(out).finished
         Run(out).checkpoint.write_bytes(b"half")
         assert main(words) == 1
         assert_one_line(
-            last_line(capsys), r"^festkit train: .*checkpoint\.pt is damaged; remove it to"
+            last_line(capsys), r"^festkit train: .*checkpoint\.pt is damaged; delete it to"
         )
         assert main([*words, "--resume", "never"]) == 0
         assert main(words) == 0
@@ -551,10 +551,10 @@ class TestTables:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["th3"], "unknown table 'th3'; known are input_size, .*Did you mean 'th"),
+            (["th3"], "unknown table 'th3'; choose from input_size, .*Did you mean 'th"),
             (
                 ["th1", "--ours", "missing.json"],
-                "there is no file missing.json; restore it, or check its name",
+                "no such file: missing.json; restore it, or check the name",
             ),
         ],
     )
@@ -635,13 +635,13 @@ class TestTables:
         assert main([*words, "--dry-run"]) == 0
         said = capsys.readouterr().out
         for key in keys:
-            assert f"{key} is stale: festkit was {festkit.__version__}, now is 9.0" in said
-        assert "run again under new keys; tables run --keep-stale uses them" in said
+            assert f"{key} is stale: festkit was {festkit.__version__} and is now 9.0" in said
+        assert "run again under new keys; --keep-stale uses" in said
         assert "8 jobs, 0 done, 8 left" in said
         assert main([*words, "--keep-stale"]) == 0
         said = capsys.readouterr().out
         assert f"{keys[0]} is stale" in said
-        assert "used as they are; the tables say so" in said
+        assert "used and marked in the tables" in said
         assert "8 of 8 jobs done" in said
         assert {path.name for path in (tmp_path / "done").iterdir()} == {*keys}
 
@@ -692,8 +692,8 @@ class TestTune:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "festkit tune: open_maps needs at least one finished run, got none"),
-            (["missing"], "festkit tune: missing holds no finished run; train it to its end"),
+            ([], "festkit tune: no runs given; pass at least one finished run"),
+            (["missing"], "festkit tune: missing holds no finished run; finish the training"),
         ],
     )
     def test_an_error_is_one_line(self, words, message, capsys):
@@ -727,12 +727,12 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--size", "32", "--dataset", "nowhere/x"], "there is no dataset folder .*nowhere/x"),
+            (["--size", "32", "--dataset", "nowhere/x"], "no such dataset folder: .*nowhere/x"),
             (["--size", "32", "--device", "gpu"], "unknown device 'gpu'"),
-            (["--size", "32", "--initial-weights", "w"], "there is no weights file w"),
+            (["--size", "32", "--initial-weights", "w"], "no such weights file: w"),
             (
                 ["--size", "32", "--precision", "fp16", "--device", "cpu"],
-                "precision fp16 trains on CUDA only, not on cpu; take bf16",
+                "precision fp16 trains on CUDA only, not on cpu; use bf16",
             ),
             (["--size", "32", "--holdout", "0.9"], "a holdout of 90% takes 5 of the 6 training "),
         ],
@@ -746,9 +746,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--size", "40"], "size 40 px is not a positive multiple of 16, which ACM needs; "),
-            (["--size", "32", "--loss", "BEC"], "unknown loss 'BEC'; known are BCE, "),
-            (["--size", "32", "--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
+            (["--size", "40"], "size 40 px is not a positive multiple of 16, as ACM requires; "),
+            (["--size", "32", "--loss", "BEC"], "unknown loss 'BEC'; choose from BCE, "),
+            (["--size", "32", "--backbone", "ACN"], "unknown backbone 'ACN'; choose from ACM"),
             (["--size", "32", "--holdout", "2"], "holdout is 2.0, expected a share in (0, 1)"),
             (["--size", "32", "--protocol", "best"], "('holdout', 'paper', 'last')"),
             (["--size", "32", "--schedule", "step"], "('cosine', 'constant')"),
@@ -851,11 +851,14 @@ class TestErrors:
         ("words", "message"),
         [
             (["--dataset", "NUAA-SIRST", "--data-root", "/no"], "NUAA-SIRST is not under .*/no "),
-            (["--dataset", "nope"], "unknown dataset 'nope'; known are NUAA-SIRST"),
-            (["--sizes", "250", "384"], "size 250 px is not a positive multiple of 16, which ACM"),
-            (["--sizes", "384", "256"], "sizes are 384 and 256 px, expected the larger one second"),
-            (["--backbone", "ACN"], "unknown backbone 'ACN'; known are ACM"),
-            (["--preset", "medium"], "unknown preset 'medium'; known are easy, nuaa, hard"),
+            (["--dataset", "nope"], "unknown dataset 'nope'; choose from NUAA-SIRST"),
+            (["--sizes", "250", "384"], "size 250 px is not a positive multiple of 16, as ACM"),
+            (
+                ["--sizes", "384", "256"],
+                "sizes are 384 and 256 px, expected the larger size second",
+            ),
+            (["--backbone", "ACN"], "unknown backbone 'ACN'; choose from ACM"),
+            (["--preset", "medium"], "unknown preset 'medium'; choose from easy, nuaa, hard"),
             (["--epochs", "1"], "epochs is 1, expected at least 2"),
             (["--threads", "0"], "threads is 0, expected a whole number from 1 to 1024, or None"),
         ],
@@ -929,7 +932,9 @@ class TestDemo:
     def test_without_shipped_weights_it_says_so_and_goes_on(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
         draw_pretrained(tmp_path / "pretrained.png")
-        assert capsys.readouterr().out.startswith("no picture of shipped weights: nuaa-sirst/acm-5")
+        assert capsys.readouterr().out.startswith(
+            "cannot draw the shipped weights: nuaa-sirst/acm-5"
+        )
         assert list(tmp_path.iterdir()) == []
 
     def test_the_second_call_trains_nothing(self, demo):

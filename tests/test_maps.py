@@ -75,7 +75,7 @@ def test_other_images_and_other_maps_are_refused(runs, tmp_path):
     with pytest.raises(ValueError, match="the test images of other are not those of the run"):
         open_maps(runs[0], dataset=tmp_path / "other")
     fk.Run(runs[1]).write_maps("test", {"e0": np.zeros((48, 64), np.float32)})
-    with pytest.raises(ValueError, match="64 holds maps of 1 images, 3 of which are in the test"):
+    with pytest.raises(ValueError, match="64 has maps of 1 images, of which 3 are in the test"):
         open_maps(*runs)
     with pytest.raises(FileNotFoundError, match=r"has no holdout_maps\.npz"):
         open_maps(runs[0], split="holdout")

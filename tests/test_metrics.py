@@ -515,9 +515,7 @@ class TestConfidenceIntervals:
 
     @pytest.mark.parametrize("images", [0, 1])
     def test_refuses_too_few_images(self, images):
-        with pytest.raises(
-            ValueError, match=f"{images} counts came.* at least 2 images, one by one"
-        ):
+        with pytest.raises(ValueError, match=rf"{images} counts of .* at least 2 single images"):
             confidence_intervals([Counts(images=1)] * images)
 
     @pytest.mark.parametrize(
@@ -529,12 +527,12 @@ class TestConfidenceIntervals:
         ],
     )
     def test_refuses_mixed_counts(self, counts, baseline, kinds):
-        with pytest.raises(TypeError, match=f"counts are of {kinds}; expected Counts alone"):
+        with pytest.raises(TypeError, match=f"counts mix {kinds}; expected only Counts"):
             confidence_intervals(counts, baseline=baseline)
 
     @pytest.mark.parametrize("length", [0, 2, 4])
     def test_refuses_a_baseline_of_other_length(self, length):
-        with pytest.raises(ValueError, match="pass both methods' counts of the same images"):
+        with pytest.raises(ValueError, match="pass counts of the same images"):
             confidence_intervals([Counts()] * 3, baseline=[Counts()] * length)
 
     @pytest.mark.parametrize("other", [Counts(pixels=9, targets=2), Counts(pixels=8, targets=1)])
@@ -748,14 +746,14 @@ class TestBadInput:
 
     def test_refuses_an_unknown_size(self):
         mask = np.ones((4, 4), bool)
-        with pytest.raises(ValueError, match=r"size class 'spots'; known are .* mean 'spot'\?"):
+        with pytest.raises(ValueError, match=r"size class 'spots'; choose from .* mean 'spot'\?"):
             count_targets(mask, mask, size_class="spots")
 
     def test_refuses_sets_of_unequal_length(self):
         masks = [np.zeros((4, 4), bool)] * 3
-        with pytest.raises(ValueError, match="preds or masks ended after 2; every image needs bo"):
+        with pytest.raises(ValueError, match="preds or masks ended after 2 images; pass both"):
             evaluate(masks[:2], masks)
-        with pytest.raises(ValueError, match="preds or masks ended after 1; every image needs bo"):
+        with pytest.raises(ValueError, match="preds or masks ended after 1 images; pass both"):
             evaluate(masks, masks[:1])
 
 

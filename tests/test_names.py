@@ -34,12 +34,12 @@ def test_plain_is_settled_after_one_turn(name):
 def test_an_unknown_name_lists_the_known_and_the_nearest():
     with pytest.raises(
         ValueError,
-        match=r"^unknown backbone 'DNANett'; known are ACM, ALCNet, DNA-Net, UIU-Net\. "
+        match=r"^unknown backbone 'DNANett'; choose from ACM, ALCNet, DNA-Net, UIU-Net\. "
         r"Did you mean 'DNA-Net'\?$",
     ):
         find_name("backbone", "DNANett", KNOWN)
 
 
 def test_a_name_far_from_all_gets_no_guess():
-    with pytest.raises(ValueError, match=r"^unknown loss 'zzz'; known are BCE, Dice\.$"):
+    with pytest.raises(ValueError, match=r"^unknown loss 'zzz'; choose from BCE, Dice\.$"):
         find_name("loss", "zzz", ["BCE", "Dice"])

@@ -129,15 +129,15 @@ def test_several_networks_for_the_table_that_compares_them():
 def test_unknown_names():
     with pytest.raises(ValueError, match="unknown table 'table9'"):
         plan_jobs("table9")
-    with pytest.raises(ValueError, match="unknown profile 'slow'; known are smoke, quick, paper"):
+    with pytest.raises(ValueError, match="unknown profile 'slow'; choose from smoke, quick, paper"):
         plan_jobs("all", "slow")
     with pytest.raises(ValueError, match=r"unknown dataset 'NUAASIRT'.* Did you mean 'NUAA-SIRST'"):
         plan_jobs("losses", datasets=["NUAASIRT"])
-    with pytest.raises(ValueError, match=r"datasets is 'NUAA', expected several: \['NUAA'\]"):
+    with pytest.raises(ValueError, match=r"datasets is 'NUAA', expected a list: \['NUAA'\]"):
         plan_jobs("losses", datasets="NUAA")
-    with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
+    with pytest.raises(ValueError, match="backbones is 'ACM', expected a list"):
         plan_jobs("losses", backbones="ACM")
-    with pytest.raises(ValueError, match="backbones is 'ACM', expected several"):
+    with pytest.raises(ValueError, match="backbones is 'ACM', expected a list"):
         fk.tables.table_trainings("losses", backbones="ACM")
     with pytest.raises(ValueError, match="seeds is empty, expected at least one"):
         plan_jobs("losses", seeds=())

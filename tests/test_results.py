@@ -70,9 +70,7 @@ class TestSaving:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_scheme_without_images(self, tmp_path):
-        with pytest.raises(
-            ValueError, match="FEST was measured on no image; evaluate it on a data"
-        ):
+        with pytest.raises(ValueError, match="FEST has no images; evaluate it on a data"):
             save_results(tmp_path, {"Original": GOOD, "FEST": Counts()})
         assert list(tmp_path.iterdir()) == []
 
@@ -106,5 +104,5 @@ class TestSaving:
                 counts_of_images(run, "FEST")
 
     def test_no_image_at_all(self, tmp_path):
-        with pytest.raises(ValueError, match="FEST was measured on no image"):
+        with pytest.raises(ValueError, match="FEST has no images"):
             save_results(tmp_path, {"FEST": []})

@@ -96,7 +96,7 @@ class TestComparison:
     def test_seeds_of_different_images_are_not_pooled(self):
         larger = replace(HIT, pixels=2 * HIT.pixels)
         seeds = [record_of(c) | {"per_image": c} for c in ([HIT, HIT], [HIT, larger])]
-        with pytest.raises(ValueError, match="seeds of one row were measured on different images"):
+        with pytest.raises(ValueError, match="seeds of a row were evaluated on different images"):
             compare_with_paper({"th1 0.3": seeds}, TH1, measured="sky")
 
     def test_what_has_not_been_run(self):
@@ -142,7 +142,7 @@ class TestComparison:
     @pytest.mark.parametrize(
         ("ours", "error", "message"),
         [
-            ({"th1 0.31": [HIT]}, ValueError, "unknown row of the table 'th1 0.31'; known are th1"),
+            ({"th1 0.31": [HIT]}, ValueError, "unknown row of the table 'th1 0.31'; choose from"),
             ({"th1 0.3": []}, ValueError, "'th1 0.3' has metrics of no seed; .*leave out rows"),
             ({"th1 0.3": [[HIT, HIT]]}, ValueError, "metrics of list; pass the Counts of every im"),
             ({"th1 0.3": [HIT, {}]}, ValueError, "metrics of Counts, dict; pass"),
@@ -170,7 +170,7 @@ class TestFiles:
     def test_seeds_that_differ_in_more_are_refused(self, tmp_path, name):
         one = save_results(tmp_path / "a", {"th1 0.3": [HIT, MISS]}, **{name: "one"})
         two = save_results(tmp_path / "b", {"th1 0.3": [HIT, HIT]}, **{name: "two"})
-        message = rf"have the row 'th1 0.3' in common and differ in its {name} \(one, two\); pass"
+        message = rf"share the row 'th1 0.3' but differ in its {name} \(one, two\); pass"
         with pytest.raises(ValueError, match=message):
             compare_files([one, two], TH1)
         silent = save_results(tmp_path / "c", {"th1 0.3": [HIT, HIT]})
@@ -197,12 +197,10 @@ class TestFiles:
     def test_a_seed_counts_once(self, tmp_path, seed):
         one = save_results(tmp_path / "a", {"th1 0.3": HIT}, **seed)
         two = save_results(tmp_path / "b", {"th1 0.3": HIT}, **seed)
-        with pytest.raises(
-            ValueError, match=r"a/metrics.json and \S+b/metrics.json are both of se"
-        ):
+        with pytest.raises(ValueError, match=r"a/metrics.json and \S+b/metrics.json share the row"):
             compare_files([one, two], TH1)
         with pytest.raises(
-            ValueError, match=r"a/metrics.json and \S+a are both of seed .*pass one"
+            ValueError, match=r"a/metrics.json and \S+a share the row .*pass only one"
         ):
             compare_files([one, tmp_path / "a"], TH1)
         apart = save_results(tmp_path / "c", {"th1 0.5": HIT}, **seed)

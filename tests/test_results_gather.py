@@ -206,14 +206,14 @@ class TestMadeAnew:
     def test_stale_ones_are_marked(self, tmp_path):
         old = self.made(tmp_path, "th1-a", "2026-01-01", 3)
         job(tmp_path, "th2-b", {"th2 0.1": hits(4, 3)}, table="th2", profile="smoke", seed=0)
-        stale = {"th1-a": "festkit was 0.1.0, now is 0.2.0"}
+        stale = {"th1-a": "festkit was 0.1.0 and is now 0.2.0"}
         csv, _ = save_gathered(tmp_path, stale)
         told = pd.read_csv(csv).set_index("job")["stale"]
         assert told["th1-a"] == stale["th1-a"]
         assert pd.isna(told["th2-b"])
         (table,) = save_paper_tables([old], tmp_path / "tables", stale).values()
-        said = "Stale: th1-a (festkit was 0.1.0, now is 0.2.0)"
+        said = "Stale: th1-a (festkit was 0.1.0 and is now 0.2.0)"
         assert table.attrs["caption"].endswith(said)
         for kind in ("md", "html", "tex"):
             (path,) = (tmp_path / "tables").glob(f"*.{kind}")
-            assert "Stale: th1-a (festkit was 0.1.0, now is 0.2.0)" in path.read_text()
+            assert "Stale: th1-a (festkit was 0.1.0 and is now 0.2.0)" in path.read_text()

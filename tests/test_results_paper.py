@@ -63,12 +63,12 @@ class TestTables:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("input-sise", "known are input_size, losses, .*Did you mean 'input_size'"),
-            (0, "unknown table '0'; known are"),
+            ("input-sise", "choose from input_size, losses, .*Did you mean 'input_size'"),
+            (0, "unknown table '0'; choose from"),
             (7, "unknown table '7'"),
             ("", "unknown table"),
-            ("sensitivity", r"the paper draws sensitivity .*pass th1 or th2"),
-            ("fig7", "the paper draws sensitivity"),
+            ("sensitivity", r"no numbers for sensitivity .*pass th1 or th2"),
+            ("fig7", "no numbers for sensitivity"),
         ],
     )
     def test_an_unknown_table(self, name, message):

@@ -27,11 +27,15 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            ("size", 0, r"size 0 px is not a positive multiple of 16.*ACM needs.*fits is 16$"),
-            ("size", -16, r"the next size that fits is 16$"),
-            ("size", 250, r"size 250 px is not a positive multiple of 16.*fits is 256$"),
-            ("backbone", "AMC", r"unknown backbone 'AMC'; known are ACM.*Did you mean 'ACM'"),
-            ("loss", "EEMD", r"unknown loss 'EEMD'; known are BCE, .*Did you mean 'EEDM'"),
+            (
+                "size",
+                0,
+                r"size 0 px is not a positive multiple of 16.*ACM requires.*valid size is 16$",
+            ),
+            ("size", -16, r"the next valid size is 16$"),
+            ("size", 250, r"size 250 px is not a positive multiple of 16.*valid size is 256$"),
+            ("backbone", "AMC", r"unknown backbone 'AMC'; choose from ACM.*Did you mean 'ACM'"),
+            ("loss", "EEMD", r"unknown loss 'EEMD'; choose from BCE, .*Did you mean 'EEDM'"),
             ("loss_options", {"edge": 4}, r"EEDM has no option 'edge'; it has edge_weight, keep_"),
             ("loss_options", {"keep_ratio": 2}, r"keep_ratio is 2, expected a share in \(0, 1\]"),
             ("epochs", 0, "epochs is 0, expected at least 1"),
@@ -39,8 +43,8 @@ class TestConfig:
             ("learning_rate", 0, "learning_rate is 0, expected a number above 0"),
             ("learning_rate", float("nan"), "learning_rate is nan, expected a number above 0"),
             ("learning_rate", float("inf"), "learning_rate is inf, expected a number above 0"),
-            ("weight_decay", -0.1, r"weight_decay is -0\.1, expected a number from 0 on"),
-            ("weight_decay", float("nan"), "weight_decay is nan, expected a number from 0 on"),
+            ("weight_decay", -0.1, r"weight_decay is -0\.1, expected a number of at least 0"),
+            ("weight_decay", float("nan"), "weight_decay is nan, expected a number of at least 0"),
             ("warmup_steps", -1, "warmup_steps is -1, expected at least 0"),
             ("ema_decay", 1, r"ema_decay is 1, expected a number in \[0, 1\)"),
             ("ema_decay", -0.1, r"ema_decay is -0\.1, expected a number in \[0, 1\)"),
@@ -52,8 +56,8 @@ class TestConfig:
             ("threads", 100_000, "threads is 100000, expected a whole number from 1 to 1024"),
             ("clip_norm", 0.0, "clip_norm is 0.0, expected a number above 0, or None"),
             ("clip_norm", float("nan"), "clip_norm is nan, expected a number above 0"),
-            ("crop", 0, "crop 0 px is not a positive multiple of 16, which ACM needs"),
-            ("crop", 100, "crop 100 px is not a positive .*; the next size that fits is 112"),
+            ("crop", 0, "crop 0 px is not a positive multiple of 16, as ACM requires"),
+            ("crop", 100, "crop 100 px is not a positive .*; the next valid size is 112"),
             ("crop", 1.5, r"crop is 1\.5, expected a whole number of px"),
             ("crop", 272, "crop is 272, expected at most size, 256"),
             ("holdout", 0.0, r"holdout is 0.0, expected a share in \(0, 1\)"),
@@ -115,7 +119,7 @@ class TestConfig:
 
     @pytest.mark.parametrize(("size", "fit"), [(1, 16), (17, 32), (255, 256), (-3, 16)])
     def test_the_next_size_that_fits(self, size, fit):
-        with pytest.raises(ValueError, match=rf"fits is {fit}$"):
+        with pytest.raises(ValueError, match=rf"valid size is {fit}$"):
             check_size(size, "acm")
         check_size(fit, "acm")
 
@@ -243,7 +247,7 @@ class TestOpenRun:
         with pytest.raises(
             FileExistsError,
             match=r"run already holds another run \(loss 'EEDM' -> 'BCE'; seed 0 -> 1\); "
-            r"choose another run folder \(out\) or remove this one",
+            r"choose another run folder \(out\) or delete this one",
         ):
             opened(other)
 
@@ -318,7 +322,7 @@ class TestOpenRun:
 
 class TestRun:
     def test_an_unfinished_run_has_no_record(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+        with pytest.raises(FileNotFoundError, match="holds no finished run; finish the training"):
             _ = Run(tmp_path).record
 
     def test_a_half_written_record_is_none(self, tmp_path):
@@ -327,7 +331,7 @@ class TestRun:
 
     def test_a_damaged_history_is_named(self, tmp_path):
         run = Run(tmp_path)
-        with pytest.raises(FileNotFoundError, match=r"history\.csv is not there; train the run"):
+        with pytest.raises(FileNotFoundError, match=r"history\.csv is missing; train the run"):
             run.history()
         for text in ("", "epoch,loss\n1,high\n", "epoch,loss\n1\n", "epoch\n1,2\n"):
             (tmp_path / "history.csv").write_text(text)

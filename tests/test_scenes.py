@@ -182,7 +182,7 @@ class TestBadInput:
             make_scene(0, family="clouds")
 
     def test_small_size(self):
-        with pytest.raises(ValueError, match=r"size is 31x64 px, expected 32 px or more"):
+        with pytest.raises(ValueError, match=r"size is 31x64 px, expected at least 32 px"):
             make_scene(0, size=(31, 64))
 
     @pytest.mark.parametrize("size", [64.5, "64", (64, 64, 64), ()])
@@ -197,7 +197,7 @@ class TestBadInput:
             make_scene(0, targets=-2)
 
     def test_too_many_targets(self):
-        with pytest.raises(ValueError, match=r"of 40 targets fit into 32x32 px; ask for fewer"):
+        with pytest.raises(ValueError, match=r"of 40 targets fit into 32x32 px; use fewer"):
             make_scene(0, size=32, targets=40)
 
 
@@ -317,7 +317,9 @@ class TestDataset:
 
     def test_other_folder_is_refused(self, tmp_path):
         (tmp_path / "photo.png").write_bytes(b"")
-        with pytest.raises(FileExistsError, match="is no set of synthetic scenes; choose another"):
+        with pytest.raises(
+            FileExistsError, match="is not a set of synthetic scenes; choose another"
+        ):
             make_synthetic_dataset(tmp_path, train=1, test=1)
 
     def test_failure_half_way_leaves_nothing(self, tmp_path, monkeypatch):
@@ -346,7 +348,7 @@ class TestDataset:
             ({"train": -1}, r"train is -1, expected a number of scenes in \[0, 1000000\]"),
             ({"test": -3}, r"test is -3, expected a number of scenes in \[0, 1000000\]"),
             ({"train": 0, "test": 0}, "train and test are both 0"),
-            ({"size": 16}, "size is 16x16 px, expected 32 px or more"),
+            ({"size": 16}, "size is 16x16 px, expected at least 32 px"),
             ({"seed": -1}, r"seed is -1, expected a number in \[0"),
             ({"preset": "eazy"}, "unknown preset 'eazy'.*Did you mean 'easy'"),
         ],

@@ -45,7 +45,7 @@ class TestErrors:
 
     def test_an_unfinished_run(self, here, tmp_path):
         (tmp_path / "config.json").write_text("{}")
-        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+        with pytest.raises(FileNotFoundError, match="holds no finished run; finish the training"):
             serve([tmp_path])
 
     def test_no_holdout(self, here):
@@ -64,7 +64,9 @@ class TestErrors:
     def test_a_port_that_is_taken(self, here):
         with serving.socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
-            with pytest.raises(OSError, match=rf"port {port} cannot be had \(.*; choose another"):
+            with pytest.raises(
+                OSError, match=rf"port {port} is not available \(.*; choose another"
+            ):
                 serve(["run"], port=port)
         for port in (-1, 65536):
             with pytest.raises(ValueError, match=f"port is {port}, expected 1 to 65535, or 0 or"):

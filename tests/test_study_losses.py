@@ -80,7 +80,7 @@ def test_a_void_score_is_no_number(tmp_path, images):
         ({"loss": "DM", "seed": 0, "crop": 16}, "the runs differ in crop: 16, None"),
         ({"loss": "DM", "seed": 0, "train_split": "b"}, "the runs differ in train_split: aa, b"),
         ({"loss": "DM", "seed": 3}, "the losses have no seed in common"),
-        ({"loss": "EE", "seed": 0}, "unknown loss of these runs 'DM'; known are BCE, EE"),
+        ({"loss": "EE", "seed": 0}, "unknown loss of these runs 'DM'; choose from BCE, EE"),
     ],
 )
 def test_what_cannot_be_compared(tmp_path, images, other, message):

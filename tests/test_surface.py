@@ -618,9 +618,7 @@ class TestSets:
         prob[::3, ::2] = np.nan
         for own, name in ((None, "prob"), ([[prob]], "scale map")):
             first = prob if own is None else np.nan_to_num(prob)
-            with pytest.warns(
-                UserWarning, match=f"{name} holds 384 NaN of 2304 values; they count"
-            ):
+            with pytest.warns(UserWarning, match=f"{name} has 384 NaN in 2304 values; they count"):
                 surface = threshold_surface([first], [self.MASKS[0]], GRID, GRID, scale_maps=own)
             clean = np.nan_to_num(prob)
             assert_same_surface(surface, threshold_surface([clean], [self.MASKS[0]], GRID, GRID))
@@ -682,9 +680,9 @@ class TestGrids:
             ([], r"has shape \(0,\), expected a list of thresholds"),
             (0.5, r"has shape \(\), expected a list of thresholds"),
             ([[0.1, 0.5]], r"has shape \(1, 2\), expected a list of thresholds"),
-            ([0.5, 0.1], r"must ascend, every threshold once; sort it \(numpy.unique\)"),
-            ([0.1, 0.1], "must ascend, every threshold once"),
-            ([0.1, np.nan, 0.5], "must ascend, every threshold once"),
+            ([0.5, 0.1], r"must be strictly ascending; sort it \(numpy.unique\)"),
+            ([0.1, 0.1], "must be strictly ascending"),
+            ([0.1, np.nan, 0.5], "must be strictly ascending"),
             ([-0.1, 0.5], r"is -0.1, expected a probability in \[0, 1\]"),
             ([0.1, 1.5], r"is 1.5, expected a probability in \[0, 1\]"),
             ([np.nan], r"is nan, expected a probability in \[0, 1\]"),
@@ -707,24 +705,24 @@ class TestBadInput:
     @pytest.mark.parametrize(("probs", "masks"), [(3, 2), (2, 3), (0, 2), (2, 0)])
     def test_as_many_maps_as_truths(self, probs, masks):
         message = (
-            f"maps, truths or scale maps ended after {min(probs, masks)} images; one each fits"
+            f"maps, masks or scale maps ended after {min(probs, masks)} images; pass one of each"
         )
         with pytest.raises(ValueError, match=message):
             surface_of([self.MAP] * probs, [self.MASK] * masks)
 
     def test_as_many_lists_of_scale_maps_as_images(self):
         maps, masks = [self.MAP] * 2, [self.MASK] * 2
-        with pytest.raises(ValueError, match="scale maps ended after 1 images; one each fits"):
+        with pytest.raises(ValueError, match="scale maps ended after 1 images; pass one of each"):
             surface_of(maps, masks, [[self.MAP]])
-        with pytest.raises(ValueError, match="scale maps ended after 2 images; one each fits"):
+        with pytest.raises(ValueError, match="scale maps ended after 2 images; pass one of each"):
             surface_of(maps, masks, [[self.MAP]] * 3)
         with pytest.raises(
-            ValueError, match="an image has no scale maps; pass every scale's map, o"
+            ValueError, match="an image has no scale maps; pass them for every image, o"
         ):
             surface_of(maps, masks, [[self.MAP], []])
 
     def test_no_images(self):
-        with pytest.raises(ValueError, match="no images came; a surface needs at least one map"):
+        with pytest.raises(ValueError, match="no images given; pass at least one map"):
             surface_of([], [])
 
     @pytest.mark.parametrize(
@@ -735,7 +733,7 @@ class TestBadInput:
         maps = [np.zeros(prob or (4, 5))]
         scales = [[np.zeros(scale)]] if scale else None
         message = (
-            r"a map has shape \(4, [45]\), its truth or a scale map \(.*\); resize maps to the"
+            r"a map has shape \(4, [45]\), but its mask or a scale map \(.*\); resize maps to the"
         )
         with pytest.raises(ValueError, match=message):
             surface_of(maps, [np.zeros(mask or (4, 5), bool)], scales)
@@ -909,7 +907,7 @@ class TestAddition:
 
     def test_refuses_other_grids(self):
         for name, grid in (("th1", [0.3, 0.7]), ("th2", [0.1, 0.2, 0.6])):
-            with pytest.raises(ValueError, match=f"over different grids of {name} cannot be added"):
+            with pytest.raises(ValueError, match=f"with different grids of {name} cannot be added"):
                 table() + table(**{name: grid})
 
 
@@ -944,7 +942,7 @@ class TestFiles:
         whole = path.read_bytes()
         for length in [0, 1, 10, len(whole) // 2, len(whole) - 4]:
             path.write_bytes(whole[:length])
-            with pytest.raises(ValueError, match=f"s{suffix} holds no threshold surface"):
+            with pytest.raises(ValueError, match=f"s{suffix} contains no threshold surface"):
                 ThresholdSurface.load(path)
 
     def test_a_file_of_something_else(self, tmp_path, suffix):
@@ -955,13 +953,13 @@ class TestFiles:
             b"PK\x03\x04" + bytes(99),
         ):
             path.write_bytes(content)
-            with pytest.raises(ValueError, match=f"s{suffix} holds no threshold surface"):
+            with pytest.raises(ValueError, match=f"s{suffix} contains no threshold surface"):
                 ThresholdSurface.load(path)
 
 
 def test_refuses_other_suffixes(tmp_path):
     for name in ("surface.csv", "surface", "surface.json.gz"):
-        message = f"{name} is neither .json nor .npz; a surface is stored as one of them"
+        message = f"{name} is neither .json nor .npz; use one of these suffixes"
         with pytest.raises(ValueError, match=message):
             table().save(tmp_path / name)
         with pytest.raises(ValueError, match=message):
@@ -993,19 +991,19 @@ def test_refuses_json_that_holds_no_surface(tmp_path, change):
     path = table().save(tmp_path / "s.json")
     values = json.loads(path.read_text()) | change
     path.write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"s.json holds no threshold surface"):
+    with pytest.raises(ValueError, match=r"s.json contains no threshold surface"):
         ThresholdSurface.load(path)
     for name in change:
         del values[name]
     path.write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"s.json holds no threshold surface \(KeyError"):
+    with pytest.raises(ValueError, match=r"s.json contains no threshold surface \(KeyError"):
         ThresholdSurface.load(path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "3", '"th1"', "[1, 2]", "{"])
 def test_refuses_other_json(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
-    with pytest.raises(ValueError, match=r"s.json holds no threshold surface"):
+    with pytest.raises(ValueError, match=r"s.json contains no threshold surface"):
         ThresholdSurface.load(tmp_path / "s.json")
 
 
@@ -1036,7 +1034,9 @@ def test_pickles_stay_closed(tmp_path):
     values = {f.name: getattr(table(), f.name) for f in fields(ThresholdSurface)}
     values["images"] = np.array(Opened(tmp_path / "opened"), object)
     np.savez(tmp_path / "s.npz", **values)
-    with pytest.raises(ValueError, match=r"s.npz holds no threshold surface .*allow_pickle=False"):
+    with pytest.raises(
+        ValueError, match=r"s.npz contains no threshold surface .*allow_pickle=False"
+    ):
         ThresholdSurface.load(tmp_path / "s.npz")
     assert not (tmp_path / "opened").exists()
 
@@ -1113,7 +1113,7 @@ class TestROC:
     @pytest.mark.parametrize("true", [0, 1])
     def test_needs_true_and_other_pixels(self, true):
         mask = np.full((4, 4), bool(true))
-        message = f"{16 * true} of 16 pixels are true; a ROC needs true and other pixels"
+        message = f"{16 * true} of 16 pixels are true; a ROC needs true and false pixels"
         with pytest.raises(ValueError, match=message):
             roc([mask * 0.5], [mask])
         with pytest.raises(ValueError, match=message):
@@ -1123,13 +1123,13 @@ class TestROC:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             roc([NOISE], [NOISE > 0.5], [0.0, 0.5])
-        with pytest.warns(UserWarning, match="1 NaN of 4 values"):
+        with pytest.warns(UserWarning, match="1 NaN in 4 values"):
             roc([np.array([[0.1, np.nan], [0.5, 0.9]])], [np.eye(2, dtype=bool)])
 
 
 def test_refuses_more_pairs_than_memory_holds():
     many = np.linspace(0, 1, 4000)
-    with pytest.raises(ValueError, match="4000 × 4000 thresholds are more pairs than the"):
+    with pytest.raises(ValueError, match="4000 × 4000 thresholds exceed the"):
         threshold_surface([np.zeros((4, 4))], [np.zeros((4, 4), bool)], many, many)
 
 

@@ -416,14 +416,14 @@ class TestBadInput:
         folder = make_set(tmp_path / "set")
         for path in (folder / "images").iterdir():
             cv2.imwrite(str(path), np.full((48, 64), 90, np.uint8))
-        with pytest.raises(ValueError, match="every training image of set is of one gray level"):
+        with pytest.raises(ValueError, match="every training image of set is uniform"):
             train(tiny(folder, tmp_path / "run", epochs=1))
 
     def test_black_masks_warn_before_the_first_step(self, tmp_path, monkeypatch):
         folder = make_set(tmp_path / "set", targets=False)
         monkeypatch.setattr(training.loop.Loop, "_step", no_space)
         with (
-            pytest.warns(UserWarning, match="none of the 6 training masks of set holds a target"),
+            pytest.warns(UserWarning, match="none of the 6 training masks of set has a target"),
             pytest.raises(OSError, match="No space"),
         ):
             train(tiny(folder, tmp_path / "run"))
@@ -431,7 +431,7 @@ class TestBadInput:
     @pytest.mark.parametrize("protocol", ["last", "paper", "holdout"])
     def test_black_masks_still_train(self, tmp_path, protocol):
         folder = make_set(tmp_path / "set", targets=False)
-        with pytest.warns(UserWarning, match="finds nothing"):
+        with pytest.warns(UserWarning, match="learn nothing"):
             done = train(tiny(folder, tmp_path / "run", epochs=1, protocol=protocol))
         assert done.record["test"][0]["pd"] is None
         assert done.record.get("thresholds") is None
@@ -443,12 +443,12 @@ class TestBadInput:
 
     def test_size_off_the_divisor_of_an_own_network(self, folder, tmp_path):
         with pytest.raises(
-            ValueError, match=r"size 33 px.*multiple of 2, which TinyNet.*fits is 34"
+            ValueError, match=r"size 33 px.*multiple of 2, as TinyNet.*valid size is 34"
         ):
             tiny(folder, tmp_path, size=33)
 
     def test_missing_initial_weights(self, folder, tmp_path):
-        with pytest.raises(FileNotFoundError, match="there is no weights file none"):
+        with pytest.raises(FileNotFoundError, match="no such weights file: none"):
             train(tiny(folder, tmp_path / "run", initial_weights="none.safetensors"))
 
     def test_initial_weights_of_another_network(self, run, folder, tmp_path):
@@ -461,8 +461,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"device": "gpu"}, "unknown device 'gpu'; known are"),
-            ({"precision": "fp16"}, "precision fp16 trains on CUDA only, not on cpu; take bf16"),
+            ({"device": "gpu"}, "unknown device 'gpu'; choose from"),
+            ({"precision": "fp16"}, "precision fp16 trains on CUDA only, not on cpu; use bf16"),
         ],
     )
     def test_what_this_machine_has_not(self, folder, tmp_path, options, message):

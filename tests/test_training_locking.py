@@ -21,7 +21,7 @@ from festkit.training import loop, train
 loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = -1.0, 0.5
 train(tiny(sys.argv[1], sys.argv[2], epochs=100_000))
 """
-REFUSED = "run is being trained by process {} on .*; wait for its end, or stop it to continue"
+REFUSED = "run is being trained by process {} on .*; wait until it ends, stop it to continue"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,6 @@ def test_refused_it_leaves_no_new_folder(folder, tmp_path, there):
     config = tiny(folder, tmp_path / "run", initial_weights="none.safetensors")
     if there:
         config.folder.mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no weights file none\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"no such weights file: none\.safetensors"):
         train(config)
     assert entries(tmp_path) == ["run"] * there

@@ -332,7 +332,7 @@ class TestOnDisk:
             torch.save([1, 2], stopped.checkpoint)
         else:
             stopped.checkpoint.write_bytes(texts[damage])
-        with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; delete it"):
             train(cfg)
         assert train(cfg, resume="never").finished
 
@@ -343,7 +343,7 @@ class TestOnDisk:
         state = training.state.TrainState.start(cfg, torch.device("cpu"), 9)
         for cut in range(0, len(whole), 397):
             stopped.checkpoint.write_bytes(whole[:cut] + rng.randbytes(cut % 3 * 100))
-            with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; remove it"):
+            with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged; delete it"):
                 state.resume(stopped)
 
 

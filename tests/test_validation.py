@@ -85,8 +85,8 @@ class TestSplit:
     @pytest.mark.parametrize(
         ("train_images", "holdout", "message"),
         [
-            (3, 0.5, "a holdout of 50% takes 2 of the 3 .*lower holdout, or take protocol='last'"),
-            (2, 0.1, "a holdout of 10% takes 1 of the 2 training images of set and leaves too few"),
+            (3, 0.5, "a holdout of 50% takes 2 of the 3 .*lower holdout, or use protocol='last'"),
+            (2, 0.1, "a holdout of 10% takes 1 of the 2 training images of set and leaves fewer"),
         ],
     )
     def test_too_few(self, tmp_path, train_images, holdout, message):

@@ -76,9 +76,7 @@ class TestRoundTrip:
 class TestBadInput:
     @pytest.mark.parametrize("read", [load_weights, read_card, FEST.load])
     def test_a_missing_file(self, tmp_path, read):
-        with pytest.raises(
-            FileNotFoundError, match=r"there is no weights file .*none\.safetensors"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"no such weights file: .*none\.safetensors"):
             read(tmp_path / "none.safetensors")
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip file, as torch.save makes them"])
@@ -111,7 +109,7 @@ class TestBadInput:
 
     def test_a_card_that_names_no_backbone(self, tmp_path):
         save_weights(TinyNet(), tmp_path / "w", {})
-        with pytest.raises(ValueError, match="no backbone of the catalogue but None; pass the"):
+        with pytest.raises(ValueError, match="names None, which is no backbone"):
             load_weights(tmp_path / "w")
 
     def test_a_whole_fest(self, tmp_path):
@@ -230,7 +228,7 @@ class TestDamaged:
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ([1], "card of .* is list, expected named values"),
+        ([1], "card of .* is list, expected a JSON object"),
         ({"backbone": "ACM", "in_channels": 10**11}, "in_channels 100000000000, expected 1 to"),
         ({"backbone": "ACM", "in_channels": "3"}, "in_channels is '3', expected int"),
     ],

@@ -109,7 +109,9 @@ class TestTraining:
 
     @pytest.mark.parametrize("minutes", [-1, float("nan")])
     def test_minutes_that_are_none(self, made, zoo_dir, minutes):
-        with pytest.raises(ValueError, match=f"minutes is {minutes}, expected a number from 0 on"):
+        with pytest.raises(
+            ValueError, match=f"minutes is {minutes}, expected a number of at least 0"
+        ):
             store(SMALL, Run(made / "acm-32-eedm"), minutes=minutes)
 
     def test_minutes_of_a_run_of_an_older_version_are_unknown(self, copied, zoo_dir, made):
@@ -258,7 +260,7 @@ class TestStoring:
     @pytest.mark.parametrize(
         ("name", "change", "message"),
         [
-            (SMALL, {"epochs": 2}, "is no run of hand/acm-32-eedm: epochs is 2, not 1"),
+            (SMALL, {"epochs": 2}, "is not a run of hand/acm-32-eedm: epochs is 2, not 1"),
             (LARGE, {"size": 48}, "it started from the prior, not from hand/acm-32-eedm"),
             (SMALL, {"test_split": "ba98"}, r"test images of hand here .* not those of .*\(ba98\)"),
             (SMALL, {"train_split": "76"}, r"train images of hand here .* not those of .*\(76\)"),
@@ -298,7 +300,7 @@ class TestStoring:
         assert verdicts(names=[SMALL])[SMALL].fault == "weights without a record"
 
     def test_an_unfinished_run(self, zoo_dir, tmp_path):
-        with pytest.raises(FileNotFoundError, match="holds no finished run; train it to its end"):
+        with pytest.raises(FileNotFoundError, match="holds no finished run; finish the training"):
             store(SMALL, Run(tmp_path / "run"))
 
 
@@ -334,7 +336,7 @@ class TestPretrained:
         [
             (("ACMM", "hand"), "unknown backbone 'ACMM'; .* Did you mean 'ACM'"),
             (("ALCNet-LC", "hand"), "the zoo has no entry of ALCNet-LC; it has those of ACM"),
-            (("ACM", "handy"), "unknown dataset of the zoo's ACM 'handy'; known are hand"),
+            (("ACM", "handy"), "unknown dataset of the zoo's ACM 'handy'; choose from hand"),
         ],
     )
     def test_an_unknown_name(self, zoo_dir, names, message):
@@ -345,7 +347,7 @@ class TestPretrained:
         with pytest.raises(ValueError, match="at least one finished run or weights file"):
             FEST.from_weights([])
         path = zoo_dir / f"{SMALL}.safetensors"
-        with pytest.raises(ValueError, match=r"2 runs came for the sizes \[32\]; one each fits"):
+        with pytest.raises(ValueError, match=r"2 runs for the sizes \[32\]; pass one per size"):
             FEST.from_weights([path, path])
         bare = save_weights(load_weights(path), tmp_path / "bare", {"backbone": "ACM", "size": 32})
         with pytest.raises(ValueError, match=r"card of .*bare lacks train_split, mean, std"):
@@ -406,7 +408,7 @@ class TestMeasuring:
     def test_records_are_kept_of_known_datasets_only(self, zoo_dir, tmp_path):
         for name in ("sky", "hand"):  # a folder may bear a known name
             folder = make_set(tmp_path / name, test=2)
-            with pytest.raises(ValueError, match=rf"{name} is your own folder.*--write"):
+            with pytest.raises(ValueError, match=rf"{name} is not a public dataset.*--write"):
                 evaluate(SMALL, folder, write=True)
         make_set(tmp_path / "NUAA-SIRST", test=2)
         for name in ("NUAA-SIRST", "sirst"):
@@ -440,9 +442,9 @@ class TestMeasuring:
         split = load_dataset("NUAA-SIRST", "test", root=tmp_path).fingerprint
         card = read_card(path) | {"dataset": "NUAA-SIRST", "test_split": split}
         save_weights(load_weights(path), path, card)
-        with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
+        with pytest.warns(UserWarning, match="SIRST-V2 contains images of NUAA-SIRST: it may have"):
             evaluate(SMALL, "SIRST-V2", data_root=tmp_path, device="cpu")
-        with pytest.warns(UserWarning, match="SIRST-V2 holds images of NUAA-SIRST: it may have"):
+        with pytest.warns(UserWarning, match="SIRST-V2 contains images of NUAA-SIRST: it may have"):
             evaluate(SMALL, "NUAA-SIRST+SIRST-V2", data_root=tmp_path, device="cpu")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -598,7 +600,7 @@ class TestVerifying:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            ({"epochs": 300}, "it is no record of hand/acm-32-eedm: epochs is 300, not 16"),
+            ({"epochs": 300}, "the record does not match hand/acm-32-eedm: epochs is 300, not 16"),
             ({"seed": 7}, "seed is 7, not 0"),
             ({"entry": LARGE}, f"entry is '{LARGE}', not '{SMALL}'"),
             ({"initial_weights": LARGE}, f"initial_weights is '{LARGE}', not None"),
@@ -611,7 +613,7 @@ class TestVerifying:
         for ending in (".json", ".safetensors"):
             shutil.copy(zoo_dir / f"{SMALL}{ending}", zoo_dir / "hand" / f"acm-32-bce{ending}")
         fault = verdicts(names=["hand/acm-32-bce"])["hand/acm-32-bce"].fault
-        assert "no record of hand/acm-32-bce: loss is 'EEDM', not 'BCE'" in fault
+        assert "the record does not match hand/acm-32-bce: loss is 'EEDM', not 'BCE'" in fault
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -638,7 +640,10 @@ class TestVerifying:
             ({"test": None}, "is damaged: test is None, expected list"),
             ({"scales": None}, "is damaged: scales is None, expected dict"),
             ({"scales": {}}, "measured with no scale, not with hand/acm-32-eedm"),
-            ({"scales": {LARGE: "a"}}, f"measured with {LARGE}, not with {SMALL} . {LARGE}; again"),
+            (
+                {"scales": {LARGE: "a"}},
+                f"measured with {LARGE}, not with {SMALL} . {LARGE}; to repeat",
+            ),
             ({"dataset": "sky"}, "it is a record of hand/acm on sky"),
             ({"entry": LARGE}, f"it is a record of {LARGE} on hand"),
         ],
@@ -652,7 +657,7 @@ class TestVerifying:
         path = zoo_dir / f"{SMALL}.json"
         write_json(path, read_json(path) | {"minutes": 1.0})
         fault = verdicts(names=[SMALL])[SMALL].fault
-        assert fault == "the card in the file is not the record beside it"
+        assert fault == "the card in the file differs from the record next to it"
 
     def test_files_that_are_gone(self, zoo_dir):
         (zoo_dir / f"{SMALL}.json").unlink()
@@ -680,7 +685,7 @@ class TestVerifying:
 
     def test_nothing_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
-        with pytest.raises(FileNotFoundError, match=r"no file to verify in .*; train an entry"):
+        with pytest.raises(FileNotFoundError, match=r"no files to verify in .*; train an entry"):
             verdicts()
 
 
@@ -742,7 +747,7 @@ class TestCommands:
         lines = capsys.readouterr().out.splitlines()
         path = zoo_dir / "hand" / "acm-32-bce.safetensors"
         assert lines == [
-            "stopped after 0 minutes, the same command continues",
+            "stopped after 0 minutes; run the same command to continue",
             f"stored: {path}",
         ]
         assert Run(Path("runs/zoo/hand/acm-32-bce")).finished
@@ -793,7 +798,7 @@ class TestCommands:
         lines = capsys.readouterr().out.splitlines()
         assert lines[1].endswith("9 cpu")
         assert "~7 cpu" in lines[3]
-        assert re.match("minutes of wall-clock time; ~ is an estimate", lines[-1])
+        assert re.match("minutes are wall-clock time; ~ marks estimates", lines[-1])
 
     @pytest.mark.parametrize(
         ("words", "message"),

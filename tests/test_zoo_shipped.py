@@ -92,7 +92,7 @@ class TestCatalogue:
                 assert "trained" not in row
 
     def test_an_unknown_entry(self):
-        with pytest.raises(ValueError, match="unknown entry 'nuaa/acm'; known are nuaa-sirst/acm"):
+        with pytest.raises(ValueError, match="unknown entry 'nuaa/acm'; choose from nuaa-sirst"):
             find_entry("nuaa/acm")
 
 

@@ -1,4 +1,4 @@
-"""What public functions accept: arrays and tensors of numbers, and single numbers."""
+"""Argument checks of public functions: arrays and tensors of numbers, and single numbers."""
 
 from dataclasses import fields
 from html import escape
@@ -17,7 +17,7 @@ def as_numbers(name: str, values: Any) -> Any:
     True is stored as 1 in the result, as compiled code expects; a bool view of other bytes is not.
 
     Raises:
-        TypeError: for a masked array, whose mask would be lost, and for what holds no numbers.
+        TypeError: for a masked array, whose mask would be lost, or values that are not numbers.
 
     Example:
         >>> as_numbers("prob", [[0.5, 1.0]])
@@ -51,7 +51,7 @@ def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
     """Refuse (H, W, 1) to (H, W, 4), which would count as H images of width 1 to 4.
 
     Raises:
-        ValueError: naming the shape and how to take one channel.
+        ValueError: if channels come last; the message tells how to select one.
 
     Example:
         >>> refuse_channels_last("pred", (3, 256, 256))
@@ -64,10 +64,10 @@ def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
 
 
 def check_batch_shape(name: str, shape: tuple[int, ...]) -> None:
-    """Refuse what is neither one map nor a batch of them.
+    """Refuse arrays that are neither one map nor a batch of maps.
 
     Raises:
-        ValueError: naming the shape and the shapes that are read.
+        ValueError: if the shape is another; the message gives the expected ones.
 
     Example:
         >>> check_batch_shape("pred", (3, 256, 256))
@@ -80,10 +80,10 @@ def check_batch_shape(name: str, shape: tuple[int, ...]) -> None:
 
 
 def check_number(name: str, value: object) -> None:
-    """Refuse what is not one number, such as text, None, a bool or an array.
+    """Refuse values that are not one number, such as a string, None, a bool or an array.
 
     Raises:
-        TypeError: with the name and what came.
+        TypeError: if it is not one number.
 
     Example:
         >>> check_number("th1", 0.5)
@@ -99,14 +99,15 @@ def check_range(name: str, value: object, interval: str, what: str = "a number")
     """Refuse what is not one number in an interval.
 
     Args:
-        name: of the argument, for the message.
-        value: what came.
-        interval: such as "[0, 1)" or "(0, inf)"; a round bracket excludes its end.
-        what: what the number is, for the message.
+        name: name of the argument, for the message.
+        value: the value to check.
+        interval: allowed interval, such as "[0, 1)" or "(0, inf)"; a round bracket excludes its
+            end.
+        what: description of the number, for the message.
 
     Raises:
-        TypeError: as :func:`check_number`.
-        ValueError: naming the value and the interval.
+        TypeError: see :func:`check_number`.
+        ValueError: if it is outside the interval.
 
     Example:
         >>> check_range("level", 0.95, "(0, 1)", "a share")

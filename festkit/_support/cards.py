@@ -57,7 +57,7 @@ def parse_card(header: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(f"the card of {path} is not readable JSON ({error})") from error
     if not isinstance(card, dict):
-        raise InputError(f"the card of {path} is {type(card).__name__}, expected named values")
+        raise InputError(f"the card of {path} is {type(card).__name__}, expected a JSON object")
     return card
 
 
@@ -98,8 +98,8 @@ def check_whole(tensors: "Tensors", header: Mapping[str, str], path: str | Path)
     card = parse_card(header, path)
     if CHECKSUM in card and card[CHECKSUM] != checksum(tensors, card):
         raise InputError(
-            f"{path} is damaged: its tensors and card do not have the checksum that was written "
-            "with them. Copy it again from where it came (weights of a clone of festkit: git "
+            f"{path} is damaged: its tensors and card do not match the stored checksum. "
+            "Copy it again from its source (weights of a clone of festkit: git "
             f"restore {path}), or train it again"
         )
 
@@ -118,8 +118,8 @@ def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
     missing = [name for name in SCALE if not name.endswith("?") and name not in card]
     if missing:
         raise InputError(
-            f"the card of {path} lacks {', '.join(missing)}; weights of festkit train have them, "
-            "others are passed to FEST as networks"
+            f"the card of {path} lacks {', '.join(missing)}. Weights written by festkit train have "
+            "these entries; pass other weights to FEST as networks"
         )
     check_form(f"the card of {path}", card, SCALE)
 

@@ -1,4 +1,4 @@
-"""Which device, which precision and how many CPU threads a machine is best at."""
+"""Choice of device, precision and number of CPU threads."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from .names import Precision
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """An available device by name; "auto" takes CUDA, else Apple's MPS, else the CPU.
+    """Return an available device by name; "auto" is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         ValueError: if the name is unknown or the device is not available.
@@ -34,7 +34,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     with suppress(RuntimeError):  # "cuda:first"
         place = torch.device(device)
     if place is None or place.type not in numbers:
-        raise InputError(f"unknown device {device!r}; known are auto, cpu, cuda, cuda:N and mps")
+        raise InputError(f"unknown device {device!r}; choose from auto, cpu, cuda, cuda:N and mps")
     if place.type != "cpu" and (place.index or 0) >= numbers[place.type]:
         count = f", which has {cuda} CUDA devices" if place.type == "cuda" else ""
         raise InputError(
@@ -56,17 +56,17 @@ def is_out_of_memory(error: Exception) -> bool:
 def resolve_precision(
     precision: Precision, device: torch.device
 ) -> Literal["fp32", "bf16", "fp16"]:
-    """The precision to train in; "auto" takes bf16 where the hardware multiplies it.
+    """Return the training precision; "auto" is bf16 if the hardware supports it, else fp32.
 
     Raises:
-        ValueError: for fp16 elsewhere than on CUDA.
+        ValueError: for fp16 on a device other than CUDA.
 
     Example:
         >>> resolve_precision("fp32", torch.device("cpu"))
         'fp32'
     """
     if precision == "fp16" and device.type != "cuda":
-        raise InputError(f"precision fp16 trains on CUDA only, not on {device.type}; take bf16")
+        raise InputError(f"precision fp16 trains on CUDA only, not on {device.type}; use bf16")
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -87,7 +87,7 @@ def resolve_threads(threads: int | None = None) -> int:
     delays all others at every layer of a network.
 
     Raises:
-        ValueError: for a number below 1, or what is no whole number.
+        ValueError: if it is not a whole number of at least 1.
 
     Example:
         >>> resolve_threads(3), resolve_threads() >= 1

@@ -1,11 +1,11 @@
-"""Errors that a user can mend; the command line prints them as one line, all others as a traceback.
+"""Errors that a user can fix. The command line prints them as one line, others as a traceback.
 
 Each class also is the built-in exception that callers expect, so that ``except ValueError`` works.
 """
 
 
 class FestkitError(Exception):
-    """Base of all errors whose message says what came, what was expected and what to do.
+    """Base class of all errors that name the value, the expected value and a remedy.
 
     Example:
         >>> import festkit as fk
@@ -13,7 +13,7 @@ class FestkitError(Exception):
         ...     fk.create_backbone("DNANett")
         ... except fk.FestkitError as error:
         ...     print(error)
-        unknown backbone 'DNANett'; known are ACM, ... Did you mean 'DNA-Net'?
+        unknown backbone 'DNANett'; choose from ACM, ... Did you mean 'DNA-Net'?
     """
 
 
@@ -36,7 +36,7 @@ class InputTypeError(FestkitError, TypeError):
 
 
 class MissingFileError(FestkitError, FileNotFoundError):
-    """A file or folder is not where it was looked for.
+    """A file or folder was not found.
 
     Example:
         >>> issubclass(MissingFileError, FileNotFoundError)

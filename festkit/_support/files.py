@@ -92,7 +92,7 @@ def read_json(path: str | Path, form: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no JSON, or of another form; the message names the place.
+        ValueError: if it is not valid JSON or has another form; the message names the entry.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "run.json"
@@ -102,7 +102,7 @@ def read_json(path: str | Path, form: Any = None) -> Any:
         festkit._support.errors.InputError: ...run.json is damag...
     """
     if not Path(path).is_file():
-        raise MissingFileError(f"there is no file {path}; restore it, or check its name")
+        raise MissingFileError(f"no such file: {path}; restore it, or check the name")
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -122,7 +122,7 @@ def check_form(source: str | Path, value: Any, form: Any, place: tuple[object, .
         place: names and indices that led to the value.
 
     Raises:
-        ValueError: if it has another form; the message names the place.
+        ValueError: if it has another form; the message names the entry.
 
     Example:
         >>> check_form("the card of acm", {"size": 512}, {"size": int, "th1?": NUMBER})
@@ -134,7 +134,7 @@ def check_form(source: str | Path, value: Any, form: Any, place: tuple[object, .
         expected = getattr(kind, "__name__", kind)
         raise InputError(
             f"{source} is damaged: {where} {found}, expected {expected}; restore the file, or "
-            "remove it to have it made again"
+            "delete it so that it is created again"
         )
     if isinstance(form, dict) and isinstance(value, dict):
         for name, inner in form.items():
@@ -173,7 +173,7 @@ def _flush(path: Path) -> None:
 def write_utf8() -> None:
     """Let standard output and error take every character.
 
-    Redirected or piped, Windows gives them the encoding of its region, which knows no "⁻⁶".
+    On Windows, redirected output has a regional encoding, which lacks characters such as "⁻⁶".
 
     Example:
         >>> write_utf8()
@@ -184,13 +184,13 @@ def write_utf8() -> None:
 
 
 def check_path(name: str, value: object) -> None:
-    """Refuse what cannot be a path.
+    """Refuse values that are not paths.
 
     Raises:
-        TypeError: with the name and what came.
+        TypeError: if it is neither a string nor a Path.
 
     Example:
         >>> check_path("path", "frame.png")
     """
     if not isinstance(value, str | os.PathLike):
-        raise InputTypeError(f"{name} is {value!r}, expected a path, as text or Path")
+        raise InputTypeError(f"{name} is {value!r}, expected a path (str or Path)")

@@ -1,4 +1,4 @@
-"""Lock files between processes; the operating system frees them when the holder ends."""
+"""Lock files between processes; the operating system releases them when the holder ends."""
 
 import errno
 import os
@@ -87,14 +87,14 @@ def _lock(file: int, path: Path, wait: bool) -> None:
         holder = os.read(file, 200).decode() or "another process"
         if not wait:
             raise BusyError(errno.EAGAIN, holder, str(path))
-        print(f"{path.stem} is held by {holder}; waiting for it", file=sys.stderr, flush=True)
+        print(f"{path.stem} is in use by {holder}; waiting", file=sys.stderr, flush=True)
         lock_descriptor(file)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         warnings.warn(
-            f"the file system of {path.parent} has no locks ({error.strerror}), so nothing keeps "
-            "a second process out; run only one at a time there",
+            f"the file system of {path.parent} has no locks ({error.strerror}), so two "
+            "processes could use it at once; run only one at a time there",
             stacklevel=5,
         )
 

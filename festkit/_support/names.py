@@ -39,7 +39,7 @@ def find_name(kind: str, name: str, known: Iterable[str]) -> str:
         return by_normal[normalize_name(name)]
     nearest = get_close_matches(normalize_name(name), by_normal, n=1, cutoff=0.5)
     hint = f" Did you mean {by_normal[nearest[0]]!r}?" if nearest else ""
-    raise InputError(f"unknown {kind} {name!r}; known are {', '.join(by_normal.values())}.{hint}")
+    raise InputError(f"unknown {kind} {name!r}; choose from {', '.join(by_normal.values())}.{hint}")
 
 
 def counted(number: int, noun: str) -> str:
@@ -65,4 +65,4 @@ def check_several(**named: object) -> None:
     """
     for name, value in named.items():
         if isinstance(value, str):
-            raise InputError(f"{name} is {value!r}, expected several: {[value]}")
+            raise InputError(f"{name} is {value!r}, expected a list: {[value]}")

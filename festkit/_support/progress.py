@@ -26,8 +26,8 @@ def progress(
     standard output.
 
     Args:
-        items: what to iterate; None for a bar that the caller moves with ``update``.
-        label: what is being done.
+        items: the iterable; None for a bar that the caller advances with ``update``.
+        label: label of the bar.
         unit: what one item is, such as "image".
         done: items already done before this call.
         total: number of all items, if ``items`` has no length.

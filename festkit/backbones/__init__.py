@@ -2,8 +2,8 @@
 
 A backbone maps an image (N, C, H, W) to logits (N, 1, H, W) of the same size, in training and
 evaluation. With ``deep_supervision=True`` some return a list of logits in training, the main ones
-first. To add a network, add its file here and its card to ``cards.toml``. Torch is imported when a
-network is built.
+first. To add a network, add its file here and its card to ``cards.toml``. Torch is only imported
+when a network is built.
 """
 
 import inspect
@@ -72,10 +72,10 @@ def create_backbone(
 
     Args:
         name: a name of :func:`list_backbones`; case and hyphens do not matter.
-        in_channels: input channels; a gray image is repeated over them.
-        weights: a ``.safetensors`` file written by festkit; None initialises at random, following
-            ``torch.manual_seed``.
-        options: options of that network, such as ``deep_supervision`` (DNA-Net, UIU-Net), ``base``
+        in_channels: number of input channels; gray images are repeated over them.
+        weights: a ``.safetensors`` file written by festkit; None initialises randomly, controlled
+            by ``torch.manual_seed``.
+        options: options of the network, such as ``deep_supervision`` (DNA-Net, UIU-Net), ``base``
             (MLCL-Net), ``bn_momentum`` and ``group_norm`` (ACM, ALCNet).
 
     Raises:
@@ -98,7 +98,7 @@ def create_backbone(
 
 
 def check_options(backbone: "str | nn.Module", options: Mapping[str, bool | float]) -> None:
-    """Check that a backbone has these options; a network passed as such has none.
+    """Check that a backbone has these options; networks outside the catalogue have none.
 
     Raises:
         ValueError: for an unknown option; the message lists the known ones.
@@ -118,7 +118,7 @@ def check_options(backbone: "str | nn.Module", options: Mapping[str, bool | floa
 
 
 def backbone_name(backbone: "str | nn.Module") -> str:
-    """The catalogue's name of a backbone, or the class name of a network from elsewhere.
+    """Catalogue name of a backbone, or class name of another network.
 
     Raises:
         ValueError: for an unknown name.
@@ -152,7 +152,7 @@ def in_catalogue(backbone: "nn.Module") -> bool:
 
 
 def integer_attribute(backbone: "nn.Module | BackboneCard", name: str, default: int) -> int:
-    """An integer attribute of a network, at least 1, or the default where it has none.
+    """A positive integer attribute of a network, or the default if it has none.
 
     Raises:
         ValueError: if the attribute is anything else.
@@ -164,20 +164,20 @@ def integer_attribute(backbone: "nn.Module | BackboneCard", name: str, default: 
     value = getattr(backbone, name, default)
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise InputError(
-            f"{type(backbone).__name__}.{name} is {value!r}, expected an integer from 1 on, or no "
-            f"such attribute, which means {default}. Rename the attribute if it means something "
-            "else"
+            f"{type(backbone).__name__}.{name} is {value!r}, expected an integer of at least 1 "
+            f"(default {default} without the attribute). Rename the attribute if it has another "
+            "meaning"
         )
     return int(value)
 
 
 def backbone_options(backbone: "nn.Module") -> dict[str, Any]:
-    """The options that :func:`create_backbone` was given; none for a network from elsewhere."""
+    """Options passed to :func:`create_backbone`; empty for networks outside the catalogue."""
     return dict(getattr(backbone, "options", {})) if in_catalogue(backbone) else {}
 
 
 def network_card(network: "nn.Module") -> dict[str, Any]:
-    """What a card says of a network, so that it can be built again."""
+    """Card entries from which a network can be rebuilt."""
     return {
         "backbone": backbone_name(network),
         "in_channels": integer_attribute(network, "in_channels", 3),

@@ -35,20 +35,20 @@ class Backbone(nn.Module):
         """Check the shape of an image.
 
         Raises:
-            ValueError: for another shape; the message gives the expected one and the next size
-                that fits.
+            ValueError: for an invalid shape; the message gives the expected shape and the next
+                valid size.
         """
         if image.ndim != 4 or image.shape[1] != self.in_channels:
             raise InputError(
                 f"expected images (N, {self.in_channels}, H, W), got {tuple(image.shape)}; "
-                "a network for other channels is made with in_channels="
+                "create the network with in_channels= for other channels"
             )
         sides, least = tuple(image.shape[-2:]), max(self.smallest, self.divisor)
         fit = tuple(-(-max(side, least) // self.divisor) * self.divisor for side in sides)
         if sides != fit:
             raise InputError(
-                f"image size {sides[0]} x {sides[1]} does not fit: sides are multiples of "
-                f"{self.divisor}, at least {least}; the next size that fits is {fit[0]} x {fit[1]}"
+                f"image size is {sides[0]} x {sides[1]}, expected multiples of {self.divisor}, at "
+                f"least {least}; the next valid size is {fit[0]} x {fit[1]}"
             )
 
 
@@ -275,7 +275,7 @@ class SpatialAttention(nn.Module):
 
     Args:
         mean_first: the mean before the maximum, as in DNA-Net.
-        bias: of the convolution.
+        bias: whether the convolution has a bias.
 
     Shape: (N, C, H, W) -> (N, 1, H, W) in (0, 1).
     """

@@ -27,9 +27,10 @@ class BackboneCard:
         paper: authors, title, venue and link.
         recipe: how the authors trained it.
         smallest: smallest input height and width [px].
-        published_parameters: parameters of the published code; more than ours where some reach no
+        published_parameters: parameters of the published code, including layers that reach no
             output; None if the FEST paper does not use the network.
-        published_macs: operations of the published code at 256 and 512 px where they differ.
+        published_macs: operations of the published code at 256 and 512 px, if they differ from
+            ours.
         deep_supervision: whether it has side outputs in training.
 
     Example:

@@ -1,4 +1,4 @@
-"""Reads checkpoint files of several formats without running code from them."""
+"""Read checkpoint files of several formats without executing code from them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def open_safetensors(path: str | Path) -> Iterator[Any]:
         ValueError: if it is unreadable.
     """
     if not Path(path).is_file():
-        raise MissingFileError(f"there is no weights file {path}")
+        raise MissingFileError(f"no such weights file: {path}")
     try:
         with safe_open(path, "pt") as file:
             yield file
@@ -59,7 +59,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ValueError: if it is unreadable, holds no tensors, or needs code to be run.
+        ValueError: if it is unreadable, has no tensors, or would execute code.
 
     Example:
         >>> import tempfile
@@ -70,18 +70,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f"there is no checkpoint {path}")
+        raise MissingFileError(f"no such checkpoint: {path}")
     readers = {".safetensors": read_tensors, ".npz": _read_npz}
     return state_dict_of(readers.get(path.suffix, _read_torch)(path), path)
 
 
 def state_dict_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
-    """Tensors by name of a state dict or of a checkpoint that holds one.
+    """Tensors by name, from a state dict or a checkpoint that contains one.
 
     ``source`` names the checkpoint in an error.
 
     Raises:
-        ValueError: if it holds no state dict, or several.
+        ValueError: if it has no state dict, or several.
     """
     if not isinstance(checkpoint, Mapping):
         raise InputError(f"{source} holds {type(checkpoint).__name__}, expected tensors by name")
@@ -143,9 +143,9 @@ def _read_torch(path: Path) -> Any:
         unknown = re.search(r"GLOBAL ([\w.]+)", str(error))
         kind = f" ({unknown[1]})" if unknown else ""
         raise InputError(
-            f"{path} is damaged, or holds more than tensors and numbers{kind}, which only running "
-            "code could rebuild; it is refused. Ask for a state dict, as torch.save makes of "
-            "network.state_dict()"
+            f"{path} is damaged, or contains objects other than tensors and numbers{kind}, which "
+            "would execute code; it is refused. Use a state dict, written with "
+            "torch.save(network.state_dict(), path)"
         ) from error
 
 

@@ -50,8 +50,8 @@ def own_copy(network: nn.Module) -> nn.Module:
         return deepcopy(network)
     except Exception as error:  # such as tensors left over from a forward pass
         raise InputError(
-            f"{backbone_name(network)} cannot be copied ({shorten(str(error), 200)}), and "
-            "festkit works with a copy; pass a network that copy.deepcopy takes"
+            f"{backbone_name(network)} cannot be copied ({shorten(str(error), 200)}), but festkit "
+            "needs a copy; pass a network that copy.deepcopy can copy"
         ) from error
 
 
@@ -102,8 +102,8 @@ def check_network(backbone: nn.Module, size: int) -> None:
 
     Raises:
         ValueError: if the network fails, does not return logits (N, 1, size, size), or ends in a
-            sigmoid or the like, so that its output stays in [0, 1] whatever its parameters: a
-            second sigmoid would make every pixel a target.
+            sigmoid, so that its output is always in [0, 1]. A second sigmoid would make every pixel
+            a target.
 
     Example:
         >>> check_network(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()).eval(), 32)
@@ -130,9 +130,9 @@ def check_network(backbone: nn.Module, size: int) -> None:
     low, high = main.aminmax()
     if 0 <= low < high <= 1 and _stays_within(backbone, probe):
         raise InputError(
-            f"{name} ends in a sigmoid, or the like: its output is in [0, 1], from {low:.3g} to "
-            f"{high:.3g}. festkit expects logits and applies the sigmoid itself; with two of them "
-            "every pixel would be a target. Return the input of that sigmoid, or "
+            f"{name} ends in a sigmoid or a similar function: its output is in [0, 1], from "
+            f"{low:.3g} to {high:.3g}. festkit expects logits and applies the sigmoid itself; with "
+            "two sigmoids every pixel would be a target. Return the input of that sigmoid, or "
             "torch.logit(probability, 1e-6)"
         )
 

@@ -16,7 +16,7 @@ from .contract import device_of, input_channels, main_logits
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
 
 DARK = 0.25
-"""Share of white below which the maximum of an image of more than 8 bit is too dark for 8 bit."""
+"""Minimum share of white for the maximum of an image of more than 8 bit; below, it is too dark."""
 
 
 def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -> Tensor:
@@ -39,18 +39,18 @@ def network_input(gray: Tensor, *, mean: float, std: float, channels: int = 3) -
 
 
 def gray_levels(image: object) -> NDArray[np.uint8]:
-    """Gray images with 8 bit, as the networks see them.
+    """Convert gray images to 8 bit, as for the networks.
 
     Args:
         image: array or tensor (H, W), or (N, H, W): uint8; uint16 with white at 65535; or float
             in [0, 1].
 
     Returns:
-        uint8, the same shape. A warning is given for a nearly black 16-bit image, and for a tensor
+        uint8, the same shape. A warning is issued for a nearly black 16-bit image, and for a tensor
         (3, H, W), which may be a colour image.
 
     Raises:
-        ValueError: for anything else, also for channels last, (H, W, 1) to (H, W, 4).
+        ValueError: for other input, including channels last, (H, W, 1) to (H, W, 4).
 
     Example:
         >>> gray_levels(np.array([[0.0, 0.5, 1.0]]))
@@ -62,8 +62,8 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
     if isinstance(image, Tensor):
         if image.ndim == 3 and len(image) == 3:
             warnings.warn(
-                f"a tensor {tuple(image.shape)} is taken for three gray images; for one "
-                "colour image pass a channel, image[0]",
+                f"a tensor {tuple(image.shape)} is treated as three gray images; for one colour "
+                "image pass a channel, image[0]",
                 stacklevel=2,
             )
         image = image.detach().cpu()
@@ -72,7 +72,7 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
         raise InputError(f"{GRAY}, got {type(image).__name__}; festkit.read_image reads a file")
     got = f"{GRAY}, got {image.shape} {image.dtype}"
     if image.ndim == 3 and image.shape[2] <= 4:
-        raise InputError(f"{got}, channels last; take one, as by image[..., 0]")
+        raise InputError(f"{got}, channels last; select one channel, such as image[..., 0]")
     if image.ndim not in (2, 3) or not image.size:
         raise InputError(got)
     if image.dtype == np.uint8:
@@ -83,37 +83,40 @@ def gray_levels(image: object) -> NDArray[np.uint8]:
     if image.dtype == bool:
         raise InputError(f"{got}, a mask; pass the image")
     if not np.issubdtype(image.dtype, np.floating):
-        raise InputError(f"{got}; divide by the level that is white")
+        raise InputError(f"{got}; divide by the white level")
     if np.isnan(image).any():
         raise InputError(
-            f"{got} with {int(np.isnan(image).sum())} NaN; replace them, as by numpy.nan_to_num"
+            f"{got} with {int(np.isnan(image).sum())} NaN; replace them, for example with "
+            "numpy.nan_to_num"
         )
     if not (image.min() >= 0 and image.max() <= 1):
         raise InputError(
-            f"{got} from {image.min():g} to {image.max():g}; divide by the level that is white"
+            f"{got} from {image.min():g} to {image.max():g}; divide by the white level"
         )
     _warn_if_dark(float(image.max()), 1)
     return np.rint(255 * image).astype(np.uint8)
 
 
 def gray_image(image: object) -> NDArray[np.uint8]:
-    """One gray image (H, W) with 8 bit.
+    """Convert one gray image (H, W) to 8 bit.
 
     Raises:
-        ValueError: as :func:`gray_levels`, also for several images.
+        ValueError: see :func:`gray_levels`; also for several images.
     """
     gray = gray_levels(image)
     if gray.ndim != 2:
-        raise InputError(f"expected one gray image (H, W), got {gray.shape}; pass one by one")
+        raise InputError(
+            f"expected one gray image (H, W), got {gray.shape}; pass the images one by one"
+        )
     return gray
 
 
 def _warn_if_dark(brightest: float, white: int) -> None:
     if 0 < brightest < DARK * white:
         warnings.warn(
-            f"the brightest level of the image is {brightest:g}, white is {white}: all is nearly "
-            "black. Divide by the sensor's white, such as 16383 of 14 bit, to pass images as float "
-            "in [0, 1]",
+            f"the brightest level of the image is {brightest:g}, but white is {white}, so it is "
+            "nearly black. Divide by the white level of the sensor, such as 16383 for 14 bit, and "
+            "pass floats in [0, 1]",
             stacklevel=3,
         )
 
@@ -136,7 +139,7 @@ def probability_map(
         (H, W) float32, probability of target in [0, 1], at the size of the image.
 
     Raises:
-        ValueError: if the image is not gray, or the output of the network is not logits.
+        ValueError: if the image is not gray, or the network does not return logits.
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1).eval()

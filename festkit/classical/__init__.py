@@ -1,9 +1,9 @@
 """Training-free detectors: the paper's section 2.1, one file per method.
 
-Every detector gives a target map, never a mask. What is detected is decided afterwards, by a named
-threshold rule (:mod:`festkit.classical.thresholds`) or by adjustable sensitivity.
+Every detector returns a target map, not a mask. Targets are then detected by a named threshold rule
+(:mod:`festkit.classical.thresholds`) or by adjustable sensitivity.
 
-The numbers [13] to [15] of the FEST paper's section 2.1 do not lead to the methods that it names;
+References [13] to [15] in section 2.1 of the FEST paper do not match the methods that it names;
 each detector states its own source.
 """
 

@@ -12,20 +12,20 @@ from .._support.jit import compiled
 from .detector import ArrayDetector
 
 FEWEST = 3
-"""With fewer extrema of one kind there is no further mode."""
+"""Decomposition stops with fewer extrema of one kind."""
 
 
 @dataclass(frozen=True)
 class FABEMD(ArrayDetector):
-    """Sum of the finest modes of an image, which hold its small structures.
+    """Sum of the finest modes of an image, which contain its small structures.
 
     Bhuiyan, Adhami and Khan, EURASIP JASP 2008, 728356, in place of the sifting by interpolated
     surfaces of Nunes et al. (2003). The envelopes of each mode are maximum and minimum filters,
-    smoothed by a mean of the same width; the width follows the distances between extrema. The mode
-    is what the mean of both envelopes leaves, ``s = max(Σ modes, 0)``.
+    smoothed by a mean of the same width; the width depends on the distances between extrema. A mode
+    is the image minus the mean of both envelopes; ``s = max(Σ modes, 0)``.
 
     Args:
-        modes: how many modes are summed.
+        modes: number of modes to sum.
         rule: width from the nearest-neighbour distances of maxima and of minima: "d1" the smaller
             and "d2" the larger of the two smallest distances, "d3" the smaller and "d4" the larger
             of the two largest.
@@ -57,12 +57,12 @@ RULES = {
 def decompose(
     image: NDArray[Any], modes: int, rule: str = "d2"
 ) -> tuple[list[NDArray[Any]], NDArray[Any]]:
-    """Modes, finest first, and the residue; together they are the image.
+    """Modes, finest first, and the residue; they add up to the image.
 
     Args:
         image: (H, W) float.
-        modes: at most so many.
-        rule: of the window's width, as in :class:`FABEMD`.
+        modes: maximum number of modes.
+        rule: rule for the window width, see :class:`FABEMD`.
 
     Example:
         >>> image = np.random.default_rng(0).random((40, 50))

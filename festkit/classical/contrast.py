@@ -57,7 +57,7 @@ class MPCM(ArrayDetector):
 
     Args:
         scales: sides d of the cells [px].
-        bright_only: negative d_i count as 0, so that dark targets give no answer. False is the
+        bright_only: count negative d_i as 0, so that dark targets give no response. False is the
             published, symmetric form.
     """
 
@@ -95,4 +95,4 @@ def neighbour_means(image: NDArray[Any], side: int) -> list[NDArray[Any]]:
 def check_scales(scales: Sequence[int]) -> None:
     """Refuse cells without a central pixel."""
     if not scales or any(side < 1 or side % 2 == 0 for side in scales):
-        raise InputError(f"scales is {tuple(scales)}, expected odd sides from 1")
+        raise InputError(f"scales is {tuple(scales)}, expected odd sides of at least 1")

@@ -1,4 +1,4 @@
-"""What every training-free detector is: an image in, a target map out."""
+"""Interface of training-free detectors: from an image to a target map."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ class Detector(ABC):
             method; :func:`normalize_map` scales it to [0, 1].
 
         Raises:
-            ValueError: for another shape, or levels that are NaN or infinite.
-            TypeError: for what holds no numbers.
+            ValueError: for an invalid shape, or levels that are NaN or infinite.
+            TypeError: for non-numeric input.
 
         Example:
             >>> import numpy as np
@@ -60,7 +60,7 @@ class Detector(ABC):
             raise InputError(f"image has shape {shape}, expected (H, W) or (N, H, W)")
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(_native(values))
         if not bool(torch.isfinite(tensor).all()):
-            raise InputError("image holds NaN or infinite levels; replace them first")
+            raise InputError("image contains NaN or infinite levels; replace them first")
         images = tensor.to(self._dtype()).reshape(-1, *shape[-2:])
         maps = [self._target_map(each) for each in images]
         found = torch.stack(maps).reshape(shape).float() if maps else images.reshape(shape).float()
@@ -98,8 +98,8 @@ def normalize_map(target_map: Image) -> Image:
         target_map: (H, W) or (N, H, W) array or tensor.
 
     Returns:
-        float32 of the same shape, kind and device: probabilities as far as thresholds, metrics and
-        the tuner are concerned.
+        float32 array or tensor of the same shape, used like probabilities by thresholds, metrics
+        and the tuner.
 
     Example:
         >>> import numpy as np
@@ -116,10 +116,9 @@ def normalize_map(target_map: Image) -> Image:
 
 
 def eight_bit_scale(image: Tensor) -> Tensor:
-    """Gray levels in the range of 8 bit, for parameters that are stated in it.
+    """Scale gray levels to the range of 8 bit, for parameters given in this range.
 
-    Images within 0 to 255 are taken as they are. Of others the percentiles ``ROBUST`` become 0 and
-    255.
+    Images within 0 to 255 are unchanged. In others, the percentiles ``ROBUST`` become 0 and 255.
     """
     if not image.numel() or (image.min() >= 0 and image.max() <= EIGHT_BIT):
         return image

@@ -38,8 +38,9 @@ class DTCWT(ArrayDetector):
     Args:
         levels: depth L; targets are at most about 2^L px wide.
         isotropy: before the inverse, the six oriented coefficients of each place are weighted by
-            their smallest over their largest magnitude. A point answers in all orientations, an
-            edge in one or two. This gate is festkit's; False is the plain background subtraction.
+            their smallest over their largest magnitude. A point responds in all orientations, an
+            edge in one or two. This weighting was added in festkit; False gives plain background
+            subtraction.
     """
 
     levels: int = 3

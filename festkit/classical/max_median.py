@@ -21,8 +21,8 @@ class MaxMedian(ArrayDetector):
     equals the pixel. A target that is narrower than half the window is absent from all medians.
 
     Args:
-        window: samples of each line (horizontal, vertical, both diagonals), the pixel included.
-            It matters more than any other choice: 5, 9 or 15 change IoU several times.
+        window: samples of each line (horizontal, vertical, both diagonals), the pixel included. It
+            is the most important parameter: IoU differs by a factor of several between 5, 9 and 15.
     """
 
     window: int = 15
@@ -40,7 +40,7 @@ class MaxMedian(ArrayDetector):
 class MaxMean(ArrayDetector):
     """Max-Mean: the image minus the largest of four line means.
 
-    Deshpande et al., Proc. SPIE 3809, 1999. As :class:`MaxMedian` with means.
+    Deshpande et al., Proc. SPIE 3809, 1999. Like :class:`MaxMedian`, with means.
 
     Args:
         window: samples of each line, the pixel included.

@@ -15,9 +15,9 @@ from .detector import ArrayDetector
 class TopHat(ArrayDetector):
     """White top-hat: the image minus its opening by a square.
 
-    An opening is an erosion followed by a dilation, ``s = f - (f ⊖ B) ⊕ B``. It removes whatever is
-    bright and narrower than the square, so the residue is the target. Edges and lines that are
-    narrower remain, too.
+    An opening is an erosion followed by a dilation, ``s = f - (f ⊖ B) ⊕ B``. It removes bright
+    structures narrower than the square, so the residue contains the targets. Narrow edges and lines
+    also remain.
 
     Args:
         side: side of the square [px]; larger than the largest target.
@@ -38,14 +38,14 @@ class TopHat(ArrayDetector):
 class NewTopHat(ArrayDetector):
     """New top-hat with two structuring elements.
 
-    Bai and Zhou, Pattern Recognition 43(6), 2010: dilation by a ring, which does not see the
-    centre, then erosion by a full square, ``s = max(f - (f ⊕ ΔB) ⊖ B, 0)``. Flat surroundings are
-    restored exactly, so that less clutter remains than after the white top-hat.
+    Bai and Zhou, Pattern Recognition 43(6), 2010: dilation by a ring, which excludes the centre,
+    then erosion by a full square, ``s = max(f - (f ⊕ ΔB) ⊖ B, 0)``. Flat surroundings are restored
+    exactly, so less clutter remains than after the white top-hat.
 
     Args:
         outer: radius of the ring, in the maximum norm [px].
         inner: radius of its hole; the ring has the pixels with inner < radius <= outer.
-        square: radius of the square that erodes; None takes ``outer``.
+        square: radius of the eroding square; default: ``outer``.
     """
 
     outer: int = 9
@@ -76,7 +76,7 @@ def check_odd(name: str, value: int) -> None:
     Example:
         >>> check_odd("side", 4)
         Traceback (most recent call last):
-        festkit._support.errors.InputError: side is 4, expected an odd number from 3
+        festkit._support.errors.InputError: side is 4, expected an odd number of at least 3
     """
     if value < 3 or value % 2 == 0:
-        raise InputError(f"{name} is {value}, expected an odd number from 3")
+        raise InputError(f"{name} is {value}, expected an odd number of at least 3")

@@ -16,7 +16,7 @@ SPARE, MORE = 10, 32
 few to spare."""
 
 MOST_STEPS = 1000
-"""Steps of the solvers at most."""
+"""Maximum number of solver steps."""
 
 TRUNCATION = 0.3
 """A background of a higher rank, relative to the patch image, has taken up the noise (the rule of
@@ -39,7 +39,7 @@ class IPI(Detector):
         step: distance of neighbouring patches [px].
         rule: λ is 1 over the root of the larger side of the "image", or of the larger or smaller
             side of the patch image D ("patch_max", "patch_min").
-        tolerance: of |D - B - T| / |D|.
+        tolerance: stop when |D - B - T| / |D| is below this.
     """
 
     patch: int = 50
@@ -71,15 +71,15 @@ class IPI(Detector):
 class NIPPS(Detector):
     """Non-negative patch-image model with the partial sum of singular values.
 
-    Dai, Wu, Song and Guo, Infrared Phys. Technol. 81, 2017. ``min Σ_{i>N} σ_i(B) + λ |T|_1,
-    D = B + T, T >= 0`` does not punish the N singular values of at least 0.005 of the largest.
-    Each pixel is the mean of its patches in T.
+    Dai, Wu, Song and Guo, Infrared Phys. Technol. 81, 2017. ``min Σ_{i>N} σ_i(B) + λ |T|_1, D = B +
+    T, T >= 0`` does not penalise the N singular values of at least 0.005 of the largest. Each pixel
+    is the mean of its patches in T.
 
     Args:
         patch: side of the square patches [px].
         step: distance of neighbouring patches [px].
         weight: L of λ = L / √min(m, n).
-        tolerance: of |D - B - T| / |D|.
+        tolerance: stop when |D - B - T| / |D| is below this.
     """
 
     patch: int = 50

@@ -22,17 +22,17 @@ class PSTNN(Detector):
 
     Zhang and Peng, Remote Sens. 11(4), 2019, 382. Patches are the slices of a tensor, which ADMM
     splits into a background of low tubal rank and sparse targets; corners are more likely targets
-    than edges. Each pixel is the mean of its patches. Levels beyond 0 to 255 are scaled to this
-    range first, by percentiles, since ``mu`` is stated in it.
+    than edges. Each pixel is the mean of its patches. Levels outside 0 to 255 are first scaled to
+    this range by percentiles, since ``mu`` depends on the range.
 
     Args:
         patch: side of the square patches [px].
         step: distance of neighbouring patches [px].
         weight: L of λ = L / √(max(n1, n2) n3).
-        mu: first penalty; it grows by 1.05 a step.
+        mu: initial penalty; it grows by a factor of 1.05 per step.
         support: stop when the number of non-zero pixels no longer changes, after a handful of
             steps; False runs to ``tolerance``.
-        tolerance: of |X - B - T| / |X|.
+        tolerance: stop when |X - B - T| / |X| is below this.
     """
 
     patch: int = 40

@@ -29,14 +29,15 @@ def list_detectors() -> list[str]:
 
 
 def create_detector(name: str, **parameters: Any) -> "Detector":
-    """A training-free detector by name.
+    """Create a training-free detector by name.
 
     Args:
         name: case, hyphens and spaces do not matter.
-        parameters: of the method; ``help(create_detector(name))`` explains them.
+        parameters: parameters of the method; see ``help(create_detector(name))``.
 
     Raises:
-        ValueError: for an unknown name or parameter, with the known ones, or a value out of range.
+        ValueError: for an unknown name or parameter, or a value out of range; the message lists the
+            known ones.
 
     Example:
         >>> create_detector("max-median", window=9)

@@ -24,9 +24,9 @@ class TDLMS(ArrayDetector):
     in a scan that alternates its direction line by line. ``s = max(e, 0)``.
 
     Args:
-        radius: neighbours are at most this far away, in the maximum norm [px].
-        guard: nearer ones are left out, so that a target does not predict itself; 0 takes all but
-            the pixel.
+        radius: maximum distance of the neighbours, in the maximum norm [px].
+        guard: neighbours within this distance are excluded, so that a target does not predict
+            itself; 0 excludes only the pixel.
         step: μ, within (0, 2).
         scans: 1, or 4 for the smallest error of the scans along rows and columns, forwards and
             backwards.
@@ -44,7 +44,9 @@ class TDLMS(ArrayDetector):
                 f"guard is {self.guard} and radius {self.radius}, expected 0 <= guard < radius"
             )
         if not 0 < self.step < 2:
-            raise InputError(f"step is {self.step}, expected a number within (0, 2); it diverges")
+            raise InputError(
+                f"step is {self.step}, expected a number within (0, 2), else the filter diverges"
+            )
         if self.scans not in (1, 4):
             raise InputError(f"scans is {self.scans}, expected 1 or 4")
 

@@ -1,4 +1,4 @@
-"""Threshold rules of the field, by name; print the rule beside every number."""
+"""Published threshold rules by name; state the rule with every number."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -45,19 +45,19 @@ RULES: dict[str, Callable[..., float]] = {
 
 
 def detect(target_map: NDArray[Any], rule: str = "k-sigma", **parameters: float) -> Any:
-    """The pixels of a target map that a rule takes for targets.
+    """Detect target pixels in a target map with a threshold rule.
 
     Args:
         target_map: (H, W), at least 0, of any unit.
         rule: "k-sigma" (mean + k σ; k = 5), "dna" (max of 0.7 max and mean + 0.5 σ), "ipi" (max of
             0.5 max and mean + 8 σ) or "fixed" (0.5 of the range).
-        parameters: of the rule: k, share, value.
+        parameters: parameters of the rule: k, share, value.
 
     Returns:
-        (H, W) bool; nothing on a flat map. Only pixels strictly above the threshold count.
+        (H, W) bool; pixels strictly above the threshold. A flat map has none.
 
     Raises:
-        ValueError: for an unknown rule, and for "best256", which needs a whole set.
+        ValueError: for an unknown rule, or for "best256", which needs a whole set.
 
     Example:
         >>> detect(np.array([[0.0, 0.0, 9.0]]), "fixed")
@@ -75,10 +75,11 @@ def best_threshold(
 ) -> tuple[float, float]:
     """The threshold with the highest IoU over a whole set ("best256").
 
-    An oracle: it looks at the ground truth, so its figures are biased upwards. Say so.
+    This is an oracle: it uses the ground truth, so its results are biased upwards. State this with
+    the results.
 
     Args:
-        target_maps: (H, W) each; scaled to [0, 1] image by image, then cut into 256 levels.
+        target_maps: maps (H, W); each is scaled to [0, 1], then quantised to 256 levels.
         masks: (H, W) bool each.
 
     Returns:

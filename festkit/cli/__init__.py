@@ -1,1 +1,1 @@
-"""The command line: one file per group of commands; imports what a command needs when it runs."""
+"""The command line: one file per group of commands. Imports happen when a command runs."""

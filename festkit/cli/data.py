@@ -6,10 +6,10 @@ import tyro
 
 
 def check(dataset: tyro.conf.Positional[str], data_root: str | None = None) -> None:
-    """Check a dataset: counts, sizes, pairs, splits, masks, targets. Exits non-zero after faults.
+    """Check a dataset: counts, sizes, pairs, splits, masks, targets. Exits with status 1 on faults.
 
     Args:
-        dataset: a known dataset, a folder, or several joined by +.
+        dataset: a known dataset, a folder, or several of them joined by +.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
     """
     from ..data.catalogue import members_of
@@ -22,12 +22,12 @@ def check(dataset: tyro.conf.Positional[str], data_root: str | None = None) -> N
 
 
 def split(folder: tyro.conf.Positional[Path], test: float = 0.2, seed: int = 0) -> None:
-    """Draw train.txt and test.txt for a folder of images and masks that has no lists.
+    """Draw train.txt and test.txt for a folder of images and masks without lists.
 
-    Images are drawn one by one. List frames of sequences by hand, each sequence in one split.
+    Images are drawn independently. List frames of sequences by hand, each sequence in one split.
 
     Args:
-        folder: of images and masks, without lists.
+        folder: folder of images and masks, without lists.
         test: share of the test images.
         seed: the same seed draws the same lists.
     """
@@ -45,14 +45,14 @@ def synth(
     preset: str = "nuaa",
     seed: int = 0,
 ) -> None:
-    """Make a dataset of synthetic infrared scenes with exact masks.
+    """Create a dataset of synthetic infrared scenes with exact masks.
 
     Args:
-        folder: of the new dataset.
+        folder: folder of the new dataset.
         train: number of training scenes.
         test: number of test scenes.
         size: side of the square scenes in px.
-        preset: how hard the scenes are: easy, nuaa or hard.
+        preset: difficulty of the scenes: easy, nuaa or hard.
         seed: the same seed gives the same scenes.
     """
     from ..scenes import make_synthetic_dataset

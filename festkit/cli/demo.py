@@ -12,7 +12,7 @@ WRITTEN = {
     "fest.safetensors": "trained FEST, for FEST.load",
     "figure.png": "detections on a test scene",
 }
-"""What the notebook leaves, by file."""
+"""Output files of the notebook, with a description of each."""
 
 
 def demo(
@@ -26,19 +26,19 @@ def demo(
     threads: int | None = None,
     out: Path | None = None,
 ) -> None:
-    """Train, fuse, refine, measure and draw: one whole FEST result.
+    """Run the whole FEST pipeline: train, fuse, refine, evaluate and plot.
 
-    Runs the notebook 00_quickstart headless. A backbone is trained at two sizes with the EEDM loss
-    and once with plain BCE for comparison. After an interrupt the same command continues.
+    Runs the notebook 00_quickstart headless. It trains a backbone at two sizes with the EEDM loss,
+    and once with plain BCE for comparison. After an interrupt the same command resumes.
 
     Args:
-        dataset: "synthetic" makes scenes; or a known dataset, or a folder.
+        dataset: "synthetic" creates scenes; or a known dataset, or a folder.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         backbone: name of the backbone.
         sizes: sides of the two square network inputs in px.
-        epochs: passes over the training images at the first size; the second takes half of them.
-        seed: of scenes, initialisation and batches.
-        preset: how hard the synthetic scenes are: easy, nuaa or hard.
+        epochs: epochs at the first size; the second size takes half as many.
+        seed: random seed of scenes, initialisation and batches.
+        preset: difficulty of the synthetic scenes: easy, nuaa or hard.
         threads: CPU threads; default one per idle CPU.
         out: folder of the results; default runs/demo, or runs/demo-DATASET.
     """
@@ -76,7 +76,7 @@ def _check_training(sizes: tuple[int, int], backbone: str, epochs: int) -> None:
     for size in sizes:
         check_size(size, backbone)
     if sizes[0] >= sizes[1]:
-        raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger one second")
+        raise InputError(f"sizes are {sizes[0]} and {sizes[1]} px, expected the larger size second")
     if epochs < 2:
         raise InputError(f"epochs is {epochs}, expected at least 2")
 
@@ -93,7 +93,7 @@ def _check_images(dataset: str, data_root: str | None, preset: str) -> None:
 
 
 def draw_pretrained(path: Path) -> None:
-    """Draw what the shipped weights, trained on real images, detect in a synthetic scene."""
+    """Draw the detections of the shipped weights, trained on real images, in a synthetic scene."""
     from .._support.files import atomic_write
     from ..fest import FEST
     from ..metrics import count
@@ -103,7 +103,7 @@ def draw_pretrained(path: Path) -> None:
     try:
         fest = FEST.from_pretrained("ACM", "NUAA-SIRST")
     except FileNotFoundError as error:
-        print(f"no picture of shipped weights: {error}")
+        print(f"cannot draw the shipped weights: {error}")
         return
     scene = make_scene(21, size=512, family="cloud", targets=4)
     detection = fest.predict(scene.image)
@@ -111,4 +111,4 @@ def draw_pretrained(path: Path) -> None:
     with atomic_write(path) as part:
         show(scene.image, detection, scene.mask).savefig(part, dpi=120, format="png")
     found = f"{counts.detected} of {counts.targets} targets, {counts.false_pixels} false pixels"
-    print(f"{path}  another scene, by the shipped weights of ACM: {found}")
+    print(f"{path}  another scene, with the shipped weights of ACM: {found}")

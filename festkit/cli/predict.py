@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model predicts.
+    """Settings of the prediction.
 
     Attributes:
         th1: threshold of strong targets; default the model's.
         th2: threshold of weak targets; default the model's.
-        rule: take weak targets from each scale's own map, or from the fused map; default the
-            model's.
+        rule: source of weak targets: the map of each scale, or the fused map; default the model's.
         device: cpu, cuda, mps, or auto.
         threads: CPU threads; default one per idle CPU.
     """
@@ -47,22 +46,22 @@ def predict(
     pictures: bool = True,
     settings: Given = Settings(),
 ) -> None:
-    """Find the targets in your images: masks, pictures and a table of all targets.
+    """Find targets in images; write masks, pictures and a table of all targets.
 
-    After an interrupt the same command continues and skips finished images.
+    After an interrupt the same command resumes and skips finished images.
 
     Args:
-        images: image files, or folders, searched recursively (png, bmp, jpg, tif).
+        images: image files or folders (png, bmp, jpg, tif); folders are searched recursively.
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
             several are the scales of one FEST.
-        out: folder of the results: targets.csv, and per image masks/, targets/, pictures/.
-        tile: side in px of the overlapping squares in which large frames are processed, about the
-            size of the training images; default processes every image as a whole.
-        levels: gray levels of the files that become black and white. auto takes 8-bit files as
-            they are, and the percentiles 0.1 and 99.99 of deeper ones; full takes the full range
-            of the file type, to 255 or 65535.
-        weak: find weak targets; --no-weak is plain thresholding at th1.
-        pictures: draw every image with its targets enlarged; --no-pictures is faster.
+        out: output folder, with targets.csv and the subfolders masks/, targets/ and pictures/.
+        tile: side in px of overlapping square tiles for large frames, about the size of the
+            training images; default processes every image as a whole.
+        levels: gray levels of the files that become black and white. auto keeps 8-bit files
+            unchanged and uses the percentiles 0.1 and 99.99 of deeper ones; full uses the full
+            range of the file type, up to 255 or 65535.
+        weak: find weak targets; --no-weak thresholds at th1 only.
+        pictures: write a picture per image with its targets enlarged; --no-pictures is faster.
         settings: thresholds and device.
     """
     if not images:
@@ -94,10 +93,10 @@ def evaluate(
     data_root: str | None = None,
     settings: Given = Settings(),
 ) -> None:
-    """Measure any trained model on any dataset, without and with adjustable sensitivity.
+    """Evaluate a trained model on a dataset, without and with adjustable sensitivity.
 
-    IoU, nIoU, Pd and Score in percent, Fa in 1e-6, with 95 % intervals over images. Warns of
-    images that the model may have been trained on.
+    Prints IoU, nIoU, Pd and Score in percent and Fa in 1e-6, with 95 % intervals over images. Warns
+    if the model may have been trained on these images.
 
     Args:
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
@@ -137,7 +136,7 @@ def _open(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "
     fest.rule = settings.rule or fest.rule
     if not weak:
         if (th2 := settings.th2) is not None:
-            raise InputError(f"--th2 {th2:g} asks for weak targets, --no-weak for none; drop one")
+            raise InputError(f"--th2 {th2:g} and --no-weak contradict each other; drop one")
         fest.th2 = None
     _warn_if_no_weak(fest)
     return fest

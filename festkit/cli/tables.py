@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def list_tables() -> None:
-    """List the paper's tables and figures: name, number, rows, what they hold."""
+    """List the paper's tables and figures: name, number, rows, caption."""
     from ..backbones.paper import paper_numbers
     from ..tables.specs import TABLES
 
@@ -28,12 +28,13 @@ def show(
     format: Literal["text", "markdown", "latex", "html"] = "text",
     ours: tuple[Path, ...] = (),
 ) -> None:
-    """Print a table of the paper, with our own metrics if there are any.
+    """Print a table of the paper, next to our own metrics if they are given.
 
     Args:
-        name: as tables list prints it, or its number.
-        format: latex needs the packages booktabs and, with ours, graphicx; html is a whole page.
-        ours: metrics.json of runs of the table's notebook, or their folders, one per seed.
+        name: name of the table as printed by tables list, or its number.
+        format: output format. latex needs the packages booktabs and, with ours, graphicx; html is a
+            whole page.
+        ours: metrics.json files (or their folders) of the table's notebook, one per seed.
     """
     from ..tables.compare import compare_files
     from ..tables.paper import paper_table
@@ -45,20 +46,21 @@ def show(
 
 @dataclass(frozen=True)
 class Request:
-    """Which tables to make, and how.
+    """Options of the tables.
 
     Attributes:
         table: name, number or notebook (see tables list), fig5, fig7, or all.
-        profile: smoke shows in minutes that everything runs; quick takes hours on a CPU; paper is
-            the paper's recipe, for a GPU.
-        dataset: names or folders; default synthetic scenes for smoke, NUAA-SIRST for quick, and for
-            paper the paper's, with the union of the public sets for W-IRSTD.
-        backbone: networks; default all eight where they are compared, else the profile's.
-        seed: of trainings; several are averaged.
-        folder: of all jobs; finished jobs are skipped.
+        profile: smoke checks within minutes that everything runs; quick takes hours on a CPU; paper
+            is the paper's recipe, for a GPU.
+        dataset: names or folders; default synthetic scenes for smoke, NUAA-SIRST for quick, and the
+            paper's datasets for paper, with the union of the public sets instead of W-IRSTD.
+        backbone: networks; default all eight for the table that compares them, else the network of
+            the profile.
+        seed: random seeds of the trainings; results are averaged over seeds.
+        folder: folder of all jobs; finished jobs are skipped.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        device: where trainings run: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of a job; default one per CPU that is idle when it starts.
+        device: device of the trainings: auto, cpu, cuda, cuda:N or mps.
+        threads: CPU threads per job; default one per CPU that is idle when the job starts.
     """
 
     table: tyro.conf.Positional[str]
@@ -72,7 +74,7 @@ class Request:
     threads: int | None = None
 
     def jobs(self) -> "list[Job]":
-        """The jobs that make them."""
+        """The jobs of these tables."""
         from ..tables.plan import plan_jobs
 
         root = None if self.data_root is None else str(Path(self.data_root).resolve())
@@ -84,9 +86,9 @@ class Request:
 
 
 def plan(plan: tyro.conf.OmitArgPrefixes[Request]) -> None:
-    """List the jobs that make a table, which are done, and how long the others will take.
+    """List the jobs of a table: which are done, and how long the others will take.
 
-    Times are estimated from similar jobs that are done in the folder.
+    Times are estimated from finished jobs of the same kind in the folder.
     """
     _print_plan(_checked(plan, keep_stale=False)[0], plan.folder)
 
@@ -99,19 +101,19 @@ def run(
     dry_run: bool = False,
     keep_stale: bool = False,
 ) -> None:
-    """Make a table of the paper, or all: train, evaluate, compare with the paper.
+    """Reproduce one table of the paper, or all: train, evaluate, compare.
 
-    After an interrupt or a failure the same command continues. Jobs are stale if they ran with
-    another version or other code of the kit, or on other images; they are listed and run again,
-    and their folders stay.
+    After an interrupt or a failure the same command resumes. A job is stale if the code, the
+    notebook or the images have changed since it ran. Stale jobs are listed and run again; their old
+    folders are kept.
 
     Args:
-        plan: which tables to make.
+        plan: options of the tables.
         workers: number of parallel jobs.
         scheduler: address of a Dask scheduler (tcp://...) whose workers run the jobs instead.
-        max_minutes: minutes after which a job is stopped; the next run continues it.
-        dry_run: only list the jobs, as tables plan does.
-        keep_stale: use stale jobs as they are; the tables say so.
+        max_minutes: time limit per job in minutes; the next run resumes a stopped job.
+        dry_run: only list the jobs, like tables plan.
+        keep_stale: use the results of stale jobs; the tables mark them.
     """
     from ..jobs.schedule import run_jobs, unfinished
     from ..tables.render import render_table
@@ -136,7 +138,9 @@ def run(
     print(f"{len(done)} of {len(jobs)} jobs done; tables in {plan.folder / 'tables'}")
     missing = [f"\n{each.key}: {each.reason}" for each in outcomes if each.status != "done"]
     if missing:
-        raise ProcessError(f"not all jobs are done; the same command continues{''.join(missing)}")
+        raise ProcessError(
+            f"not all jobs are done; run the same command to continue{''.join(missing)}"
+        )
 
 
 def _checked(plan: Request, *, keep_stale: bool) -> "tuple[list[Job], dict[str, str]]":
@@ -147,9 +151,9 @@ def _checked(plan: Request, *, keep_stale: bool) -> "tuple[list[Job], dict[str, 
     for key, why in stale.items():
         print(f"{key} is stale: {why}")
     if stale and keep_stale:
-        print("stale jobs are used as they are; the tables say so")
+        print("results of stale jobs are used and marked in the tables")
     elif stale:
-        print("stale jobs are run again under new keys; tables run --keep-stale uses them")
+        print("stale jobs run again under new keys; --keep-stale uses the old results")
     return jobs, stale
 
 

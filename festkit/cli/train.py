@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def backbones() -> None:
     """List the backbones: parameters, multiply-accumulate operations, size divisor, paper.
 
-    Published numbers, of operations in brackets, are larger where layers reach no output.
+    Numbers of the published code (operations in brackets) are larger if some layers reach no
+    output.
     """
     from ..backbones import backbone_card, list_backbones
 
@@ -55,13 +56,13 @@ def train(
     resume: Literal["auto", "never"] = "auto",
     max_minutes: float | None = None,
 ) -> None:
-    """Train one backbone at one input size. After an interrupt the same command continues.
+    """Train a backbone at one input size. After an interrupt the same command resumes.
 
     Args:
-        config: what to train.
-        resume: auto continues from the run's checkpoint, never writes none. A finished run is
-            kept; remove its folder to train it again.
-        max_minutes: minutes after which the run stops with a checkpoint.
+        config: configuration of the training.
+        resume: auto continues from the run's checkpoint, never writes none. A finished run is kept;
+            delete its folder to train it again.
+        max_minutes: time limit in minutes; the run then stops with a checkpoint.
     """
     from ..plots import plot_history
     from ..training import trainer
@@ -75,11 +76,14 @@ def train(
         print_metrics(run)
     else:
         command = "command" if resume == "auto" else "command without --resume never"
-        print(f"stopped after {max_minutes:g} minutes, the same {command} continues: {run.folder}")
+        print(
+            f"stopped after {max_minutes:g} minutes; run the same {command} to continue:"
+            f" {run.folder}"
+        )
 
 
 def print_metrics(run: "Run") -> None:
-    """Print the metrics of a finished run on its test images, and the commands that use it."""
+    """Print the test metrics of a finished run, and commands to use it."""
     from ..tables.render import record_table
 
     print(record_table(run.record["test"]))

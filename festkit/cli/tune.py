@@ -15,19 +15,19 @@ def tune(
     port: int | None = None,
     browser: bool = True,
 ) -> None:
-    """Drag both thresholds of a trained run in the browser, until Ctrl-C.
+    """Tune both thresholds of a trained run in the browser, until Ctrl-C.
 
-    Opens the notebook 04_threshold_tuner on 127.0.0.1, with a new token.
+    Opens the notebook 04_threshold_tuner on a server at 127.0.0.1 with a new token.
 
     Args:
-        runs: run folders; several, trained on the same images, are fused as the scales of a FEST.
-        split: test, or holdout: the training images held out from training.
-        dataset: name or folder of the images; default the run's own.
+        runs: run folders; several runs on the same images are fused as the scales of a FEST.
+        split: test, or holdout (the training images held out for validation).
+        dataset: name or folder of the images; default: the dataset of the run.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        app: lab opens the notebook in JupyterLab, voila shows the tuner alone; auto takes Voila
-            if it is installed (pip install "festkit[app]").
-        port: of the server; default a free one.
-        browser: open the browser; --no-browser only prints the address.
+        app: lab opens the notebook in JupyterLab, voila shows only the tuner; auto uses Voila if it
+            is installed (pip install "festkit[app]").
+        port: port of the server; default: any free port.
+        browser: open the browser; --no-browser only prints the URL.
     """
     from ..tuner.serve import serve
 

@@ -10,7 +10,7 @@ from .._support.errors import InputError
 
 @dataclass(frozen=True)
 class Options:
-    """Where a command runs.
+    """Data folder, device and threads.
 
     Attributes:
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
@@ -27,14 +27,14 @@ Runtime = tyro.conf.OmitArgPrefixes[Options]
 
 
 def list_entries() -> None:
-    """List the zoo: its entries, their metrics on their own test images, what is not yet trained.
+    """List the entries of the zoo, with their metrics on their own test images.
 
-    IoU, Pd and Score in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
+    IoU, Pd and Score are in percent, Fa in 1e-6, with adjustable sensitivity (BCE: without).
     """
     from ..zoo.listing import listing
 
     print(listing())
-    print("\nminutes of wall-clock time; ~ is an estimate, for one CPU core and for an H100")
+    print("\nminutes are wall-clock time; ~ marks estimates, for one CPU core and for an H100")
 
 
 def train(
@@ -43,15 +43,15 @@ def train(
     max_minutes: float | None = None,
     out: Path | None = None,
 ) -> None:
-    """Train an entry of the zoo, and store its weights and card when it has finished.
+    """Train an entry of the zoo; when finished, store its weights and card.
 
-    After an interrupt the same command continues. Weights that the entry has already (in
-    FESTKIT_WEIGHTS, else the clone's weights) are replaced, and the difference is printed.
+    After an interrupt the same command resumes. Existing weights of the entry (in FESTKIT_WEIGHTS,
+    else the weights folder of the clone) are replaced, and the change of the metrics is printed.
 
     Args:
-        entry: as zoo list prints it.
-        runtime: where it runs.
-        max_minutes: minutes after which the run stops with a checkpoint.
+        entry: name of the entry as printed by zoo list.
+        runtime: data folder, device and threads.
+        max_minutes: time limit in minutes; the run then stops with a checkpoint.
         out: run folder; default runs/zoo/ENTRY.
     """
     from ..pretrained import find_entry, read_record
@@ -65,7 +65,7 @@ def train(
         before = None
     stored = train_entry(entry, out=out, max_minutes=max_minutes, **vars(runtime))
     if stored is None:
-        print(f"stopped after {max_minutes:g} minutes, the same command continues")
+        print(f"stopped after {max_minutes:g} minutes; run the same command to continue")
         return
     print(f"stored: {stored}")
     after = read_record(entry)
@@ -81,12 +81,12 @@ def store(
     runtime: Runtime = Options(),
     minutes: float | None = None,
 ) -> None:
-    """Store a finished run of festkit train as an entry, measured again.
+    """Store a finished run of festkit train as an entry, and evaluate it again.
 
     Args:
-        entry: as zoo list prints it.
-        run: the run's folder, which is only read.
-        runtime: where it is measured.
+        entry: name of the entry as printed by zoo list.
+        run: folder of the run; it is not modified.
+        runtime: data folder, device and threads.
         minutes: wall-clock minutes of the training, if known.
     """
     from ..training.run import Run
@@ -101,13 +101,13 @@ def evaluate(
     dataset: str | None = None,
     write: bool = False,
 ) -> None:
-    """Measure an entry, or the FEST of several, on the test images of any dataset.
+    """Evaluate an entry, or the FEST of several, on the test images of a dataset.
 
     Args:
-        entry: as zoo list prints it; nuaa-sirst/acm is the FEST of its sizes.
-        runtime: where it runs.
-        dataset: a known dataset or a folder; default the one it was trained on.
-        write: keep the metrics as a record beside the weights; of known datasets only.
+        entry: name as printed by zoo list; nuaa-sirst/acm is the FEST of its sizes.
+        runtime: data folder, device and threads.
+        dataset: a known dataset or a folder; default: the training dataset.
+        write: store the metrics as a record next to the weights; for known datasets only.
     """
     from ..pretrained import record_file
     from ..tables.render import record_table
@@ -124,14 +124,14 @@ def verify(
     entries: tyro.conf.Positional[tuple[str, ...]] = (),
     runtime: Runtime = Options(device="cpu"),
 ) -> None:
-    """Check the shipped files: checksum, card, network, and metrics if the dataset is there.
+    """Check the shipped files: checksum, card, network, and metrics if the dataset is available.
 
-    Exits non-zero if a file differs from its record or the catalogue, or if a metric or an end of
-    its interval differs by more than 0.05 points (percent, Fa in 1e-6).
+    Exits with status 1 if a file differs from its record or the catalogue, or if a metric or an end
+    of its interval differs by more than 0.05 points (percent, Fa in 1e-6).
 
     Args:
-        entries: as zoo list prints them; default all that have files.
-        runtime: where metrics are computed again.
+        entries: names as printed by zoo list; default all entries with files.
+        runtime: data folder, device and threads.
     """
     from ..zoo import verify as zoo
 

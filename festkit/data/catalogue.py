@@ -15,7 +15,7 @@ from .._support.names import find_name, normalize_name
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What is known of a public dataset; ``None`` where nothing has been measured.
+    """Facts about a public dataset; ``None`` where nothing has been measured.
 
     Attributes:
         name: name as festkit prints it.
@@ -26,12 +26,12 @@ class DatasetCard:
         targets: 8-connected targets in all images, masks binarised at > 127.
         test_targets: those in the test images: the denominator of Pd.
         fusion_sizes: side of the network inputs that the FEST paper fuses, px; empty if none.
-        source: who made it and where it lives.
+        source: authors and web address.
         citation: the paper to cite.
-        licence: what the source states.
-        how_to_get: what to do to have it on disk.
-        remarks: where files and publications differ.
-        holds: other known datasets whose images are among its own.
+        licence: licence stated by the source.
+        how_to_get: how to download it.
+        remarks: differences between the files and the publications.
+        holds: other known datasets whose images it contains.
     """
 
     name: str
@@ -66,7 +66,7 @@ _BY_NORMAL = {normalize_name(name): card for name, card in _BY_NAME.items()}
 
 
 def list_datasets() -> list[str]:
-    """Names of the public datasets festkit knows, on disk or not.
+    """Names of the known public datasets, whether on disk or not.
 
     Example:
         >>> list_datasets()
@@ -76,13 +76,13 @@ def list_datasets() -> list[str]:
 
 
 def dataset_card(name: str) -> DatasetCard:
-    """What is known of one public dataset.
+    """The card of one public dataset.
 
     Args:
         name: name or alias; case, hyphens, underscores and spaces do not matter.
 
     Raises:
-        ValueError: if the name is unknown; the message gives the known ones and the nearest.
+        ValueError: if the name is unknown; the message lists the known names and the closest one.
 
     Example:
         >>> card = dataset_card("sirst-v1")
@@ -110,12 +110,13 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     """Name and folder of a dataset.
 
     Args:
-        name_or_folder: a known name, looked up under the root under all its names; or the path of
-            a folder; or the name of any folder under the root.
+        name_or_folder: a known name or alias, the path of a folder, or the name of any folder under
+            the root.
         root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Raises:
-        FileNotFoundError: if a known dataset or a path is not there; says where it was looked for.
+        FileNotFoundError: if a known dataset or a path is missing; the message names the searched
+            folder.
         ValueError: if the name is unknown or empty.
 
     Example:
@@ -125,7 +126,7 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     """
     text, path = str(name_or_folder), Path(name_or_folder).expanduser()
     if not text.strip():
-        raise InputError(f"empty dataset name; known are {', '.join(list_datasets())}")
+        raise InputError(f"empty dataset name; choose from {', '.join(list_datasets())}")
     base = Path(root or os.environ.get("FESTKIT_DATA") or "data").expanduser()
     entries = sorted(base.iterdir()) if base.is_dir() else []
     under_root = {normalize_name(entry.name): entry for entry in entries if entry.is_dir()}
@@ -142,11 +143,11 @@ def find_folder(name_or_folder: str | Path, root: str | Path | None = None) -> t
     if card:
         raise MissingFileError(
             f"{card.name} is not under {base.absolute()} (the root is root=, else FESTKIT_DATA,"
-            f" else data/); looked for a folder named {' or '.join(spellings)}."
+            f" else data/), which has no folder named {' or '.join(spellings)}."
             f" How to get it: {card.how_to_get}"
         )
     if isinstance(name_or_folder, Path) or len(path.parts) > 1:
-        raise MissingFileError(f"there is no dataset folder {path.absolute()}")
+        raise MissingFileError(f"no such dataset folder: {path.absolute()}")
     known = (*list_datasets(), *(entry.name for entry in under_root.values()))
     return find_name("dataset", text, known), path  # refuses: no known name is left to equal
 
@@ -168,11 +169,11 @@ def dataset_folder(name_or_folder: str | Path, root: str | Path | None = None) -
     """The absolute folder of a dataset, or those of a union, joined by +.
 
     Args:
-        name_or_folder: as in :func:`find_folder`, or a union of these.
+        name_or_folder: see :func:`find_folder`; or a union of these.
         root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Raises:
-        FileNotFoundError: if a known dataset or a path is not there.
+        FileNotFoundError: if a known dataset or a path is missing.
         ValueError: if a name is unknown or empty.
 
     Example:
@@ -195,7 +196,7 @@ def dataset_name(name_or_folder: str | Path) -> str:
 
 
 def how_to_list(folder: Path) -> str:
-    """What to do if a folder has no lists; public datasets have published ones.
+    """How to get the lists of a folder without any; public datasets have published ones.
 
     Example:
         >>> how_to_list(Path("sky"))

@@ -30,11 +30,11 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
         root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
-        The report; counts of a known dataset that differ from its card are faults.
+        The report. For a known dataset, counts that differ from its card are faults.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if the name is unknown or the folder follows no known layout.
+        ValueError: if the name is unknown or the layout of the folder is not recognised.
 
     Example:
         >>> import tempfile

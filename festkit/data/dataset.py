@@ -1,8 +1,8 @@
 """Datasets: folders of images and masks → samples; splits, statistics, checks.
 
-Pixels are read when a sample is asked for. What a folder may look like is in ``layouts``, how
-image files become gray levels and masks in ``images``, the public datasets in ``catalogue``, the
-check of a folder in ``check`` and ``report``.
+Pixels are read when a sample is accessed. See ``layouts`` for folder layouts, ``images`` for
+reading image files, ``catalogue`` for public datasets, ``check`` and ``report`` for the check of a
+folder.
 """
 
 import base64
@@ -137,25 +137,25 @@ class Dataset(Sequence[Sample]):
         return _read_sample(self.pairs[index])
 
     def statistics(self) -> tuple[float, float]:
-        """Mean over images of the gray mean and of the gray standard deviation, in [0, 1].
+        """Mean gray value and mean gray standard deviation, averaged over images, in [0, 1].
 
-        As in the FEST paper's code, statistics are taken per image, then averaged.
+        As in the code of the FEST paper, statistics are computed per image, then averaged.
 
         Raises:
-            ValueError: if there is no image or a file cannot be read.
+            ValueError: if there are no images or a file cannot be read.
         """
         if not self.pairs:
-            raise InputError(f"{self.name} ({self.split}) has no images to take statistics of")
+            raise InputError(f"{self.name} ({self.split}) has no images to compute statistics from")
         grays = (pair.files.gray(read_raster(pair.image)) for pair in self.pairs)
         means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
         return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits that change with the name, the sample names, or any file.
+        """Hash of 12 hexadecimal digits over the dataset name, the sample names and the files.
 
-        Where files have more than 8 bit, they also change with the levels of black and white; where
-        files have an EXIF orientation, they differ from those of before it was applied.
+        For files of more than 8 bit, the hash includes the black and white levels. For files with
+        an EXIF orientation, it includes the orientation.
         """
         digest = hashlib.sha256(self.name.encode())
         for pair in self.pairs:
@@ -183,13 +183,13 @@ def load_dataset(
         root: folder of all datasets; default the environment's FESTKIT_DATA, else ``data``.
 
     Returns:
-        The dataset; images and masks are read when a sample is accessed. Images of more
-        than 8 bit are stretched between the percentiles 0.1 and 99.99 of the whole dataset.
+        The dataset; images and masks are read when a sample is accessed. Images of more than 8 bit
+        are scaled so that the percentiles 0.1 and 99.99 of the dataset are black and white.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if the name or split is unknown, the folder follows no known layout, the split
-            is empty, or an image or mask is missing.
+        ValueError: if the name or split is unknown, the layout is not recognised, the split is
+            empty, or an image or mask is missing.
 
     Example:
         >>> import tempfile
@@ -213,8 +213,8 @@ def load_dataset(
     pairs = [replace(pair, name=f"{of.name}_{pair.name}") for of in parts for pair in of.pairs]
     if len({pair.name for pair in pairs}) < len(pairs):
         raise InputError(
-            f"the union {name_or_folder} holds two datasets of one name, so their samples cannot be"
-            " told apart; name each dataset once"
+            f"the union {name_or_folder} has two datasets of the same name, so their samples cannot"
+            " be distinguished; use each name once"
         )
     return Dataset("+".join(names), split, tuple(pairs))
 
@@ -226,7 +226,7 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
     if folder.lacks_lists and split != "all":
         raise InputError(
             f"{path} has images and masks, but no list of its {split} split: {how_to_list(path)};"
-            " split all needs no list"
+            " the split 'all' needs no list"
         )
     every = folder.pairs if folder.lacks_lists else folder.listed
     pairs = every if split == "all" else tuple(dict.fromkeys(folder.splits.get(split, ())))
@@ -234,7 +234,7 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
         there = ", ".join(known for known, listed in folder.splits.items() if listed) or "none"
         raise InputError(
             f"the {split} split of {name} is empty: {path} ({folder.layout}) lists no image for"
-            f" it; splits with images are: {there}"
+            f" it; splits with images: {there}"
         )
     for pair in pairs:
         _require_files(pair)
@@ -247,23 +247,24 @@ def _warn_of_trained(name: str, folder: DatasetFolder, split: str) -> None:
     """Warn of images of another split that are training images, too."""
     if both := folder.trained(split):
         warnings.warn(
-            f"{len(both)} of {len(set(folder.splits[split]))} {split} images of {name} are training"
-            f" images, too ({both[0].name}): {split} scores will be too high; take them off the"
-            " train list (write train.txt beside a trainval.txt), or move the other list away",
+            f"{len(both)} of {len(set(folder.splits[split]))} {split} images of {name} are also"
+            f" training images ({both[0].name}), so {split} scores will be too high; remove them"
+            " from the train list (write train.txt next to trainval.txt), or move that list away",
             stacklevel=4,
         )
 
 
 def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:
-    """Draw the lists of a folder that has images and masks, but none that names its splits.
+    """Draw train and test lists for a folder of images and masks without lists.
 
-    Every image is drawn independently. Frames of one sequence resemble each other: list them by
-    hand, each sequence in one split, or test scores will be too high. Use the published lists of
-    public datasets; results on other lists cannot be compared.
+    Images are drawn independently. Frames of one sequence resemble each other, so list them by hand
+    with each sequence in one split; otherwise test scores are too high. For public datasets use the
+    published lists; results on other lists are not comparable.
 
     Args:
-        folder: with ``images`` and ``masks``, or the names of the original IRSTD-1k.
-        test: share of the images for tests, in (0, 1).
+        folder: folder with ``images`` and ``masks``, or with the folder names of the original
+            IRSTD-1k.
+        test: share of the test images, in (0, 1).
         seed: the same seed draws the same lists.
 
     Returns:
@@ -271,9 +272,9 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        FileExistsError: if it has its splits already.
-        ValueError: if an image has no mask, one split would be empty, ``test`` is no share, or the
-            folder is no dataset, or has the name of a public one.
+        FileExistsError: if it already has lists.
+        ValueError: if an image has no mask, a split would be empty, ``test`` is out of range, or
+            the folder is not a dataset or has the name of a public one.
 
     Example:
         >>> import tempfile
@@ -295,7 +296,7 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
     if not 0 < drawn < len(names):
         raise InputError(
             f"test {test:g} of the {len(names)} images of {folder} is {drawn}, which leaves a split"
-            " empty; take another share"
+            " empty; choose another share"
         )
     chosen = set(np.random.default_rng(seed).permutation(len(names))[:drawn].tolist())
     lists = folder / "train.txt", folder / "test.txt"
@@ -308,15 +309,15 @@ def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tu
 def _names_without_lists(folder: Path) -> tuple[str, ...]:
     """The images of a folder whose lists are still to be written."""
     if not folder.is_dir():
-        raise MissingFileError(f"there is no dataset folder {folder.absolute()}")
+        raise MissingFileError(f"no such dataset folder: {folder.absolute()}")
     found = open_folder(folder)
     if fault := found.fault_of_lists:
-        raise InputError(f"{folder}: {fault}, or move the lists away to draw others")
+        raise InputError(f"{folder}: {fault}, or move the lists away to draw new ones")
     if not found.lacks_lists:
         empty = [f"; its {name} split is empty" for name, of in found.splits.items() if not of]
         raise ExistingFileError(
-            f"{folder} has its splits already ({found.layout}){''.join(empty)}; move its lists "
-            "away to draw others"
+            f"{folder} already has lists ({found.layout}){''.join(empty)}; move them "
+            "away to draw new ones"
         )
     if known_card(dataset_name(folder)):
         raise InputError(f"{folder} has the name of a public dataset: {how_to_list(folder)}")
@@ -331,7 +332,7 @@ def _require_files(pair: Pair) -> None:
         raise InputError(
             f"{pair.name} is listed, but {pair.image.parent} has no image of that name"
             f"{what_is_there(pair)}; restore the file, correct the list (one image name per line),"
-            " or take the name off the list"
+            " or remove the name from the list"
         )
     if not pair.mask.is_file():
         raise InputError(
@@ -345,20 +346,22 @@ def _read_sample(pair: Pair) -> Sample:
     files, raster = pair.files, read_raster(pair.image)
     image, mask = files.gray(raster), files.mask(pair.mask).mask
     if lost := files.lost_gray(pair.image, raster, image):
-        warnings.warn(f"{lost}. Make a dataset of the images of each sensor", stacklevel=3)
+        warnings.warn(f"{lost}. Make one dataset per sensor", stacklevel=3)
     if mask.shape != image.shape:
         sizes = f"mask {format_size(mask.shape)}, image {format_size(image.shape)}"
         if not same_aspect(mask.shape, image.shape):
             raise InputError(
-                f"{pair.name}: image and mask differ in size and aspect ({sizes}), so they cannot"
-                f" belong together; replace {pair.image} or {pair.mask}"
+                f"{pair.name}: image and mask differ in size and aspect ratio ({sizes}), so they do"
+                f" not belong together; replace {pair.image} or {pair.mask}"
             )
-        warnings.warn(f"{pair.name}: mask resampled to its image's size ({sizes})", stacklevel=3)
+        warnings.warn(
+            f"{pair.name}: mask resampled to the size of its image ({sizes})", stacklevel=3
+        )
         mask = resize_mask(mask, image.shape)
     if mask.mean() > MOST_SHARE:
         warnings.warn(
-            f"{pair.name}: its mask marks {100 * mask.mean():.1f} % of the image as target, as if"
-            f" it were inverted; targets are white on black ({pair.mask})",
+            f"{pair.name}: the mask marks {100 * mask.mean():.1f} % of the image as target and"
+            f" may be inverted; targets are white on black ({pair.mask})",
             stacklevel=3,
         )
     return Sample(image, mask, pair.name)

@@ -1,10 +1,9 @@
-"""Image files as gray levels and masks, in every format and bit depth datasets come in.
+"""Read image files of all formats and bit depths as gray levels and masks.
 
 8-bit gray levels follow Pillow's ``convert("L")``; an OpenCV gray read applies the gAMA chunk of a
-PNG and is then up to 18 levels off. Deeper files, integer or float, keep their own levels: colour
-is weighed as luma, too, and files whose white is zero are inverted, so that brighter is larger.
-Images and masks are turned as their EXIF orientation says, so positions are those that viewers and
-OpenCV show.
+PNG and is then up to 18 levels off. Files of more than 8 bit, integer or float, keep their own
+levels. Colour is converted to luma. Files in which zero is white are inverted, so that larger is
+brighter. The EXIF orientation is applied, so positions are those that viewers and OpenCV show.
 """
 
 import io
@@ -38,14 +37,14 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What an image file holds.
+    """Content of an image file.
 
     Attributes:
         levels: (H, W) gray levels as stored, integers or floats; brighter is larger.
         mode: Pillow's mode of the file, such as L, RGB, P, 1 or I;16, else the type of the levels.
         bits: bits per channel: 1, 8, 16, 32 or 64.
-        turned: whether the file's EXIF orientation was applied.
-        least_top: the least that "target" can be in a mask, see ``top``.
+        turned: whether an EXIF orientation was applied.
+        least_top: lower bound of the level that means "target" in a mask, see ``top``.
     """
 
     levels: NDArray[Any]
@@ -66,14 +65,14 @@ class Raster:
         if self.levels.dtype.kind != "u":
             raise InputError(
                 f"levels of {self.levels.dtype} ({self.levels.min():g} to {self.levels.max():g})"
-                " have no full range; say which become black and white (levels), or take 'auto'"
+                " have no full range; pass the levels of black and white (levels), or 'auto'"
             )
         top = int(np.iinfo(self.levels.dtype).max)
         return np.rint(self.levels * (255 / top)).astype(np.uint8)
 
     @property
     def probability(self) -> NDArray[np.float32]:
-        """(H, W) levels as shares of their full range; floats must be shares already.
+        """(H, W) levels divided by their full range; floats must already be in [0, 1].
 
         Raises:
             ValueError: for floats beyond [0, 1] and signed integers.
@@ -81,15 +80,15 @@ class Raster:
         kind, low, high = self.levels.dtype.kind, self.levels.min(), self.levels.max()
         if kind == "i" or (kind == "f" and not 0 <= low <= high <= 1):
             raise InputError(
-                f"levels of {self.levels.dtype} from {low:g} to {high:g} are no probabilities;"
-                " expected floats in [0, 1], or unsigned integers whose highest level is 1"
+                f"levels of {self.levels.dtype} from {low:g} to {high:g} are not probabilities;"
+                " expected floats in [0, 1], or unsigned integers whose maximum stands for 1"
             )
         top = 1 if kind == "f" else np.iinfo(self.levels.dtype).max
         return (self.levels / top).astype(np.float32)
 
     @property
     def top(self) -> int:
-        """The level that means "target" in a mask: 1, 255, 65535 or 2³² − 1, the least enough."""
+        """The level of targets in a mask: 1, 255, 65535 or 2³² − 1, the least that fits."""
         peak = max(self.levels.max(), self.least_top)
         return next(top for top in (1, 255, 2**16 - 1, 2**32 - 1) if peak <= top)
 
@@ -100,12 +99,12 @@ class Raster:
 
     @property
     def is_binary(self) -> bool:
-        """Whether a mask holds nothing but 0 and its top level."""
+        """Whether a mask contains only 0 and its top level."""
         return bool(np.isin(self.levels, (0, self.top)).all())
 
     @property
     def is_deep(self) -> bool:
-        """Whether the levels are no 8-bit gray levels."""
+        """Whether the file has more than 8 bit."""
         return self.levels.dtype != np.uint8
 
 
@@ -113,12 +112,13 @@ def read_raster(path: str | Path) -> Raster:
     """Read one image file.
 
     Args:
-        path: a png, bmp, jpg or tif file, turned as its EXIF orientation says. TIFF holds integers
-            or floats of any depth (floats whose white is zero are negated); others 8 or 16 bit.
+        path: a png, bmp, jpg or tif file; its EXIF orientation is applied. TIFF may have integers
+            or floats of any depth (floats in which zero is white are negated), other formats 8 or
+            16 bit.
 
     Raises:
-        ValueError: if the file is missing, truncated, no image, of another kind, holds several
-            images of one size, or values that are not finite.
+        ValueError: if the file is missing, truncated, not an image or of another format, or has
+            several images of one size or values that are not finite.
 
     Example:
         >>> import tempfile
@@ -136,7 +136,7 @@ def read_raster(path: str | Path) -> Raster:
         raise InputError(f"cannot read image file {path}: {error}") from error
     if not np.isfinite(raster.levels).all():
         raise InputError(
-            f"{path} holds NaN or infinity; replace them, for example by the least of its levels"
+            f"{path} contains NaN or infinity; replace them, for example by its minimum"
         )
     turned = 2 <= orientation <= 8
     rows, columns = _FLIPS[(orientation - 1) % 4 if turned else 0]
@@ -148,12 +148,12 @@ def read_mask(path: str | Path, least_top: int = 1) -> Raster:
     """Read a mask file; one that marks something, but nothing above 127 of 255, is refused.
 
     Args:
-        path: as of :func:`read_raster`.
-        least_top: the level that means "target" in the other masks of the folder, if known.
+        path: see :func:`read_raster`.
+        least_top: level that means "target" in the other masks of the folder, if known.
 
     Raises:
-        ValueError: as :func:`read_raster`; for class numbers instead of black and white; or if the
-            file has colours, or differs in its alpha channel only.
+        ValueError: see :func:`read_raster`; also if the file has class labels instead of black and
+            white, has colours, or differs in its alpha channel only.
 
     Example:
         >>> import tempfile
@@ -179,7 +179,7 @@ def _faults_of_mask(path: Path, raster: Raster) -> Iterator[str]:
         beside = f" ({raster.least_top} is a target in other masks)" * (raster.least_top > 1)
         yield f"has levels up to {peak} but none above 127 of 255{beside}, so it would be empty"
     if colour_share(path, raster.mode):
-        yield "is a picture in colours, whose gray levels depend on the hue"
+        yield "is a colour picture, whose gray levels depend on the hue"
 
 
 def is_deep(path: Path) -> bool:

@@ -19,10 +19,10 @@ from .levels import FileSet
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a dataset keeps its files; ``{split}`` stands for train, val or test.
+    """Locations of the files of a dataset; ``{split}`` stands for train, val or test.
 
     Attributes:
-        name: whose layout it is.
+        name: name of the layout.
         images: folder of the images; ``*`` stands for any folder, which is part of the names.
         masks: folder of the masks, named as the images or with ``_pixels0`` after the name.
         lists: pattern of the list files; empty if every split has folders of its own.
@@ -81,7 +81,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class DatasetFolder:
-    """A dataset folder taken apart.
+    """Content of a dataset folder.
 
     Attributes:
         path: the folder.
@@ -91,7 +91,7 @@ class DatasetFolder:
         lists: the list files.
         unlisted: pairs whose image is on disk but in no split.
         lone_masks: masks without an image.
-        passed_over: other files and folders, which are not read.
+        passed_over: other files and folders, which are ignored.
     """
 
     path: Path
@@ -109,7 +109,7 @@ class DatasetFolder:
 
     @property
     def listed(self) -> tuple[Pair, ...]:
-        """The pairs of all splits, each once; names that several use get the split in front."""
+        """The pairs of all splits, each once; names used twice are prefixed with the split."""
         pairs = tuple(dict.fromkeys(pair for listed in self.splits.values() for pair in listed))
         if len({pair.name for pair in pairs}) == len(pairs):
             return pairs
@@ -121,18 +121,15 @@ class DatasetFolder:
 
     @property
     def fault_of_lists(self) -> str:
-        """What is wrong with lists that name no image that is there; empty if they name one."""
+        """Error message for lists that name no existing image; empty if they name one."""
         if not self.lists or any(pair.image.is_file() for pair in self.listed):
             return ""
         lists = ", ".join(path.relative_to(self.path).as_posix() for path in self.lists)
         such_as = "".join(f", such as {pair.name}" for pair in self.unlisted[:1])
-        return (
-            f"the lists ({lists}) name no image that is there: write one image name per line"
-            f"{such_as}"
-        )
+        return f"the lists ({lists}) name no existing image: write one image name per line{such_as}"
 
     def trained(self, split: str) -> tuple[Pair, ...]:
-        """The pairs of another split that the train split holds, too."""
+        """Pairs of another split that are also in the train split."""
         train = set(self.splits["train"])
         return tuple(pair for pair in dict.fromkeys(self.splits.get(split, ())) if pair in train)
 
@@ -146,8 +143,8 @@ def open_folder(folder: Path) -> DatasetFolder:
     """Recognise a dataset folder and pair its files.
 
     Raises:
-        ValueError: if it follows no known layout, a split has several lists, a list entry leads
-            out of the folder, or two files claim one name.
+        ValueError: if the layout is not recognised, a split has several lists, a list entry is
+            outside the folder, or two files have the same name.
 
     Example:
         >>> import tempfile
@@ -167,19 +164,19 @@ def open_folder(folder: Path) -> DatasetFolder:
             return _listed(folder, layout, there, dict.fromkeys(_ALWAYS))
     known = "\n".join(f"  {layout}" for layout in LAYOUTS)
     raise InputError(
-        f"{folder} is not laid out as a dataset; it holds {_contents(folder)}. Recognised are\n"
-        f"{known}\nwhere train may also be called trainval, and a val split may be there."
+        f"{folder} has no known dataset layout; it contains {_contents(folder)}. Known layouts:\n"
+        f"{known}\n(train may also be called trainval; a val split is optional)"
     )
 
 
 def find_files(folder: Path, *, leave: Path | None = None) -> tuple[list[Path], list[Path]]:
-    """The image files in a folder and the folders within, and the files of other formats.
+    """Image files in a folder and its subfolders, and files of other formats.
 
-    Hidden files and folders do not count, nor do texts, tables and folders of predictions.
+    Hidden files and folders, text files, tables and folders of predictions are ignored.
 
     Args:
-        folder: where to look.
-        leave: a folder within that is not looked into.
+        folder: folder to search.
+        leave: a subfolder to skip.
 
     Example:
         >>> import tempfile
@@ -222,12 +219,12 @@ _TEXTS = (
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by name, without extension and ``_pixels0``; hidden ones not.
+    """Image files of a folder by name without extension and ``_pixels0``; hidden files are ignored.
 
-    Names of files in folders within have the folder in front, as in ``1/0001``.
+    Names of files in subfolders start with the subfolder, as in ``1/0001``.
 
     Raises:
-        ValueError: if two files claim one name.
+        ValueError: if two files have the same name.
 
     Example:
         >>> import tempfile
@@ -252,7 +249,7 @@ def _named(places: Iterable[tuple[str, Path]]) -> tuple[dict[str, Path], list[Pa
             name = prefix + relative.removesuffix("_pixels0")
             if name in files:
                 raise InputError(
-                    f"{folder} holds two files for {name}: {files[name].name} and {path.name};"
+                    f"{folder} has two files named {name}: {files[name].name} and {path.name};"
                     " remove one"
                 )
             files[name] = path
@@ -359,8 +356,8 @@ def _find_list(folder: Path, pattern: str, words: Iterable[str], split: str) -> 
         if len(found) > 1:
             names = ", ".join(path.relative_to(folder).as_posix() for path in found)
             raise InputError(
-                f"{folder} holds several lists for the {split} split: {names};"
-                " keep the one you mean and move the others away"
+                f"{folder} has several lists for the {split} split: {names};"
+                " keep one and move the others away"
             )
         if found:
             return found[0]
@@ -374,8 +371,8 @@ def _read_list(path: Path, found: _Found, layout: Layout) -> list[str]:
     for line, names in by_line.items():
         if len(names) > 1 and len(by_line) > 1:
             raise InputError(
-                f"{path}: entry {line!r} names the images {', '.join(names)}, though the list has"
-                " further lines, so a column may be a label; write one image name per line"
+                f"{path}: entry {line!r} names the images {', '.join(names)}, but the list has"
+                " more lines, so one column may be a label; write one image name per line"
             )
     return [name for line in lines if line for name in by_line[line]]
 
@@ -393,7 +390,7 @@ def _decode(path: Path, found: _Found, layout: Layout) -> str:
     if not {"\0", "\N{REPLACEMENT CHARACTER}"}.intersection(text):
         return text
     raise InputError(
-        f"{path} is not a text file of names in UTF-8, nor in UTF-16 or GBK one of names of"
+        f"{path} is not a list of names in UTF-8 and, read as UTF-16 or GBK, names no"
         f" images in {found.folders[0]}; save it as UTF-8, one image name per line"
     )
 
@@ -405,8 +402,8 @@ def _names_of(line: str, found: _Found, layout: Layout, source: Path) -> list[st
     path = PureWindowsPath(line)  # knows both kinds of slash, drives and shares
     if path.anchor or ".." in path.parts:
         raise InputError(
-            f"{source}: entry {line!r} leads out of the dataset folder;"
-            " entries are plain names such as Misc_1 or Misc_1.png"
+            f"{source}: entry {line!r} is outside the dataset folder;"
+            " write plain names such as Misc_1 or Misc_1.png"
         )
     return [_without_extension(line)]
 
@@ -446,7 +443,7 @@ def _without_extension(name: str) -> str:
 
 
 def what_is_there(pair: Pair) -> str:
-    """What may be meant by the name of an image that is missing, for a message.
+    """Suggestions for the name of a missing image, for an error message.
 
     Example:
         >>> files = FileSet((Path("images/1/0001.png"),), ())

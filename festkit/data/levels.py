@@ -1,4 +1,4 @@
-"""Black and white levels of files of more than 8 bit.
+"""Levels of black and white for files of more than 8 bit.
 
 All images of a folder share one pair of levels, and all its masks one level that means "target".
 """
@@ -30,7 +30,7 @@ FEWEST = 16
 
 
 def check_levels(levels: Sequence[float]) -> Levels:
-    """The levels, if they are two numbers, the smaller one first; whole ones as int.
+    """Check levels: two numbers, the smaller one first; whole numbers become int.
 
     Raises:
         ValueError: if they are not.
@@ -45,7 +45,7 @@ def check_levels(levels: Sequence[float]) -> Levels:
         black = white = math.nan
     if isinstance(levels, str) or not -math.inf < black < white < math.inf:
         raise InputError(
-            f"levels are {levels!r}, expected two numbers, the file's gray levels that become black"
+            f"levels are {levels!r}, expected two gray levels of the file that become black"
             " and white (black < white), or 'auto', or None for the full range"
         )
     return _plain(black), _plain(white)
@@ -71,8 +71,8 @@ def lost_gray(path: Path, raster: Raster, gray: Gray, black_white: Levels) -> st
         >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 255)), (0, 255))
         ''
         >>> lost_gray(Path("a.png"), ramp, stretch(ramp.levels, (0, 16383)), (0, 16383))
-        'a.png has 8 bit and levels from 0 to 255; between black 0 and white 16383 it has 5 gray \
-levels left'
+        'a.png has 8 bit and levels from 0 to 255; between black 0 and white 16383, 5 gray \
+levels remain'
     """
     black, white = black_white
     least, most = raster.levels.min(), raster.levels.max()
@@ -81,18 +81,18 @@ levels left'
     left = 0 if beyond else len(np.unique(gray))
     if left >= FEWEST or left >= len(np.unique(raster.levels)):
         return ""
-    levels = f"{left} gray levels" if left else "no gray"
-    return f"{facts}; between black {black:g} and white {white:g} it has {levels} left"
+    levels = f"{left} gray levels" if left else "no gray levels"
+    return f"{facts}; between black {black:g} and white {white:g}, {levels} remain"
 
 
 def auto_levels(files: Iterable[Path]) -> Levels | None:
     """Black and white of the files of more than 8 bit: percentiles 0.1 and 99.99 of all pixels.
 
-    They are taken from up to 100 files, evenly chosen, and up to 2¹⁸ pixels of each. One hot
-    pixel in ten thousand has no effect; a target brighter than all else becomes white.
+    They are computed from up to 100 evenly spaced files and up to 2¹⁸ pixels of each. One hot pixel
+    in ten thousand has no effect; a target brighter than everything else becomes white.
 
     Returns:
-        The levels, or None if all files have 8 bit or less. Files that cannot be read do not count.
+        The levels, or None if all files have 8 bit or less. Unreadable files are ignored.
 
     Example:
         >>> import tempfile
@@ -137,7 +137,7 @@ class FileSet:
 
     @cached_property
     def levels(self) -> Levels | None:
-        """As of :func:`auto_levels`."""
+        """See :func:`auto_levels`."""
         return auto_levels(self.images)
 
     @cached_property
@@ -150,7 +150,7 @@ class FileSet:
         return stretch(raster.levels, self._levels_of(raster)) if raster.is_deep else raster.gray
 
     def lost_gray(self, path: Path, raster: Raster, gray: Gray) -> str:
-        """As of :func:`lost_gray`, for an image of the set."""
+        """See :func:`lost_gray`; for an image of the set."""
         if not raster.is_deep:
             return ""
         return lost_gray(path, raster, gray, self._levels_of(raster))
@@ -163,7 +163,7 @@ class FileSet:
         """A mask of the set; if its levels are ambiguous, the other masks define a target's level.
 
         Raises:
-            ValueError: as :func:`read_mask`.
+            ValueError: see :func:`read_mask`.
         """
         raster = read_mask(path)
         full = raster.levels.dtype == np.uint8 and raster.top == 255

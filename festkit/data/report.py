@@ -10,14 +10,14 @@ Severity = Literal["fault", "note"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the check of a dataset found.
+    """One finding of the check of a dataset.
 
     Attributes:
         code: short name of its kind, such as "missing_masks".
-        severity: "fault": to be put right before the dataset can be trusted; "note": worth
-            knowing, and handled when the dataset is read.
+        severity: "fault": must be corrected before the dataset can be trusted; "note": needs no
+            action.
         text: what was found.
-        names: the images, files or groups concerned; empty where it concerns the whole folder.
+        names: the affected images, files or groups; empty if it affects the whole folder.
     """
 
     code: str
@@ -43,7 +43,7 @@ class SplitStatistics:
         point: targets of at most 9 px.
         spot: targets of 10 to 81 px.
         extended: targets of more than 81 px.
-        areas: least, 5 %, median, 95 % and largest target area, px; empty without targets.
+        areas: minimum, 5 %, median, 95 % and maximum of the target area, px; empty without targets.
         target_share: fraction of all pixels on targets.
         gray_mean: mean over images of the gray mean, of 255; NaN without images.
         gray_std: mean over images of the gray standard deviation, of 255; NaN without images.
@@ -63,7 +63,7 @@ class SplitStatistics:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a dataset folder holds; ``str(report)`` is laid out for a terminal.
+    """Report on a dataset folder; ``str(report)`` is formatted for a terminal.
 
     Attributes:
         name: name of the dataset.
@@ -74,7 +74,7 @@ class DatasetReport:
         sizes: number of images of each (width, height), px.
         modes: number of images of each Pillow mode.
         bit_depths: number of images of each number of bits per channel.
-        levels: levels of the images of more than 8 bit that become black and white, else None.
+        levels: levels that become black and white in images of more than 8 bit, else None.
         findings: faults, then notes.
     """
 
@@ -98,16 +98,16 @@ class DatasetReport:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What must be put right before the dataset can be trusted, one sentence each."""
+        """Faults that must be corrected before the dataset can be trusted, one sentence each."""
         return tuple(found.message for found in self.findings if found.severity == "fault")
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing and is handled, one sentence each."""
+        """Notes that need no action, one sentence each."""
         return tuple(found.message for found in self.findings if found.severity == "note")
 
     def names_of(self, code: str) -> tuple[str, ...]:
-        """The names that the finding of a code concerns; none without such a finding."""
+        """The names affected by the finding of a code; empty without such a finding."""
         return next((found.names for found in self.findings if found.code == code), ())
 
     def __str__(self) -> str:

@@ -54,10 +54,10 @@ class TargetStatistics:
         return TargetStatistics(self.name, images, targets)
 
     def record(self) -> dict[str, Any]:
-        """Counts, quantiles and shares as plain values, of all images and of each split.
+        """Counts, quantiles and shares of all images and of each split, ready for JSON.
 
-        Quantiles (5, 25, 50, 75, 95 %) of area, contrast, SCR and image side, the square root of
-        height times width; shares of the kinds, of 1. What nothing was measured of is None.
+        Quantiles (5, 25, 50, 75, 95 %) of area, contrast, SCR and image side (the square root of
+        height times width); shares of the kinds, in [0, 1]. Values without data are None.
         """
         return {"all": self._record()} | {
             split: self.of_split(split)._record() for split in self.splits
@@ -67,15 +67,15 @@ class TargetStatistics:
         """Write :meth:`record` as ``metrics.json`` into a folder.
 
         Args:
-            out: folder; the file appears in it whole.
-            run: what else belongs into it, as plain values: fingerprints, faults and the like.
+            out: folder of the file, which is written atomically.
+            run: further JSON values, such as fingerprints and faults.
 
         Returns:
             The file.
 
         Raises:
-            ValueError: if ``run`` holds NaN or infinity.
-            TypeError: if ``run`` holds something that JSON does not.
+            ValueError: if ``run`` contains NaN or infinity.
+            TypeError: if ``run`` contains values that JSON cannot store.
         """
         path = Path(out) / "metrics.json"
         write_json(path, {"dataset": self.name, **run, "figures": self.record()})
@@ -111,13 +111,14 @@ def measure_targets(*splits: Dataset) -> TargetStatistics:
     without the pixels of any target, and its standard deviation counts as at least 0.5 gray levels.
 
     Args:
-        splits: of one dataset, such as its train and its test split.
+        splits: splits of one dataset, such as train and test.
 
     Returns:
         The measurements of every image and of every target.
 
     Raises:
-        ValueError: if no dataset is given, they are not splits of one, or a file cannot be read.
+        ValueError: if there are no splits, they are of different datasets, or a file cannot be
+            read.
 
     Example:
         >>> import tempfile
@@ -185,7 +186,7 @@ def _quantiles(values: pd.Series) -> dict[str, float] | None:
 Slices = tuple[slice, slice]
 
 RING = 20
-"""How far the surroundings of a target reach beyond its bounding box [px]."""
+"""Width of the ring around the bounding box of a target [px]."""
 
 LEAST_STD = 0.5
 """Least standard deviation of a ring: the finest that 8 bits resolve [gray levels]."""

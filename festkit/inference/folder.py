@@ -1,4 +1,4 @@
-"""Predict many images into a folder; an interrupted call continues where it stopped."""
+"""Predict many images and write the results to a folder; an interrupted call can be resumed."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ class SkippedImages(InputError):
     """Some of many images could not be read or written; all others are done.
 
     Attributes:
-        table: ``targets.csv`` of the others.
+        table: ``targets.csv`` of the other images.
 
     Example:
         >>> SkippedImages(["a.png is truncated"], 5, Path("targets.csv")).table.name
@@ -45,7 +45,7 @@ class SkippedImages(InputError):
     def __str__(self) -> str:
         faults, images, table = self.args
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        number = f"{len(faults)} of {images} images are left out, the others are in {table}"
+        number = f"{len(faults)} of {images} images were skipped; other results: {table}"
         return f"{number}: {'; '.join(faults[:3])}{more}"
 
 
@@ -68,37 +68,38 @@ def predict_images(
     - ``targets/NAME.json``: the targets of one image;
     - ``masks/NAME.png``: strong regions and weak centroids, at the image's own size;
     - ``pictures/NAME.png``, with ``draw``;
-    - ``prediction.json``: networks, thresholds, levels and folders of the images.
+    - ``prediction.json``: networks, thresholds, gray levels and image folders.
 
-    Images in subfolders keep the subfolder in their name, as in ``masks/1/0001.png``. Results of
-    the same FEST and the same image are not computed again. Results of images that are no longer
-    passed stay on disk, but not in the table. The peak of a weak target is that of the scale that
-    found it, and may exceed th1. The table, the JSON files and the pictures list an object once
-    (see :meth:`Detection.targets`); the masks hold every mark, as the metrics count them.
+    Images in subfolders keep the subfolder in their name, as in ``masks/1/0001.png``. Existing
+    results of the same FEST and the same image are not recomputed. Results of images that are no
+    longer passed stay on disk, but are not in the table. The peak of a weak target is taken from
+    the scale that found it and may exceed th1. The table, the JSON files and the pictures list
+    every object once (see :meth:`Detection.targets`). The masks contain every mark, as the metrics
+    count them.
 
     Args:
         fest: networks and thresholds.
-        images: image files (png, bmp, jpg, tif; any depth), folders of them with their
-            subfolders, or several of these. A sequence is a folder of its frames. Files of other
+        images: an image file (png, bmp, jpg, tif; any bit depth), a folder, which is searched
+            recursively, or a list of these. A sequence is a folder of frames. Files of other
             formats in a folder are skipped with a warning.
         out: folder of the results.
-        tile: side [px] of the squares that large frames are cut into, see :func:`tiled_maps`;
-            None shows a network the whole image.
+        tile: side [px] of the tiles for large frames, see :func:`tiled_maps`; None processes every
+            image as a whole.
         levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
             chooses one pair for all files of more than 8 bit, prints it and stores it in
-            ``prediction.json``, where a continued call finds it. A warning names the first image
-            that keeps few gray levels, and another one their number.
-        draw: draws an image and its detection, such as ``festkit.show``.
-        threads: CPU threads to compute with; None takes those of the FEST.
+            ``prediction.json`` for resumed calls. One warning names the first image with few gray
+            levels left, a second one gives the number of such images.
+        draw: function that draws an image and its detection, such as ``festkit.show``.
+        threads: number of CPU threads; default: ``fest.threads``.
 
     Returns:
         ``targets.csv``.
 
     Raises:
-        FileNotFoundError: for a path that is not there, or if there is no image in it.
-        ValueError: for no path, or settings that do not fit; or if two images have one name.
+        FileNotFoundError: if a path does not exist or contains no image.
+        ValueError: if there are no paths, a setting is invalid, or two images have the same name.
         SkippedImages: when all others are done, if an image cannot be read or outputs.
-        FileExistsError: if ``out`` holds predictions by another FEST or of another folder's images,
+        FileExistsError: if ``out`` contains predictions of another FEST or of other image folders,
             or other files.
 
     Example:
@@ -150,7 +151,7 @@ def _write_all(
                 each.remove()
             faults[each] = str(error)
     if complaints > 1:
-        warnings.warn(f"{complaints} images keep few gray levels, or none", stacklevel=3)
+        warnings.warn(f"{complaints} images have few or no gray levels left", stacklevel=3)
     return faults
 
 
@@ -167,14 +168,14 @@ def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
     files: dict[Path, str] = {}
     for path in map(Path, paths):
         if not path.exists():
-            raise MissingFileError(f"there is no image file or folder {path}")
+            raise MissingFileError(f"no such image file or folder: {path}")
         found, others = find_files(path, leave=out) if path.is_dir() else ([path], [])
         found = [file for file in found if file.suffix.lower() in EXTENSIONS]
         skipped = _not_read(path, others)
         if not found:
-            raise MissingFileError(f"{path} holds no image ({', '.join(EXTENSIONS)}){skipped}")
+            raise MissingFileError(f"{path} contains no images ({', '.join(EXTENSIONS)}){skipped}")
         if skipped:
-            warnings.warn(f"{path} holds other files, too{skipped}", stacklevel=3)
+            warnings.warn(f"{path} also contains other files{skipped}", stacklevel=3)
         for file in found:
             name = file.name if path.is_file() else file.relative_to(path).as_posix()
             files.setdefault(file.resolve(), name)
@@ -199,7 +200,8 @@ def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
         stem = str(PurePosixPath(name).with_suffix("")).casefold()
         if (other := first.setdefault(stem, file)) is not file:
             raise InputError(
-                f"{other} and {file} would be written under one name; predict them into two folders"
+                f"{other} and {file} would have the same output name; write them to different "
+                "folders"
             )
         if name.encode(errors="replace") != os.fsencode(name):
             raise InputError(f"the name of {file!r} is not text (UTF-8); rename the file")
@@ -237,26 +239,28 @@ def _root(name: str, file: Path) -> Path:
 def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels | None:
     """Take a folder for these predictions, or continue them; the levels that "auto" means."""
     if out.is_file():
-        raise ExistingFileError(f"{out} is a file; name a folder for predictions")
+        raise ExistingFileError(f"{out} is a file; pass a folder for the predictions")
     path = out / "prediction.json"
     before = read_json(path) if path.is_file() else {}
     if path.is_file() and (not before or not isinstance(before, dict)):
-        raise InputError(f"{path} is damaged; remove {out}, or choose another folder")
+        raise InputError(f"{path} is damaged; delete {out}, or choose another folder")
     if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
-        raise ExistingFileError(f"{out} holds other files; choose another folder for predictions")
+        raise ExistingFileError(
+            f"{out} holds other files; choose another folder for the predictions"
+        )
     now = {name: (before.get(name), value) for name, value in settings.items()} if before else {}
     changed = [f"{name} {old!r} -> {new!r}" for name, (old, new) in now.items() if old != new]
     if changed:
         raise ExistingFileError(
-            f"{out} holds predictions by other settings ({'; '.join(changed)}); choose another "
-            "folder or remove this one"
+            f"{out} contains predictions with other settings ({'; '.join(changed)}); choose "
+            "another folder or delete this one"
         )
     chosen = None
     if settings["levels"] == "auto":
         kept = before.get("auto_levels")
         chosen = (kept[0], kept[1]) if kept else auto_levels(files)
     if chosen:
-        print(f"levels {chosen[0]} to {chosen[1]} become black to white (auto)")
+        print(f"gray levels {chosen[0]} and {chosen[1]} become black and white (auto)")
     record = settings | {"auto_levels": chosen and list(chosen)}
     if record != before:
         write_json(path, record)

@@ -19,24 +19,23 @@ from ..weights import read_card
 
 
 def open_model(*sources: str | Path, device: str = "auto") -> FEST:
-    """Open what predicts, from one source, or from several that are the scales of a FEST.
+    """Open a FEST from one source, or from several sources that are its scales.
 
     Args:
-        sources: each a name of the zoo ("nuaa-sirst/acm" is the FEST of its sizes, all of which
-            must be here, "nuaa-sirst/acm-512-eedm" one of them), a weights file, the folder of a
-            finished run, that of the runs of :meth:`FEST.fit`, or one that holds a single file
-            written by :meth:`FEST.save`; or such a file. One may be the name of a training-free
-            detector, such as "PSTNN".
-        device: on which it predicts: "cpu", "cuda", "mps", or "auto": the fastest at hand.
+        sources: names of the zoo ("nuaa-sirst/acm" is the FEST of all its sizes,
+            "nuaa-sirst/acm-512-eedm" is one size), weights files, files written by
+            :meth:`FEST.save` or folders with one such file, folders of finished runs, or the folder
+            of :meth:`FEST.fit`. One may be the name of a training-free detector, such as "PSTNN".
+        device: "cpu", "cuda", "mps", or "auto" (the fastest available).
 
     Returns:
-        The FEST, with the thresholds of its (first) card. A warning says so where a run was tuned
-        to others, as the same scales in the same order.
+        The FEST, with the thresholds of its first card. A warning is issued if the same runs were
+        tuned to other thresholds.
 
     Raises:
-        FileNotFoundError: if the zoo's weights are not here, or a run has not finished.
-        ValueError: for no source, an unknown name, sources that are not scales of one FEST, or a
-            device that is not at hand.
+        FileNotFoundError: if weights of the zoo are missing, or a run has not finished.
+        ValueError: if there are no sources, a name is unknown, the sources are not scales of one
+            FEST, or the device is not available.
 
     Example:
         >>> fest = open_model("nuaa-sirst/acm", device="cpu")
@@ -49,7 +48,8 @@ def open_model(*sources: str | Path, device: str = "auto") -> FEST:
     whole = [file for file in files if read_card(file).get("kind") == "FEST"]
     if whole and len(files) > 1:
         raise InputError(
-            f"{whole[0]} holds a whole FEST, which takes no further scales; pass it alone"
+            f"{whole[0]} holds a whole FEST, which cannot be combined with other sources; pass it "
+            "alone"
         )
     fest = FEST.load(files[0], device=device) if whole else FEST.from_weights(files, device=device)
     _warn_of_tuned(sources, fest)
@@ -57,14 +57,14 @@ def open_model(*sources: str | Path, device: str = "auto") -> FEST:
 
 
 def trained_on(*sources: str | Path) -> dict[str, str | None]:
-    """The datasets that something was trained on, as far as its cards say.
+    """The datasets that a model was trained on, according to its cards.
 
     Args:
-        sources: as in :func:`open_model`.
+        sources: see :func:`open_model`.
 
     Returns:
-        By name the fingerprint of the dataset's test images; None where the card does not say it,
-        as for the parts of a union, and the weights file of an older run.
+        For every dataset, the fingerprint of its test images. None if the card lacks it, as for
+        unions and weights of older versions.
 
     Example:
         >>> trained_on("nuaa-sirst/acm")
@@ -93,9 +93,9 @@ def _warn_of_tuned(sources: Sequence[str | Path], fest: FEST) -> None:
         current = f"{fest.th1} / {fest.th2} ({fest.rule})"
         if own != current and tuned["scales"] == list(fest.backbones):
             warnings.warn(
-                f"{run.folder} was tuned to {own}, and opens with {current}; the FEST that the "
-                "tuner saved has its own, fest-tuned-*.safetensors in the run folder or, of "
-                "several runs, next to them",
+                f"{run.folder} was tuned to {own}, but opens with {current}. The tuned thresholds "
+                "are in the FEST that the tuner saved: fest-tuned-*.safetensors in the run folder "
+                "or, for several runs, next to them",
                 stacklevel=3,
             )
             return
@@ -121,8 +121,8 @@ def _weights_files(source: str | Path) -> list[Path]:
     if path.is_file():
         if path.suffix != ".safetensors":
             raise InputError(
-                f"{path} is no .safetensors file; a published checkpoint is read by "
-                "festkit.import_state_dict, whose network goes into FEST"
+                f"{path} is not a .safetensors file; read a published checkpoint with "
+                "festkit.import_state_dict and pass its network to FEST"
             )
         return [path]
     if path.is_dir():
@@ -134,8 +134,8 @@ def _weights_files(source: str | Path) -> list[Path]:
     names = [name for name in (*ENTRIES, *FAMILIES) if normalize_name(name) == asked]
     if not names:
         raise InputError(
-            f"{source} is no file, no folder, and no entry of the zoo; nearest are "
-            f"{', '.join(_nearest(str(source)))}; festkit zoo list names all"
+            f"{source} is not a file, a folder, or an entry of the zoo. Similar entries: "
+            f"{', '.join(_nearest(str(source)))}; festkit zoo list prints all"
         )
     return [required_file(scale) for scale in scales_of(names[-1])]
 
@@ -152,7 +152,9 @@ def _runs(folder: Path) -> list[Run]:
     record = read_json(scales)
     sizes = record.get("sizes") if isinstance(record, dict) else None
     if not isinstance(sizes, list):
-        raise InputError(f"{scales} does not name its sizes; name the runs instead of {folder}")
+        raise InputError(
+            f"{scales} does not list its sizes; pass the run folders instead of {folder}"
+        )
     return [Run(folder / str(size)) for size in sizes]
 
 
@@ -167,7 +169,7 @@ def _only_fest(folder: Path) -> Path:
     first, *others = _saved_fests(folder)
     if others:
         names = ", ".join(file.name for file in [first, *others])
-        raise InputError(f"{folder} holds several FESTs ({names}); pass one of these files")
+        raise InputError(f"{folder} contains several FESTs ({names}); pass one of these files")
     return first
 
 

@@ -1,4 +1,4 @@
-"""Files of one image: mask, picture and, written last, its targets."""
+"""Output files of one image: mask, picture and targets (written last)."""
 
 import csv
 import hashlib
@@ -17,7 +17,7 @@ from .._support.files import NUMBER, atomic_write, read_json, write_json, write_
 from ..sensitivity import Detection
 
 Draw = Callable[[NDArray[np.uint8], Detection], Any]
-"""From an image and its detection to a figure with ``savefig``, such as festkit.show."""
+"""Function that draws an image and its detection on a figure, such as festkit.show."""
 
 SUFFIXES = {"targets": ".json", "masks": ".png", "pictures": ".png"}
 """Kinds of files, each in a folder of this name: every target, and the checksum of the image file;
@@ -26,7 +26,7 @@ strong regions and weak centroids white; the image with its targets enlarged."""
 TARGET = {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
 
 TARGETS_FORM = {"image": str, "sha256": str, "targets": [TARGET]}
-"""Form of the targets file of an image."""
+"""Schema of the targets file of an image."""
 
 COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
 
@@ -36,9 +36,9 @@ class ImageOutputs:
     """The files of one image in a folder of predictions.
 
     Attributes:
-        folder: of all predictions.
+        folder: folder of all predictions.
         image: the image file.
-        name: its path below the folder it came from, with slashes.
+        name: path relative to the image folder, with slashes.
     """
 
     folder: Path
@@ -46,11 +46,11 @@ class ImageOutputs:
     name: str
 
     def file(self, kind: str) -> Path:
-        """Its file of a kind of :data:`SUFFIXES`."""
+        """The output file of a kind (a key of :data:`SUFFIXES`)."""
         return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{SUFFIXES[kind]}"
 
     def is_done(self, *, drawn: bool) -> bool:
-        """Whether all files are there, made of the image as it is now."""
+        """Whether all files exist and match the current image."""
         if not all(self.file(kind).is_file() for kind in SUFFIXES if drawn or kind != "pictures"):
             return False
         try:
@@ -60,12 +60,12 @@ class ImageOutputs:
         return bool(record["sha256"] == _digest(self.image))
 
     def remove(self) -> None:
-        """Remove what is there of the image."""
+        """Delete the output files of the image."""
         for kind in SUFFIXES:
             self.file(kind).unlink(missing_ok=True)
 
     def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
-        """Write all files of the image anew."""
+        """Write all output files of the image."""
         self.remove()
         with atomic_write(self.file("masks")) as part:
             Image.fromarray(found.mask).save(part, format="png")

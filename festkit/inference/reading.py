@@ -23,30 +23,31 @@ AskedLevels = Levels | Literal["auto", "full"] | None
 """Black and white; or their choice by the files; or the full range of the files."""
 
 DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
-"""Of the full range: brightest level, and spread of the pixels, that leave 8 bit too little."""
+"""Shares of the full range: brightest level and spread of pixels that are too low for 8 bit."""
 
-_OWN_LEVELS = "Take levels of its own range, or 'auto' (--levels auto), a folder for each sensor"
+_OWN_LEVELS = "Use levels within its range, or 'auto' (--levels auto) with one folder per sensor"
 
 
 def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:
     """Read an image file as 8-bit gray levels.
 
-    The file is turned as its EXIF orientation says.
+    The EXIF orientation is applied.
 
     Args:
-        path: a png, bmp, jpg or tif file: gray, RGB, RGBA, palette or 1-bit, 8 or 16 bit; TIFF
-            also of 32 or 64 bit, signed, or float.
-        levels: the gray levels (black, white) of the file that become 0 and 255, those beyond are
-            clipped. "auto" takes a file of 8 bit as it is, and of a deeper one the percentiles 0.1
-            and 99.99 of its pixels. "full" or None takes the full range, to 65535 for 16 bit. For
-            several images of a sensor take the same levels, white above its targets.
+        path: a png, bmp, jpg or tif file: gray, RGB, RGBA, palette or 1-bit, 8 or 16 bit. TIFF may
+            also have 32 or 64 bit, signed integers, or floats.
+        levels: gray levels (black, white) of the file that become 0 and 255; levels outside are
+            clipped. "auto" keeps 8-bit files unchanged and uses the percentiles 0.1 and 99.99 of
+            the pixels of deeper files. "full" or None uses the full range, up to 65535 for 16 bit.
+            Use the same levels for all images of a sensor, with white above the targets.
 
     Returns:
-        (H, W) uint8. A warning tells of an image that keeps few gray levels or has false colours.
+        (H, W) uint8. A warning is issued if few gray levels remain or the image is in false
+        colours.
 
     Raises:
-        ValueError: for levels that are not black < white; if the file is missing, truncated, no
-            image, or holds several images; for None where signed or float levels have no full
+        ValueError: if not black < white; if the file is missing, truncated, not an image, or
+            contains several images; or for None with signed or float levels, which have no full
             range.
 
     Example:
@@ -67,12 +68,12 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
 def read_levels(
     path: str | Path, levels: AskedLevels, chosen: Levels | None = None
 ) -> tuple[NDArray[np.uint8], str]:
-    """As :func:`read_image`, with what it warns of, or an empty text.
+    """Like :func:`read_image`; returns the image and the warning, or an empty string.
 
     Args:
         path: image file.
-        levels: as :func:`check_asked` leaves them.
-        chosen: what "auto" is for all files of a folder; None takes the file by itself.
+        levels: the result of :func:`check_asked`.
+        chosen: levels of "auto" for all files of a folder; None computes them from this file.
     """
     raster = read_raster(path)
     if levels is None and raster.is_deep:
@@ -87,7 +88,7 @@ def read_levels(
 
 
 def check_asked(levels: AskedLevels) -> AskedLevels:
-    """Levels as they may be asked for.
+    """Check the argument ``levels`` of :func:`read_image`.
 
     Raises:
         ValueError: if they are neither "auto" nor None nor two numbers, the smaller one first.
@@ -104,7 +105,7 @@ def check_asked(levels: AskedLevels) -> AskedLevels:
 
 
 COLOURED = 0.01
-"""Share of coloured pixels above which an image is false-colour; text in colour covers less."""
+"""Share of coloured pixels above which an image counts as false-colour; coloured text has less."""
 
 
 def _false_colours(path: Path, raster: Raster) -> str:
@@ -112,8 +113,8 @@ def _false_colours(path: Path, raster: Raster) -> str:
     if colour_share(path, raster.mode) <= COLOURED:
         return ""
     return (
-        f"{path.name} is a picture in colours, and its gray levels depend on the hue: hot red is "
-        "darker than yellow. Save gray levels"
+        f"{path.name} is a colour picture, and its gray levels depend on the hue: hot red is "
+        "darker than yellow. Save the image in gray"
     )
 
 
@@ -126,9 +127,9 @@ def _few_levels(path: Path, raster: Raster) -> str:
         return ""
     return (
         f"{path.name} has {raster.bits} bit, but 98 % of its pixels lie between levels {low} and "
-        f"{high}, the brightest at {brightest}: at its full range it is nearly one gray. Say which "
-        "levels become black and white (levels, or --levels BLACK WHITE), white above the targets, "
-        "or take 'auto'"
+        f"{high}, the brightest at {brightest}; scaled to the full range it is nearly uniform. "
+        "Pass the levels of black and white (levels, or --levels BLACK WHITE), with white above "
+        "the targets, or 'auto'"
     )
 
 
@@ -140,25 +141,26 @@ FEW = 9
 
 
 def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDArray[np.float32]]:
-    """Every network's probability map of a large image, merged from overlapping tiles.
+    """Probability maps of a large image, one per network, merged from overlapping tiles.
 
-    Images are resized to the network's input, so small targets of large frames may vanish. Here
-    each network sees square tiles of the frame instead. Tiles overlap by at least a quarter; there
-    their maps are averaged, weighted by the distance to the tile's edge. Pass the maps to
-    :meth:`FEST.detect`: a target on a seam is then one target. Tiles far larger than the input
-    size, or many far smaller ones, cause a warning.
+    Images are resized to the network's input, so small targets in large frames may vanish. Here
+    each network processes square tiles of the frame instead. Tiles overlap by at least a quarter.
+    Overlapping maps are averaged, weighted by the distance to the tile's edge. Pass the maps to
+    :meth:`FEST.detect`, which treats a target on a tile border as one. A warning is issued if tiles
+    are far larger than the input size, or if there are many far smaller ones.
 
     Args:
         fest: networks and thresholds.
-        image: (H, W) gray, as :meth:`FEST.scale_maps` takes it.
-        tile: side of the squares [px], at least 16; about the size of the training
-            images, so that targets appear as large as in training. Smaller images are not cut.
+        image: gray image (H, W), see :meth:`FEST.scale_maps`.
+        tile: side of the tiles [px], at least 16. Use about the size of the training images, so
+            that targets appear as large as in training. Smaller images are one tile.
 
     Returns:
         (H, W) float32 in [0, 1] per network, in the order of the sizes.
 
     Raises:
-        ValueError: for a side that is no whole number from 16 on, or as :meth:`FEST.scale_maps`.
+        ValueError: if ``tile`` is not a whole number of at least 16, or see
+            :meth:`FEST.scale_maps`.
 
     Example:
         >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
@@ -167,7 +169,7 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     """
     check_number("tile", tile)
     if tile < 16 or tile != int(tile):
-        raise InputError(f"tile is {tile}, expected the side of a square, whole and at least 16 px")
+        raise InputError(f"tile is {tile}, expected a whole number of px, at least 16")
     tile = int(tile)
     image = gray_image(image)
     height, width = image.shape
@@ -178,8 +180,8 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     warn_if_shrunk(f"squares of {side} px", side, fest)
     if len(corners) > FEW and 4 * side < size < inf:
         warnings.warn(
-            f"squares of {side} px are enlarged to {size} px, each at the cost of a whole image, "
-            f"{len(corners)} of them an image; tile (--tile) is best about the size of the "
+            f"tiles of {side} px are enlarged to {size} px; each of the {len(corners)} tiles per "
+            "image takes as long as a whole image. Set tile (--tile) to about the size of the "
             "training images",
             stacklevel=2,
         )
@@ -200,12 +202,12 @@ def largest_size(fest: FEST) -> float:
 
 
 def warn_if_shrunk(images: str, side: int, fest: FEST) -> None:
-    """Warn of images, by their longer side [px], whose small targets may vanish in the networks."""
+    """Warn if small targets may vanish because images of this longer side [px] are shrunk."""
     size = largest_size(fest)
     if side >= 2 * size:
         warnings.warn(
-            f"{images} are shrunk to {size} px, and small targets with them; a smaller tile "
-            "(--tile) shows them",
+            f"{images} are shrunk to {size} px, so small targets may vanish; use a smaller tile "
+            "(--tile)",
             stacklevel=4,
         )
 

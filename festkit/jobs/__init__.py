@@ -1,8 +1,8 @@
-"""Notebooks as batch jobs: checked before they start, recorded while they run, done once.
+"""Notebooks as batch jobs: checked before the start, recorded during the run, each run once.
 
-Papermill does not report a killed kernel, so a run writes its own status. A job's folder appears
-under ``done`` only if its metrics are there and are finite numbers. Otherwise the next run
-continues in the same folder.
+Papermill does not report a killed kernel, so a run writes its own status. The folder of a job is
+moved to ``done`` only if all its metrics are finite numbers. Otherwise the next run resumes in the
+same folder.
 
 Reading order: `parameters` (of a notebook), `status` (files of a run), `execute` (one notebook),
 `provenance` (what results depend on), `job` (one job, done once), `stale` (what has changed since),

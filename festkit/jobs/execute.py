@@ -1,4 +1,4 @@
-"""One notebook, run headless by papermill in a kernel that ends with the run."""
+"""Run one notebook headless with papermill, in a kernel that ends with the run."""
 
 import os
 import signal
@@ -35,33 +35,33 @@ def run_notebook(
     *,
     max_minutes: float | None = None,
 ) -> Path:
-    """Run a parameterised notebook headless, and keep it executed, with an HTML copy.
+    """Run a parameterised notebook headless; store the executed notebook and an HTML copy.
 
-    What the notebook prints is shown while it runs. Both files appear in ``out`` when it has
-    finished. Meanwhile ``NAME.running.ipynb`` shows its progress; after a failure it is kept as
-    ``NAME.failed.ipynb``. Widgets, which need their kernel, are replaced by the picture displayed
-    with them. A parameter ``out`` of the notebook, the folder of its own files, defaults to
-    ``out``.
+    The output of the notebook is shown while it runs. Both files are written to ``out`` at the end.
+    Meanwhile ``NAME.running.ipynb`` shows the progress; after a failure it is kept as
+    ``NAME.failed.ipynb``. Widgets, which need a kernel, are replaced by the picture displayed with
+    them. If the notebook has a parameter ``out`` (the folder of its files), it defaults to ``out``.
 
-    ``status.json`` says "running", "done", "failed", "timed out", "interrupted" or "killed" (the
-    kernel), in which code cell and why. ``progress.jsonl`` has a line for each start and end of a
-    cell, ``environment.json`` the versions, git commit, device and times.
+    ``status.json`` contains the status ("running", "done", "failed", "timed out", "interrupted" or
+    "killed"), the code cell and the reason. ``progress.jsonl`` has a line for each start and end of
+    a cell. ``environment.json`` has the versions, git commit, device and times.
 
     Args:
         notebook: a path, or the name of one of the kit's notebooks, such as "00_quickstart".
         parameters: values for its cell tagged ``parameters``, by name.
-        out: folder of the executed notebook.
-        max_minutes: minutes after which it is stopped; None for no limit.
+        out: output folder.
+        max_minutes: time limit in minutes; None for no limit.
 
     Returns:
         The executed notebook.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
-        ValueError: for a file that is no notebook, a kernel that is not installed, or a parameter
-            that the notebook does not have, or of another type.
+        ValueError: if the file is not a notebook, its kernel is not installed, or a parameter is
+            unknown or of the wrong type.
         NotebookError: a RuntimeError, if the kernel does not start or is killed, a cell fails, or
-            the time is up; the message names the cell, its error and the failed notebook.
+            the time limit is reached; the message names the cell, the error and the failed
+            notebook.
 
     Example:
         >>> path = run_notebook("00_quickstart", {"epochs": 4}, "runs/quick")  # doctest: +SKIP
@@ -76,7 +76,7 @@ def run_recorded(
     record: Mapping[str, Any],
     max_minutes: float | None,
 ) -> Path:
-    """:func:`run_notebook`, with further entries in ``environment.json``."""
+    """Like :func:`run_notebook`, with further entries in ``environment.json``."""
     source, out = find_notebook(notebook), Path(out)
     content = read_notebook(source)
     own = {"out": str(out.resolve())} if "out" in content.parameters else {}
@@ -113,7 +113,7 @@ def check_limit(max_minutes: float | None) -> None:
 
 @contextmanager
 def termination_as_exit() -> Iterator[None]:
-    """SIGTERM raises SystemExit in the block, so that kernels and child processes end, too."""
+    """Raise SystemExit on SIGTERM within the block, so that child processes end, too."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)  # a second one must not stop the clean-up

@@ -26,11 +26,11 @@ RUNTIME_PARAMETERS = ("data_root", "device", "threads")
 
 @dataclass(frozen=True)
 class Output:
-    """A file or folder that a job writes; a job with such a parameter waits for it.
+    """A file or folder that a job writes; jobs that take it as a parameter run afterwards.
 
     Attributes:
-        job: that writes it.
-        path: within the job's folder.
+        job: the job that writes it.
+        path: path within the job's folder.
 
     Example:
         >>> first = Job("00_quickstart")
@@ -52,15 +52,15 @@ class Job:
     """A notebook and parameters for it.
 
     Attributes:
-        notebook: a path, or the name of one of the kit's notebooks.
+        notebook: a path, or the name of a notebook of festkit.
         parameters: values for its cell tagged ``parameters``, by name, except ``out``. For an
             :class:`Output`, or one within a list or dict, the other job runs first, and the
             notebook gets the path.
-        recorded: the ``record`` of the same job in another process, or of an earlier run.
+        recorded: the :attr:`record` of the same job from another process or an earlier run.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
-        ValueError: for a parameter that the notebook does not have, or of another type.
+        ValueError: if a parameter is unknown or of the wrong type.
 
     Example:
         >>> short = Job("00_quickstart", {"epochs": 2})
@@ -77,7 +77,7 @@ class Job:
         check_parameters(find_notebook(self.notebook), given)
         if "out" in self.parameters:
             raise InputError(
-                f"parameter out is {self.parameters['out']!r}, but each job gets its own folder; "
+                f"parameter out is {self.parameters['out']!r}, but every job gets its own folder; "
                 "omit out, or use run_notebook"
             )
 
@@ -85,9 +85,9 @@ class Job:
     def key(self) -> str:
         """The name of the job's folder: the notebook, and a hash of what the result depends on.
 
-        These are the parameters that differ from the notebook's, the notebook's code, the kit's
-        version and code, the images of the dataset, and the keys of the jobs that it needs, but not
-        data_root, device and threads.
+        The hash covers the parameters that differ from the notebook's defaults, the code of the
+        notebook, the version and code of festkit, the images of the dataset, and the keys of the
+        jobs it depends on. It excludes data_root, device and threads.
         """
         return str(self.record["key"])
 
@@ -161,7 +161,7 @@ def name_of(notebook: Path, given: Mapping[str, Any]) -> str:
     """The name of a notebook's job with these parameters.
 
     Raises:
-        ValueError: for a parameter that the notebook does not have, or of another type.
+        ValueError: if a parameter is unknown or of the wrong type.
 
     Example:
         >>> book = find_notebook("00_quickstart")
@@ -229,10 +229,11 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        key: the job's.
-        status: "done", or another one; "not run" if it needs a job that is not done.
-        folder: of its files.
-        reason: why it is not done; empty if it is.
+        key: key of the job.
+        status: "done", "not run" if a job it depends on is not done, or a status of
+            ``status.json``.
+        folder: folder of the job's files.
+        reason: why the job is not done; empty if it is done.
 
     Example:
         >>> Outcome("table-0123", "done", Path("done/table-0123")).reason
@@ -246,23 +247,23 @@ class Outcome:
 
 
 def run_job(job: Job, folder: str | Path, *, max_minutes: float | None = None) -> Outcome:
-    """Run a job unless it is done, after the jobs that it needs.
+    """Run a job unless it is done. The jobs it depends on run first.
 
-    It works in ``folder/work/KEY``, which is renamed to ``folder/done/KEY`` when the notebook has
-    finished and its ``metrics.json`` holds numbers, none of them NaN or infinite. Otherwise the
-    work folder stays, and the next run's trainings continue from their last checkpoint. If another
+    The job works in ``folder/work/KEY``. When the notebook has finished and all numbers in its
+    ``metrics.json`` are finite, the folder is renamed to ``folder/done/KEY``. Otherwise the work
+    folder stays, and the next run resumes its trainings from their last checkpoint. If another
     process runs the job, this one waits for it.
 
     Args:
-        job: to be run; the notebook's ``out``, if it has one, is set to the work folder.
-        folder: of all jobs.
-        max_minutes: minutes after which the notebook is stopped; None for no limit.
+        job: the job to run. If the notebook has a parameter ``out``, it is set to the work folder.
+        folder: folder of all jobs.
+        max_minutes: time limit of the notebook in minutes; None for no limit.
 
     Returns:
-        How it ended. Errors of the notebook are returned, only an interrupt is raised.
+        The outcome. Errors in the notebook are part of the outcome; only an interrupt is raised.
 
     Raises:
-        ValueError: for a limit that is not above 0.
+        ValueError: if ``max_minutes`` is not above 0.
 
     Example:
         >>> run_job(Job("02_train", {"loss": "BCE"}), "runs").status  # doctest: +SKIP
@@ -355,7 +356,7 @@ def check_metrics(path: Path) -> None:
         festkit._support.errors.InputError: ...metrics.json: pd, 1 is nan, expected a finite number
     """
     if not path.is_file():
-        raise MissingFileError(f"the notebook wrote no {path}, which every job must write")
+        raise MissingFileError(f"the notebook did not write {path}, which every job requires")
     metrics = read_json(path)
     if not (isinstance(metrics, dict) and metrics):
         raise InputError(f"{path} holds {metrics!r}, expected metrics by name")

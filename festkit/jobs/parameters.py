@@ -1,4 +1,4 @@
-"""The parameters of a notebook: read from its ``parameters`` cell, and checked."""
+"""Read and check the parameters of a notebook."""
 
 import ast
 import json
@@ -39,7 +39,7 @@ class Parameter:
     """One line of a ``parameters`` cell.
 
     Attributes:
-        name: of the variable.
+        name: name of the variable.
         kinds: names of accepted types, or the choices of a ``Literal`` as written; empty if every
             value is accepted.
         default: the value in the cell; an ellipsis if it is not a literal.
@@ -98,7 +98,7 @@ def check_notebook(space: Mapping[str, Any]) -> None:
     """Refuse parameters of the calling notebook whose type differs from its annotation.
 
     Notebooks call this in the first cell after their parameters, because papermill's command does
-    not check types: ``-p weak false`` gives a text, ``-p images 2024`` a number. Types are read
+    not check types: ``-p weak false`` passes a string, ``-p images 2024`` a number. Types are read
     from annotated lines (``weak: bool = True``) of earlier cells, which IPython keeps in ``In``;
     outside IPython nothing is checked.
 
@@ -106,8 +106,8 @@ def check_notebook(space: Mapping[str, Any]) -> None:
         space: the notebook's ``globals()``.
 
     Raises:
-        ValueError: naming the value, the expected type and the option of papermill for it; or for
-            a name that no cell sets.
+        ValueError: if a value has the wrong type; the message names the expected type and the
+            papermill option. Also if no cell sets a parameter.
 
     Example:
         >>> check_notebook({"In": ["epochs: int = 3"], "epochs": 4})
@@ -134,10 +134,10 @@ def check_notebook(space: Mapping[str, Any]) -> None:
 def _cure(parameter: Parameter, value: Any) -> str:
     """The option of papermill's command for a value of the expected type."""
     if "str" in parameter.kinds and not isinstance(value, list | tuple | dict):
-        return f"; papermill takes text by: -r {parameter.name} {value}"
+        return f"; with papermill, pass text with: -r {parameter.name} {value}"
     examples = [TYPES[kind][1] for kind in parameter.kinds if kind in TYPES]
     example = next(filter(None, examples), None)
-    return f"; papermill takes it as: -y '{parameter.name}: {example}'" if example else ""
+    return f"; with papermill, use: -y '{parameter.name}: {example}'" if example else ""
 
 
 def _kinds(annotation: ast.expr) -> tuple[str, ...]:
@@ -182,12 +182,12 @@ TAG = "parameters"
 
 
 class NotebookContent(NamedTuple):
-    """What is read of a notebook.
+    """The parts of a notebook that festkit uses.
 
     Attributes:
         code: sources of the code cells.
-        parameters: by name; none if no cell is tagged ``parameters``.
-        tagged: whether a cell is.
+        parameters: parameters by name; empty if no cell is tagged ``parameters``.
+        tagged: whether a cell is tagged ``parameters``.
         kernel: the name of the kernel; empty if the notebook names none.
     """
 
@@ -212,16 +212,16 @@ def read_notebook(notebook: Path) -> NotebookContent:
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters as JSON values, tuples as lists.
+    """Check parameters and convert them to JSON values.
 
     Raises:
-        ValueError: for an unknown name, a value of another type, or one that JSON does not have.
+        ValueError: for an unknown name, or a value of the wrong type or without a JSON form.
     """
     content = read_notebook(notebook)
     known = content.parameters
     if parameters and not content.tagged:
         raise InputError(
-            f"{notebook.name} has no cell tagged {TAG!r}, so it takes no parameters, got "
+            f"{notebook.name} has no cell tagged {TAG!r}, so it accepts no parameters, got "
             f"{', '.join(parameters)}; add the tag to the cell that sets them (in JupyterLab: "
             "View, Right Sidebar, Property Inspector)"
         )
@@ -247,15 +247,15 @@ def _read(notebook: Path, changed: int, length: int) -> NotebookContent:
         raise
     except Exception as error:  # whatever nbformat meets in a file of another kind
         raise InputError(
-            f"{notebook} is not a notebook that can be read ({type(error).__name__}: "
-            f"{str(error)[:100]}); expected an .ipynb file as JupyterLab saves it"
+            f"{notebook} is not a readable notebook ({type(error).__name__}: {str(error)[:100]}); "
+            "expected an .ipynb file as saved by JupyterLab"
         ) from error
     try:
         known = {each.name: each for source in tagged[:1] for each in read_assigned(source)}
     except SyntaxError as error:
         raise InputError(
-            f"the cell of {notebook.name} tagged {TAG!r} is not plain Python (line "
-            f"{error.lineno}: {error.msg}); keep nothing in it but lines such as epochs: int = 3"
+            f"the cell of {notebook.name} tagged {TAG!r} is not plain Python (line {error.lineno}: "
+            f"{error.msg}); use only lines such as epochs: int = 3"
         ) from error
     kernel = book.metadata.get("kernelspec", {}).get("name", "")
     return NotebookContent(tuple(cell.source for cell in code), known, bool(tagged), kernel)
@@ -276,10 +276,10 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def find_notebook(notebook: str | Path) -> Path:
-    """The path of a notebook given as a path or as the name of one of the kit's.
+    """Find a notebook by its path, or by its name if it comes with festkit.
 
     Raises:
-        FileNotFoundError: naming where it was looked for and which notebooks there are.
+        FileNotFoundError: if there is no such notebook; the message lists the available ones.
 
     Example:
         >>> find_notebook("00_quickstart").name
@@ -290,27 +290,27 @@ def find_notebook(notebook: str | Path) -> Path:
             return path
     there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
     raise MissingFileError(
-        f"there is no notebook {notebook}; the kit's folder {NOTEBOOKS} holds: {there} "
-        "(the kit's notebooks come with a clone of its repository)"
+        f"no such notebook: {notebook}; the folder {NOTEBOOKS} contains: {there} (the notebooks of "
+        "festkit come with a clone of its repository)"
     )
 
 
 def write_parametrised(
     notebook: str | Path, parameters: Mapping[str, Any], path: str | Path
 ) -> Path:
-    """Write a copy of a notebook with these parameters, to be opened by hand.
+    """Write a copy of a notebook with these parameters, for interactive use.
 
     Args:
-        notebook: a path, or the name of one of the kit's notebooks.
+        notebook: a path, or the name of a notebook of festkit.
         parameters: values for its cell tagged ``parameters``, by name.
-        path: the copy.
+        path: path of the copy.
 
     Returns:
-        The copy.
+        The path of the copy.
 
     Raises:
         FileNotFoundError: if there is no such notebook.
-        ValueError: for a parameter that the notebook does not have, or of another type.
+        ValueError: if a parameter is unknown or of the wrong type.
 
     Example:
         >>> import tempfile

@@ -23,11 +23,11 @@ CATALOGUES = {"pretrained", "data/datasets", "data/findings", "classical/detecto
 """TOML files whose entries change no result of the others."""
 
 CHANGES = {
-    "festkit": "festkit was {old}, now is {new}",
+    "festkit": "festkit was {old} and is now {new}",
     "notebook": "the code of its notebook has changed",
     "code": "the code of festkit has changed",
     "images": "the images of its dataset have changed",
-    "needs": "a job that it needs has changed",
+    "needs": "a job it depends on has changed",
 }
 """A message for each part of an origin."""
 
@@ -39,7 +39,7 @@ def origin_of(
 
     Args:
         notebook: its file.
-        dataset: name or folder of its images; None where another job makes them.
+        dataset: name or folder of its images; None if another job creates them.
         root: folder of the datasets.
         needs: keys of the jobs whose outputs it uses.
 
@@ -70,7 +70,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Example:
         >>> old = {"festkit": "0.1.0", "images": "a1", "code": "b2"}
         >>> differences(old, {"festkit": "0.2.0", "images": None, "code": "c3"})
-        ['festkit was 0.1.0, now is 0.2.0', 'the code of festkit has changed']
+        ['festkit was 0.1.0 and is now 0.2.0', 'the code of festkit has changed']
     """
     parts = [name for name in CHANGES if old.get(name) != new.get(name)]
     return [

@@ -1,4 +1,4 @@
-"""Many jobs: each as soon as what it needs is done, on this machine or on a cluster."""
+"""Run many jobs on this machine or on a cluster, each after the jobs it depends on."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -28,14 +28,14 @@ RECORDED: dict[str, Any] = {
 
 
 def estimate_minutes(jobs: Iterable[Job], folder: str | Path) -> dict[str, float | None]:
-    """Minutes that each job will take, by key; None if no job like it is done in the folder.
+    """Estimate the minutes of each job, by key; None if the folder has no similar job.
 
     The time of a training is proportional to its epochs and to the pixels of its input; trainings
     of the same network on the same dataset are compared.
 
     Args:
-        jobs: to be run.
-        folder: of all jobs.
+        jobs: the jobs to run.
+        folder: folder of all jobs.
 
     Example:
         >>> job = Job("00_quickstart")
@@ -99,21 +99,21 @@ def on_cluster(folder: Path, scheduler: Any, max_minutes: float | None) -> Itera
 
     Raises:
         ImportError: if Dask is not installed.
-        RuntimeError: if the scheduler does not answer, or its address is invalid.
+        RuntimeError: if the scheduler does not respond, or its address is invalid.
     """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingPackageError(
-            'a scheduler needs Dask, which is not installed: pip install "festkit[cluster]"'
+            'scheduler requires Dask, which is not installed: pip install "festkit[cluster]"'
         ) from error
     own = not isinstance(scheduler, Client)
     try:
         client = Client(scheduler) if own else scheduler
     except (OSError, ValueError) as error:
         raise ProcessError(
-            f"the scheduler {scheduler} does not answer ({error}); start it, or check its address, "
-            "such as tcp://host:8786"
+            f"the scheduler {scheduler} does not respond ({error}); start it, or check its "
+            "address, such as tcp://host:8786"
         ) from error
     executor = client.get_executor(pure=False)
     try:
@@ -137,30 +137,30 @@ def run_jobs(
     scheduler: Any = None,
     max_minutes: float | None = None,
 ) -> list[Outcome]:
-    """Run jobs and what they need, several at a time, each as :func:`run_job` does.
+    """Run jobs and the jobs they depend on, several at a time, as :func:`run_job` does.
 
-    Every job has its own process and kernel, so one that fails or is killed affects no other; jobs
-    that need it are not run. A killed job is tried once more. What the notebooks print is kept in
-    ``folder/work/KEY.log`` until the job is done. An interrupt ends all jobs (on a cluster those
-    that have not begun); the same call continues.
+    Every job has its own process and kernel, so a failed or killed job does not affect the others.
+    Jobs that depend on it are not run. A killed job is retried once. The output of a notebook is
+    kept in ``folder/work/KEY.log`` until the job is done. An interrupt ends all jobs (on a cluster,
+    only those that have not started). The same call resumes them.
 
     Args:
-        jobs: to be run; done ones are skipped, and so is what only they need.
-        folder: of all jobs; every machine of a cluster must see it under this path.
+        jobs: the jobs to run. Done jobs are skipped, and so are jobs that only they need.
+        folder: folder of all jobs. On a cluster, every machine must see it under this path.
         workers: number of parallel jobs on this machine.
         scheduler: a Dask scheduler's address ("tcp://..."), client or cluster, to run the jobs
             there instead, one per thread of its workers; start one worker with one thread per GPU.
             Failed workers are tolerated. Folders among the parameters must be absolute paths.
             Needs ``festkit[cluster]``.
-        max_minutes: minutes after which a notebook is stopped; None for no limit.
+        max_minutes: time limit per notebook in minutes; None for no limit.
 
     Returns:
-        How each ended, in the order of ``jobs``.
+        The outcome of each job, in the order of ``jobs``.
 
     Raises:
-        ValueError: if there is less than one worker, or for a limit that is no time.
+        ValueError: if ``workers`` is below 1 or ``max_minutes`` is not above 0.
         ImportError: if a scheduler is given and Dask is not installed.
-        RuntimeError: if the scheduler does not answer, or its address is invalid.
+        RuntimeError: if the scheduler does not respond, or its address is invalid.
 
     Example:
         >>> jobs = [Job("02_train", {"seed": seed}) for seed in range(3)]

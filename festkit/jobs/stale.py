@@ -1,4 +1,4 @@
-"""Stale jobs: done, but with other code, another notebook or other images than now."""
+"""Stale jobs: done with code, a notebook or images that have changed since."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,17 +15,18 @@ def check_done(
 ) -> tuple[list[Job], dict[str, str]]:
     """Compare done jobs with the present kit, notebooks and images.
 
-    A job is stale if the version or the code of the kit, the code of its notebook or its images
-    have changed, or a job that it needs. Comments and docstrings of the kit do not count. A stale
-    job runs again under a new key; the folder of the old one stays.
+    A job is stale if the version or code of festkit, the code of its notebook, its images, or a job
+    it depends on has changed. Comments and docstrings are ignored. A stale job runs again under a
+    new key; the old folder is kept.
 
     Args:
-        jobs: to be run.
-        folder: of all jobs.
-        keep_stale: use stale jobs as they are.
+        jobs: the jobs to run.
+        folder: folder of all jobs.
+        keep_stale: use the results of stale jobs as they are.
 
     Returns:
-        The jobs for ``run_jobs``; and why jobs are stale, or made from stale ones, by key.
+        The jobs for ``run_jobs``, and for every key the reason why the job is stale or uses stale
+        jobs.
 
     Raises:
         ValueError: for a record that is not readable JSON.

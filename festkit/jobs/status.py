@@ -38,10 +38,10 @@ class RunRecorder:
     The end of the block decides the status. If the process itself is killed, it stays "running".
 
     Args:
-        out: the run's folder.
+        out: folder of the run.
         record: further entries of ``environment.json``.
         cells: number of code cells.
-        device: that the notebook uses; None if it takes none.
+        device: device of the notebook; None if it has no such parameter.
 
     Example:
         >>> import tempfile
@@ -123,7 +123,7 @@ def environment(device: str | None = None) -> dict[str, Any]:
     """Versions, git commit and device, for a run's record.
 
     Args:
-        device: that the notebook uses; None if it takes none.
+        device: device of the notebook; None if it has no such parameter.
 
     Raises:
         ValueError: if the device is unknown or not available.

@@ -19,7 +19,7 @@ class Workers:
     """Runs jobs in child processes, one process per job.
 
     Args:
-        count: of the jobs that run at the same time; they share the CPUs.
+        count: number of jobs that run at the same time; they share the CPUs.
 
     Example:
         >>> Workers(2).stop()

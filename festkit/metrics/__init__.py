@@ -1,12 +1,11 @@
 """Metrics: IoU, nIoU, Pd, Fa and Score (paper section 4.2), with confidence intervals.
 
-An image, a worker or a whole test set returns :class:`Counts` (pixels and targets) or
-:class:`TargetCounts` (targets, on request of one size), which add; ratios are taken once, at the
-end, over everything that was added. A ratio with nothing in its denominator is NaN, null in JSON
-and "–" in print.
+Images are counted as :class:`Counts` (pixels and targets) or :class:`TargetCounts` (targets,
+optionally of one size class). Counts are added over images, and ratios are computed from the sums.
+A ratio with denominator 0 is NaN, null in JSON and "–" in print.
 
-Reading order: `counts` (what is counted, and its ratios), `matching` (counting), `intervals`,
-`names` (how they are printed).
+Reading order: `counts` (counts and their ratios), `matching` (counting), `intervals`, `names` (how
+they are printed).
 """
 
 from .._support.lazy import lazy_names

@@ -1,4 +1,4 @@
-"""What is counted, and the ratios taken of it (paper section 4.2, equations 9 to 12)."""
+"""Counts and their ratios (paper section 4.2, equations 9 to 12)."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -8,7 +8,7 @@ from .._support.arguments import html_table
 from .names import METRICS, Metric
 
 FA_LIMIT = 1e-4
-"""A Score counts only while Fa is below this (paper section 4.2)."""
+"""A Score is valid only if Fa is below this (paper section 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,16 @@ class Sums:
 
 @dataclass(frozen=True)
 class Counts(Sums):
-    """What one or more images contribute to every metric; counts add with ``+``.
+    """Counts of one or more images for all metrics; they can be added with ``+``.
 
     Attributes:
         images: number of images.
-        empty: images with nothing true and nothing predicted.
+        empty: images without true or predicted pixels.
         pixels: number of pixels.
         intersection: pixels predicted and true.
         predicted: pixels predicted.
         true: pixels true.
-        iou_sum: sum over images of intersection / union; an empty image predicted empty adds 0.
+        iou_sum: sum over images of intersection / union; an empty image adds 0.
         targets: true targets, 8-connected.
         detected: true targets matched by a predicted one.
         false_pixels: predicted pixels outside matched predicted targets.
@@ -136,13 +136,13 @@ class Counts(Sums):
     def niou(self) -> float:
         """Mean over images of intersection over union, in [0, 1].
 
-        An empty image predicted empty, 0/0, counts as 0, as in the published evaluation.
+        An image without true or predicted pixels (0/0) counts as 0, as in the published evaluation.
         """
         return self._ratio("niou")
 
     @property
     def niou_nonempty(self) -> float:
-        """The same mean without the empty images predicted empty, in [0, 1]."""
+        """The same mean without images that have no true or predicted pixels, in [0, 1]."""
         return self._ratio("niou_nonempty")
 
     @property
@@ -162,12 +162,12 @@ class Counts(Sums):
 
     @property
     def score(self) -> float:
-        """0.5 IoU + 0.5 Pd, in [0, 1] (equation 12); counts only where :attr:`valid`."""
+        """0.5 IoU + 0.5 Pd, in [0, 1] (equation 12); see :attr:`valid`."""
         return 0.5 * self.iou + 0.5 * self.pd
 
     @property
     def valid(self) -> bool:
-        """Whether Score is defined and Fa is below 1e-4, as the paper demands."""
+        """Whether Score is defined and Fa is below 1e-4, as the paper requires."""
         return not math.isnan(self.score) and self.fa < FA_LIMIT
 
     def record(self) -> dict[str, int | float | bool | None]:
@@ -182,14 +182,14 @@ class Counts(Sums):
 
 @dataclass(frozen=True)
 class TargetCounts(Sums):
-    """What one or more images contribute to the metrics of targets; counts add with ``+``.
+    """Counts of one or more images for target metrics; they can be added with ``+``.
 
     Attributes:
         pixels: number of pixels of the images.
         targets: true targets, 8-connected.
         detected: true targets matched by a predicted one.
         false_targets: predicted targets without a match.
-        false_pixels: their pixels.
+        false_pixels: pixels of these targets.
         iou_sum: sum over matched pairs of the pixel IoU of their two targets.
         ratios: names of the ratios.
 
@@ -230,21 +230,21 @@ class TargetCounts(Sums):
 
     @property
     def target_iou(self) -> float:
-        """Mean pixel IoU of the matched pairs, in [0, 1]: how well found targets are segmented."""
+        """Mean pixel IoU of the matched pairs, in [0, 1]: segmentation quality of found targets."""
         return self._ratio("target_iou")
 
     @property
     def hiou(self) -> float:
         """Hierarchical IoU, in [0, 1]: IoU of localisation times :attr:`target_iou`.
 
-        Localisation is detected / (targets + false targets), so that detected cancels out, and a
-        set where nothing is detected has 0.
+        Localisation IoU is detected / (targets + false targets). The factor "detected" cancels out,
+        so the result is 0 if nothing is detected.
         """
         return self._ratio("hiou")
 
 
 def null_if_nan(value: float) -> float | None:
-    """A number as JSON can hold it: None for NaN.
+    """The number, or None for NaN, for JSON.
 
     Example:
         >>> null_if_nan(0.5), null_if_nan(math.nan)

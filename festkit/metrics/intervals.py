@@ -1,17 +1,17 @@
-"""How far the metrics would move with other images: an interval for every ratio.
+"""Confidence intervals of all ratios over images.
 
-Images are the units that are sampled. Each ratio is linearised: image i moves a ratio part / whole
-by ``(part_i - ratio * whole_i) / whole``, and the variance of the ratio is the sum of the squares
-of these influences (Taylor linearisation, the delta method for a ratio of sums). From it follow
+Images are the sampling units. Each ratio is linearised: image i changes a ratio part / whole by
+``(part_i - ratio * whole_i) / whole``, and the variance of the ratio is the sum of the squares of
+these influences (Taylor linearisation, the delta method for a ratio of sums). The intervals are:
 
 - for shares: Wilson's interval with the number of independent trials that has this variance;
 - for Fa: the gamma interval of Fay and Feuer (1997) for a sum of false alarms of unequal size;
 - for differences of two methods: Student's interval of the paired difference.
 
-Few images decide a ratio of pixels, or a difference, so the sample may lack them. The variance
-of these holds one image more, of the largest influence seen; that of Fa, and of its difference, one
-more false alarm of a size that is usual.
-How often the intervals hold the true value is measured in docs/intervals.md.
+A few images may dominate a ratio of pixels, or a difference, and the sample may lack them. Their
+variance therefore includes one additional image with the largest observed influence. The variance
+of Fa, and of its difference, includes one additional false alarm of typical size. Their coverage is
+measured in docs/intervals.md.
 """
 
 import math
@@ -30,7 +30,7 @@ from ..ops.size_classes import SPOT_AREA
 from .counts import Counts, Sums, TargetCounts
 
 INTERVAL_METHOD = "linearised"
-"""What records call these intervals; those of older records, which name none, were bootstrapped."""
+"""Name of the method in records; older records without a name used the bootstrap."""
 
 OF_PIXELS = {"iou", "precision", "recall", "f1", "score"}
 """Ratios of :class:`Counts` that a few images with many pixels may decide."""
@@ -64,23 +64,22 @@ def confidence_intervals(
 ) -> dict[str, Interval]:
     """Intervals of every ratio, or of the differences to a baseline, over images.
 
-    They say how far a ratio would move with other images of the same kind; other seeds of the
-    training are not in them. At 0 and 1 they keep a width: 20 of 20 targets do not prove that
-    none will ever be missed.
+    They cover the choice of images, not the random seed of the training. Their width is positive
+    even at 0 and 1, since 20 of 20 detected targets do not prove a Pd of 1.
 
     Args:
         counts: one per image, at least two.
-        baseline: those of another method on the same images in the same order; the intervals are
-            then those of the difference ``counts`` - ``baseline``, paired by image.
-        level: share of samples whose interval holds the true value, in (0, 1).
+        baseline: counts of another method on the same images in the same order. The intervals are
+            then those of the paired difference ``counts`` - ``baseline``.
+        level: nominal coverage, in (0, 1).
 
     Returns:
-        Lower and upper end by name of the ratio; NaN for a ratio that is undefined.
+        Lower and upper end by name of the ratio; NaN for an undefined ratio.
 
     Raises:
         ValueError: if there are too few images, the two methods' images differ, or ``level`` is
             out of range.
-        TypeError: if not all counts are of one kind.
+        TypeError: if Counts and TargetCounts are mixed.
 
     Example:
         >>> hit, miss = Counts(targets=1, detected=1), Counts(targets=1)
@@ -107,11 +106,11 @@ def confidence_intervals(
 def record_of(counts: Sequence[Counts]) -> dict[str, Any]:
     """Counts, ratios and 95 % intervals of a set by name, from its images' counts.
 
-    Ready for JSON: None for what is undefined. The intervals name their ``method``; one image has
-    none.
+    Ready for JSON; undefined values are None. The intervals state their ``method``; a single image
+    has no intervals.
 
     Raises:
-        ValueError: for no image.
+        ValueError: if there are no images.
 
     Example:
         >>> hit = Counts(images=1, pixels=4, targets=1, detected=1)
@@ -132,17 +131,17 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
     for given in sets:
         if not isinstance(given, Sequence):
             raise InputTypeError(
-                f"counts came as {type(given).__name__}, expected a list, one for each image"
+                f"counts is {type(given).__name__}, expected a list with one entry per image"
             )
     kinds = {type(each) for given in sets for each in given}
     if len(kinds) > 1 or not kinds <= {Counts, TargetCounts}:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise InputTypeError(f"counts are of {names}; expected Counts alone, or TargetCounts alone")
+        raise InputTypeError(f"counts mix {names}; expected only Counts, or only TargetCounts")
     most = max((getattr(each, "images", 1) for given in sets for each in given), default=0)
     if len(counts) < 2 or most > 1:
         raise InputError(
-            f"{len(counts)} counts came, of up to {most} images each; intervals need those of at "
-            "least 2 images, one by one, as evaluate_images(list(preds), list(masks)) gives them"
+            f"got {len(counts)} counts of up to {most} images each; intervals need the counts of "
+            "at least 2 single images, as returned by evaluate_images(list(preds), list(masks))"
         )
     if len(sets[-1]) != len(counts):
         raise InputError(
@@ -153,8 +152,8 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
     for index, (ours, *theirs) in enumerate(facts):
         if theirs and ours != theirs[0]:
             raise InputError(
-                f"image {index} has {ours} pixels and targets in counts, {theirs[0]} in the "
-                "baseline; pass both methods' counts of the same images in the same order"
+                f"image {index} has {ours} pixels and targets in counts, but {theirs[0]} in the "
+                "baseline; pass counts of the same images in the same order"
             )
 
 

@@ -1,4 +1,4 @@
-"""Counting: which predicted target belongs to which true one, and which pixels they share."""
+"""Count pixels and targets: match predicted with true targets."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -34,23 +34,23 @@ SizeClass = Literal["point", "spot", "extended"]
 def count(
     pred: Mask | Tensor, mask: Mask | Tensor, *, max_distance: float = MATCH_DISTANCE
 ) -> Counts:
-    """Compare one predicted mask, or a batch of them, with the truth.
+    """Compare a predicted mask, or a batch, with the true mask.
 
     Targets are 8-connected components, taken per image in raster order of their first pixel. Every
-    true target takes the first remaining predicted one whose centroid lies closer than
-    ``max_distance``: first, not nearest; overlap plays no role. All pixels of predicted targets
-    that nobody took are false.
+    true target is matched with the first unmatched predicted target whose centroid is closer than
+    ``max_distance``: the first, not the nearest. Overlap is ignored. All pixels of unmatched
+    predicted targets are false.
 
     Args:
         pred: (H, W), (N, H, W) or (N, 1, H, W), bool or 0/1.
-        mask: the truth, of the same shape.
+        mask: true mask of the same shape.
         max_distance: centroids at this distance or farther do not match [px].
 
     Raises:
         ValueError: if the shapes differ, values other than 0 and 1 occur, or ``max_distance`` is
             not above 0.
-        TypeError: if a mask is a masked array or no array of numbers, or ``max_distance`` is not
-            one number.
+        TypeError: if a mask is a masked array or not numeric, or ``max_distance`` is not one
+            number.
 
     Example:
         >>> truth = np.zeros((8, 8), bool); truth[2:4, 2:4] = True
@@ -70,20 +70,20 @@ def count_targets(
     size_class: SizeClass | None = None,
     max_distance: float = MATCH_DISTANCE,
 ) -> TargetCounts:
-    """Compare one predicted mask, or a batch of them, with the truth, target by target.
+    """Compare a predicted mask, or a batch, with the true mask, target by target.
 
-    Targets match as in :func:`count`, always among all of them. A size class then keeps the true
-    targets of that area with their matches, and the unmatched predicted targets of that area: over
-    the three classes everything adds up, but for the pixels of the images.
+    Targets are matched as in :func:`count`, regardless of size. A size class then selects true
+    targets of that size with their matches, and unmatched predicted targets of that size. The
+    counts of the three classes add up to the total, except for the pixels of the images.
 
     Args:
         pred: (H, W), (N, H, W) or (N, 1, H, W), bool or 0/1.
-        mask: the truth, of the same shape.
+        mask: true mask of the same shape.
         size_class: "point" (up to 9 px), "spot" (10 to 81 px), "extended" (more), or None for all.
         max_distance: centroids at this distance or farther do not match [px].
 
     Raises:
-        ValueError: as :func:`count`, or if there is no such size class.
+        ValueError: see :func:`count`; or if the size class is unknown.
 
     Example:
         >>> truth = np.zeros((16, 16), bool); truth[2:4, 2:4] = True; truth[8:12, 8:12] = True
@@ -104,11 +104,11 @@ def evaluate(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> 
     """Counts over a whole set; images may differ in size.
 
     Args:
-        preds: predicted masks, one per image, as :func:`count` takes them.
-        masks: the truths, in the same order.
+        preds: predicted masks, one per image, see :func:`count`.
+        masks: true masks, in the same order.
 
     Raises:
-        ValueError: if there are not as many predictions as truths.
+        ValueError: if the numbers of predictions and masks differ.
 
     Example:
         >>> truth = np.eye(4, dtype=bool)
@@ -119,14 +119,14 @@ def evaluate(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> 
 
 
 def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> list[Counts]:
-    """Counts of every image of a set, as :func:`evaluate` adds them.
+    """Counts of every image of a set; :func:`evaluate` returns their sum.
 
     Args:
-        preds: predicted masks, one per image, as :func:`count` takes them.
-        masks: the truths, in the same order.
+        preds: predicted masks, one per image, see :func:`count`.
+        masks: true masks, in the same order.
 
     Raises:
-        ValueError: if there are not as many predictions as truths.
+        ValueError: if the numbers of predictions and masks differ.
 
     Example:
         >>> truth = np.eye(4, dtype=bool)
@@ -141,7 +141,9 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
             short = "preds" if pred is missing else "masks"
-            raise InputError(f"{short} ended after {len(result)}; every image needs both")
+            raise InputError(
+                f"{short} ended after {len(result)} images; pass both for every image"
+            )
         result.append(count(pred, mask))
     return result
 
@@ -149,7 +151,7 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
 def match_targets(
     pred_centroids: NDArray[np.float64], true_centroids: NDArray[np.float64], max_distance: float
 ) -> NDArray[np.int64]:
-    """For every true target the predicted one it takes, or -1.
+    """Match every true target with a predicted one; -1 if there is none.
 
     Args:
         pred_centroids: (P, 2) row and column [px], in raster order of the targets.
@@ -157,7 +159,7 @@ def match_targets(
         max_distance: strict upper bound on the distance [px].
 
     Returns:
-        (T,) index of the first remaining predicted target that is close enough.
+        (T,) index of the first unmatched predicted target that is close enough.
 
     Example:
         >>> match_targets(np.array([[5.0, 5.0]]), np.array([[5.0, 7.0], [5.0, 5.0]]), 3.0)
@@ -291,20 +293,19 @@ def _image_pairs(
     pred, mask = as_mask("pred", pred), as_mask("mask", mask)
     if pred.shape != mask.shape:
         raise InputError(
-            f"prediction {pred.shape} and truth {mask.shape} differ in shape; "
-            "resize the probability map to the truth's size before thresholding it"
+            f"prediction {pred.shape} and truth {mask.shape} differ in shape; resize the "
+            "probability map to the size of the mask before thresholding"
         )
     shape = mask.shape[0] if mask.ndim > 2 else 1, *mask.shape[-2:]
     return zip(pred.reshape(shape), mask.reshape(shape), strict=True)
 
 
 def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
-    """A checked mask as a bool array of bytes 0 and 1, of the shape it came in.
+    """Check a mask and return it as a bool array of the same shape.
 
     Raises:
-        ValueError: for another shape than (H, W), (N, H, W) or (N, 1, H, W), or values other than
-            0 and 1.
-        TypeError: for a masked array, or no array of numbers.
+        ValueError: if the shape is not (H, W), (N, H, W) or (N, 1, H, W), or values are not 0 or 1.
+        TypeError: for a masked or non-numeric array.
 
     Example:
         >>> as_mask("mask", np.array([[0, 1]]))
@@ -316,6 +317,6 @@ def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
     if mask is not array and (mask != array).any():
         raise InputError(
             f"{name} is {array.dtype} with values other than 0 and 1; "
-            "pass a bool mask, for instance prob > 0.5"
+            "pass a bool mask, such as prob > 0.5"
         )
     return mask

@@ -1,4 +1,4 @@
-"""How the metrics are printed: title, unit and scale of each, the same in tables and plots."""
+"""Title, unit and scale of each metric, shared by tables and plots."""
 
 import math
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ class Metric:
     """How a ratio is printed.
 
     Attributes:
-        name: of the ratio, as in :class:`Counts`.
-        title: what the field calls it.
-        unit: of the printed number.
-        scale: printed number / ratio.
+        name: name of the ratio in :class:`Counts`.
+        title: name in tables and plots.
+        unit: unit of the printed number.
+        scale: factor from the ratio to the printed number.
 
     Example:
         >>> METRICS["fa"].head, METRICS["fa"].text(3.25e-6)

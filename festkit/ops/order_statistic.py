@@ -26,7 +26,7 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
         k: rank from 0 to ``values.numel() - 1``.
 
     Returns:
-        Scalar tensor on the device of ``values``, which the host does not wait for.
+        Scalar tensor on the device of ``values``; the host does not wait for the device.
 
     Raises:
         ValueError: if k is out of range or there are no values.
@@ -77,14 +77,14 @@ def fused_eedm(
         mask: (N, 1, H, W) bool.
         edge: (N, 1, H, W) bool, the pixels that weigh ``edge_weight``.
         edge_weight: above 0; all others weigh 1.
-        rank: of the smallest loss that is kept, among all losses sorted upwards.
+        rank: rank of the smallest loss that is kept, in ascending order.
 
     Returns:
         Scalar tensor, float32.
 
     Raises:
         ValueError: if there are no pixels.
-        RuntimeError: in a backward pass with ``create_graph=True``.
+        RuntimeError: if a backward pass uses ``create_graph=True``.
 
     Example:
         >>> mask = torch.tensor([[[[False, True]]]])

@@ -1,4 +1,4 @@
-"""Resizing of maps, images and masks: linear, half-pixel centres; the only place that resizes."""
+"""Resizing of maps, images and masks: linear, half-pixel centres."""
 
 from numbers import Integral
 from operator import index
@@ -24,20 +24,20 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
 
     The same definition as OpenCV's linear resize and PyTorch's bilinear with
     ``align_corners=False``. Positions are computed in float64 and values in float32, which agrees
-    with float64 to 2e-7; the libraries' float32 positions are up to 6e-5 away at odd ratios.
-    NaN and infinite values reach the pixels whose interpolation they have a weight in, no others.
+    with float64 to 2e-7; the libraries' float32 positions are up to 6e-5 away at odd ratios. NaN
+    and infinite values only affect pixels in whose interpolation they have a weight.
 
     Args:
         prob: (..., H, W) array or tensor.
         size: side of the square result, or (height, width) [px].
 
     Returns:
-        (..., height, width) float32 of the same kind, on the same device.
+        (..., height, width) float32, an array or a tensor on the same device.
 
     Raises:
         ValueError: if the map has fewer than 2 dimensions, or a side of it or of ``size`` is below
             one pixel.
-        TypeError: if the map is no array or tensor, or the size no whole numbers.
+        TypeError: if the map is not an array or tensor, or the size is not whole numbers.
 
     Example:
         >>> resize_map(np.array([[0.0, 1.0]], np.float32), (1, 4))
@@ -76,8 +76,8 @@ MASK_RULE = "8-bit linear, above 127; a target that would vanish keeps its stron
 def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], int]:
     """A training mask at the size of the network input: OpenCV's 8-bit linear resize, above 127.
 
-    A pixel that is exactly half target is target. A target of which no pixel would be left keeps
-    the pixel that it covers most.
+    A pixel that is exactly half covered is target. A target that would vanish keeps the pixel that
+    it covers most.
 
     Args:
         mask: (H, W) bool.

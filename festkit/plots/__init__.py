@@ -1,7 +1,7 @@
 """Figures: detections over their image, statistics of a dataset, curves and comparisons.
 
-Every function returns a Matplotlib figure in one style (`style`), to be saved by
-:func:`save_figure`. Colours suit people with colour blindness, and every mark has its own shape.
+Every function returns a Matplotlib figure in a common style (`style`); save it with
+:func:`save_figure`. Colours are colour-blind safe, and every mark has its own shape.
 """
 
 from .._support.lazy import lazy_names

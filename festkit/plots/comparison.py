@@ -1,4 +1,4 @@
-"""Our results and the paper's, over what distinguishes the rows of a table."""
+"""Plots of our results and the paper's over the key columns of a table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,15 +29,15 @@ def plot_compared(
 ) -> Figure:
     """IoU, Pd, Fa and Score of a table's rows: ours with 95 % intervals, and the paper's.
 
-    Thresholds and other fractional numbers are joined by lines. Names and whole numbers, such as
-    schemes and sizes, are categories and stay points.
+    Thresholds and other fractional values are connected by lines. Names and whole numbers, such as
+    schemes and sizes, are drawn as separate points.
 
     Args:
-        table: as :func:`compare_with_paper` returns it, perhaps with columns added.
-        over: column of the horizontal axis, or several, one row of panels each. Rows of the table
-            that have no value there are left out.
-        metrics: of "iou", "pd", "fa_e6" and "score"; one without any value gets no panels.
-        marks: value to mark as the paper's choice, by the name of an ``over`` column.
+        table: the result of :func:`compare_with_paper`, optionally with additional columns.
+        over: column of the horizontal axis, or several with one row of panels each. Table rows
+            without a value there are skipped.
+        metrics: any of "iou", "pd", "fa_e6" and "score"; metrics without values get no panels.
+        marks: value to mark as the paper's choice, by name of the ``over`` column.
         ax: axes for one metric over one column; None makes a figure.
 
     Returns:
@@ -63,7 +63,7 @@ def plot_compared(
     size = (2.5 * len(names), 2.3 * len(columns) + 0.3)
     if ax is not None and len(columns) * len(names) > 1:
         number = f"{len(names)} metrics over {len(columns)} columns"
-        raise InputError(f"ax takes one panel, got {number}; pass one metric and one column")
+        raise InputError(f"ax is for a single panel, got {number}; pass one metric and one column")
     shape: Any = {"figsize": size, "sharex": "row", "squeeze": False}
     grid = plt.subplots(len(columns), len(names), **shape)[1] if ax is None else np.array([[ax]])
     figure = figure_of(grid[0, 0])
@@ -119,7 +119,7 @@ def _add_common_legend(figure: Figure) -> None:
 
 
 NO_WEAK = 1.0
-"""A weak threshold that nothing exceeds."""
+"""A weak threshold above all probabilities, which disables weak targets."""
 
 RATIOS = {"iou": "IoU", "pd": "Pd", "score": "Score"}
 
@@ -135,11 +135,12 @@ def plot_sensitivity(
     """IoU, Pd, Score and Fa over th1 alone, and over th2 at one th1.
 
     Args:
-        surface: as :func:`threshold_surface` returns it; its th2 must hold 1, where no target is
-            weak, and its th1 the one at which th2 varies.
+        surface: the result of :func:`threshold_surface`. Its th2 must include 1 (no weak targets),
+            and its th1 must include ``th1``.
         th1: strong threshold of the right column.
         max_fa: false-alarm limit, drawn as a line; Scores at or above it are void and not drawn.
-        paper: add the paper's results (tables th1 and th2) as rings; those of th2 are at th1 = 0.3.
+        paper: add the paper's results (tables th1 and th2) as rings; the th2 results are at th1 =
+            0.3.
 
     Returns:
         A figure of four panels; values in percent, Fa in 1e-6.

@@ -28,24 +28,24 @@ Metric = Literal["score", "iou", "niou", "pd", "fa"]
 BATCHES = "training batches"
 
 CASING: list[AbstractPathEffect] = [withStroke(linewidth=3.5, foreground="white")]
-"""White rim of dark lines, so that they are seen on every colour."""
+"""White outline of dark lines, so that they are visible on every colour."""
 
 
 @styled
 def plot_history(run: Run | str | Path) -> Figure:
     """Training loss, IoU and Pd over the epochs of a run, one panel each.
 
-    IoU of the augmented training batches is drawn for every epoch. IoU and Pd of the validation
-    images (by the paper's protocol: of the test images) are drawn where they were measured.
+    The IoU of the augmented training batches is drawn for every epoch. IoU and Pd of the validation
+    images (protocol "paper": of the test images) are drawn for validated epochs.
 
     Args:
-        run: a training run or its folder, finished or under way.
+        run: a training run or its folder, finished or not.
 
     Returns:
         A figure with two panels, or three once the run was validated.
 
     Raises:
-        FileNotFoundError: if the folder holds no history or no configuration.
+        FileNotFoundError: if the folder has no history or no configuration.
 
     Example:
         >>> import tempfile
@@ -95,19 +95,19 @@ def plot_surface(
 ) -> Figure:
     """A metric over both thresholds, with the false-alarm limit and the best point.
 
-    Gray is where th2 > th1, unless several scales' own maps have weak targets there.
+    The region th2 > th1 is gray, unless maps of single scales have weak targets there.
 
     Args:
-        surface: as :func:`threshold_surface` returns it.
+        surface: the result of :func:`threshold_surface`.
         value: "score", "iou", "niou", "pd" or "fa".
-        max_fa: this false-alarm rate is drawn as a line; the cross marks the best Score below it.
-        ordered: restrict picture and cross to th2 <= th1.
+        max_fa: false-alarm limit, drawn as a line; the cross marks the best Score below it.
+        ordered: restrict the plot and the cross to th2 <= th1.
         at: thresholds (th1, th2) to mark, such as those in use.
         ax: axes to draw into; None makes a figure.
 
     Returns:
-        The figure; values in percent, Fa in 1e-6. A Fa of 0 has the colour of the lowest positive
-        one, since colours of Fa are logarithmic.
+        The figure; values in percent, Fa in 1e-6. Fa has a logarithmic colour scale, so Fa = 0 has
+        the colour of the lowest positive value.
 
     Raises:
         ValueError: for an unknown value, or a grid of a single threshold.
@@ -179,14 +179,14 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     """Pixel ROC, and detection rate over false-alarm rate, of one or more methods.
 
     Args:
-        curves: by the name that the legend shows.
-        max_fa: upper end of the Pd-Fa panel; its legend has the mean Pd up to there.
+        curves: curves by the name for the legend.
+        max_fa: upper end of the Pd-Fa panel; its legend shows the mean Pd up to this Fa.
 
     Returns:
         A figure with two panels.
 
     Raises:
-        ValueError: for no curves.
+        ValueError: if there are no curves.
 
     Example:
         >>> from festkit.surface import roc

@@ -1,4 +1,4 @@
-"""What a dataset holds: how its targets are distributed, and samples with a target enlarged."""
+"""Plots of a dataset: distribution of its targets, and samples with a target enlarged."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -40,7 +40,7 @@ def plot_targets(statistics: TargetStatistics) -> Figure:
     and 99.5 % quantiles; values beyond count in the outermost bars.
 
     Args:
-        statistics: as :func:`measure_targets` returns them.
+        statistics: the result of :func:`measure_targets`.
 
     Returns:
         A figure with six panels.
@@ -60,8 +60,8 @@ def plot_targets(statistics: TargetStatistics) -> Figure:
     images, targets = statistics.images, statistics.targets
     if targets["scr"].dropna().empty:
         raise InputError(
-            f"{statistics.name}: {len(targets)} targets in {len(images)} images, none with an SCR; "
-            "at least one is needed; check_dataset tells which masks are empty"
+            f"{statistics.name}: {len(targets)} targets in {len(images)} images, none with an SCR. "
+            "At least one is needed; check_dataset lists the empty masks"
         )
     figure, panels = plt.subplots(2, 3, figsize=(11, 6))
     area, scr, contrast, several, scatter, sizes = panels.flat
@@ -78,15 +78,15 @@ def plot_targets(statistics: TargetStatistics) -> Figure:
 
 @styled
 def plot_samples(samples: Sequence[Sample], *, title: str = "", columns: int = 3) -> Figure:
-    """A contact sheet: every image with its targets framed, beside it the weakest one enlarged.
+    """A contact sheet: every image with framed targets, and its weakest target enlarged.
 
     The weakest target is the one with the lowest SCR, its frame is orange. Its gray levels are
     stretched and its mask is outlined.
 
     Args:
         samples: a few samples of a dataset.
-        title: above the sheet.
-        columns: samples in a row.
+        title: title of the sheet.
+        columns: number of samples per row.
 
     Returns:
         A matplotlib figure.

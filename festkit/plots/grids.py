@@ -1,4 +1,4 @@
-"""Images row by row, each beside what was seen in it, with the same places enlarged in each."""
+"""Grids of images with maps or detections; the same regions are enlarged in every column."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -45,21 +45,21 @@ def show_strips(
 ) -> Figure:
     """Rows of pictures: an image, its maps or detections, and the truth, with one place enlarged.
 
-    Maps count as detections at 0.5. The lens enlarges a true target that some columns find and
-    others miss; or else one that all miss; or else the largest false region that not all share; or
-    else the largest true target. It lies in the corner that covers the fewest targets.
+    Maps are thresholded at 0.5. The lens enlarges the first of these that exists: a true target
+    found only by some columns; one missed by all; the largest false region not shared by all; the
+    largest true target. It is placed in the corner that covers the fewest targets.
 
     Args:
-        samples: images with their truths, one per row.
-        columns: by its head, for every image a probability map (H, W) in [0, 1], or a detection,
-            which is drawn over the image and counted.
+        samples: images with true masks, one per row.
+        columns: for every column title, one entry per image: a probability map (H, W) in [0, 1], or
+            a detection, which is drawn over the image and counted.
         contrast: percentiles of the gray levels that become black and white.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: for no images, no columns, or a column of another number of images.
+        ValueError: if there are no images or columns, or a column has another number of entries.
 
     Example:
         >>> mask = np.zeros((40, 60), bool); mask[20:22, 30:32] = True
@@ -206,21 +206,21 @@ def plot_detections(
     *,
     contrast: Contrast = MOST_LEVELS,
 ) -> Figure:
-    r"""A row for every image: image, truth, and what each method finds (paper Figs. 8 to 10).
+    r"""One row per image: image, true mask, and detections of each method (paper Figs. 8 to 10).
 
-    Circles are found targets, squares missed ones, diamonds false alarms. Below every picture the
-    same one or two places are enlarged, missed targets first.
+    Circles mark found targets, squares missed ones, diamonds false alarms. One or two regions, the
+    same for all methods, are enlarged below, missed targets first.
 
     Args:
-        samples: images with their truths.
-        detections: by the name of the method, one of each sample, arrays or tensors (H, W).
+        samples: images with true masks.
+        detections: for every method, one detection per sample, with arrays or tensors (H, W).
         contrast: percentiles of the gray levels that become black and white.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: for no samples, no methods, or not one detection of each sample.
+        ValueError: if there are no samples or methods, or a method lacks detections.
 
     Example:
         >>> from festkit.sensitivity import adjust_sensitivity

@@ -1,4 +1,4 @@
-"""Detections over their image, with every target enlarged beside it."""
+"""Detections drawn over their image, with insets that enlarge the targets."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -113,11 +113,11 @@ FRAME_COLOUR |= {"strong": STRONG, "weak": WEAK, "target": STRONG}
 
 @dataclass(frozen=True)
 class Spot:
-    """A place worth enlarging: a target, and what became of it.
+    """A target to enlarge, with its outcome.
 
     Attributes:
-        outcome: "found", "missed" or "false alarm"; "strong" or "weak" where there is no truth;
-            "target" where there is no detection.
+        outcome: "found", "missed" or "false alarm"; without a true mask "strong" or "weak"; without
+            a detection "target".
         box: rows and columns (y0, x0, y1, x1), half open [px].
         peak: largest probability in [0, 1], of strong and weak ones.
     """
@@ -149,10 +149,10 @@ class Spot:
 
 
 def find_spots(detection: Detection | None, mask: NDArray[np.bool_] | None) -> list[Spot]:
-    """Targets in the order in which they are worth a look.
+    """Targets in order of interest.
 
-    Missed ones come before found ones and false alarms; without truth strong ones before weak ones,
-    each by descending peak.
+    Missed targets come before found ones and false alarms. Without a true mask, strong targets come
+    before weak ones, by descending peak.
 
     Example:
         >>> [spot.outcome for spot in find_spots(None, np.eye(3, dtype=bool))]
@@ -295,24 +295,25 @@ def show(
     contrast: Contrast = MOST_LEVELS,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw a detection, or the truth alone, over an image, with its targets enlarged beside it.
+    """Draw a detection, or only the true mask, over an image, with insets that enlarge targets.
 
-    Strong regions are filled, and outlined in the insets. Weak targets are crosses, true targets
-    are outlined. Numbered frames lead to the insets. Targets outside all insets are ringed, unless
-    a cross marks them already. With a mask, colours tell found, missed and false targets apart.
+    Strong regions are filled in the image and outlined in the insets. Weak targets are crosses.
+    True targets are outlined. Numbered frames refer to the insets. Targets without an inset are
+    circled, unless a cross marks them. With a mask, colours distinguish found, missed and false
+    targets.
 
     Args:
         image: (H, W) uint8 gray.
-        detection: of one map (H, W), arrays or tensors; None draws the truth alone.
-        mask: (H, W) bool, the truth, if known.
-        contrast: percentiles of the gray levels that become black and white; (0, 100) keeps every
-            level, which leaves dark frames dark.
+        detection: detection of one map (H, W); None draws only the true mask.
+        mask: true mask (H, W), bool, if known.
+        contrast: percentiles of the gray levels that become black and white; (0, 100) keeps all
+            levels, so dark frames stay dark.
         ax: axes for the image alone, without insets and legend; None makes a figure.
 
     Returns:
         A figure with at most six insets: missed targets first and false ones last, or without a
-        mask strong ones first, by descending peak. The title says how many targets are enlarged if
-        not all are.
+        mask strong ones first, by descending peak. If not all targets are enlarged, the title
+        states how many.
 
     Raises:
         ValueError: if the shapes differ.

@@ -1,4 +1,4 @@
-"""The style of every figure, in one place, and how figures are saved."""
+"""The style of all figures, and saving of figures."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from .._support.files import atomic_write
 
 TRUTH, STRONG, WEAK, MISSED, FALSE = "#56B4E9", "#E69F00", "#F0E442", "#D55E00", "#CC79A7"
-"""Colours of what is drawn over images; people with colour blindness tell them apart."""
+"""Colours of marks over images; colour-blind safe."""
 
 PALETTE = ("#0173B2", "#DE8F05", "#029E73", "#D55E00", "#CC78BC", "#56B4E9", "#949494")
 """Colours of curves and bars: seaborn's "colorblind" without the light ones."""
@@ -28,7 +28,7 @@ _OWN = rc_params_from_file(_FILE, use_default_template=False)
 STYLE: Any = sns.axes_style("whitegrid") | sns.plotting_context("paper") | dict(_OWN)
 
 SAVED: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "festkit"}
-"""Text in vector files stays text, and equal figures are saved as equal files."""
+"""Keep text as text in vector files, and save equal figures as equal files."""
 
 P = ParamSpec("P")
 
@@ -80,9 +80,9 @@ def save_figure(
     """Save a figure as PNG, PDF and SVG.
 
     Args:
-        figure: what to save.
-        path: file without its suffix; missing folders are made.
-        formats: suffixes, of those that Matplotlib writes.
+        figure: figure to save.
+        path: file without suffix; missing folders are created.
+        formats: suffixes of formats supported by Matplotlib.
         dpi: resolution of pixel formats, and of images inside vector formats.
 
     Returns:

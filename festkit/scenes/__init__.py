@@ -1,8 +1,8 @@
-"""Procedural infrared scenes with exact masks: the data that festkit can always make itself.
+"""Procedural infrared scenes with exact masks.
 
-A scene is painted in radiance by one of six background families (`FAMILIES`), seen through a
-sensor (optics, gain control, noise, stripes, bad pixels, 8 bit), and carries targets drawn at a
-stated local signal-to-clutter ratio. `PRESETS` say how hard a set is.
+A scene is generated in radiance by one of six background families (`FAMILIES`) and passed through a
+sensor model (optics, gain control, noise, stripes, bad pixels, 8 bit). Targets are added at a
+stated local signal-to-clutter ratio. `PRESETS` define the difficulty of a set.
 
 Reading order: `scene` (the whole), `presets`, the backgrounds `sky`, `ground`, `city`,
 `highlight` on the tools of `fields`, then `sensor`, `shapes`, `targets`, `dataset`.

@@ -29,24 +29,24 @@ def make_synthetic_dataset(
     preset: str = "nuaa",
     seed: int = 0,
 ) -> Path:
-    """Write a set of synthetic scenes that loads like any other dataset folder.
+    """Create a dataset folder of synthetic scenes.
 
     The folder holds ``images/``, ``masks/`` (0 and 255), the lists ``img_idx/train_NAME.txt`` and
     ``img_idx/test_NAME.txt`` (NAME is the folder's name) and ``scenes.json``: the parameters and,
-    for each scene, its seed for `make_scene`, its family and the record of every target. It
-    appears whole or not at all. A folder that already holds the same set is returned at once.
+    for each scene, its seed for `make_scene`, its family and the record of every target. The folder
+    is created atomically. If it already contains the same set, it is returned unchanged.
 
     Args:
-        folder: the folder to make.
+        folder: the folder to create.
         train: scenes for training; scene i depends on ``seed``, ``preset``, ``size`` and i only.
         test: scenes for testing; no test scene has the seed of a training scene.
         size: side in px, or (height, width).
         preset: "easy", "nuaa" or "hard".
-        seed: number of the set; sets of different numbers share no scene.
+        seed: random seed of the set; sets with different seeds share no scenes.
 
     Raises:
         ValueError: if a parameter is out of range or the preset is unknown.
-        FileExistsError: if the folder exists and holds something else.
+        FileExistsError: if the folder exists with other content.
 
     Example:
         >>> import tempfile
@@ -99,11 +99,11 @@ def _check_same(folder: Path, wanted: dict[str, Any]) -> None:
     record = folder / "scenes.json"
     advice = "choose another folder or remove it first"
     if not record.is_file():
-        raise ExistingFileError(f"{folder} exists and is no set of synthetic scenes; {advice}")
+        raise ExistingFileError(f"{folder} exists and is not a set of synthetic scenes; {advice}")
     found = read_json(record, {"parameters?": dict}).get("parameters", {})
     if differing := [name for name in wanted if found.get(name) != wanted[name]]:
         told = "; ".join(
-            f"{name} is {found.get(name)}, wanted {wanted[name]}" for name in differing
+            f"{name} is {found.get(name)}, expected {wanted[name]}" for name in differing
         )
         raise ExistingFileError(f"{folder} holds other scenes ({told}); {advice}")
 

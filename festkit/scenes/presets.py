@@ -1,4 +1,4 @@
-"""How hard a set is: which backgrounds, how many targets, how strong, how large, how noisy."""
+"""Difficulty presets: backgrounds, number, strength and size of targets, noise."""
 
 import tomllib
 from dataclasses import dataclass

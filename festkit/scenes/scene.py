@@ -1,4 +1,4 @@
-"""One scene: a background family, seen by a sensor, with targets painted into it."""
+"""One scene: background, sensor model and targets."""
 
 from dataclasses import dataclass
 
@@ -40,8 +40,8 @@ class Scene:
         mask: labelled pixels, bool (H, W); each target is one 8-connected component.
         targets: one record for each target.
         family: background family.
-        preset: difficulty.
-        seed: the number it was made from.
+        preset: difficulty preset.
+        seed: random seed of the scene.
     """
 
     image: np.ndarray
@@ -60,18 +60,18 @@ def make_scene(
     family: str | None = None,
     targets: int | None = None,
 ) -> Scene:
-    """Make one procedural infrared scene; the same arguments give the same scene.
+    """Generate one infrared scene; the same arguments give the same scene.
 
     Args:
-        seed: 0 or more; each number is another scene.
-        size: side in px, or (height, width); 32 px or more each. Backgrounds scale with it,
-            targets keep their size in pixels.
+        seed: random seed, at least 0.
+        size: side in px, or (height, width), at least 32 px. Backgrounds scale with the size,
+            targets do not.
         preset: "easy", "nuaa" (statistics near NUAA-SIRST) or "hard".
-        family: "sky", "cloud", "ocean", "field", "city" or "highlight"; by default drawn.
-        targets: how many; by default drawn from the preset.
+        family: "sky", "cloud", "ocean", "field", "city" or "highlight"; default: random.
+        targets: number of targets; default: random, following the preset.
 
     Raises:
-        ValueError: if a name is unknown, a number is out of range, or so many targets do not fit.
+        ValueError: if a name is unknown, a number is out of range, or the targets do not fit.
 
     Example:
         >>> scene = make_scene(7, size=(64, 96), family="ocean", targets=2)
@@ -92,8 +92,8 @@ def make_scene(
     mask, placed = _add_targets(aim, frame, rules, family, wanted)
     if targets is not None and len(placed) < targets:
         raise InputError(
-            f"only {len(placed)} of {targets} targets fit into {shape[0]}x{shape[1]} px; "
-            "ask for fewer or for a larger size"
+            f"only {len(placed)} of {targets} targets fit into {shape[0]}x{shape[1]} px; use fewer "
+            "targets or a larger size"
         )
     image = digitise(sensor, frame.gray)
     records = tuple(_record(image, mask, target) for target in placed)
@@ -115,7 +115,7 @@ def check_size(size: int | tuple[int, int]) -> Shape:
         raise InputError(f"size is {size!r}, expected a whole number of px or (height, width)")
     height, width = int(sides[0]), int(sides[-1])
     if min(height, width) < SMALLEST:
-        raise InputError(f"size is {height}x{width} px, expected {SMALLEST} px or more each way")
+        raise InputError(f"size is {height}x{width} px, expected at least {SMALLEST} px per side")
     return height, width
 
 

@@ -34,7 +34,7 @@ EIGHT_BIT = tuple(level / 255 for level in range(256))
 """The thresholds that tell 8-bit maps apart."""
 
 MOST_CELLS = 1 << 23
-"""Largest number of pairs; the tables of so many take 400 MB."""
+"""Maximum number of pairs; their tables take 400 MB."""
 
 CHUNK = 8
 """Images counted in one table set. Sums come out the same for any number of workers."""
@@ -56,26 +56,26 @@ def threshold_surface(
     workers: int | None = None,
     quiet: bool = False,
 ) -> ThresholdSurface:
-    """Exact metrics of a test set for every pair of thresholds, as AS and the metrics define them.
+    """Exact metrics of a test set for every pair of thresholds of adjustable sensitivity.
 
-    The first call on a machine compiles, for half a minute or so.
+    The first call on a machine compiles the code, which takes about half a minute.
 
     Args:
-        probs: probability maps (H, W) in [0, 1], one per image; for several scales their fused
-            maps. Images may differ in size.
-        masks: the truths (H, W), bool, in the same order.
+        probs: probability maps (H, W) in [0, 1], one per image; for several scales the fused maps.
+            Images may differ in size.
+        masks: true masks (H, W), bool, in the same order.
         th1: ascending strong thresholds in [0, 1], such as ``numpy.linspace(0.05, 0.95, 19)``,
-            ``EIGHT_BIT``, or, of a small map, ``numpy.unique(prob)`` for every distinct value.
+            ``EIGHT_BIT``, or ``numpy.unique(prob)`` of a small map.
         th2: ascending weak thresholds in [0, 1].
-        scale_maps: for every image its scales' own maps, at the size of the image; weak targets
+        scale_maps: for every image, the maps of its scales at the size of the image. Weak targets
             then come from these in order, else from ``probs``, as in :func:`adjust_sensitivity`.
-        workers: threads; None takes one per processor.
-        quiet: show no progress.
+        workers: number of threads; default: one per processor.
+        quiet: hide the progress bar.
 
     Raises:
         ValueError: if thresholds are empty, too many, not ascending or outside [0, 1], numbers of
             images or shapes differ, or maps are not probabilities.
-        TypeError: if thresholds are no list of numbers, or a map is a masked array or no numbers.
+        TypeError: if thresholds are not numbers, or a map is a masked array or not numeric.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[2, 2] = 0.8; prob[6, 5:8] = 0.3
@@ -99,13 +99,12 @@ def roc(
 
     Args:
         probs: probability maps (H, W) in [0, 1], one per image.
-        masks: the truths (H, W), bool, in the same order.
+        masks: true masks (H, W), bool, in the same order.
         thresholds: ascending thresholds in [0, 1].
-        workers: threads; None takes one per processor.
+        workers: number of threads; default: one per processor.
 
     Raises:
-        ValueError: as :func:`threshold_surface`, or if a truth of nothing or of everything alone
-            leaves a rate undefined.
+        ValueError: see :func:`threshold_surface`; or if the masks have no true or no false pixels.
 
     Example:
         >>> prob = np.array([[0.9, 0.2], [0.4, 0.1]])
@@ -129,8 +128,8 @@ def _surface(
     th1, th2 = _grid("th1", grids[0]), _grid("th2", grids[1])
     if th1.size * th2.size > MOST_CELLS:
         raise InputError(
-            f"{th1.size} × {th2.size} thresholds are more pairs than the {MOST_CELLS} that a "
-            "surface holds; take fewer, such as the 8-bit levels (EIGHT_BIT)"
+            f"{th1.size} × {th2.size} thresholds exceed the maximum of {MOST_CELLS} pairs; use "
+            "fewer, such as the 8-bit levels (EIGHT_BIT)"
         )
     workers = len(available_cpus()) if workers is None else workers
     check_range("workers", workers, "[1, inf)", "a number of threads")
@@ -146,7 +145,7 @@ def _surface(
                 bar.update(part.images)
     bar.close()
     if not surface.images:
-        raise InputError("no images came; a surface needs at least one map and its truth")
+        raise InputError("no images given; pass at least one map and its true mask")
     return surface
 
 
@@ -164,7 +163,7 @@ def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floa
     for value in grid[[0, -1]]:
         check_threshold(name, float(value))
     if not (np.diff(grid) > 0).all():
-        raise InputError(f"{name} must ascend, every threshold once; sort it (numpy.unique)")
+        raise InputError(f"{name} must be strictly ascending; sort it (numpy.unique)")
     return grid
 
 
@@ -177,7 +176,7 @@ def _images(
     for index, parts in enumerate(zip_longest(*given, fillvalue=missing)):
         if any(part is missing for part in parts):
             raise InputError(
-                f"maps, truths or scale maps ended after {index} images; one each fits"
+                f"maps, masks or scale maps ended after {index} images; pass one of each per image"
             )
         yield _image(*parts)
 
@@ -190,12 +189,12 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None = None) -> Ima
         maps = [_one("scale map", as_maps("scale map", scale)) for scale in scale_maps]
     truth = _one("mask", truth.reshape(truth.shape[0] if truth.ndim > 2 else 1, *truth.shape[-2:]))
     if not maps:
-        raise InputError("an image has no scale maps; pass every scale's map, or None for all")
+        raise InputError("an image has no scale maps; pass them for every image, or None")
     for other in (truth, *maps):
         if other.shape != fused.shape:
             raise InputError(
-                f"a map has shape {fused.shape[1:]}, its truth or a scale map {other.shape[1:]}; "
-                "resize maps to the truth first (resize_map)"
+                f"a map has shape {fused.shape[1:]}, but its mask or a scale map "
+                f"{other.shape[1:]}; resize maps to the size of the mask (resize_map)"
             )
     return fused, np.concatenate(maps), truth.view(np.uint8)
 
@@ -203,7 +202,7 @@ def _image(prob: Map, mask: Map, scale_maps: Sequence[Map] | None = None) -> Ima
 def _one(name: str, maps: Any) -> NDArray[Any]:
     """The only image of a batch (1, H, W), in the one layout that is compiled for."""
     if len(maps) != 1:
-        raise InputError(f"a {name} holds {len(maps)} images; pass one map (H, W) per image")
+        raise InputError(f"a {name} has {len(maps)} images; pass one map (H, W) per image")
     array = maps.cpu().numpy() if isinstance(maps, Tensor) else maps
     return np.require(array, requirements=["C", "W", "E"])
 

@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ROC(ArrayValues):
-    """What one threshold trades, for T ascending thresholds.
+    """Rates at T ascending thresholds.
 
     Attributes:
         thresholds: (T,) in [0, 1].
-        tpr: (T,) true pixels that are predicted, in [0, 1].
-        fpr: (T,) background pixels that are predicted, in [0, 1].
-        pd: (T,) true targets that are detected, in [0, 1].
+        tpr: (T,) true-positive rate of pixels, in [0, 1].
+        fpr: (T,) false-positive rate of pixels, in [0, 1].
+        pd: (T,) detection rate of targets, in [0, 1].
         fa: (T,) false-alarm rate, a plain fraction.
 
     Example:
@@ -42,7 +42,7 @@ class ROC(ArrayValues):
 
     @property
     def auc(self) -> float:
-        """Area under tpr over fpr, straight between the thresholds, from (0, 0) to (1, 1)."""
+        """Area under tpr over fpr from (0, 0) to (1, 1), linear between thresholds."""
         fpr = np.concatenate([[0.0], self.fpr[::-1], [1.0]])
         tpr = np.concatenate([[0.0], self.tpr[::-1], [1.0]])
         return float((np.diff(fpr) * (tpr[1:] + tpr[:-1])).sum() / 2)
@@ -59,8 +59,8 @@ class ROC(ArrayValues):
     def pd_steps(self, max_fa: float = FA_LIMIT) -> tuple[Floats, Floats]:
         """Corners of the curve of Pd over Fa, from Fa = 0 to ``max_fa``.
 
-        At every rate the best Pd counts that some threshold reaches without exceeding it: steps
-        instead of straight lines, since no threshold lies between two neighbours.
+        At every Fa, the curve is the highest Pd of all thresholds with at most this Fa. It has
+        steps instead of straight lines, since there is no threshold between two neighbours.
 
         Raises:
             ValueError: if ``max_fa`` is not in (0, 1].

@@ -1,4 +1,4 @@
-"""The surface itself: integer tables over two grids of thresholds, and what is read from them."""
+"""The surface: integer tables over two grids of thresholds, and the metrics derived from them."""
 
 import io
 from dataclasses import dataclass, fields, replace
@@ -24,12 +24,12 @@ _SUMS = ("images", "pixels", "targets", "true")
 
 
 class OperatingPoint(NamedTuple):
-    """A pair of thresholds and what a test set gives there.
+    """A pair of thresholds and the counts of a test set at it.
 
     Attributes:
         th1: strong threshold.
         th2: weak threshold.
-        counts: of the whole set.
+        counts: counts of the whole set.
 
     Example:
         >>> OperatingPoint(0.5, 0.1, Counts(targets=4, detected=3)).counts.pd
@@ -45,8 +45,8 @@ class OperatingPoint(NamedTuple):
 class ThresholdSurface(ArrayValues):
     """Exact counts for every pair of thresholds; tables (A, B) are indexed [th1, th2].
 
-    Ratios are arrays (A, B), NaN where nothing is in the denominator. Surfaces over the same grids
-    add with ``+``, as counts of different images do.
+    Ratios are arrays (A, B), NaN where the denominator is 0. Surfaces of different images over the
+    same grids can be added with ``+``.
 
     Attributes:
         th1: (A,) ascending strong thresholds.
@@ -55,8 +55,8 @@ class ThresholdSurface(ArrayValues):
         predicted: pixels predicted.
         detected: true targets matched by a predicted one.
         matched: pixels of matched predicted targets.
-        iou_sum: sum over images of intersection / union; nothing over nothing adds 0.
-        empty: images with nothing true and nothing predicted.
+        iou_sum: sum over images of intersection / union; 0/0 adds 0.
+        empty: images without true or predicted pixels.
         images: number of images.
         pixels: number of pixels.
         targets: true targets.
@@ -89,7 +89,7 @@ class ThresholdSurface(ArrayValues):
 
     @classmethod
     def of_no_images(cls, th1: Floats, th2: Floats) -> "ThresholdSurface":
-        """The surface to which others add.
+        """A surface of zero images, as a start for sums.
 
         Example:
             >>> ThresholdSurface.of_no_images(np.array([0.5]), np.array([0.1])).images
@@ -119,7 +119,7 @@ class ThresholdSurface(ArrayValues):
             return NotImplemented
         for name in ("th1", "th2"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
-                raise InputError(f"surfaces over different grids of {name} cannot be added")
+                raise InputError(f"surfaces with different grids of {name} cannot be added")
         sums = {name: getattr(self, name) + getattr(other, name) for name in (*_TABLES, *_SUMS)}
         return replace(self, **sums)
 
@@ -145,7 +145,7 @@ class ThresholdSurface(ArrayValues):
 
     @property
     def score(self) -> Floats:
-        """0.5 IoU + 0.5 Pd, in [0, 1]; counts only where :attr:`fa` is below 1e-4."""
+        """0.5 IoU + 0.5 Pd, in [0, 1]; valid only where :attr:`fa` is below 1e-4."""
         return 0.5 * self.iou + 0.5 * self.pd
 
     def at(self, th1: float, th2: float) -> Counts:
@@ -167,11 +167,11 @@ class ThresholdSurface(ArrayValues):
     def best(self, max_fa: float = FA_LIMIT, *, ordered: bool = False) -> OperatingPoint:
         """The thresholds with the highest Score among those whose Fa is below a limit.
 
-        Among equal Scores the lowest Fa counts, then th2 below th1, then the highest th2 and th1.
-        With ``ordered`` only pairs with th2 <= th1 are looked at, as the paper's text has them.
+        Ties are resolved by the lowest Fa, then th2 below th1, then the highest th2 and th1. With
+        ``ordered`` only pairs with th2 <= th1 are considered, as in the paper's text.
 
         Raises:
-            ValueError: if no pair of thresholds keeps the limit, or there is no Score.
+            ValueError: if no pair of thresholds is within the limit, or the Score is undefined.
         """
         check_number("max_fa", max_fa)
         allowed = (self.fa < max_fa) & ~np.isnan(self.score)
@@ -188,15 +188,15 @@ class ThresholdSurface(ArrayValues):
         return OperatingPoint(float(th1[k]), float(th2[k]), self._counts(i[k], j[k]))
 
     def roc(self, th2: float) -> ROC:
-        """Curves over the strong thresholds, for one weak threshold of the grid.
+        """ROC and Pd–Fa curves over the strong thresholds, for one weak threshold of the grid.
 
         Raises:
-            ValueError: if there are no true pixels, or no others.
+            ValueError: if there are no true or no false pixels.
         """
         j = self._index("th2", th2)
         if not 0 < self.true < self.pixels:
             raise InputError(
-                f"{self.true} of {self.pixels} pixels are true; a ROC needs true and other pixels"
+                f"{self.true} of {self.pixels} pixels are true; a ROC needs true and false pixels"
             )
         hits, others = self.intersection[:, j], self.predicted[:, j] - self.intersection[:, j]
         tpr, fpr = hits / self.true, others / (self.pixels - self.true)
@@ -226,7 +226,7 @@ class ThresholdSurface(ArrayValues):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it holds no surface.
+            ValueError: if it contains no surface.
         """
         path = Path(path)
         try:
@@ -235,7 +235,7 @@ class ThresholdSurface(ArrayValues):
         except OSError:
             raise
         except Exception as error:  # damaged files make readers fail in many ways
-            raise InputError(f"{path} holds no threshold surface ({error!r})") from error
+            raise InputError(f"{path} contains no threshold surface ({error!r})") from error
 
     def _index(self, name: str, value: float) -> int:
         """Position of a threshold on its grid."""
@@ -263,7 +263,7 @@ def _from_values(values: dict[str, Any]) -> ThresholdSurface:
     shape = len(checked["th1"]), len(checked["th2"])
     for name in _TABLES:
         if checked[name].shape != shape:
-            raise InputError(f"table {name} is not of the grids' shape {shape}")
+            raise InputError(f"table {name} does not have the shape {shape} of the grids")
     return ThresholdSurface(**checked)
 
 
@@ -275,9 +275,7 @@ def _span(grid: Floats) -> str:
 def _format(path: Path) -> str:
     """The suffix of a file, if a surface can be stored so."""
     if path.suffix not in (".json", ".npz"):
-        raise InputError(
-            f"{path.name} is neither .json nor .npz; a surface is stored as one of them"
-        )
+        raise InputError(f"{path.name} is neither .json nor .npz; use one of these suffixes")
     return path.suffix
 
 

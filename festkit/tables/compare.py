@@ -43,9 +43,9 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
     Values that a run lacks, or gives as a list, are not compared.
 
     Args:
-        paths: of the runs, for the message.
-        runs: as ``read_results`` returns them.
-        table: as ``paper_table`` returns it.
+        paths: paths of the runs, for the error message.
+        runs: the results of ``read_results``.
+        table: the result of ``paper_table``.
 
     Raises:
         ValueError: if two runs have a row in common and differ there in :func:`shared_names`, or
@@ -57,7 +57,7 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
         >>> check_seeds(["a", "b"], runs, paper_table("th1"))
         >>> check_seeds(["a", "b"], [runs[0], runs[0]], paper_table("th1"))
         Traceback (most recent call last):
-        festkit._support.errors.InputError: a and b are both of seed 0 and ...
+        festkit._support.errors.InputError: a and b share the row 'th1 0.3' and the seed 0; ...
     """
     names = shared_names(table.attrs["name"])
     for (path, run), (other, before) in combinations(zip(paths, runs, strict=True), 2):
@@ -67,15 +67,15 @@ def check_seeds(paths: Sequence[str | Path], runs: Sequence[Run], table: pd.Data
             known = not any(each is None or isinstance(each, list) for each in (value, another))
             if known and value != another:
                 raise InputError(
-                    f"{path} and {other} have the row {row!r} in common and differ in its {name} "
-                    f"({value}, {another}); pass runs that differ in their seed alone"
+                    f"{path} and {other} share the row {row!r} but differ in its {name} ({value}, "
+                    f"{another}); pass runs that differ only in the seed"
                 )
         seed, another = (each.get("seed", each.get("seeds")) for each in (run, before))
         are_one = results_file(path).resolve() == results_file(other).resolve()
         if common and (are_one or seed == another is not None):
             raise InputError(
-                f"{path} and {other} are both of seed {seed} and have the row {common[0]!r} in "
-                "common; pass one of them, since every seed counts once"
+                f"{path} and {other} share the row {common[0]!r} and the seed {seed}; pass only "
+                "one of them"
             )
 
 
@@ -85,7 +85,7 @@ def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
     A sum would count every pixel and target once per seed, as if seeds were new images.
 
     Args:
-        seeds: by seed the counts of every image, in the same order.
+        seeds: for every seed, the counts of every image, in the same order.
 
     Raises:
         ValueError: if the seeds are of different images.
@@ -98,7 +98,7 @@ def pool_seeds(seeds: Sequence[Sequence[Counts]]) -> list[Counts]:
     images = [[(c.pixels, c.targets) for c in counts] for counts in seeds]
     if any(each != images[0] for each in images):
         raise InputError(
-            "seeds of one row were measured on different images; evaluate all of them on the same"
+            "the seeds of a row were evaluated on different images; evaluate all on the same images"
         )
     totals = [sum(same, Counts()) for same in zip(*seeds, strict=True)]
     return [Counts(**{k: n / len(seeds) for k, n in vars(total).items()}) for total in totals]
@@ -110,16 +110,16 @@ def compare_with_paper(
     """Our metrics, the paper's and the difference, in the paper's rows and units.
 
     Several seeds give the mean of the ratio, its standard deviation over the seeds, and the
-    interval of the pooled counts (of every image, averaged over the seeds): how far the metric
-    would move with other test images. A Score whose Fa is not below 1e-4 is void, and so is the
-    mean with one.
+    interval of the pooled counts (the counts of every image, averaged over the seeds). The interval
+    covers other test images, not other seeds. A Score is void if its Fa is not below 1e-4. A mean
+    that includes a void Score is void, too.
 
     Args:
-        ours: by row (the table's index) the counts of every image of one seed, or the records of
-            one or more seeds, as :func:`save_results` writes them. Records of several seeds need
-            ``per_image``, the counts of every image, to have an interval.
-        table: as :func:`paper_table` returns it, or some of its rows.
-        measured: what was measured, for the caption.
+        ours: for every row (the table's index), the counts of every image of one seed, or the
+            records of one or more seeds as written by :func:`save_results`. Records of several
+            seeds need ``per_image``, the counts of every image, for an interval.
+        table: the result of :func:`paper_table`, or some of its rows.
+        measured: description of the run, for the caption.
 
     Returns:
         The table's key columns, and for each of ``iou``, ``pd``, ``fa_e6`` and ``score``: ours
@@ -150,18 +150,19 @@ def compare_with_paper(
 
 
 def compare_files(paths: Sequence[str | Path], table: pd.DataFrame) -> pd.DataFrame:
-    """Compare what runs wrote with the paper; rows of other tables are ignored.
+    """Compare the results of runs with the paper; rows of other tables are ignored.
 
     Args:
         paths: files ``metrics.json`` of :func:`save_results`, or their folders, one per seed.
-        table: as :func:`compare_with_paper` takes it.
+        table: a table accepted by :func:`compare_with_paper`.
 
     Returns:
         As :func:`compare_with_paper`, with a column "our size" as :func:`with_sizes` adds it.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if a file holds no metrics, or none of this table, or as :func:`check_seeds`.
+        ValueError: if a file contains no metrics of this table, or the seeds cannot be averaged
+            (see :func:`check_seeds`).
 
     Example:
         >>> import tempfile
@@ -190,12 +191,12 @@ def with_sizes(table: pd.DataFrame, sizes: Mapping[str, Sequence[str | None]]) -
     """Add a column "our size" after the key columns, where sizes differ.
 
     Args:
-        table: as :func:`compare_with_paper` returns it.
-        sizes: by row the input sizes [px] of every seed as text, such as "896+768"; different
-            sizes of seeds are joined by "or".
+        table: the result of :func:`compare_with_paper`.
+        sizes: for every row, the input sizes [px] of every seed as text, such as "896+768". If
+            seeds differ in size, the sizes are joined by "or".
 
     Returns:
-        The table itself where all sizes are the same: the caption names it.
+        The table itself if all sizes are the same, since the caption names the size.
 
     Example:
         >>> from festkit.tables import paper_table

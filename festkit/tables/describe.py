@@ -1,4 +1,4 @@
-"""What the runs behind a table were measured on, from their records: in words and as values."""
+"""Describe the runs of a table from their records, in words and as values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,12 +31,12 @@ Records = Sequence[Mapping[str, Any]]
 def describe_runs(
     maps: RunMaps | Mapping[str, RunMaps], table: pd.DataFrame, *, profile: str
 ) -> dict[str, Any]:
-    """Say what was measured, from the records of the runs: in words and as JSON values.
+    """Describe what was measured, from the records of the runs, in words and as JSON values.
 
     Args:
-        maps: by row or the same for all, on the same images.
-        table: of the paper, to say whether the metrics can be compared with it.
-        profile: of the trainings.
+        maps: stored maps by row or the same for all rows, on the same images.
+        table: table of the paper; it decides whether the metrics are comparable.
+        profile: profile of the trainings.
 
     Returns:
         ``measured``, a sentence for a caption; ``profile``; ``dataset``, ``split`` and

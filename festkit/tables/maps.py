@@ -1,4 +1,4 @@
-"""Where the maps of a table come from: runs that are given, shipped weights, or trainings."""
+"""Probability maps of a table: from given runs, shipped weights or new trainings."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -42,17 +42,18 @@ def open_table(
     root: str | Path | None = None,
     threads: int | None = None,
 ) -> dict[str, RunMaps]:
-    """The maps of every row of a table, trained or computed first where they are missing.
+    """Open the maps of every row of a table; missing ones are trained or computed first.
 
     Args:
         table: name, number or notebook, such as "th1".
-        profile: "shipped" takes trained weights of the kit; "smoke", "quick" and "paper" train.
+        profile: "shipped" uses the weights that come with festkit; "smoke", "quick" and "paper"
+            train.
         out: folder of scenes, trainings and maps.
         dataset: name or folder; "synthetic" makes scenes.
-        runs: finished runs by row; then nothing is trained.
+        runs: finished runs by row; if given, nothing is trained.
         backbones: networks; None takes ACM for "shipped", else the profile's.
         split: "test" or "holdout".
-        seed: of scenes and trainings.
+        seed: random seed of scenes and trainings.
         root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         threads: CPU threads; None takes one per idle CPU.
 
@@ -102,7 +103,9 @@ def _shipped_rows(table: str, backbones: Sequence[str]) -> dict[str, tuple[str, 
     rows: dict[str, tuple[str, ...]] = {}
     for each in families:
         if each.original is None:
-            raise InputError(f"no Original of {each.backbone} is shipped; choose other backbones")
+            raise InputError(
+                f"no weights shipped for the Original of {each.backbone}; choose other backbones"
+            )
         schemes = {"Original": (each.original,), "LW-FEST": (each.light,), "FEST": each.scales}
         rows |= {f"{each.backbone}, {name}, NUAA-SIRST": own for name, own in schemes.items()}
     return rows
@@ -118,13 +121,12 @@ def shipped_run(
 ) -> Run:
     """A run folder of a shipped entry, with its probability maps of a dataset's test images.
 
-    It serves wherever a finished run does. If the folder holds the maps already, nothing is
-    computed again.
+    It can be used like any finished run. Maps that already exist are not recomputed.
 
     Args:
-        entry: of the zoo, such as "nuaa-sirst/acm-512-eedm".
-        dataset: name or folder; its record is that of the entry, on this dataset.
-        out: parent folder; the run's is named after the entry.
+        entry: entry of the zoo, such as "nuaa-sirst/acm-512-eedm".
+        dataset: name or folder of the dataset.
+        out: parent folder; the run folder is named after the entry.
         root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         threads: CPU threads; None takes one per idle CPU.
 

@@ -1,6 +1,6 @@
 """The paper's tables, as it prints them: percent, Fa in 1e-6, two decimals.
 
-Tables are named by what they hold, since the paper numbers some of them twice.
+Tables are named by their subject, since the paper uses some numbers twice.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ COLUMNS = {column: METRICS[name] for column, name in _NAMES.items()}
 
 
 def list_paper_tables() -> list[str]:
-    """Names of the paper's tables in order, and of the figure that has rows.
+    """Names of the paper's tables in order, then of the figure with rows (Fig. 5).
 
     Example:
         >>> list_paper_tables()[:3]
@@ -36,7 +36,7 @@ def paper_table(name: str | int) -> pd.DataFrame:
             values the paper only draws); a number, 1 to 6; or a notebook, such as "table4_th1".
 
     Returns:
-        Columns that say what a row is (such as th1 and th2, or backbone, scheme and dataset), then
+        Columns that identify a row (such as th1 and th2, or backbone, scheme and dataset), then
         ``iou``, ``pd`` and ``score`` in percent and ``fa_e6`` in 1e-6; NaN where the paper has a
         dash or is not known. The index names the rows, such as "th1 0.3, th2 0.1"; ``attrs`` hold
         ``name``, ``label``, ``caption`` and ``source``.
@@ -55,14 +55,14 @@ def paper_table(name: str | int) -> pd.DataFrame:
     spec = find_table(str(name))
     if spec.name not in list_paper_tables():
         raise InputError(
-            f"the paper draws {spec.name} ({spec.notebook}) and prints no numbers of it; pass th1 "
-            "or th2, which it prints of the same maps"
+            f"the paper prints no numbers for {spec.name} ({spec.notebook}); pass th1 or th2, "
+            "which are tables of the same maps"
         )
     return _table(spec.name)
 
 
 def key_columns(table: pd.DataFrame) -> list[str]:
-    """The columns before the metrics, which say what a row is.
+    """The columns before the metrics, which identify a row.
 
     Example:
         >>> key_columns(paper_table("th2"))

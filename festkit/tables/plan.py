@@ -33,21 +33,22 @@ def plan_jobs(
     Args:
         table: name, number or notebook (Table 1 to 6, fig5, fig7), or "all".
         profile: "smoke", "quick" or "paper": see ``festkit.tables.trainings.PROFILES``.
-        datasets: names or folders; None takes synthetic scenes for smoke, NUAA-SIRST for quick, and
-            for paper the paper's, with the union of the three public sets for W-IRSTD.
-        backbones: networks; None takes all eight where networks are compared, and the profile's
-            elsewhere.
-        seeds: of trainings, on the same images; each seed makes its own table.
+        datasets: names or folders. Default: synthetic scenes for smoke, NUAA-SIRST for quick, and
+            the paper's datasets for paper, with the union of the three public sets instead of
+            W-IRSTD.
+        backbones: networks. Default: all eight for the table that compares networks, and the
+            network of the profile for the others.
+        seeds: random seeds of the trainings, on the same images; every seed makes its own table.
         data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        device: where trainings run.
-        threads: CPU threads of every job; None takes one per CPU that is idle when it starts.
+        device: device of the trainings.
+        threads: CPU threads per job; default: one per CPU that is idle when the job starts.
 
     Returns:
-        The jobs, each after those that it needs; tables share their trainings.
+        The jobs, each after the jobs it depends on; tables share their trainings.
 
     Raises:
-        ValueError: for an unknown table, profile, network, dataset or device, a single name where
-            several are expected, or no seed.
+        ValueError: for an unknown table, profile, network, dataset or device; for a string instead
+            of a list; or if ``seeds`` is empty.
 
     Example:
         >>> [job.key.partition("-")[0] for job in plan_jobs("losses")]

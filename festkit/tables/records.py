@@ -1,4 +1,4 @@
-"""Our own metrics: as a table, and as the file ``metrics.json`` that a run leaves."""
+"""Our metrics as a table, and as the file ``metrics.json`` of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -19,7 +19,7 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
     """One row of metrics per scheme, ready to print.
 
     Args:
-        rows: counts by the name of what they were measured on.
+        rows: counts by scheme.
 
     Returns:
         Strings: IoU, nIoU, Pd and Score in percent, Fa in 1e-6. An undefined ratio, and a Score
@@ -43,20 +43,20 @@ def summary_table(rows: Mapping[str, Counts]) -> pd.DataFrame:
 def save_results(
     out: str | Path, rows: Mapping[str, Counts | Sequence[Counts]], **run: Any
 ) -> Path:
-    """Write the metrics of some schemes, and the run they belong to, as ``metrics.json``.
+    """Write the metrics of several schemes, with facts about the run, to ``metrics.json``.
 
     Args:
         out: folder, which also gets :func:`summary_table` as ``table.txt``.
-        rows: counts by scheme, of the whole set or image by image, which adds 95 % intervals and
-            keeps the counts of every image, so that seeds can be pooled.
-        run: what was measured, as JSON values: dataset, split, sizes, seed and the like.
+        rows: counts by scheme, of the whole set or per image. Counts per image add 95 % intervals
+            and are stored, so that seeds can be pooled.
+        run: facts about the run, as JSON values: dataset, split, sizes, seed and so on.
 
     Returns:
         The file ``metrics.json``.
 
     Raises:
-        ValueError: if a scheme was measured on no image, or ``run`` holds NaN or infinity.
-        TypeError: if ``run`` holds something that JSON does not.
+        ValueError: if a scheme has no images, or ``run`` contains NaN or infinity.
+        TypeError: if ``run`` contains values that JSON cannot store.
 
     Example:
         >>> import tempfile
@@ -70,7 +70,7 @@ def save_results(
         images = None if isinstance(counts, Counts) else counts
         totals[name] = counts if isinstance(counts, Counts) else sum(counts, Counts())
         if not totals[name].images:
-            raise InputError(f"{name} was measured on no image; evaluate it on a dataset first")
+            raise InputError(f"{name} has no images; evaluate it on a dataset first")
         values["schemes"][name] = totals[name].record() if images is None else record_of(images)
         if images is not None:
             values.setdefault("per_image", {})[name] = _by_field(images)
@@ -100,7 +100,9 @@ def read_results(path: str | Path) -> dict[str, Any]:
     path = results_file(path)
     values = read_json(path)
     if not has_metrics(values):
-        raise InputError(f"{path} holds no metrics by scheme; pass a metrics.json of save_results")
+        raise InputError(
+            f"{path} contains no metrics by scheme; pass a metrics.json written by save_results"
+        )
     return dict(values)
 
 
@@ -131,7 +133,7 @@ def counts_of_images(run: Mapping[str, Any], row: str) -> list[Counts] | None:
     """Counts of every image of one scheme; None if the run has none.
 
     Args:
-        run: as :func:`read_results` returns it.
+        run: the result of :func:`read_results`.
         row: a scheme of the run.
 
     Raises:
@@ -166,8 +168,8 @@ def row_value(run: Mapping[str, Any], name: str, row: str) -> Any:
     """A value of a run for one of its schemes: its own where the run has one for each.
 
     Args:
-        run: as :func:`read_results` returns it.
-        name: of the value, such as "sizes", of which a list becomes text.
+        run: the result of :func:`read_results`.
+        name: name of the value, such as "sizes"; a list of sizes is joined to text.
         row: a scheme of the run.
 
     Returns:

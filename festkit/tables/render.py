@@ -78,15 +78,15 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, keys: 
 
 
 def readable_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as the printed strings: two decimals, "–" for nothing, "not run".
+    """Format a table as strings: two decimals, "–" for missing values, "not run".
 
     Args:
-        table: of :func:`paper_table` or :func:`compare_with_paper`; key columns may have been
-            added in front.
+        table: the result of :func:`paper_table` or :func:`compare_with_paper`; extra key columns
+            may come first.
 
     Returns:
-        Strings. After a comparison the columns have two levels, of ours alone if the paper has no
-        number at all. Ours of several seeds is mean ± standard deviation.
+        Strings. After a comparison, columns have two levels (metric; ours, paper, difference), or
+        only ours if the paper has no numbers. Several seeds are shown as mean ± standard deviation.
 
     Example:
         >>> from festkit.tables import paper_table
@@ -137,10 +137,10 @@ Style = Literal["text", "markdown", "latex", "html"]
 
 
 def render_table(table: pd.DataFrame, style: Style = "text") -> str:
-    """A table with its caption, ready to be pasted or opened.
+    """Render a table with its caption as text, Markdown, LaTeX or HTML.
 
     Args:
-        table: as :func:`readable_table` takes it.
+        table: a table accepted by :func:`readable_table`.
         style: "text", "markdown", "latex" (packages booktabs and, after a comparison, graphicx) or
             "html", a whole page.
 
@@ -163,10 +163,10 @@ def render_table(table: pd.DataFrame, style: Style = "text") -> str:
 
 
 def show_table(table: pd.DataFrame) -> Any:
-    """A table with its caption, as a notebook shows it.
+    """Display a table with its caption in a notebook.
 
     Args:
-        table: as :func:`readable_table` takes it.
+        table: a table accepted by :func:`readable_table`.
 
     Example:
         >>> from festkit.tables import paper_table
@@ -182,9 +182,9 @@ def save_table(out: str | Path, table: pd.DataFrame, name: str) -> list[Path]:
     """Write a table as numbers (CSV) and ready to print (Markdown, LaTeX, HTML).
 
     Args:
-        out: folder.
-        table: as :func:`readable_table` takes it.
-        name: of the files, without ending.
+        out: folder of the files.
+        table: a table accepted by :func:`readable_table`.
+        name: name of the files, without suffix.
 
     Returns:
         The files.
@@ -280,17 +280,17 @@ def _html(frame: pd.DataFrame, keys: int) -> str:
 
 
 def scheme_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for every network that has been run, ours and the paper's, a column for every scheme.
+    """One row per network that was run, ours above the paper's, and one column per scheme.
 
     Args:
-        table: as :func:`compare_with_paper` returns it for rows of the table backbones, of one
+        table: the result of :func:`compare_with_paper` for rows of the table backbones, of one
             dataset.
 
     Returns:
         Strings; two levels of rows (network, ours or paper) and of columns (metric, scheme).
 
     Raises:
-        ValueError: if several rows are of the same network and scheme, as of several datasets.
+        ValueError: if two rows have the same network and scheme, for example of two datasets.
 
     Example:
         >>> from festkit.metrics import Counts

@@ -1,4 +1,4 @@
-"""The results of runs: one table compared with the paper, and all jobs gathered."""
+"""Results of runs: one table compared with the paper, and all jobs in one table."""
 
 import hashlib
 import json
@@ -33,23 +33,23 @@ def save_paper_results(
     """Compare with the paper, and write the table's files and ``metrics.json``.
 
     Args:
-        out: folder.
-        paper: as :func:`paper_table` returns it, or some of its rows.
-        ours: by row the counts of every image.
-        maps: what was counted, by row or the same for all.
-        profile: of the trainings: "smoke", "quick" or "paper".
+        out: folder of the files.
+        paper: the result of :func:`paper_table`, or some of its rows.
+        ours: for every row, the counts of every image.
+        maps: the maps that were evaluated, by row or the same for all rows.
+        profile: profile of the trainings: "smoke", "quick" or "paper".
         note: further text for the caption.
-        more: further JSON values for ``metrics.json``, or replacements of those of the runs. The
-            caption says ``th1``, ``th2`` and ``rule`` unless a column does. Thresholds that are
-            columns of the table are written by row.
+        more: further JSON values for ``metrics.json``; they override the values of the runs. The
+            caption states ``th1``, ``th2`` and ``rule`` unless they are columns. Thresholds that
+            are columns of the table are written by row.
 
     Returns:
         As :func:`compare_with_paper`, with a column "our size" if rows differ in it; also written
-        as ``table.csv``, ``.md``, ``.tex`` and ``.html``. Of the profile "smoke" without the
-        paper's numbers: its networks have hardly begun to learn.
+        as ``table.csv``, ``.md``, ``.tex`` and ``.html``. For the profile "smoke" the paper's
+        numbers are omitted, since its networks are barely trained.
 
     Raises:
-        ValueError: as :func:`compare_with_paper` and :func:`save_results`.
+        ValueError: see :func:`compare_with_paper` and :func:`save_results`.
 
     Example:
         >>> import json, tempfile
@@ -98,19 +98,20 @@ RUN = (
 
 
 def load_results(folder: str | Path, taken: Collection[str] = ()) -> pd.DataFrame:
-    """The metrics of all jobs that are done, one row for each scheme of each.
+    """The metrics of all finished jobs, one row per job and scheme.
 
     Args:
-        folder: of the jobs, as given to ``run_jobs``.
-        taken: keys of jobs to prefer to later ones of the same notebook, parameters and images.
+        folder: folder of the jobs, as passed to ``run_jobs``.
+        taken: keys of jobs that take precedence over later jobs with the same notebook, parameters
+            and images.
 
     Returns:
         Columns ``job`` and ``row``; values of the run (table, dataset, split, profile, protocol,
         epochs, seed, backbone, sizes, loss, loss_options, rule, th1, th2, fingerprint); counts and
         ratios as in ``Counts.record``; and the ends of 95 % intervals as ``iou_low`` and
-        ``iou_high``. Ratios are fractions, NaN where undefined. Empty if nothing is done. Files
-        without metrics by scheme are skipped, and so are jobs that were run again on the same
-        images.
+        ``iou_high``. Ratios are fractions, NaN where undefined. Without finished jobs the table is
+        empty. Files without metrics by scheme are skipped, and so are earlier runs of the same job
+        on the same images.
 
     Raises:
         ValueError: for a file that is not readable JSON.
@@ -140,10 +141,10 @@ def save_gathered(
     """Write :func:`load_results` as ``results.csv`` and ``results.parquet`` into the jobs' folder.
 
     Args:
-        folder: of the jobs.
+        folder: folder of the jobs.
         stale: why jobs are stale, by key, as :func:`festkit.jobs.check_done` returns it; it
             becomes a column ``stale``.
-        taken: as for :func:`load_results`.
+        taken: see :func:`load_results`.
 
     Example:
         >>> import tempfile
@@ -163,13 +164,13 @@ def save_gathered(
 def save_paper_tables(
     jobs: Iterable[Path], out: str | Path, stale: Mapping[str, str] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Write each of the paper's tables that these jobs fill, seeds averaged, in all formats.
+    """Write every table of the paper that has finished jobs, averaged over seeds, in all formats.
 
-    Runs that differ in more than their seed (profile, network, images, sizes and the like) are
-    never averaged. One table compares all networks on the paper's datasets.
+    Only runs that differ in nothing but the seed are averaged. One table compares all networks on
+    the paper's datasets.
 
     Args:
-        jobs: folders of jobs that are done; those that fill no table are skipped.
+        jobs: folders of finished jobs; jobs without a table of the paper are skipped.
         out: folder of the files.
         stale: why jobs are stale, by key, as :func:`festkit.jobs.check_done` returns it, for the
             captions.

@@ -1,4 +1,4 @@
-"""The runs that fill the rows of a table: opened, and checked against what the rows say."""
+"""Open the runs of a table and check them against the definition of its rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,15 +22,15 @@ def open_rows(
     """Open the stored maps of every row of a table.
 
     Args:
-        table: as ``table_trainings`` takes it.
+        table: a table accepted by ``table_trainings``.
         runs: finished runs or their folders by row, the scales of each row in order, as
             ``train_all`` returns them.
         split: "test" or "holdout".
-        dataset: name or folder of the images; None takes the runs'.
+        dataset: name or folder of the images; default: the dataset of the runs.
         root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
 
     Raises:
-        FileNotFoundError: as :func:`festkit.open_maps`.
+        FileNotFoundError: see :func:`festkit.open_maps`.
         ValueError: for an unknown table or row, or no rows; for a row with too few or too many
             runs, or with runs of another loss, loss options or network; for rows of different
             images, networks or input sizes where these must be the same.
@@ -79,7 +79,7 @@ def _check_row(spec: TableSpec, row: str, maps: RunMaps, trainings: tuple[Traini
                 found, expected = EEDM_DEFAULTS | found, EEDM_DEFAULTS | expected
             if found != expected:
                 fault = f"{name} got a run with the {field} {found!r}, expected {expected!r}"
-                raise InputError(f"{fault}; give every row its own runs")
+                raise InputError(f"{fault}; pass separate runs for every row")
 
 
 def _check_together(spec: TableSpec, opened: Mapping[str, RunMaps]) -> None:
@@ -104,11 +104,13 @@ def _check_distinct(what: str, sizes: Sequence[int]) -> None:
     """Refuse runs of the same size."""
     if len(set(sizes)) < len(sizes):
         found = ", ".join(map(str, sizes))
-        raise InputError(f"{what} got runs of the sizes {found}; every run needs a size of its own")
+        raise InputError(f"{what} got runs of the sizes {found}; every run needs a different size")
 
 
 def _check_same(rows: str, what: str, values: Iterable[str | int]) -> None:
     """Refuse runs that differ in a value."""
     found = ", ".join(map(str, dict.fromkeys(values)))
     if len(set(values)) > 1:
-        raise InputError(f"{rows} got runs of different {what} ({found}); give all the same {what}")
+        raise InputError(
+            f"{rows} got runs of different {what} ({found}); pass runs of the same {what}"
+        )

@@ -1,4 +1,4 @@
-"""What stored maps choose: the order in which scales are fused, and images worth a look."""
+"""Choices made from stored maps: the order of fused scales, and the hardest images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,8 +16,8 @@ class FusionStep(NamedTuple):
     """Some scales, fused.
 
     Attributes:
-        scales: which of the maps' runs, in the order in which they were added.
-        counts: of every image.
+        scales: indices of the fused runs, in the order in which they were added.
+        counts: counts of every image.
     """
 
     scales: tuple[int, ...]
@@ -25,15 +25,15 @@ class FusionStep(NamedTuple):
 
 
 def greedy_fusion(maps: RunMaps, th1: float = 0.5) -> list[FusionStep]:
-    """Fuse scale after scale: first the best one alone, then each time the one that helps most.
+    """Greedy fusion: start with the best scale, then add the scale that gives the best Score.
 
-    Best is the highest Score of the fused maps, even where its Fa makes it void; of equal ones the
-    first. The images judged on choose the order, as in the paper (section 4.4): on test images
-    this flatters the fusion.
+    The best scale has the highest Score of the fused maps, even if its Fa makes the Score void.
+    Ties go to the first. The order is chosen on the evaluated images, as in the paper (section
+    4.4). On test images the result is therefore optimistic.
 
     Args:
-        maps: of all scales.
-        th1: threshold of strong targets, in [0, 1]; there are no weak ones.
+        maps: stored maps of all scales.
+        th1: threshold of strong targets, in [0, 1]; weak targets are not used.
 
     Returns:
         One step per number of scales, from one to all.
@@ -73,19 +73,19 @@ def _fuse_each(
 def hardest_images(
     maps: Sequence[RunMaps], number: int = 4, *, th1: float = 0.5, th2: float | None = None
 ) -> list[int]:
-    """The images with most errors, over one or more methods: missed targets and false alarms.
+    """The images with the most missed targets and false alarms, over one or more methods.
 
     Args:
-        maps: of every method, on the same images.
-        number: how many images, at most.
+        maps: stored maps of every method, on the same images.
+        number: maximum number of images.
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None looks for none.
 
     Returns:
-        Indices, the hardest first; of equally hard ones the first in the set.
+        Indices, hardest image first; ties keep the order of the set.
 
     Raises:
-        ValueError: for no maps, maps of different images, or no number above 0.
+        ValueError: if there are no maps, their images differ, or ``number`` is below 1.
 
     Example:
         >>> from festkit.data import Dataset
@@ -96,8 +96,8 @@ def hardest_images(
         raise InputError(f"got {len(maps)} maps and {number} images, expected at least one of each")
     if any(each.dataset != maps[0].dataset for each in maps):
         raise InputError(
-            f"the maps are of different images ({', '.join(each.title for each in maps)}); "
-            "pass maps of one split of one dataset"
+            f"the maps are of different images ({', '.join(each.title for each in maps)}); pass "
+            "maps of the same split of one dataset"
         )
     errors = np.zeros(len(maps[0]), int)
     for each in maps:

@@ -1,4 +1,4 @@
-"""What each table of the paper is: its rows, what they train, what its runs have in common."""
+"""Definition of each table of the paper: its rows, their trainings, and checks on its runs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,16 +34,16 @@ class TableSpec:
     """One table or figure of the paper.
 
     Attributes:
-        name: what it is about, such as "th1".
+        name: its name, such as "th1".
         notebook: the notebook that makes it.
         rows: the trainings of every row, given a profile, a network and a dataset; several
             trainings of a row are the scales of a fusion.
-        row_fields: what a row determines in the record of its runs.
+        row_fields: fields of the run record that a row determines.
         sizes: which input sizes its runs have: "any"; "distinct"; "same"; or "per network", the
             same in Original and LW-FEST of a network.
-        compares_networks: whether its rows are of several networks and datasets.
-        fused: whether all runs are the scales of one fusion, which fills every row.
-        orders_sizes: whether each seed orders the sizes by itself.
+        compares_networks: whether its rows cover several networks and datasets.
+        fused: whether all runs are scales of one fusion that is used in every row.
+        orders_sizes: whether every seed chooses its own order of sizes.
 
     Example:
         >>> TABLES["th1"].label, TABLES["sensitivity"].label
@@ -66,7 +66,7 @@ class TableSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What users may call it."""
+        """Names that users may pass."""
         return self.name, self.notebook, self._short, self._short.removeprefix("table")
 
     @property
@@ -154,7 +154,7 @@ TABLES: Mapping[str, TableSpec] = {
         _FUSED("sensitivity", "fig7_sensitivity"),
     )
 }  # fmt: skip
-"""The paper's tables, and the figures that are made of trainings, by name.
+"""The paper's tables, and the figures that need trainings, by name.
 
 The paper numbers some tables twice; the numbers here count them from the first to the last.
 """
@@ -177,9 +177,9 @@ def find_table(name: str) -> TableSpec:
 
 
 def paper_dataset(dataset: str) -> str:
-    """The dataset of the paper whose rows in Table 6 a dataset fills.
+    """The paper's dataset whose rows of Table 6 are compared with a dataset.
 
-    That is the dataset itself, by name or folder, if the paper has it, else NUAA-SIRST.
+    This is the dataset itself if the paper uses it, else NUAA-SIRST.
 
     Example:
         >>> paper_dataset("data/NUDT-SIRST"), paper_dataset("synthetic")
@@ -199,18 +199,18 @@ def table_trainings(
     """The trainings that a table needs.
 
     Args:
-        table: as :func:`find_table` takes it.
+        table: name, number or notebook of the table.
         profile: smoke, quick or paper.
-        backbones: networks; None takes all eight for the table that compares networks, and the
-            profile's for every other, which needs just one.
-        dataset: for the rows of Table 6, and their sizes.
+        backbones: networks. Default: all eight for the table that compares networks, and the single
+            network of the profile for the others.
+        dataset: dataset that decides the rows of Table 6 and their sizes.
 
     Returns:
-        By row one training, or the several that are fused.
+        For every row one training, or several that are fused.
 
     Raises:
-        ValueError: for an unknown table, profile or network, one that the paper does not compare,
-            or several for a table of one.
+        ValueError: for an unknown table, profile or network; for a network that the paper does not
+            compare; or for several networks if the table takes one.
 
     Example:
         >>> [scale.size for scale in table_trainings("th1", "paper")["fused"]]

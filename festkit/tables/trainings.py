@@ -1,4 +1,4 @@
-"""What tables train: profiles of cost, trainings, and running them one after the other."""
+"""Trainings of the tables: cost profiles, configurations, and running them in sequence."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from ..training.config import TrainConfig
 from ..training.run import Run
 
 SMALL = ("ACM", "ALCNet", "ALCNet-LC")
-"""Networks whose steps are fast, but which need many; the others learn in fewer steps."""
+"""Small networks: their steps are fast, but they need many of them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ _FILE = Path(__file__).with_name("profiles.toml")
 _VALUES = tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 PROFILES = {name: Profile(**values) for name, values in _VALUES.items()}
-"""Profiles by name. "smoke" shows in minutes that everything runs; its networks learn little.
+"""Profiles by name. "smoke" checks within minutes that everything runs; its networks learn little.
 "quick" takes hours on a CPU: half the sizes, weights continued from size to size. "paper" is the
 paper's recipe, for a GPU; the test images choose the epoch, as in the paper."""
 
@@ -86,7 +86,7 @@ class Training:
         loss: name of the loss.
         loss_options: options of the loss that differ from its defaults.
         options: further fields of ``TrainConfig``.
-        start: the training whose weights it continues; None trains from scratch.
+        start: the training whose weights it starts from; None trains from scratch.
 
     Example:
         >>> Training("ACM", 128, "EEDM").name
@@ -121,7 +121,7 @@ def first_training(
 
 
 def further_training(profile: Profile, first: Training, size: int) -> Training:
-    """The same at another size: continued at half the rate, or from scratch, by the profile.
+    """The same training at another size: from the first weights at half the rate, or from scratch.
 
     Example:
         >>> from festkit.tables import find_profile
@@ -146,14 +146,14 @@ def make_scenes(out: str | Path, profile: str = "smoke", *, seed: int = 0) -> Pa
     Args:
         out: parent folder of the dataset.
         profile: smoke, quick or paper.
-        seed: of the scenes.
+        seed: random seed of the scenes.
 
     Returns:
         The dataset's folder.
 
     Raises:
         ValueError: for an unknown profile.
-        FileExistsError: if the folder holds other scenes.
+        FileExistsError: if the folder contains other scenes.
 
     Example:
         >>> import tempfile
@@ -182,10 +182,10 @@ def training_config(
         training: what is trained.
         dataset: name or folder.
         out: parent folder of the run.
-        name: of the run's folder; None takes the training's.
-        start: run whose weights it continues; None takes that of ``training.start`` in ``out``.
-        seed: of initialisation, batches and augmentation.
-        places: fields of ``TrainConfig`` that do not change the result, such as device.
+        name: name of the run folder; default: the name of the training.
+        start: run whose weights it starts from; default: the run of ``training.start`` in ``out``.
+        seed: random seed of initialisation, batches and augmentation.
+        places: fields of ``TrainConfig`` that do not affect the result, such as device.
 
     Example:
         >>> config = training_config(Training("ACM", 128, "EEDM"), "NUAA-SIRST", "runs")
@@ -208,7 +208,7 @@ def train_all(
     seed: int = 0,
     **places: Any,
 ) -> dict[str, list[str]]:
-    """Train what the rows of a table need, each training once.
+    """Run the trainings of all rows of a table, each once.
 
     Finished trainings are skipped, interrupted ones continue.
 
@@ -216,14 +216,14 @@ def train_all(
         rows: the scales of every row, as :func:`table_trainings` gives them.
         dataset: name or folder.
         out: folder of all trainings.
-        seed: of initialisation, batches and augmentation.
-        places: fields of ``TrainConfig`` that do not change the result, such as device.
+        seed: random seed of initialisation, batches and augmentation.
+        places: fields of ``TrainConfig`` that do not affect the result, such as device.
 
     Returns:
         The run folders by row.
 
     Raises:
-        FileExistsError: if a folder holds another training, for instance of another profile.
+        FileExistsError: if a folder contains another training, for example of another profile.
 
     Example:
         >>> rows = {"fused": [Training("ACM", size, "EEDM") for size in (256, 384)]}

@@ -19,7 +19,7 @@ MAX_PATCH = 64
 """Maximum side of the patches that targets are cut in [px]."""
 
 TRIES = 8
-"""Random places at which a target is tried to be pasted."""
+"""Number of random positions tried for pasting a target."""
 
 DEGREES, SCALE, SHIFT = 45.0, 0.2, 0.1
 """Maximum rotation, relative change of size, and shift as a share of the side."""
@@ -90,7 +90,7 @@ def cut_targets(gray: Tensor, mask: Tensor) -> TargetBank:
 class PartGenerator(Generator):
     """Draws the random numbers of a whole batch, of which this process computes a part.
 
-    A plain ``Generator`` draws for images that are a whole batch.
+    With a plain ``Generator`` the images are a whole batch.
 
     Attributes:
         total: images of the whole batch.
@@ -155,7 +155,7 @@ def paste_targets(
     """Copy-paste: add one target of the bank to some images, at least 2 px from other targets.
 
     The target is flipped and turned at random, and its contrast is added to the new background. An
-    image stays unchanged if all :data:`TRIES` random places are too close to a target.
+    image stays unchanged if all :data:`TRIES` random positions are too close to a target.
 
     Args:
         gray: (N, 1, H, W) float in [0, 1].
@@ -271,7 +271,8 @@ def crop_images(
         side: side of the square [px], at most H and W.
         generator: random generator, on the CPU.
         on_target: probability that a square contains a target pixel, drawn uniformly from the
-            image's target pixels; without targets, and otherwise, the square is at any place.
+            image's target pixels; otherwise, and in images without targets, the square is at a
+            random position.
 
     Returns:
         Squares of images and masks, (N, 1, side, side).

@@ -70,14 +70,13 @@ class TrainingImages:
         *,
         within: Dataset | None = None,
     ) -> "TrainingImages":
-        """Decode and resize every image; warn if there is no target at all.
+        """Decode and resize every image; warn if there are no targets.
 
         Args:
             dataset: the images to train on.
-            config: gives the size and where to keep the images.
+            config: configuration; decides size and storage of the images.
             device: training device.
-            within: a dataset that contains these images and gives mean and std; None takes the
-                images themselves.
+            within: dataset from which mean and std are computed; default: ``dataset`` itself.
 
         Raises:
             ValueError: if the standard deviation is 0.
@@ -95,12 +94,14 @@ class TrainingImages:
                 vanishing += lost
         mean, std = (float(np.mean(each)) / 255 for each in zip(*levels, strict=True))
         if std == 0:
-            raise InputError(f"every training image of {dataset.name} is of one gray level")
+            raise InputError(
+                f"every training image of {dataset.name} is uniform; check the image files"
+            )
         if not mask.any():
             warnings.warn(
-                f"none of the {len(dataset)} training masks of {dataset.name} holds a target at "
-                f"{size} px; a network trained on them finds nothing. Check the masks with "
-                "check_dataset",
+                f"none of the {len(dataset)} training masks of {dataset.name} has a target at "
+                f"{size} px, so the network would learn nothing. Check the masks with check_dataset"
+                "",
                 stacklevel=3,
             )
         grays, masks = torch.from_numpy(gray), torch.from_numpy(mask)
@@ -129,7 +130,7 @@ class Batches:
 
     Attributes:
         images: the training set.
-        config: gives batch size, seed and workers.
+        config: configuration; decides batch size, seed and workers.
         rank: rank of this process.
         processes: number of processes; each takes its part of every batch.
 
@@ -146,8 +147,9 @@ class Batches:
         held = min(self.config.batch_size, len(self.images))
         if held < self._least:
             raise InputError(
-                f"a batch of {held} images is too small for {self.processes} processes, each of "
-                "which needs two for batch norm; take a larger batch_size or fewer processes"
+                f"a batch of {held} images is too small for {self.processes} processes, since "
+                "batch norm needs two images per process; use a larger batch_size or fewer "
+                "processes"
             )
 
     @property

@@ -35,7 +35,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "whole_epochs": (lambda v: v >= 0, "at least 0"),
     "learning_rate": (lambda v: 0 < v < math.inf, "a number above 0"),
     "warmup_steps": (lambda v: v >= 0, "at least 0"),
-    "weight_decay": (lambda v: 0 <= v < math.inf, "a number from 0 on"),
+    "weight_decay": (lambda v: 0 <= v < math.inf, "a number of at least 0"),
     "clip_norm": (lambda v: 0 < v < math.inf, "a number above 0, or None"),
     "ema_decay": (lambda v: 0 <= v < 1, "a number in [0, 1)"),
     "holdout": (lambda v: 0 < v < 1, "a share in (0, 1)"),
@@ -46,7 +46,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 """Valid values of numeric fields."""
 
 RUNTIME_PARAMETERS = ("out", "data_root", "device", "cache_on", "workers", "threads")
-"""Fields that decide where and how fast a run is computed, not its result."""
+"""Fields that affect where and how fast a run is computed, but not its result."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class TrainConfig:
     Attributes:
         dataset: name of a dataset, a folder, or a union such as "NUAA-SIRST+NUDT-SIRST".
         size: side of the square network input [px]; a multiple of the backbone's divisor.
-        backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W); if
-            it does not take 3 channels, it has an attribute ``in_channels``.
+        backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W). A
+            network with other than 3 input channels needs an attribute ``in_channels``.
         backbone_options: options of a backbone of the catalogue, such as ``{"base": True}`` for
             MLCL-Net. With ``{"deep_supervision": True}`` the loss is the mean over all outputs.
         loss: BCE, SoftIoU, Dice, EE, DM or EEDM.
@@ -65,36 +65,38 @@ class TrainConfig:
         epochs: passes over the training images.
         batch_size: images per step, at least 2.
         accumulate: batches per optimiser update; their gradients are averaged.
-        crop: train on random crops of this side [px], half of them on a target, which makes a step
-            cheaper; None trains on whole images.
-        natural_epochs: number of last crop epochs with crops at any place, so that the network
-            sees the natural share of target pixels.
+        crop: side [px] of random training crops, half of which contain a target; smaller crops make
+            a step cheaper. None trains on whole images.
+        natural_epochs: number of final crop epochs with crops at random positions, so that the
+            share of target pixels is natural.
         whole_epochs: epochs on whole images after the crop epochs; their learning rate starts at
             a sixth of ``learning_rate``.
         learning_rate: maximum learning rate of AdamW.
-        schedule: "cosine" falls to zero; "constant" stays, as in the published code.
+        schedule: learning-rate schedule: "cosine" decays to zero; "constant" as in the published
+            code.
         warmup_steps: updates of linear warm-up, at most a quarter of all.
-        weight_decay: of AdamW.
-        clip_norm: maximum norm of the gradient; None does not clip.
+        weight_decay: weight decay of AdamW.
+        clip_norm: maximum gradient norm; None disables clipping.
         ema_decay: decay of the running average (EMA) of the weights, in [0, 1); 0 keeps the last
             weights.
-        protocol: which images choose the epoch. "holdout": a part of the training images that is
-            not trained on; its best thresholds are recorded, not applied. "paper": the test images.
-            "last": none, the last epoch is kept.
+        protocol: images used to choose the epoch. "holdout": held-out training images; their best
+            thresholds are recorded, not applied. "paper": the test images. "last": none, the last
+            epoch is kept.
         holdout: share of the training images held out by the protocol "holdout".
         validate_every: epochs between validations.
-        seed: of initialisation, batches and augmentation.
-        initial_weights: weights file to start from. None starts with the output bias at the prior,
-            also for a network passed as such; to continue trained weights, pass their file.
-        precision: "fp32", "bf16", "fp16" (CUDA only), or "auto": bf16 where the hardware has it.
-        compile: use torch.compile; takes minutes at the start, pays off on CUDA.
+        seed: random seed of initialisation, batches and augmentation.
+        initial_weights: weights file to start from. None initialises the output bias at the prior,
+            even for a network passed as ``backbone``; to continue from trained weights, pass their
+            file.
+        precision: "fp32", "bf16", "fp16" (CUDA only), or "auto": bf16 if the hardware supports it.
+        compile: use torch.compile; adds minutes at the start, speeds up training on CUDA.
         device: "cpu", "cuda", "mps", or "auto": the fastest available.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        out: run folder; None takes one under ``runs``, named after the configuration.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
+        out: run folder; default: a folder in ``runs`` named after the configuration.
         cache_on: keep the training images on the "device", or on the "host" for large sets.
-        workers: threads that prepare batches ahead; 0 prepares each batch when it is needed.
-        threads: CPU threads. None takes one per idle CPU, measured at the start; a resumed run
-            takes as many as it started with. Other numbers of threads round differently.
+        workers: threads that prepare batches in advance; 0 prepares each batch when needed.
+        threads: number of CPU threads. Default: one per idle CPU, measured at the start; a resumed
+            run keeps its number. The number of threads affects rounding.
 
     Raises:
         ValueError: for a value out of range or an unknown name.
@@ -163,7 +165,7 @@ class TrainConfig:
         late = self.natural_epochs + self.whole_epochs
         if self.crop is None:
             if late:
-                raise InputError("natural_epochs and whole_epochs need crop: set it, too")
+                raise InputError("natural_epochs and whole_epochs need crop; set crop as well")
             return
         check_size(self.crop, self.backbone, name="crop")
         if self.crop > self.size:
@@ -236,7 +238,7 @@ class TrainConfig:
 
 
 DEFAULTS = {f.name: f.default for f in fields(TrainConfig) if f.default is not MISSING}
-"""Defaults of the fields; records written before a field was added lack it and mean the default."""
+"""Defaults of the fields. Older records lack newer fields, which then have their defaults."""
 
 
 def _check_kind(name: str, value: object) -> None:
@@ -256,8 +258,8 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
         name: name of the size in the message.
 
     Raises:
-        ValueError: for an unknown backbone, or a size that it cannot take; the message gives the
-            next size that fits.
+        ValueError: for an unknown backbone or an invalid size; the message gives the next valid
+            size.
 
     Example:
         >>> check_size(256, "ACM")
@@ -270,8 +272,8 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
         raise InputError(
-            f"{name} {size} px is not a positive multiple of {divisor}, which "
-            f"{backbone_name(backbone)} needs; the next size that fits is {fit}"
+            f"{name} {size} px is not a positive multiple of {divisor}, as "
+            f"{backbone_name(backbone)} requires; the next valid size is {fit}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stops a run between two steps: on a signal, or when its time is up."""
+"""Stop a run between two steps, on a signal or at the time limit."""
 
 import signal
 import threading
@@ -28,7 +28,7 @@ class Stop:
 
     @property
     def wanted(self) -> bool:
-        """Whether a signal came or the time is up."""
+        """Whether a signal was received or the time limit reached."""
         late = self._until is not None and time.monotonic() >= self._until
         return late or self.signal is not None
 
@@ -47,7 +47,7 @@ class Stop:
         self.signal = number
 
     def pass_on(self) -> None:
-        """Raise what the signal asks for, after the checkpoint is written.
+        """Raise the exception of the signal, after the checkpoint is written.
 
         Raises:
             KeyboardInterrupt: after SIGINT.

@@ -1,7 +1,6 @@
 """The training loop: epochs, steps, validation, checkpoints; and its progress bar.
 
-An epoch is :meth:`Loop._epoch`; what its steps train on is in ``batches``, what they change in
-``state``.
+An epoch is :meth:`Loop._epoch`. Batches are in ``batches``, the training state in ``state``.
 """
 
 import math
@@ -31,15 +30,15 @@ from .state import Best, Row, TrainState
 from .validation import calibrate, selection_start, validate
 
 SILENT_EPOCHS = 10
-"""Epochs in a row without a predicted pixel after which a warning is given."""
+"""Number of consecutive epochs without a predicted pixel before a warning."""
 
 
 class ProgressLogger:
-    """Progress bar of a run, and a warning if the network predicts nothing.
+    """Progress bar of a run; warns if the network predicts nothing.
 
     Args:
         label: label of the bar.
-        done: images that a resumed run has trained on.
+        done: images already processed by a resumed run.
         total: images of the whole run.
         quiet: no bar; for all but the main process.
     """
@@ -94,7 +93,7 @@ class Loop:
         config: configuration.
         run: run folder.
         images: training images.
-        val_set: images that choose the epoch; may be empty.
+        val_set: images used to choose the epoch; may be empty.
         processes: this process and the others.
     """
 
@@ -296,7 +295,7 @@ class Loop:
         weights = bool(torch.stack(finite).all())
         if overflows == len(self.batches.starts) * self.processes.count:
             raise NumericalError(
-                f"the loss of every step of epoch {self.state.epoch + 1} overflows in fp16; take "
+                f"the loss of every step of epoch {self.state.epoch + 1} overflows in fp16; use "
                 "precision='bf16' or 'fp32'"
             )
         if not (math.isfinite(loss) and weights):

@@ -24,9 +24,9 @@ def kept_memory() -> Iterator[None]:
     sixth less CPU time, at 384 px a third less; ACM and ALCNet hardly change. Results are equal.
 
     Side effects, on the whole process: up to 1.4 times the peak memory. After the block, free pages
-    are returned, and the thresholds of mallopt are those that glibc adapts itself to after large
-    blocks, whatever they were before. If two blocks overlap, the first to end ends both. With
-    another C library nothing happens. Measured by ``python -m benchmarks.memory``.
+    are returned, and the mallopt thresholds are those that glibc sets after large allocations, not
+    the earlier ones. If two blocks overlap, the first to end ends both. With another C library
+    nothing happens. Measured by ``python -m benchmarks.memory``.
 
     Example:
         >>> with kept_memory():

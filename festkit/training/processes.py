@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(days=1)
-"""How long the others wait while one validates or writes; NCCL's default is 10 minutes."""
+"""Time-out of processes that wait while one validates or writes; NCCL's default is 10 minutes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that validates and writes."""
+        """Whether this process validates and writes."""
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
@@ -53,14 +53,14 @@ class Processes:
         return items[0]
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes reach this point."""
         if self.count > 1:
             distributed.barrier(group=self.group)
 
     def shared(self, model: nn.Module) -> nn.Module:
         """The network in DDP, which averages gradients over all processes.
 
-        On CUDA its batch norms are converted, in place, to ones that see the whole batch.
+        On CUDA, batch norms are converted in place to synchronised ones (SyncBatchNorm).
         """
         if self.count == 1:
             return model

@@ -43,7 +43,7 @@ METRICS_ROW: dict[str, Any] = {
     "iou_sum?": NUMBER,
     "intervals?": dict,
 }
-"""Schema of one row of metrics in a record; a ratio without denominator is None."""
+"""Schema of one row of metrics in a record; an undefined ratio is None."""
 
 RECORD: dict[str, Any] = {
     **dict.fromkeys(("dataset?", "backbone?", "train_split?", "test_split?"), str),
@@ -73,8 +73,8 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise MissingFileError(
-                f"{path.parent} has no {path.name}; the maps of a holdout are kept by runs with "
-                "protocol='holdout', those of the test images by all that finished"
+                f"{path.parent} has no {path.name}. Runs with protocol='holdout' store maps of the "
+                "held-out images; all finished runs store maps of the test images"
             )
         self.path = path
         with self._refusing_damage():
@@ -115,8 +115,8 @@ class StoredMaps(Mapping[str, "NDArray[np.float32]"]):
             yield
         except Exception as error:  # damaged archives fail in many ways
             raise InputError(
-                f"{self.path} is damaged or cannot be read ({error}); copy it again from where "
-                f"it was made, or remove {self.path.parent} and train the run again"
+                f"{self.path} is damaged or unreadable ({error}); copy it again from its source, "
+                f"or delete {self.path.parent} and train again"
             ) from error
 
 
@@ -190,13 +190,13 @@ class Run:
         """Advice where there is no finished run: the runs in its subfolders, if any."""
         inside = [path.parent for path in sorted(self.folder.glob("*/record.json"))]
         if not inside:
-            return "train it to its end"
+            return "finish the training"
         folders = " ".join(shlex.quote(str(folder)) for folder in inside)
-        return f"its subfolders do: pass one, or several as the scales of a FEST, of {folders}"
+        return f"its subfolders do. Pass one of them, or several as the scales of a FEST: {folders}"
 
     @property
     def dataset_folder(self) -> str | None:
-        """Folder of the images at training time; None if unknown or gone."""
+        """Folder of the images at training time; None if unknown or missing."""
         path = self.folder / "config.json"
         place: str | None = read_json(path).get("dataset_folder") if path.is_file() else None
         here = place is not None and all(Path(each).is_dir() for each in members_of(place))
@@ -206,7 +206,7 @@ class Run:
     def minutes(self) -> float | None:
         """Wall-clock minutes of the epochs, without lost steps, reading and the last evaluation.
 
-        None if they are unknown.
+        None if unknown.
         """
         path = self.folder / "minutes.json"
         found = read_json(path, {"minutes": NUMBER | None}) if path.is_file() else {}
@@ -214,7 +214,7 @@ class Run:
         return None if found.get("checkpoint", "finished") != "finished" else minutes
 
     def write_minutes(self, minutes: float | None) -> None:
-        """Write the minutes of the training, apart from the record, which repeats exactly."""
+        """Write the minutes of the training; they are not in the record, which is reproducible."""
         write_json(self.folder / "minutes.json", {"minutes": minutes})
 
     @property
@@ -228,7 +228,7 @@ class Run:
         return self.folder / "checkpoint.pt"
 
     def forget(self) -> None:
-        """Remove checkpoint and history, to start again."""
+        """Delete checkpoint and history to start again."""
         for path in (self.checkpoint, self.folder / "history.csv"):
             path.unlink(missing_ok=True)
 
@@ -241,7 +241,7 @@ class Run:
         """
         path = self.folder / "history.csv"
         if not path.is_file():
-            raise MissingFileError(f"{path} is not there; train the run, or restore the file")
+            raise MissingFileError(f"{path} is missing; train the run, or restore the file")
         try:
             names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
             return [dict(zip(names, map(float, row), strict=True)) for row in rows]
@@ -289,7 +289,7 @@ class Run:
 def _digest(path: str) -> str:
     """The first digits of the checksum of a weights file."""
     if not Path(path).is_file():
-        raise MissingFileError(f"there is no weights file {path}")
+        raise MissingFileError(f"no such weights file: {path}")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
@@ -303,12 +303,13 @@ def open_run(
 
     Args:
         config: the configuration.
-        train_split: fingerprint of the training images, which may change under the same name.
+        train_split: fingerprint of the training images.
         test_split: fingerprint of the test images.
-        dataset_folder: folder of the images, for :attr:`Run.dataset_folder`; it may change.
+        dataset_folder: folder of the images, for :attr:`Run.dataset_folder`; it may differ between
+            calls.
 
     Raises:
-        FileExistsError: if the folder holds a run of another configuration or on other images,
+        FileExistsError: if the folder contains a run with another configuration or other images,
             other files, or a checkpoint of an older version.
 
     Example:
@@ -338,12 +339,12 @@ def open_run(
     if changed and len(there) > 1:
         raise ExistingFileError(
             f"{run.folder} already holds another run ({'; '.join(changed)}); choose another run "
-            f"folder (out) or remove this one{', or its checkpoint' if begun else ''}"
+            f"folder (out) or delete this one{', or its checkpoint' if begun else ''}"
         )
     if run.finished and "training_masks" not in before | run.record:
         warnings.warn(
             f"{run.folder} is a finished run of an older version, whose training masks may lack "
-            "targets; to train it again, choose another run folder (out)",
+            "targets. To train again, choose another run folder (out)",
             stacklevel=2,
         )
     if not run.finished:  # a run that has just finished may still be written to
@@ -359,17 +360,17 @@ def open_run(
 def lock_run(config: TrainConfig, processes: "Processes", **images: str) -> Iterator[Run]:
     """The run of a configuration, locked for this training within the block.
 
-    Of several processes the main one takes the lock; if it fails, all raise its error. A finished
-    run needs no lock.
+    With several processes, the main process takes the lock; if that fails, all raise its error. A
+    finished run needs no lock.
 
     Args:
         config: the configuration.
         processes: the processes of this training.
-        images: fingerprints and folder of the images, as for :func:`open_run`.
+        images: fingerprints and folder of the images, see :func:`open_run`.
 
     Raises:
         BlockingIOError: if another process is training in the folder.
-        FileExistsError: if it holds another run, or other files.
+        FileExistsError: if it contains another run, or other files.
     """
     with ExitStack() as stack:
         error: Exception | None = None
@@ -395,8 +396,8 @@ def _lock(run: Run, stack: ExitStack) -> None:
         stack.enter_context(file_lock(run.folder / LOCK, wait=False))
     except BlockingIOError as error:
         raise BusyError(
-            f"{run.folder} is being trained by {error.strerror}; wait for its end, or stop it "
-            "to continue here, or choose another run folder (out)"
+            f"{run.folder} is being trained by {error.strerror}; wait until it ends, stop it to "
+            "continue here, or choose another run folder (out)"
         ) from None
 
 

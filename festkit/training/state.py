@@ -57,14 +57,14 @@ class TrainState:
         optimizer: AdamW.
         schedule: learning-rate schedule.
         sums: (5,) sums over the steps of this epoch, see :data:`SUMS`.
-        scaler: gradient scaler, which does nothing but for fp16.
+        scaler: gradient scaler; only active for fp16.
         epoch: finished epochs.
         step: finished batches of this epoch.
         history: one row per epoch.
         best: best weights so far.
-        saved: when the last checkpoint was begun and how long it took [s].
+        saved: start time and duration of the last checkpoint [s].
         threads: CPU threads that the run started with, at most the number of CPUs now.
-        seconds: time of training up to the last checkpoint; None if a part of it is not known.
+        seconds: training time up to the last checkpoint; None if partly unknown.
     """
 
     model: nn.Module
@@ -83,7 +83,7 @@ class TrainState:
 
     @classmethod
     def start(cls, config: TrainConfig, device: torch.device, steps: int) -> "TrainState":
-        """The initial state of a run of so many optimiser updates."""
+        """The initial state of a run with this number of optimiser updates."""
         torch.manual_seed(config.seed)
         if isinstance(config.backbone, str):
             model = create_backbone(config.backbone, **dict[str, Any](config.backbone_options))
@@ -143,7 +143,7 @@ class TrainState:
             self.threads = min(begun, max(self.threads, len(available_cpus())))
         except Exception as error:  # damaged bytes raise anything
             raise InputError(
-                f"{run.checkpoint} is damaged; remove it to start this run again"
+                f"{run.checkpoint} is damaged; delete it to start this run again"
             ) from error
 
 
@@ -154,7 +154,7 @@ WHOLE_RATE = 1 / 6
 def rate_of(config: TrainConfig, steps: int) -> Any:
     """Learning rate by update, as a share of the maximum: linear warm-up, then cosine or constant.
 
-    The epochs on whole images have a cosine of their own, which starts at :data:`WHOLE_RATE`.
+    The epochs on whole images follow a separate cosine that starts at :data:`WHOLE_RATE`.
     """
     whole = steps * config.whole_epochs // config.epochs
     first = steps - whole
@@ -211,8 +211,8 @@ def init_output_bias(backbone: nn.Module) -> None:
 
     Args:
         backbone: a network. Its output layers are those of its method ``output_layers``, else its
-            last convolution with one output channel. If there is none, or it has no bias, a warning
-            is given and nothing changes.
+            last convolution with one output channel. If there is none, or it has no bias, nothing
+            changes and a warning is issued.
 
     Example:
         >>> network = nn.Conv2d(3, 1, 1)
@@ -223,9 +223,9 @@ def init_output_bias(backbone: nn.Module) -> None:
     layers = _output_layers(backbone)
     if not layers or any(layer.bias is None for layer in layers):
         warnings.warn(
-            f"{type(backbone).__name__} has no output convolution with a bias to hold the prior; "
-            "it starts at a probability of about 0.5 and may predict nothing for many epochs. "
-            "Return its output layers from a method output_layers()",
+            f"{type(backbone).__name__} has no output convolution with a bias that could be set to "
+            "the prior. It starts at a probability of about 0.5 and may predict nothing for many "
+            "epochs. Add a method output_layers() that returns its output layers",
             stacklevel=2,
         )
         return

@@ -93,7 +93,7 @@ class RunMaps:
         ]
 
     def close(self) -> None:
-        """Close the files; no image can be read any more."""
+        """Close the files; images can no longer be read."""
         for each in self.stored:
             each.close()
 
@@ -118,15 +118,15 @@ def open_maps(
     Args:
         runs: runs or their folders, on the same images, in the order of the scales.
         split: "test", or "holdout", the training images held out for validation.
-        dataset: name or folder of the images; None takes the dataset of the run: next to the run,
-            where it was at training time, or under the root.
-        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``. If given, the folder
-            at training time is ignored.
+        dataset: name or folder of the images. Default: the dataset of the run, searched next to the
+            run, at its path during training, and under the root.
+        root: folder of the datasets; default: FESTKIT_DATA, else ``data``. If given, the path
+            during training is ignored.
 
     Raises:
-        FileNotFoundError: if a run has not finished or has no such maps, or its images are missing.
-        ValueError: for no runs, an unknown split, images other than those of the runs, or damaged
-            maps.
+        FileNotFoundError: if a run has not finished, or its maps or images are missing.
+        ValueError: if there are no runs, the split is unknown, the images differ from those of the
+            runs, or maps are damaged.
 
     Example:
         >>> import json, tempfile
@@ -144,7 +144,7 @@ def open_maps(
     """
     opened = [Run.of(run) for run in runs]
     if not opened:
-        raise InputError("open_maps needs at least one finished run, got none")
+        raise InputError("no runs given; pass at least one finished run")
     if split not in ("test", "holdout"):
         raise InputError(f"split is {split!r}, expected 'test' or 'holdout'")
     records = [run.record for run in opened]
@@ -154,9 +154,9 @@ def open_maps(
     for own in stored:
         if set(own) != set(stored[0]) or len(mapped) < len(own):
             raise InputError(
-                f"{own.path.parent} holds maps of {len(own)} images, {len(mapped)} of which are in "
-                f"the {images.split} split of {images.name}; pass the dataset that the run was "
-                f"made on, or copy {own.path.name} again if it is damaged"
+                f"{own.path.parent} has maps of {len(own)} images, of which {len(mapped)} are in "
+                f"the {images.split} split of {images.name}; pass the dataset of the run, or copy "
+                f"{own.path.name} again if it is damaged"
             )
     return _run_maps(records, mapped, stored, split)
 

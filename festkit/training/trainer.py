@@ -1,4 +1,4 @@
-"""Trains one backbone at one input size: from a configuration to a finished run folder."""
+"""Train one backbone at one input size: from a configuration to a finished run folder."""
 
 from typing import Any, Literal
 
@@ -36,25 +36,27 @@ def train(
     resume: Literal["auto", "never"] = "auto",
     max_minutes: float | None = None,
 ) -> Run:
-    """Train a backbone, or resume its run; a finished run is returned at once.
+    """Train a backbone, or resume its run; a finished run is returned unchanged.
 
-    The weights that are kept are the running average (EMA), after the epoch that the protocol
-    chooses; their batch-norm statistics are estimated on training images. Under ``accelerate
-    launch``, ``torchrun`` or ``notebook_launcher`` the processes share every batch. A network
-    passed in the configuration is copied. The global generator of torch is seeded.
+    The final weights are the running average (EMA) after the epoch that the protocol chooses. Their
+    batch-norm statistics are estimated on training images. Under ``accelerate launch``,
+    ``torchrun`` or ``notebook_launcher`` the processes share every batch. A network passed in the
+    configuration is copied. The global generator of torch is seeded.
 
     Args:
         config: the configuration.
-        resume: "auto" resumes from the run's checkpoint; "never" starts again. To train a finished
-            run again, remove its folder.
-        max_minutes: stop with a checkpoint after so many minutes; None for no limit.
+        resume: "auto" resumes from the checkpoint of the run; "never" starts again. To train a
+            finished run again, delete its folder.
+        max_minutes: time limit in minutes, after which the run stops with a checkpoint; None for no
+            limit.
 
     Returns:
-        The run; finished unless the time was up.
+        The run; finished unless the time limit was reached.
 
     Raises:
         FileNotFoundError: if the dataset is missing.
-        FileExistsError: if the run folder holds a run of another configuration or on other images.
+        FileExistsError: if the run folder contains a run with another configuration or other
+            images.
         BlockingIOError: if another process is training in the run folder (not detected on Windows).
         ValueError: if the device is not available, or there are too few training images.
         FloatingPointError: if the loss or a weight is not finite.
@@ -73,7 +75,7 @@ def train(
     if resume not in ("auto", "never"):
         raise InputError(f"resume is {resume!r}, expected 'auto' or 'never'")
     if max_minutes is not None and not max_minutes >= 0:
-        raise InputError(f"max_minutes is {max_minutes}, expected a number from 0 on, or None")
+        raise InputError(f"max_minutes is {max_minutes}, expected a number of at least 0, or None")
     device = resolve_device(config.device)
     resolve_precision(config.precision, device)
     listed = load_dataset(config.dataset, "train", root=config.data_root)
@@ -110,8 +112,8 @@ def _check_weights(run: Run) -> None:
         read_tensors(run.weights)
     except (FileNotFoundError, ValueError) as error:
         raise InputError(
-            f"{run.folder} holds a finished run, but its weights cannot be read ({error}); remove "
-            "that folder, and the same command trains the run again"
+            f"{run.folder} contains a finished run, but its weights cannot be read ({error}); "
+            "delete the folder and run the same command to train again"
         ) from error
 
 

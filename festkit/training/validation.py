@@ -1,8 +1,8 @@
 """Validation of a network during training, and the choice of an epoch.
 
-Three protocols. "holdout": the epoch is chosen on a part of the training images, drawn by the seed
-and not trained on; the best thresholds on it are recorded, not applied. "paper": the epoch is
-chosen on the test images, as in the published code. "last": the last epoch is kept.
+There are three protocols. "holdout": the epoch is chosen on held-out training images, drawn by the
+seed. Their best thresholds are recorded, not applied. "paper": the epoch is chosen on the test
+images, as in the published code. "last": the last epoch is kept.
 """
 
 from dataclasses import replace
@@ -61,8 +61,8 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
     if len(dataset) - held < 2:
         raise InputError(
             f"a holdout of {config.holdout:.0%} takes {held} of the {len(dataset)} training images "
-            f"of {dataset.name} and leaves too few to train on, at least 2 are needed: lower "
-            "holdout, or take protocol='last'"
+            f"of {dataset.name} and leaves fewer than 2 to train on: lower holdout, or use "
+            "protocol='last'"
         )
     order = np.random.default_rng(config.seed % 2**32).permutation(len(dataset))
     parts = sorted(order[held:]), sorted(order[:held])
@@ -71,7 +71,7 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
 
 
 def selection_start(config: TrainConfig) -> int | None:
-    """Epoch after which a protocol chooses; None if it never does.
+    """Epoch after which the protocol starts choosing; None if it never does.
 
     Example:
         >>> selection_start(TrainConfig("NUAA-SIRST", size=256, epochs=300, protocol="paper"))
@@ -130,7 +130,7 @@ def metrics_rows(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
 
 
 def best_thresholds(maps: Maps, masks: Masks) -> dict[str, Any] | None:
-    """Thresholds with the highest Score and Fa below the limit; None if there are none."""
+    """Thresholds with the highest Score at an Fa below the limit; None if there are none."""
     ordered = [maps[name] for name in masks]
     surface = threshold_surface(ordered, list(masks.values()), TH1_GRID, TH2_GRID)
     allowed = (surface.fa < FA_LIMIT) & ~np.isnan(surface.score)

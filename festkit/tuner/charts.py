@@ -22,7 +22,7 @@ GRID_STEP = 50
 """Ticks between two thresholds of the sliders and of the surface."""
 
 GRID_TICKS = np.arange(200, STEPS, GRID_STEP)
-"""From 0.02 on: the background of barely trained networks is below."""
+"""The lowest is 0.02, since the background of barely trained networks is below."""
 
 GRID = GRID_TICKS / STEPS
 """Thresholds of the surface, the stops of the sliders."""
@@ -55,7 +55,7 @@ def nearest_tick(threshold: float) -> int:
 
 
 def setup(source: Source, first: Frame) -> dict[str, Any]:
-    """What the page needs at its start."""
+    """Initial data of the page."""
     return {
         "title": source.title,
         "names": list(source.names),
@@ -90,7 +90,7 @@ CHUNK = 16
 """Images between two progress messages."""
 
 Watch = Callable[[int], bool]
-"""Gets the number of finished images; returns whether to continue."""
+"""Called with the number of finished images; returns whether to continue."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class SetMetrics:
     Attributes:
         th1: strong threshold.
         th2: weak threshold.
-        rule: where weak targets come from.
-        counts: per image; empty without a truth.
+        rule: source of weak targets.
+        counts: counts per image; empty without true masks.
         strong: strong targets per image.
         weak: weak targets per image.
         marks: a checksum per image of its detected pixels.
@@ -130,21 +130,21 @@ class SetMetrics:
         return sum(self.counts, Counts())
 
     def record(self) -> dict[str, Any]:
-        """Counts, ratios and intervals of the set by name, ready for JSON; empty without truth."""
+        """Counts, ratios and intervals of the set by name, for JSON; empty without true masks."""
         return record_of(self.counts) if self.counts else {}
 
 
 def measure(
     source: Source, th1: float, th2: float, rule: Rule, watch: Watch = lambda done: True
 ) -> SetMetrics | None:
-    """Detect and count on every image; None if ``watch`` ended it.
+    """Detect and count on every image; None if ``watch`` stopped it.
 
     Args:
         source: the images.
         th1: strong threshold.
         th2: weak threshold.
-        rule: where weak targets come from.
-        watch: called before every image; False ends the measurement.
+        rule: source of weak targets.
+        watch: called before every image; the measurement stops if it returns False.
     """
     counts: list[Counts] = []
     rows: list[tuple[int, int, int]] = []
@@ -163,7 +163,7 @@ def measure(
 def measure_all(
     source: Source, rule: Rule, watch: Watch = lambda done: True
 ) -> ThresholdSurface | None:
-    """The exact surface of a set over the tuner's grid; None if ``watch`` ended it."""
+    """The exact surface of a set over the tuner's grid; None if ``watch`` stopped it."""
     surface: ThresholdSurface | None = None
     for start in range(0, len(source), CHUNK):
         if not watch(start):
@@ -178,7 +178,7 @@ def _surface(frames: list[Frame], rule: Rule) -> ThresholdSurface:
     """The surface of some frames."""
     masks = [frame.mask for frame in frames if frame.mask is not None]
     if len(masks) < len(frames):
-        raise InputError("metrics need a true mask of every image; pass masks, one of each image")
+        raise InputError("metrics need the true mask of every image; pass masks, one per image")
     own = None if is_ordered(frames[0], rule) else (frame.scales for frame in frames)
     probs = (frame.prob for frame in frames)
     return threshold_surface(probs, masks, GRID, GRID, scale_maps=own, quiet=True)

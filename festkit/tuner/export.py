@@ -1,4 +1,4 @@
-"""The tuner without a page: a picture and a table of the same content."""
+"""The tuner without a browser: a static picture and a table."""
 
 import io
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ DPI = 100
 
 
 def draw_frame(frame: Frame, th1: float, th2: float, rule: Rule) -> Any:
-    """One image with what the thresholds find, its targets enlarged beside it."""
+    """Draw one image with its detections, and its targets enlarged."""
     gray = np.rint(frame.prob * 255).astype(np.uint8) if frame.image is None else frame.image
     return show(gray, detect(frame, th1, th2, rule), frame.mask)
 
 
 def draw_set(source: Source, found: SetMetrics) -> list[Any]:
-    """The image with the most weak targets, and Score over both thresholds."""
+    """Draw the image with the most weak targets, and Score over both thresholds."""
     richest = max(range(len(source)), key=lambda k: (found.weak[k], found.strong[k]))
     figures = [draw_frame(source.read(richest), found.th1, found.th2, found.rule)]
     figures[0].suptitle(_headline(source, found), x=0.01, ha="left", weight="bold", fontsize=11)
@@ -36,7 +36,7 @@ def draw_set(source: Source, found: SetMetrics) -> list[Any]:
 
 
 def as_png(figures: Sequence[Any]) -> bytes:
-    """Figures below each other, as one PNG file."""
+    """Stack figures vertically in one PNG file."""
     pictures = [_image(figure) for figure in figures]
     size = max(each.width for each in pictures), sum(each.height for each in pictures)
     sheet, top = Image.new("RGB", size, "white"), 0

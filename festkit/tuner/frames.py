@@ -1,6 +1,6 @@
-"""What a tuner works on: images with probability maps, read one at a time.
+"""Data of a tuner: images with probability maps, read one at a time.
 
-A source may hold a thousand large maps; :func:`cached` keeps only as many as :data:`MEMORY` holds.
+A source may have thousands of large maps; :func:`cached` keeps up to :data:`MEMORY` bytes of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from ..metrics import as_mask
 from ..sensitivity import Detection, adjust_sensitivity, as_maps
 
 MEMORY = 256 * 1024 * 1024
-"""Bytes of maps, masks and images that a source keeps at hand."""
+"""Cache size of a source for maps, masks and images [bytes]."""
 
 DETECT = (
     "import festkit as fk\n\ndetection = fk.adjust_sensitivity(prob, th1={{th1}}, th2={{th2}}{})"
@@ -31,12 +31,11 @@ class Frame:
     """One image with its probabilities.
 
     Attributes:
-        name: its name within the set.
-        prob: (H, W) float32 in [0, 1]; of several scales their fused map.
-        scales: every scale's own map (H, W), in order; empty where there is no other map than
-            ``prob``.
+        name: name within the set.
+        prob: (H, W) float32 in [0, 1]; for several scales the fused map.
+        scales: the map (H, W) of each scale, in order; empty if ``prob`` is the only map.
         image: (H, W) uint8 gray, None if there is none.
-        mask: (H, W) bool, the truth, None if it is not known.
+        mask: true mask (H, W), bool; None if unknown.
 
     Example:
         >>> Frame("a", np.zeros((4, 6), np.float32)).prob.shape
@@ -51,26 +50,27 @@ class Frame:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of everything it holds."""
+        """Size of its arrays in bytes."""
         held = (self.prob, *self.scales, self.image, self.mask)
         return sum(array.nbytes for array in held if array is not None)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A set of frames, and how thresholds chosen on it are used and saved.
+    """A set of frames, with code to use and save the thresholds chosen on it.
 
     Attributes:
-        title: what the page calls it.
-        names: of the images, in order.
-        read: the frame at an index.
-        start: thresholds and rule that were chosen before, by name.
-        code: Python that uses chosen thresholds, with ``{th1}``, ``{th2}`` and ``{rule}``.
-        per_scale_code: the same for the rule "per_scale", where it differs.
-        images: dataset, split, fingerprint and protocol of the images, where they are known.
-        keep: writes chosen thresholds, by name with ``rule``, ``chosen_on`` and their metrics, to
-            where they are used, and says where; None if nowhere.
-        close: closes the files that frames are read from.
+        title: title on the page.
+        names: names of the images, in order.
+        read: function that returns the frame at an index.
+        start: previously chosen thresholds and rule, by name.
+        code: Python code that uses the thresholds, with placeholders ``{th1}``, ``{th2}`` and
+            ``{rule}``.
+        per_scale_code: the same for the rule "per_scale", if it differs.
+        images: dataset, split, fingerprint and protocol of the images, if known.
+        keep: function that saves the thresholds (by name, with ``rule``, ``chosen_on`` and metrics)
+            and returns where; None if they cannot be saved.
+        close: function that closes the files of the frames.
 
     Example:
         >>> frame = Frame("a", np.zeros((4, 6), np.float32))
@@ -98,8 +98,8 @@ def make_frame(
     """A frame of array-likes, after checking them.
 
     Raises:
-        ValueError: naming the image, for maps that are no probabilities, several images at once, or
-            shapes that differ.
+        ValueError: if maps are not probabilities, an array has several images, or shapes differ;
+            the message names the image.
 
     Example:
         >>> make_frame("a", np.full((2, 3), 0.5)).prob.dtype
@@ -124,7 +124,7 @@ def make_frame(
 
 
 def cached(read: Read) -> Read:
-    """A reader that keeps what it read last, up to :data:`MEMORY` bytes.
+    """Cache the most recent frames of a reader, up to :data:`MEMORY` bytes.
 
     Example:
         >>> read = cached(lambda index: Frame(str(index), np.zeros((4, 6), np.float32)))
@@ -148,7 +148,7 @@ def cached(read: Read) -> Read:
 
 
 def is_ordered(frame: Frame, rule: Rule) -> bool:
-    """Whether th2 stays at or below th1: above it, only a scale's own map has weak targets.
+    """Whether th2 must not exceed th1: above it, only maps of single scales have weak targets.
 
     Example:
         >>> is_ordered(Frame("a", np.zeros((4, 6), np.float32)), "per_scale")
@@ -158,7 +158,7 @@ def is_ordered(frame: Frame, rule: Rule) -> bool:
 
 
 def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
-    """Adjustable sensitivity on a frame, by the rule that a FEST would follow.
+    """Apply adjustable sensitivity to a frame, with the same rule as a FEST.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[6, 5:8] = 0.3
@@ -173,7 +173,7 @@ def detect(frame: Frame, th1: float, th2: float, rule: Rule) -> Detection:
 def _one(name: str, maps: Any) -> NDArray[Any]:
     """The only map of a checked batch, as an array (H, W)."""
     if len(maps) > 1 and maps.ndim > 2:
-        raise InputError(f"its {name} holds {len(maps)} images; pass one (H, W) per image")
+        raise InputError(f"its {name} has {len(maps)} images; pass one (H, W) per image")
     array = maps if isinstance(maps, np.ndarray) else maps.cpu().numpy()
     return np.ascontiguousarray(array.reshape(array.shape[-2:]))
 

@@ -1,6 +1,6 @@
-"""Probability maps in image files of any program: reading and checking them.
+"""Read and check probability maps in image files written by any program.
 
-One file seldom shows what its levels mean, so all files of a folder are checked together.
+A single file rarely shows the meaning of its levels, so all files of a folder are checked together.
 """
 
 import warnings
@@ -17,10 +17,10 @@ from ..data.images import Raster, _differs_in_alpha, read_raster
 from ..ops.size_classes import MOST_SHARE
 
 DIM = 102
-"""Of 255: a set of maps that nowhere exceeds it is warned of, such as percent in 8 bit."""
+"""A warning is issued if no map of a set exceeds this level of 255, such as percent in 8 bit."""
 
 LABELS = 25
-"""Labels of few objects are no higher."""
+"""Maximum level of label images with few objects."""
 
 COLOURED = ("RGB", "P", "CMYK", "YCbCr", "LAB")
 """How Pillow's modes begin of files that may hold colours."""
@@ -53,14 +53,14 @@ class _Look:
 
 
 def check_maps(paths: Sequence[Path]) -> bool:
-    """Check the files of a set together; warn of suspicious ones.
+    """Check all files of a set together; warn about suspicious ones.
 
     Returns:
-        Whether they are masks of 0 and 1, whose 1 is probability 1.
+        Whether they are masks of 0 and 1, in which 1 is probability 1.
 
     Raises:
-        ValueError: naming a file, for colours, levels that are no probabilities, inverted maps,
-            numbered objects, or masks of 0 and 1 among masks of 0 and 255.
+        ValueError: if files are in colour, inverted or label images, levels are not probabilities,
+            or masks of 0 and 1 are mixed with masks of 0 and 255; the message names a file.
 
     Example:
         >>> import tempfile
@@ -78,16 +78,16 @@ def check_maps(paths: Sequence[Path]) -> bool:
     brightest = max(looks, key=lambda look: look.peak)
     if brightest.peak <= np.float32(DIM / 255) and not (are_masks and brightest.peak):
         warnings.warn(
-            f"{brightest.path} reaches {brightest.peak:.2g} of the full range, the most of"
-            f" {len(looks)} maps, so higher thresholds find nothing; white (255 of 8 bit, 65535 of"
-            f" 16) is probability 1: save the maps by {HOW_TO_SAVE}",
+            f"{brightest.path} reaches {brightest.peak:.2g} of the full range, the maximum of "
+            f"{len(looks)} maps, so higher thresholds find nothing. White (255 in 8 bit, 65535 in "
+            f"16 bit) is probability 1: save the maps with {HOW_TO_SAVE}",
             stacklevel=4,
         )
     return are_masks
 
 
 def read_map(path: Path) -> Raster:
-    """A map's file, unless it is a picture in colours.
+    """Read the file of a map; colour pictures are refused.
 
     Example:
         >>> import tempfile
@@ -100,13 +100,13 @@ def read_map(path: Path) -> Raster:
     raster = read_raster(path)
     fault = ""
     if raster.levels.min() == raster.levels.max() and _differs_in_alpha(path):
-        fault = "has one colour and differs in its alpha channel only"
+        fault = "is uniform except for its alpha channel"
     elif _is_coloured(path, raster.mode):
-        fault = "is a picture in colours"
+        fault = "is a colour picture"
     if fault:
         raise InputError(
-            f"{path} {fault}, and its gray levels are no probabilities; save the maps as gray"
-            f" files, for instance by {HOW_TO_SAVE}, or pass arrays to ThresholdTuner"
+            f"{path} {fault}, so its gray levels are not probabilities; save the maps as gray "
+            f"files, for example with {HOW_TO_SAVE}, or pass arrays to ThresholdTuner"
         )
     return raster
 
@@ -150,16 +150,15 @@ def _check_numbered(looks: Sequence[_Look]) -> None:
     numbered.sort(key=lambda look: len(look.flat or ()), reverse=True)
     first = numbered[0]
     fault = (
-        f"{_first_of(numbered, looks)}: no levels but 0 and up to"
-        f" {max(first.flat or ())}, as in masks of 0 and 1 and in labels of objects; save targets"
-        " as 255 and background as 0, for instance by cv2.imwrite(name, np.uint8(255 * (labels >"
-        " 0)))"
+        f"{_first_of(numbered, looks)}: only levels from 0 to {max(first.flat or ())}, as in masks "
+        "of 0 and 1 or label images; save targets as 255 and background as 0, for example with "
+        "cv2.imwrite(name, np.uint8(255 * (labels > 0)))"
     )
     others_are_masks = any(look.peak == 1 for look in looks)
     are_flat = all(look.flat is not None for look in looks)
     if are_flat and (others_are_masks or len(first.flat or ()) > 1):
         raise InputError(fault)
-    warnings.warn(f"{fault}. They are read as probability {first.peak:.2g} and less", stacklevel=5)
+    warnings.warn(f"{fault}. They are read as probabilities up to {first.peak:.2g}", stacklevel=5)
 
 
 def _check_inverted(looks: Sequence[_Look], *, are_masks: bool) -> None:
@@ -169,9 +168,9 @@ def _check_inverted(looks: Sequence[_Look], *, are_masks: bool) -> None:
     if not inverted:
         return
     fault = (
-        f"{_first_of(inverted, looks)}: {100 * shares[inverted[0]]:.1f} % of the image is above one"
-        " half, as if it were inverted; targets are white on black: save 1 - prob, or pass arrays"
-        " to ThresholdTuner if the maps are right"
+        f"{_first_of(inverted, looks)}: {100 * shares[inverted[0]]:.1f} % of the image is above "
+        "one half, so the map may be inverted; targets are white on black: save 1 - prob, or pass "
+        "arrays to ThresholdTuner if the maps are right"
     )
     if len(inverted) == len(looks):
         raise InputError(fault)

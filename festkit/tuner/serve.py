@@ -1,4 +1,4 @@
-"""The threshold tuner in the browser: its notebook, opened by a private server on this machine."""
+"""The threshold tuner in the browser: its notebook, opened by a private local server."""
 
 import json
 import os
@@ -31,18 +31,17 @@ App = Literal["auto", "lab", "voila"]
 NOTEBOOK = "04_threshold_tuner"
 
 SETTINGS = Path(__file__).parent / "server"
-"""Settings of the server that are the same every time: no news, and pages of Voila that ask nothing
-of the net."""
+"""Constant settings of the server: no news, and Voila pages that need no network."""
 
 HINTS = {"lab": "Run, Run All Cells shows it; ", "voila": ""}
 
 PLACES = {"lab": ("jupyterlab", "lab/tree"), "voila": ("jupyter_server", "voila/render")}
-"""The module that serves an app, and where it shows a notebook."""
+"""Server module of each app, and the URL path of its notebooks."""
 
 START_SECONDS = 60
 
 STOP_SECONDS = 30
-"""For the server to end its kernels, which would outlive it otherwise; busy machines are slow."""
+"""Time for the server to end its kernels [s]; long, since busy machines are slow."""
 
 ENDS_WITH_US = """import atexit, os, pathlib, shutil, signal, threading
 
@@ -57,7 +56,7 @@ threading.Thread(target=end, daemon=True).start()
 does: the system closes that when this process ends, however it ends."""
 
 PROOF = "proof.txt"
-"""A file with a secret that the server hands out: what can read it is our server, no other one."""
+"""A file with a secret that the server serves; it identifies our server."""
 
 
 def serve(
@@ -72,24 +71,24 @@ def serve(
 ) -> None:
     """Open the threshold tuner of training runs in the browser, until Ctrl-C ends it.
 
-    The server listens on 127.0.0.1 and asks for a token made for this one time, which no other user
-    of the machine gets to see. Everything it needs lies in a private folder that goes with it.
+    The server listens on 127.0.0.1 and requires a new random token, which other users of the
+    machine cannot see. Its files are in a private temporary folder that is deleted at the end.
 
     Args:
         runs: folders of finished runs; several are the scales of one FEST.
-        split: "test", or "holdout", the training images that were kept from training.
-        dataset: name or folder of the images; None takes the run's own, as
-            :func:`festkit.open_maps` does.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        app: "lab" opens the notebook in JupyterLab, "voila" shows the tuner alone; "auto" takes
-            Voila where it is installed.
-        port: of the server; None takes a free one.
-        open_browser: False only prints the address.
+        split: "test", or "holdout" (the training images held out for validation).
+        dataset: name or folder of the images; default: the dataset of the run, see
+            :func:`festkit.open_maps`.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
+        app: "lab" opens the notebook in JupyterLab, "voila" shows only the tuner; "auto" uses Voila
+            if it is installed.
+        port: port of the server; default: any free port.
+        open_browser: open the browser; False only prints the URL.
 
     Raises:
         FileNotFoundError: if a run or its images are missing, or the run has not finished.
-        ValueError: if runs and images do not belong together, or maps are damaged.
-        OSError: if the port is taken.
+        ValueError: if the images are not those of the runs, or maps are damaged.
+        OSError: if the port is in use.
         RuntimeError: if the server cannot start, or fails.
 
     Example:
@@ -135,7 +134,9 @@ def _check_port(port: int | None) -> None:
     try:
         socket.create_server(("127.0.0.1", port or 0)).close()
     except OSError as error:
-        raise BusyError(f"port {port} cannot be had ({error.strerror}); choose another") from error
+        raise BusyError(
+            f"port {port} is not available ({error.strerror}); choose another"
+        ) from error
 
 
 @contextmanager

@@ -42,17 +42,18 @@ def of_arrays(
     names: Sequence[str] | None,
     scale_maps: Images | None,
 ) -> Source:
-    """Maps in memory; all of them are checked at once.
+    """Maps in memory; all are checked immediately.
 
     Raises:
-        ValueError: if there are none, numbers or names differ, or a map does not fit.
+        ValueError: if there are no maps, their numbers differ, names are not unique, or a map does
+            not fit its image.
     """
     if names is None:
         names = [str(name) for name in (probs if isinstance(probs, Mapping) else range(len(probs)))]
     if not names:
         raise InputError("no probability maps given; pass at least one map (H, W)")
     if len(set(names)) < len(names):
-        raise InputError("names must differ; two images have the same one")
+        raise InputError("names must be unique; two images have the same name")
     given = {"probability maps": probs, "scale maps": scale_maps, "images": images, "masks": masks}
     listed = [_listed(what, values, names) for what, values in given.items()]
     frames = [
@@ -73,14 +74,15 @@ def of_runs(
 
     Args:
         runs: finished runs on the same images.
-        split: "test", or "holdout", the training images that were kept from training.
-        dataset: name or folder of the images; None takes the run's, as :func:`open_maps` does.
-        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        split: "test", or "holdout" (the training images held out for validation).
+        dataset: name or folder of the images; default: the dataset of the run, see
+            :func:`open_maps`.
+        root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
 
     Raises:
-        FileNotFoundError: if a run has not finished, has no such maps, or its images are gone.
-        ValueError: for no runs, an unknown split, runs on other images than the dataset's, or
-            damaged maps.
+        FileNotFoundError: if a run has not finished, or its maps or images are missing.
+        ValueError: if there are no runs, the split is unknown, the images differ from those of the
+            runs, or maps are damaged.
     """
     maps = open_maps(*runs, split=split, dataset=dataset, root=root)
     sizes, record = list(maps.sizes), runs[0].record
@@ -104,7 +106,7 @@ def of_runs(
 
 
 def of_fest(fest: FEST, dataset: Dataset) -> Source:
-    """The maps that a FEST computes now, on every image of a dataset; they stay in memory."""
+    """Maps computed by a FEST on every image of a dataset; they stay in memory."""
     if not len(dataset):
         raise InputError(f"{dataset.name} ({dataset.split}) has no images")
     maps = [fest.scale_maps(sample.image) for sample in progress(dataset, "mapping", unit="image")]
@@ -131,29 +133,29 @@ def of_folder(
     *,
     allow_missing: bool = False,
 ) -> Source:
-    """Probability maps as gray image files, 8 or 16 bit, white being probability 1.
+    """Probability maps in gray image files of 8 or 16 bit; white is probability 1.
 
-    Where no file has a level above 1 they are masks of 0 and 1.
+    If no file has a level above 1, the files are masks of 0 and 1.
 
     Args:
-        probs: their folder.
-        images: folder of the images, which have the same names but for the ending.
-        masks: folder of the truths, likewise, or with ``_pixels0`` after the name.
-        allow_missing: leave out, with a warning, names that one of the folders lacks.
+        probs: folder of the maps.
+        images: folder of the images, with the same names up to the suffix.
+        masks: folder of the true masks, likewise, or with ``_pixels0`` after the name.
+        allow_missing: skip names that one of the folders lacks, with a warning.
 
     Raises:
-        FileNotFoundError: if a folder is missing, or a file that another folder has.
-        ValueError: if the folder holds no image files, two files of one name, an unreadable one,
-            or what is no probability map, as of :func:`check_maps`.
+        FileNotFoundError: if a folder is missing, or lacks a file that another folder has.
+        ValueError: if the folder has no image files, two files with the same name, an unreadable
+            file, or a file that is not a probability map (see :func:`check_maps`).
     """
     folders = [folder for folder in (probs, images, masks) if folder is not None]
     for folder in folders:
         if not Path(folder).is_dir():
-            raise MissingFileError(f"there is no folder {Path(folder).absolute()}")
+            raise MissingFileError(f"no such folder: {Path(folder).absolute()}")
     files = {folder: files_by_name(Path(folder)) for folder in folders}
     maps = files[probs]
     if not maps:
-        raise InputError(f"{probs} holds no image files ({', '.join(EXTENSIONS)})")
+        raise InputError(f"{probs} contains no image files ({', '.join(EXTENSIONS)})")
     names, left_out = _names_of_all(files, allow_missing=allow_missing)
     are_masks = check_maps([maps[name] for name in names])
     grays, truths = ({} if folder is None else files[folder] for folder in (images, masks))
@@ -191,16 +193,16 @@ def _names_of_all(
         remedy = "add the files, or pass allow_missing=True to skip these names"
         raise MissingFileError(f"{fault}; {remedy}")
     if fault:
-        warnings.warn(f"{fault}; these names are skipped and count in no metric", stacklevel=4)
+        warnings.warn(f"{fault}; these names are skipped in all metrics", stacklevel=4)
     return names, len(every) - len(names)
 
 
 def fest_path(runs: Sequence[Run]) -> Path:
-    """Where the FEST of these runs is saved, so that no other runs' is overwritten.
+    """Path of the FEST of these runs, unique to this combination of runs.
 
-    Of one run it lies in its folder and is named after its size; of several it lies beside the
-    first and is named after all folders. A hash follows where the names do not tell everything:
-    folders that lie in several places, and names that are cut.
+    For one run, the file is in the run folder and named after the size. For several runs, it is
+    next to the first run folder and named after all of them. A hash is added if names are shortened
+    or the folders have different parents.
 
     Example:
         >>> fest_path([Run(Path("runs/64-eedm")), Run(Path("runs/96-eedm"))]).name
@@ -225,11 +227,13 @@ def _listed(what: str, given: Images | None, names: Sequence[str]) -> Sequence[A
     if isinstance(given, Mapping):
         given = [given.get(name) for name in names]
     if len(given) != len(names):
-        raise InputError(f"{len(given)} {what} for {len(names)} images; pass one of each image")
+        raise InputError(f"{len(given)} {what} for {len(names)} images; pass one per image")
     lacking = [name for name, entry in zip(names, given, strict=True) if entry is None]
     if lacking:
         name = lacking[0]
-        raise InputError(f"{what} have none of image {name!r}; pass one of every image, or none")
+        raise InputError(
+            f"{what} have no entry for image {name!r}; pass one per image, or omit them"
+        )
     return given
 
 
@@ -269,8 +273,8 @@ def _as_targets(path: Path, mask: Mask) -> Mask:
     """The mask, with a warning where it seems to be inverted."""
     if mask.mean() > MOST_SHARE:
         warnings.warn(
-            f"{path} marks {100 * mask.mean():.1f} % of the image as target, as if it were "
-            "inverted; targets are white on black",
+            f"{path} marks {100 * mask.mean():.1f} % of the image as target and may be inverted; "
+            "targets are white on black",
             stacklevel=3,
         )
     return mask

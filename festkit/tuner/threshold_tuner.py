@@ -1,4 +1,4 @@
-"""The class that notebooks use: probability maps in, thresholds and metrics out."""
+"""The class ThresholdTuner: probability maps in, thresholds and metrics out."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -26,26 +26,26 @@ class ThresholdTuner:
     rounded to four decimals.
 
     Args:
-        probs: probability maps (H, W) in [0, 1], one per image, of any sizes; for several scales
-            their fused maps. A mapping also gives the names.
+        probs: probability maps (H, W) in [0, 1], one per image, of any size; for several scales the
+            fused maps. A mapping also sets the names.
         masks: true masks (H, W), bool; without them there are no metrics.
         images: gray images (H, W), uint8; without them the maps are shown.
-        names: names of the images; default: the keys, or numbers.
-        scale_maps: for every image the maps of its scales, at its size. Weak targets then come from
-            these, as in :func:`festkit.adjust_sensitivity`.
+        names: names of the images; default: the keys of ``probs``, or numbers.
+        scale_maps: for every image, the maps of its scales at the size of the image. Weak targets
+            then come from these maps, as in :func:`festkit.adjust_sensitivity`.
         th1: initial strong threshold, in [0, 1].
         th2: initial weak threshold, in [0, 1]; at most th1, unless weak targets come from
             ``scale_maps``.
 
     Attributes:
-        th1: current strong threshold. Setting it lowers th2 where th2 must not exceed it.
+        th1: current strong threshold. Setting it lowers th2 if th2 must not exceed th1.
         th2: current weak threshold. Setting it raises th1 likewise.
-        rule: "per_scale" or "fused": which maps give weak targets when there are several scales.
-            "fused" lowers th2 to th1.
+        rule: "per_scale" or "fused": source of weak targets for several scales. "fused" lowers th2
+            to at most th1.
 
     Raises:
-        ValueError: for no maps, maps that are no probabilities, shapes or numbers that differ, or
-            thresholds out of order or outside [0, 1].
+        ValueError: if there are no maps, maps are not probabilities, shapes or numbers differ, or
+            thresholds are out of order or outside [0, 1].
 
     Example:
         >>> import numpy as np
@@ -86,16 +86,16 @@ class ThresholdTuner:
 
         Args:
             paths: run folders, in the order of the scales.
-            split: "test", or "holdout", the training images that were kept from training.
-            dataset: name or folder of the images; default: those that the run was trained on.
+            split: "test", or "holdout" (the training images held out for validation).
+            dataset: name or folder of the images; default: the dataset of the run.
             root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
-            th1: initial strong threshold, in [0, 1]; default: the one saved last, else 0.5.
+            th1: initial strong threshold, in [0, 1]; default: the last saved value, else 0.5.
             th2: initial weak threshold, in [0, 1], at most th1 unless weak targets come from
-                several scales; default: the one saved last, else the lower of 0.1 and th1.
+                several scales; default: the last saved value, else the lower of 0.1 and th1.
 
         Raises:
-            FileNotFoundError: if a run is missing or has not finished, or its images are gone.
-            ValueError: if runs and images do not belong together, or thresholds are out of order or
+            FileNotFoundError: if a run is missing or has not finished, or its images are missing.
+            ValueError: if the images are not those of the runs, or thresholds are out of order or
                 outside [0, 1].
         """
         runs = [Run.of(path) for path in paths]
@@ -111,14 +111,14 @@ class ThresholdTuner:
 
         Args:
             fest: trained networks.
-            dataset: the images, with their truths.
+            dataset: the images, with their true masks.
             th1: initial strong threshold, in [0, 1]; default: the FEST's.
             th2: initial weak threshold, in [0, 1], at most th1 unless weak targets come from
                 several scales; default: the FEST's, else the lower of 0.1 and th1.
 
         Raises:
-            ValueError: for a dataset without images, one that cannot be read, a FEST without gray
-                statistics, or thresholds out of order or outside [0, 1].
+            ValueError: if the dataset has no images or cannot be read, the FEST has no gray
+                statistics, or thresholds are out of order or outside [0, 1].
         """
         return cls._of(sources.of_fest(fest, dataset), th1, th2)
 
@@ -135,25 +135,24 @@ class ThresholdTuner:
     ) -> "ThresholdTuner":
         """Tune probability maps in gray image files of 8 or 16 bit, from any program.
 
-        White is probability 1. If no file has a level above 1, the files are masks of 0 and 1.
-        All files are checked first. Warnings name maps that seem inverted, masks of 0 and 1 among
-        brighter maps, and a set that nowhere exceeds 25 of 255.
+        White is probability 1. If no file has a level above 1, the files are masks of 0 and 1. All
+        files are checked first. Warnings are issued for maps that seem inverted, masks of 0 and 1
+        among brighter maps, and sets that nowhere exceed 25 of 255.
 
         Args:
             probs: folder of the maps.
             images: folder of the images, with the same names up to the suffix.
             masks: folder of the true masks, likewise, or with ``_pixels0`` after the name.
-            allow_missing: skip names that one of the folders lacks, with a warning that counts
-                them. Skipped images count in no metric, not even in Pd.
+            allow_missing: skip names that one of the folders lacks; a warning gives their number.
+                Skipped images are excluded from all metrics, including Pd.
             th1: initial strong threshold, in [0, 1].
             th2: initial weak threshold, in [0, 1], at most th1.
 
         Raises:
-            FileNotFoundError: if a folder is missing, or a file that another folder has.
-            ValueError: if there are no image files, one is unreadable or a picture in colours, two
-                are of one name, all maps are inverted, levels are labels 1, 2, ... of objects, one
-                file is a 0/1 mask among those of 0 and 255, or thresholds are out of order or
-                outside [0, 1].
+            FileNotFoundError: if a folder is missing, or lacks a file that another folder has.
+            ValueError: if there are no image files, a file is unreadable or in colour, two files
+                have the same name, all maps are inverted, a file is a label image (1, 2, ...) or a
+                0/1 mask among 0/255 masks, or thresholds are out of order or outside [0, 1].
         """
         source = sources.of_folder(probs, images, masks, allow_missing=allow_missing)
         return cls._of(source, th1, th2)
@@ -176,8 +175,8 @@ class ThresholdTuner:
         first = source.read(0)  # so that errors are raised here, not in the page
         if th2 > th1 and is_ordered(first, started["rule"]):
             raise InputError(
-                f"th2 is {th2}, above th1 = {th1}; weak targets lie below strong ones: pass "
-                f"th2={th1} or less, or a higher th1"
+                f"th2 is {th2}, above th1 = {th1}, but weak targets are below th1: pass th2={th1} "
+                "or less, or a higher th1"
             )
         self._source = source
         self._first: tuple[float, float, Rule] = th1, th2, started["rule"]
@@ -215,7 +214,7 @@ class ThresholdTuner:
 
     @property
     def rule(self) -> Rule:
-        """Which maps give weak targets when there are several scales."""
+        """Source of weak targets for several scales."""
         return self._now[2]
 
     @rule.setter

@@ -1,8 +1,8 @@
-"""The widget: it answers the requests of the page.
+"""The widget, which answers requests of the page.
 
 The page requests single images, the metrics at its thresholds, and the surface once. Images are
-answered at once. Metrics and surface take as long as reading the set, so they are computed in
-threads, and a newer request ends an older one of the same kind.
+sent immediately. Metrics and surface require reading the whole set, so they are computed in
+threads. A new request cancels an older one of the same kind.
 """
 
 from collections.abc import Callable
@@ -45,13 +45,13 @@ def page_script() -> str:
 
 
 class TunerWidget(anywidget.AnyWidget):
-    """The page's model: the current thresholds, and answers to its requests.
+    """Widget model: the current thresholds, and answers to requests of the page.
 
     Attributes:
         th1: strong threshold, a whole multiple of 1e-4 in [0, 1].
         th2: weak threshold, likewise.
-        rule: where weak targets come from.
-        index: number of the image that is shown.
+        rule: source of weak targets.
+        index: index of the displayed image.
     """
 
     _esm = traitlets.Unicode(page_script()).tag(sync=True)
@@ -74,7 +74,7 @@ class TunerWidget(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def close(self) -> None:
-        """Remove the widget from its pages and end its computations."""
+        """Remove the widget from its pages and stop its computations."""
         with self._asking:
             self._newest.clear()
         for worker in self._workers.values():
@@ -83,7 +83,7 @@ class TunerWidget(anywidget.AnyWidget):
 
     @property
     def ordered(self) -> bool:
-        """Whether th2 stays at or below th1 by the rule as it is."""
+        """Whether th2 must not exceed th1 under the current rule."""
         return is_ordered(self._first, self.rule)
 
     @traitlets.validate("th1", "th2")
@@ -160,7 +160,10 @@ class TunerWidget(anywidget.AnyWidget):
     def _save(self, question: Question) -> Message:
         """Keep the thresholds of a question."""
         if self._source.keep is None:
-            raise InputError("these maps belong to no run and no FEST; copy the thresholds as code")
+            raise InputError(
+                "thresholds cannot be saved, since these maps belong to no run or FEST; copy the "
+                "thresholds as code"
+            )
         found: SetMetrics = self._measured(question, lambda done: True)
         tuned = found.chosen | {"chosen_on": dict(self._source.images)} | found.record()
         text = f"{found.th1:g} / {found.th2:g} saved to {self._source.keep(tuned)}"

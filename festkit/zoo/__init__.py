@@ -1,7 +1,7 @@
-"""The zoo: trained weights that come with the kit, each with a record of what it achieves.
+"""The zoo: pretrained weights, each with a record of its metrics.
 
-The catalogue is ``festkit/pretrained.py``. Its entries are trained, stored, measured and verified
-here.
+The catalogue is ``festkit/pretrained.py``. This package trains, stores, evaluates and verifies its
+entries.
 
 Reading order: `train` (a run becomes an entry), `measure` (metrics on test images), `verify` (check
 files against their records), `listing` (all as a table). Nothing is imported here, because the

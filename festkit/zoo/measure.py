@@ -1,4 +1,4 @@
-"""Metrics of entries, and of FESTs of entries, on the test images of any dataset."""
+"""Evaluate entries, and FESTs of entries, on the test images of a dataset."""
 
 import math
 import shlex
@@ -30,14 +30,14 @@ from ..training.trainer import device_name, versions
 
 @contextmanager
 def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Iterator[Dataset]:
-    """The test images of a dataset, for the time of the block.
+    """Open the test images of a dataset within a block.
 
     Args:
-        dataset: as in load_dataset, or the name of an entry's own synthetic scenes.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        dataset: see load_dataset; or the name of the synthetic scenes of an entry.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
 
     Raises:
-        FileNotFoundError: if the dataset is not there.
+        FileNotFoundError: if the dataset is missing.
         ValueError: for an unknown name or a damaged dataset.
 
     Example:
@@ -65,7 +65,7 @@ def _maker(dataset: str | Path) -> Entry | None:
 
 
 def is_known(dataset: str | Path) -> bool:
-    """Whether a dataset is not a folder, but a public one, a union, or an entry's own.
+    """Whether a dataset is public, a union, or the synthetic scenes of an entry, not a folder.
 
     Example:
         >>> is_known("sirst"), is_known("NUAA-SIRST+IRSTD-1K"), is_known("/sets/own")
@@ -84,7 +84,7 @@ def _is_public(name: str) -> bool:
 
 
 def is_available(dataset: str, data_root: str | Path | None) -> bool:
-    """Whether a dataset of this name is there, complete or not."""
+    """Whether a dataset of this name exists, complete or not."""
     if _maker(dataset) is not None:
         return True
     try:
@@ -102,19 +102,19 @@ Rows = list[dict[str, Any]]
 
 
 def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
-    """Metrics without adjustable sensitivity at th1, and with it at the FEST's th1 and th2.
+    """Evaluate a FEST without adjustable sensitivity (th1 only) and with it (th1 and th2).
 
     Args:
         fest: networks and thresholds.
         dataset: images and masks.
-        label: of the progress bar; None names the dataset.
+        label: label of the progress bar; default: the name of the dataset.
 
     Returns:
         Two rows: thresholds, counts, ratios, and, for two images or more, 95 % intervals over
         images with the name of their method.
 
     Raises:
-        ValueError: for no image.
+        ValueError: if there are no images.
 
     Example:
         >>> import tempfile
@@ -140,7 +140,7 @@ def count_images(
     Args:
         fest: networks and thresholds.
         dataset: images and masks.
-        label: of the progress bar; None names the dataset.
+        label: label of the progress bar; default: the name of the dataset.
 
     Example:
         >>> import tempfile
@@ -164,7 +164,7 @@ def count_images(
 
 
 def largest_move(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> float:
-    """Largest difference of a ratio or an end of its interval, in percent (Fa: 1e-6).
+    """Largest difference in a ratio or an interval end, in percent (Fa: 1e-6).
 
     Intervals of different methods, such as the bootstrap of older records, are not compared.
 
@@ -222,30 +222,30 @@ def evaluate(
     device: str = "auto",
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Measure an entry, or the FEST of a family, on a dataset's test images.
+    """Evaluate an entry, or the FEST of a family, on the test images of a dataset.
 
     Args:
         name: such as "nuaa-sirst/acm-256-eedm", or "nuaa-sirst/acm" for the FEST of its scales.
-        dataset: as in load_dataset; None takes the entry's own.
-        write: keep the record beside the weights.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        dataset: see load_dataset; default: the dataset of the entry.
+        write: store the record next to the weights.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
         device: "cpu", "cuda", "mps", or "auto".
-        threads: CPU threads to compute with; None takes one per idle CPU.
+        threads: number of CPU threads; default: one per idle CPU.
 
     Returns:
         The record: model, dataset, and the rows of :func:`measure` under ``test``.
 
     Raises:
         FileNotFoundError: if a scale's weights or the dataset are missing.
-        ValueError: for an unknown name. With ``write`` also for a folder, for other test images
-            than the card's, or for an entry on its own dataset, whose card has the metrics.
+        ValueError: for an unknown name. With ``write``, also for a folder, for test images that
+            differ from the card's, or if the card already has these metrics.
     """
     name, fest, scales = open_entry(name, device, threads)
     given = ENTRIES[next(iter(scales))].config.dataset if dataset is None else dataset
     if write and not is_known(given):
         raise InputError(
-            f"{given} is your own folder, whose metrics nobody else can verify; records are kept "
-            "of the datasets of festkit.list_datasets() only: omit --write"
+            f"{given} is not a public dataset; records are only stored for the datasets of "
+            "festkit.list_datasets(): omit --write"
         )
     seen = trained_on(*scales)
     with open_images(given, data_root) as testset:
@@ -269,16 +269,16 @@ def evaluate(
 
 
 def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Dataset) -> None:
-    """Warn if a model is measured on images that it may have been trained on.
+    """Warn if a model may have been trained on the images.
 
     Args:
-        name: of the model.
-        seen: the datasets it was trained on, from :func:`festkit.inference.models.trained_on`; an
-            empty one, of an unknown origin, is warned of, too.
-        images: that it is measured on.
+        name: name of the model.
+        seen: its training datasets, from :func:`festkit.inference.models.trained_on`; an empty
+            mapping (unknown origin) also gives a warning.
+        images: the evaluated images.
     """
     if not seen:
-        warnings.warn(f"the card of {name} does not say what it was trained on", stacklevel=3)
+        warnings.warn(f"the card of {name} does not state its training dataset", stacklevel=3)
     known = images_of(seen)
     shared = {
         image
@@ -288,8 +288,8 @@ def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Datase
     }
     if shared:
         warnings.warn(
-            f"{name} was trained on {', '.join(sorted(seen))}, and {images.name} holds images of "
-            f"{', '.join(sorted(shared))}: it may have been trained on these images",
+            f"{name} was trained on {', '.join(sorted(seen))}, and {images.name} contains images "
+            f"of {', '.join(sorted(shared))}: it may have been trained on these images",
             stacklevel=3,
         )
     elif other := _other_list(seen, images):
@@ -312,7 +312,7 @@ def _check_writable(
 ) -> None:
     """Refuse a record that the card already has, or that would contradict it."""
     if other := _other_list(seen, images):
-        raise InputError(f"{other}; such metrics are not kept: omit --write")
+        raise InputError(f"{other}; such metrics are not stored: omit --write")
     first, *others = scales
     if not others and images.name == ENTRIES[first].config.dataset:
         raise InputError(

@@ -48,36 +48,36 @@ def store(
     device: str = "auto",
     threads: int | None = None,
 ) -> Path:
-    """Store the weights of a finished run as an entry, and measure what is stored.
+    """Store the weights of a finished run as an entry, and evaluate the stored weights.
 
-    Tensors are rounded to float16 if that moves no ratio and no end of an interval by more than
-    0.05 points (percent, Fa in 1e-6; without and with AS); else they stay float32.
+    Tensors are rounded to float16 if this changes all ratios and interval ends by at most 0.05
+    points (percent, Fa in 1e-6; without and with AS). Otherwise they stay float32.
 
     The card is the run's record with the metrics of the stored weights. ``command`` is the recipe,
     ``run_command`` the command of this run, with the last names of absolute paths. ``run_sha256``
     is the checksum of the run's own weights, from which another entry may have continued.
 
     Args:
-        name: of the entry.
-        run: its run; only read.
-        minutes: wall-clock minutes of the training; None takes those that the run counted.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        device: on which it is measured.
-        threads: CPU threads to compute with; None takes one per idle CPU.
+        name: name of the entry.
+        run: run of the entry; it is not modified.
+        minutes: wall-clock minutes of the training; default: those recorded by the run.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
+        device: device of the evaluation.
+        threads: number of CPU threads; default: one per idle CPU.
 
     Returns:
         The weights file; the record is next to it, ``.json``.
 
     Raises:
         FileNotFoundError: if the run has not finished, or the dataset is missing.
-        ValueError: for an unknown entry, a run of something else or from another start, other
-            images, or a wrong number of threads.
+        ValueError: for an unknown entry, a run with another configuration or other initial weights,
+            other images, or an invalid number of threads.
     """
     check_threads(threads)
     entry, record = find_entry(name), run.record
     minutes = run.minutes if minutes is None else minutes
     if minutes is not None and not 0 <= minutes < math.inf:
-        raise InputError(f"minutes is {minutes}, expected a number from 0 on, or None")
+        raise InputError(f"minutes is {minutes}, expected a number of at least 0, or None")
     _check_run(entry, run, record)
     with open_images(entry.config.dataset, data_root) as testset:
         _check_images(testset, run, record["test_split"])
@@ -106,7 +106,7 @@ def store(
 
 
 def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
-    """Where the record of a training differs from the entry's configuration.
+    """Differences between the record of a training and the configuration of the entry.
 
     Fields that the entry leaves at "auto" may differ; those missing in older records are defaults.
     """
@@ -120,7 +120,7 @@ def _check_run(entry: Entry, run: Run, record: dict[str, Any]) -> None:
     wrong = [*differences(entry, record), *_wrong_start(entry, run)]
     if wrong:
         raise InputError(
-            f"{run.folder} is no run of {entry.name}: {'; '.join(wrong)}. To train the entry: "
+            f"{run.folder} is not a run of {entry.name}: {'; '.join(wrong)}. To train the entry: "
             f"festkit zoo train {entry.name}"
         )
 
@@ -190,23 +190,23 @@ def train_entry(
     device: str = "auto",
     threads: int | None = None,
 ) -> Path | None:
-    """Train an entry, or continue, and store its weights and card when the run has finished.
+    """Train an entry, or resume its training; when finished, store weights and card.
 
     Args:
-        name: of the entry.
-        out: run folder; None takes ``runs/zoo/NAME``.
-        max_minutes: minutes after which the run stops with a checkpoint.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        device: on which it is trained and measured.
-        threads: CPU threads to compute with; None takes one per idle CPU.
+        name: name of the entry.
+        out: run folder; default: ``runs/zoo/NAME``.
+        max_minutes: time limit in minutes; the run then stops with a checkpoint.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
+        device: device of training and evaluation.
+        threads: number of CPU threads; default: one per idle CPU.
 
     Returns:
         The stored weights file; None if the run was stopped before its end.
 
     Raises:
-        FileNotFoundError: if the dataset, or the weights it continues from, are missing.
+        FileNotFoundError: if the dataset or the initial weights are missing.
         ValueError: for an unknown entry.
-        FileExistsError: if the run folder holds another run.
+        FileExistsError: if the run folder contains another run.
     """
     entry = find_entry(name)
     folder = Path("runs") / "zoo" / entry.name if out is None else Path(out)

@@ -1,4 +1,4 @@
-"""Check the shipped files: checksum, card, network, and metrics where the images are."""
+"""Check the shipped files: checksum, card, network, and metrics if the images are available."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -34,8 +34,8 @@ class Verdict:
     """The result of checking one entry, or one measurement of it on another dataset.
 
     Attributes:
-        name: of the record, relative to the weights folder, without ending.
-        fault: what is wrong; empty if nothing is.
+        name: path of the record relative to the weights folder, without suffix.
+        fault: the error; empty if there is none.
         note: what was checked.
 
     Example:
@@ -55,21 +55,20 @@ def verify(
     device: str = "cpu",
     threads: int | None = None,
 ) -> Iterator[Verdict]:
-    """Check every shipped file, or those of some entries, one verdict after the other.
+    """Check every shipped file, or those of some entries; yields one verdict per file.
 
-    A record must be of its entry in the catalogue, and its ratios must follow from its counts. The
-    file must have the record's checksum, hold the record as its card, and load into its network.
-    If the test images of the card are there, its metrics are computed again. No ratio and no end
-    of its interval may differ by more than 0.05 points: percent, and 1e-6 for Fa (less than one
-    pixel of NUAA-SIRST, so false pixels must be equal there). Intervals of older methods are not
-    compared. Another kind of processor sums in another order, which may move a pixel across a
-    threshold; the note gives the difference.
+    A record must match its entry in the catalogue, and its ratios must follow from its counts. The
+    file must have the checksum of the record, contain the record as its card, and load into its
+    network. If the test images are available, the metrics are computed again. Ratios and interval
+    ends may differ by at most 0.05 points (percent; 1e-6 for Fa, which is less than one pixel of
+    NUAA-SIRST). Intervals of older methods are not compared. Other processors sum in another order,
+    which may move a pixel across a threshold; the note states the difference.
 
     Args:
-        names: entries or families; none means all that have files.
-        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
-        device: on which metrics are computed.
-        threads: CPU threads to compute with; None takes one per idle CPU.
+        names: entries or families; default: all with files.
+        data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
+        device: device of the evaluation.
+        threads: number of CPU threads; default: one per idle CPU.
 
     Raises:
         ValueError: for an unknown name, or a wrong number of threads.
@@ -82,7 +81,7 @@ def verify(
     measured = [path for name in asked for path in sorted(weights_dir().glob(f"{name}.on-*.json"))]
     unknown = [] if names else _unknown_files()
     if not (entries or measured or unknown):
-        raise MissingFileError(f"there is no file to verify in {weights_dir()}; train an entry")
+        raise MissingFileError(f"no files to verify in {weights_dir()}; train an entry first")
     checks: dict[str, Callable[..., str]] = {name: partial(_check_entry, name) for name in entries}
     for path in measured:
         label = path.relative_to(weights_dir()).with_suffix("").as_posix()
@@ -118,7 +117,7 @@ def _check_entry(name: str, **options: Any) -> str:
     if sha256(path) != record["sha256"]:
         raise InputError(f"sha256 is {sha256(path)[:12]}, the record says {record['sha256'][:12]}")
     if read_card(path) | {"sha256": record["sha256"]} != record:
-        raise InputError("the card in the file is not the record beside it")
+        raise InputError("the card in the file differs from the record next to it")
     return _check_metrics(name, record, **options)
 
 
@@ -130,7 +129,7 @@ def _check_catalogue(name: str, record: dict[str, Any]) -> None:
         if record.get(key) != value:
             wrong.append(f"{key} is {record.get(key)!r}, not {value!r}")
     if wrong:
-        raise InputError(f"it is no record of {name}: {'; '.join(wrong)}")
+        raise InputError(f"the record does not match {name}: {'; '.join(wrong)}")
 
 
 def _check_measurement(path: Path, **options: Any) -> str:
@@ -146,7 +145,7 @@ def _check_measurement(path: Path, **options: Any) -> str:
     changed = [s for s, digest in scales.items() if sha256(weights_file(s)) != digest]
     reason = outdated(record) or (f"measured with other weights of {changed[0]}" if changed else "")
     if reason:
-        raise InputError(f"{reason}; again: {record['command']}")
+        raise InputError(f"{reason}; to repeat: {record['command']}")
     return _check_metrics(name, record, **options)
 
 

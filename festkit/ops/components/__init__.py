@@ -1,10 +1,10 @@
-"""Connected components of a thresholded map: where they are, how large, how high.
+"""Connected components of a thresholded map: position, area and peak.
 
 A component is a maximal 8-connected set of pixels above a threshold. Components are numbered image
-by image, in raster order of their first pixel; everything that counts targets builds on this order.
+by image, in raster order of their first pixel; all functions that count targets rely on this order.
 
-Two ways to the same result, equal to the bit: compiled loops for arrays, and tensor operations that
-stay on the tensor's device.
+There are two implementations with identical results: compiled loops for arrays, and tensor
+operations that stay on the device of the tensor.
 """
 
 from dataclasses import dataclass
@@ -128,8 +128,8 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
 
     Raises:
         ValueError: if ``values`` has another number of dimensions.
-        TypeError: if ``values`` is a masked array or no array of numbers, or ``threshold`` is not
-            one number.
+        TypeError: if ``values`` is a masked array or not numeric, or ``threshold`` is not one
+            number.
 
     Example:
         >>> mask = np.array([[1, 0, 0, 0], [0, 1, 0, 1]], bool)
