@@ -210,8 +210,8 @@ class TestEveryBackbone:
             (40 * divisor, 30 * divisor + 1, (40, 31)),
         ):
             expected = (
-                rf"image size is {height} x {width}, expected multiples of {divisor} of at least \d+; "
-                f"the next valid size is {fit[0] * divisor} x {fit[1] * divisor}"
+                rf"image size is {height} x {width}, expected multiples of {divisor}, at least "
+                rf"\d+; the next valid size is {fit[0] * divisor} x {fit[1] * divisor}"
             )
             with pytest.raises(ValueError, match=expected):
                 network(torch.zeros(2, 3, height, width))

@@ -141,9 +141,7 @@ def evaluate_images(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tenso
     for pred, mask in zip_longest(preds, masks, fillvalue=missing):
         if pred is missing or mask is missing:
             short = "preds" if pred is missing else "masks"
-            raise InputError(
-                f"{short} ended after {len(result)} images; pass both for every image"
-            )
+            raise InputError(f"{short} ended after {len(result)} images; pass both for every image")
         result.append(count(pred, mask))
     return result
 
