@@ -751,9 +751,9 @@ class TestBadInput:
 
     def test_refuses_sets_of_unequal_length(self):
         masks = [np.zeros((4, 4), bool)] * 3
-        with pytest.raises(ValueError, match="preds or masks ended after 2 images; pass both"):
+        with pytest.raises(ValueError, match="ended after 2 images; pass both"):
             evaluate(masks[:2], masks)
-        with pytest.raises(ValueError, match="preds or masks ended after 1 images; pass both"):
+        with pytest.raises(ValueError, match="ended after 1 images; pass both"):
             evaluate(masks, masks[:1])
 
 

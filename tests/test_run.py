@@ -433,9 +433,7 @@ class TestRun:
         if content.startswith(b"PK"):  # an archive of nothing
             assert Run(tmp_path).test_maps() == {}
         else:
-            with pytest.raises(
-                InputError, match=r"test_maps\.npz is damaged .* train the run again"
-            ):
+            with pytest.raises(InputError, match=r"test_maps\.npz is damaged .* train again"):
                 Run(tmp_path).test_maps()
 
     def test_an_archive_of_other_arrays(self, tmp_path):

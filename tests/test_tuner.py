@@ -338,7 +338,7 @@ class TestRuns:
         content = bytearray(path.read_bytes())
         content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"64/test_maps\.npz is damaged .*train the run again"):
+        with pytest.raises(InputError, match=r"64/test_maps\.npz is damaged .*train again"):
             ThresholdTuner.from_run(run, dataset=demo / "scenes")
 
     def test_opening_reads_one_map(self, demo, monkeypatch):
@@ -551,7 +551,7 @@ class TestFolder:
         levels = np.zeros((*blobs()[0].shape, 4), np.uint8)
         levels[..., 3] = np.rint(blobs()[0] * 255)
         Image.fromarray(levels).save(folder / "probs" / "a.png")
-        with pytest.raises(InputError, match=r"a\.png has one colour and differs in its alpha"):
+        with pytest.raises(InputError, match=r"a\.png is uniform except for its alpha"):
             ThresholdTuner.from_folder(folder / "probs")
 
     def test_inverted_truths_are_told_of(self, folder):
