@@ -145,8 +145,8 @@ def _check_images(counts: Sequence[Sums], baseline: Sequence[Sums] | None) -> No
         )
     if len(sets[-1]) != len(counts):
         raise InputError(
-            f"counts are of {len(counts)} images, the baseline's of {len(sets[-1])}; pass both "
-            "methods' counts of the same images in the same order"
+            f"counts are of {len(counts)} images, the baseline's of {len(sets[-1])}; pass counts "
+            "of the same images in the same order"
         )
     facts = zip(*([(each.pixels, each.targets) for each in given] for given in sets), strict=True)
     for index, (ours, *theirs) in enumerate(facts):
