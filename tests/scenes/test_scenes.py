@@ -28,8 +28,8 @@ from festkit.scenes.fields import Plane, fractal
 from festkit.scenes.sensor import expose
 from festkit.scenes.shapes import KINDS, draw_shape
 
-SAMPLES = Path(__file__).parents[1] / "data" / "samples"
-SHEET = Path(__file__).parents[1] / "docs" / "scenes.py"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+SHEET = Path(__file__).parents[2] / "docs" / "scenes.py"
 
 
 def digest(scene):

@@ -157,7 +157,7 @@ save_weights(nn.Conv2d(1, 1, 1), sys.argv[1], {})
         path = tmp_path / "w.safetensors"
         done = subprocess.run(
             [sys.executable, "-c", script, str(path)],
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
             capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()

@@ -34,7 +34,7 @@ from festkit.training import trainer
 from festkit.training.run import Run
 from festkit.tuner import serve
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from festkit.zoo import verify as verifying
 from festkit.zoo.verify import verify
 from tools.results_page import results_page
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 SHIPPED = REPOSITORY / "weights"
 
 

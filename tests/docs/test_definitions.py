@@ -7,7 +7,7 @@ import pytest
 from goldens import bits, each_case
 from scipy.ndimage import binary_dilation, binary_fill_holes
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "definitions.md").read_text(encoding="utf-8")
 LINKS = re.findall(r"\]\(([^)\s]+)\)", PAGE)
 PICTURES = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE)
