@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,9 @@ GRID_TICKS = np.arange(200, STEPS, GRID_STEP)
 
 GRID = GRID_TICKS / STEPS
 """Thresholds of the surface, the stops of the sliders."""
+
+THUMBNAIL = 32
+"""Side of the images in the list, px."""
 
 SURFACE_VALUES = ("score", "iou", "niou", "pd", "fa")
 
@@ -84,6 +88,16 @@ def surface_message(surface: ThresholdSurface, rule: str) -> Message:
     """The metrics of the set over both thresholds; NaN where a ratio is undefined."""
     content = {"type": "surface", "rule": rule, "values": list(SURFACE_VALUES)}
     return content, [getattr(surface, name).astype("<f8").tobytes() for name in SURFACE_VALUES]
+
+
+def thumbnails_message(source: Source) -> Message:
+    """All images, or their maps where there are none, squeezed to small squares."""
+    frames = map(source.read, range(len(source)))
+    large = (frame.prob * 255 if frame.image is None else frame.image for frame in frames)
+    size = (THUMBNAIL, THUMBNAIL)
+    small = [cv2.resize(gray, size, interpolation=cv2.INTER_AREA) for gray in large]
+    content = {"type": "thumbnails", "side": THUMBNAIL}
+    return content, [np.rint(small).astype(np.uint8).tobytes()]
 
 
 CHUNK = 16

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import nbformat
 from jupyter_core.paths import jupyter_config_dir
 
 from .._support.errors import BusyError, InputError, ProcessError
@@ -111,6 +112,8 @@ def serve(
     with _ended_by_signals(), _private_folder() as home:
         book = home / "notebooks" / Path(NOTEBOOK).with_suffix(".ipynb").name
         write_parametrised(NOTEBOOK, parameters, book)
+        if app == "voila":
+            _keep_tuner(book)
         with _server(app, book, port or 0) as (server, url):
             print(f"The tuner is at {url}  ({HINTS[app]}Ctrl-C ends it)", flush=True)
             with _browser(url) if open_browser else nullcontext():
@@ -125,6 +128,16 @@ def _choose(app: App) -> App:
     if app == "voila" and not installed:
         raise ProcessError('Voila is not installed; pip install "festkit[app]", or take app "lab"')
     return ("voila" if installed else "lab") if app == "auto" else app
+
+
+def _keep_tuner(book: Path) -> None:
+    """Reduce a notebook to the code up to the tuner, and name the page of Voila."""
+    notebook = nbformat.read(book, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    shows = [cell.source.endswith("\ntuner") for cell in code]
+    notebook.cells = code[: shows.index(True) + 1] if any(shows) else code
+    notebook.metadata["title"] = "festkit tuner"
+    nbformat.write(notebook, book)
 
 
 def _check_port(port: int | None) -> None:

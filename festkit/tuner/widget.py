@@ -19,6 +19,7 @@ from ..fest import Rule
 from ..sensitivity import check_threshold
 from ..surface import ThresholdSurface
 from .charts import (
+    CHUNK,
     STEPS,
     Message,
     SetMetrics,
@@ -28,6 +29,7 @@ from .charts import (
     nearest_tick,
     setup,
     surface_message,
+    thumbnails_message,
 )
 from .frames import Source, is_ordered
 
@@ -70,7 +72,9 @@ class TunerWidget(anywidget.AnyWidget):
         self._surfaces: dict[str, ThresholdSurface] = {}
         self._newest: dict[str, Question] = {}
         self._asking = Lock()  # or a worker could strike out a question that has just come
-        self._workers = {name: ThreadPoolExecutor(1) for name in ("metrics", "surface", "save")}
+        self._workers = {
+            name: ThreadPoolExecutor(1) for name in ("metrics", "surface", "save", "thumbnails")
+        }
         self.on_msg(self._answer)
 
     def close(self) -> None:
@@ -120,7 +124,7 @@ class TunerWidget(anywidget.AnyWidget):
 
         def watch(done: int) -> bool:
             """Send progress; whether the question is still the newest."""
-            if done and done % 64 == 0:
+            if done and done % CHUNK == 0:
                 total = len(self._source)
                 self.send({"type": "progress", "about": question["type"], "done": done / total})
             return self._newest.get(question["type"]) is question
@@ -156,6 +160,10 @@ class TunerWidget(anywidget.AnyWidget):
             return None
         self._surfaces[rule] = surface
         return surface_message(surface, rule)
+
+    def _thumbnails(self, _: Question) -> Message:
+        """All images, small."""
+        return thumbnails_message(self._source)
 
     def _save(self, question: Question) -> Message:
         """Keep the thresholds of a question."""

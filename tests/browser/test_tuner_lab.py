@@ -362,7 +362,7 @@ class TestImages:
 
     def test_layers(self, lab):
         canvas = "document.querySelector('.fk-main').toDataURL()"
-        for layer in ("stretch", "heat", "strong", "weak", "truth", "marks"):
+        for layer in ("heat", "strong", "weak", "truth", "marks"):
             before = lab.page.evaluate(canvas)
             toggle = lab.page.locator(f"[data-layer={layer}]")
             toggle.click()

@@ -85,12 +85,20 @@ function inks(element) {
 
 /** A metric over th1 and th2: the limit of false alarms a line, the current thresholds a ring. */
 class HeatMap {
-  constructor(canvas, steps, faLimit, onPick) {
+  constructor(canvas, steps, faLimit, onPick, onStep) {
     this.canvas = canvas;
+    this.onStep = onStep;
     this.steps = steps;
     this.faLimit = faLimit;
     this.onPick = onPick;
     this.metric = "score";
+    canvas.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (!move || event.shiftKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.onStep(...move);
+    });
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.surface || !this.inside(event)) return;
       drag(canvas, event, (now) => this.pick(now), () => this.onPick(null));
@@ -180,7 +188,6 @@ class HeatMap {
     const ink = inks(this.canvas);
     const { left, top, right, bottom } = this.frame();
     const span = { x: right - left, y: bottom - top };
-    if (!this.surface) return;
     if (!this.picture) this.paint();
     pen.imageSmoothingEnabled = false;
     pen.drawImage(this.picture, left, top, span.x, span.y);
@@ -227,14 +234,15 @@ class HeatMap {
       const place = this.low + share * (this.high - this.low);
       return this.metric === "fa" ? (1e6 * 10 ** place).toPrecision(2) * 1 : (100 * place).toFixed(1);
     };
-    pen.fillText(`${name} ${unit === "%" ? "%" : ""}`, left - 4, top + 6);
+    pen.fillText(`${name} ${unit}`, left - 8, top + 6);
     for (const share of [0, 0.5, 1]) {
       pen.fillText(value(share), left + 14, bottom - share * (bottom - top - 18));
     }
   }
 }
 
-/** Pd over Fa of every th1, for one th2 of the grid: the one at or above the threshold now. */
+/** Pd over Fa of every th1, for one th2 of the grid: the one at or above the threshold now.
+ * The line goes from th1 to th1, through the thresholds now. */
 class Curve {
   constructor(canvas, faLimit) {
     this.canvas = canvas;
@@ -248,49 +256,36 @@ class Curve {
   }
 
   /** now: {fa, pd} at the thresholds as they are, if they are known. */
-  draw(surface, th2, now) {
+  draw(surface, th1, th2, now) {
     const { pen, width, height } = pen2d(this.canvas);
     const j = this.column(surface, th2);
     const size = surface.grid.length;
     const points = [];
-    for (let i = surface.ordered ? j : 0; i < size; i++) points.push([surface.fa[i * size + j], surface.pd[i * size + j]]);
+    for (let i = surface.ordered ? j : 0; i < size; i++) points.push([surface.fa[i * size + j], surface.pd[i * size + j], surface.grid[i]]);
+    this.line = now ? [...points.filter(([, , tick]) => tick !== th1), [now.fa, now.pd, th1]].sort((a, b) => a[2] - b[2]) : points;
     const most = Math.max(2 * this.faLimit, 1.25 * Math.min(now?.fa ?? 0, 20 * this.faLimit));
     const seen = points.filter(([fa]) => fa <= most);
     const low = Math.min(...seen.map(([, pd]) => pd), now?.pd ?? 1, 0.95);
     const floor = Math.max(0, Math.floor(low * 20 - 0.5) / 20);
-    const box = { left: 52, top: 8, right: width - 12, bottom: height - 34 };
+    const box = { left: 52, top: 10, right: width - 12, bottom: height - 34 };
     const x = (fa) => box.left + (fa / most) * (box.right - box.left);
     const y = (pd) => box.bottom - ((pd - floor) / (1 - floor)) * (box.bottom - box.top);
     const ink = inks(this.canvas);
     this.drawAxes(pen, ink, box, { x, y, most, floor });
     pen.save();
     pen.beginPath();
-    pen.rect(box.left, box.top - 4, box.right - box.left, box.bottom - box.top + 8);
+    pen.rect(box.left, box.top - 10, box.right - box.left, box.bottom - box.top + 18);
     pen.clip();
-    pen.fillStyle = ink.faint;
-    for (const [fa, pd] of seen) pen.fillRect(x(fa) - 1, y(pd) - 1, 2, 2);
-    pen.strokeStyle = ink.accent;
-    pen.lineWidth = 2;
-    pen.stroke(this.steps(seen, x, y, box.right));
+    pen.strokeStyle = pen.fillStyle = ink.accent;
+    pen.lineWidth = 1.5;
+    const line = new Path2D();
+    for (const [fa, pd] of this.line) line.lineTo(x(fa), y(pd));
+    pen.globalAlpha = 0.5;
+    pen.stroke(line);
+    pen.globalAlpha = 1;
+    for (const [fa, pd] of seen) pen.fillRect(x(fa) - 2, y(pd) - 2, 4, 4);
     if (now) ring(pen, x(now.fa), y(now.pd), 6);
     pen.restore();
-  }
-
-  /** The best Pd that some th1 reaches without exceeding each Fa; no threshold lies between two. */
-  steps(points, x, y, right) {
-    const path = new Path2D();
-    let best = -1;
-    for (const [fa, pd] of [...points].sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
-      if (pd <= best) continue;
-      if (best < 0) path.moveTo(x(fa), y(pd));
-      else {
-        path.lineTo(x(fa), y(best));
-        path.lineTo(x(fa), y(pd));
-      }
-      best = pd;
-    }
-    if (best >= 0) path.lineTo(right, y(best));
-    return path;
   }
 
   drawAxes(pen, ink, { left, top, right, bottom }, { x, y, most, floor }) {

@@ -19,7 +19,7 @@ function threshold(tick, steps) {
 
 /** A button that acts: button("save", "Save", "what it does", () => ...). */
 function button(name, label, title, onclick, kind = "button") {
-  return el(kind, { title, onclick, data: { name } }, label);
+  return el(kind, { title, onclick, ariaLabel: kind === "button" ? null : title, data: { name } }, label);
 }
 
 /** A threshold: slider over the grid and a field for any value with four decimals. */
@@ -121,18 +121,24 @@ class ImageList {
     this.truth = truth;
     this.rows = names.map((name, index) => ({ index, name }));
     this.onPick = onPick;
+    this.thumbnails = [];
     const choices = (options, kept) => kept.map((key) => el("option", { value: key }, options[key][0]));
     this.filter = el("select.choice", { title: "which images are listed", data: { name: "filter" } },
       ...choices(SHOWN, truth ? Object.keys(SHOWN) : ["all", "changed"]));
     this.order = el("select.choice", { title: "in which order", data: { name: "order" } },
       ...choices(ORDERS, truth ? Object.keys(ORDERS) : ["index", "targets"]));
     this.note = el("span.note");
-    this.body = el("div.rows", { tabIndex: -1 });
-    this.element = el("div.list", {},
-      el("div.bar", {}, this.filter, this.order, this.note), this.body);
+    this.body = el("div.rows", { tabIndex: 0, role: "listbox", ariaLabel: "images" });
+    this.element = el("div.list", {}, el("div.choices", {}, this.filter, this.order), this.body, this.note);
     for (const select of [this.filter, this.order]) {
       select.addEventListener("change", () => this.render());
     }
+    this.body.addEventListener("keydown", (event) => {
+      const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      this.onPick(this.step(by));
+    });
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest(".fk-row");
       if (row) this.onPick(Number(row.dataset.index));
@@ -144,6 +150,13 @@ class ImageList {
   setRows(rows, note) {
     this.rows = rows;
     this.note.textContent = note;
+    this.render();
+  }
+
+  /** Squares of gray levels, one after the other. */
+  setThumbnails(side, gray) {
+    this.thumbnails = this.names.map((_, index) => paintBase(
+      { width: side, height: side, gray: gray.subarray(index * side * side, (index + 1) * side * side) }, true));
     this.render();
   }
 
@@ -162,16 +175,18 @@ class ImageList {
   }
 
   row(row, known) {
-    const cells = [el("span.imagename", { title: row.name }, row.name)];
+    const cells = [...(this.thumbnails[row.index] ? [this.thumbnails[row.index]] : []), el("span.imagename", { title: row.name }, row.name)];
+    const chips = el("div.chips");
     if (known && this.truth) {
-      const missed = row.missed ? [el("i.missed", { title: "missed targets" }, `${row.missed} missed`)] : [];
-      const alarms = row.falsePixels ? [el("i.alarm", { title: "pixels of false alarms" }, `${row.falsePixels} px false`)] : [];
-      cells.push(...missed, ...alarms, el("span.count", { title: "found of true targets" }, `${row.detected}/${row.targets}`));
+      cells.push(el("span.count", { title: "found of true targets" }, `${row.detected}/${row.targets}`));
+      if (row.missed) chips.append(el("i.missed", { title: "missed targets" }, `${row.missed} missed`));
+      if (row.falsePixels) chips.append(el("i.alarm", { title: "pixels of false alarms" }, `${row.falsePixels} px false`));
     } else if (known) {
-      cells.push(el("span.count", {}, `${row.strong} strong, ${row.weak} weak`));
+      chips.append(el("span.count", {}, `${row.strong} strong, ${row.weak} weak`));
     }
-    if (row.changed) cells.push(el("span.changed", { title: "changed since the pin" }, "●"));
-    return el("div.row", { data: { index: row.index } }, ...cells);
+    if (row.changed) chips.append(el("span.changed", { title: "changed since the pin" }, "● changed"));
+    cells.push(chips);
+    return el("div.row", { role: "option", data: { index: row.index } }, ...cells);
   }
 
   select(index) {
@@ -179,6 +194,7 @@ class ImageList {
     for (const row of this.body.querySelectorAll(".fk-row")) {
       const on = Number(row.dataset.index) === index;
       row.classList.toggle("fk-on", on);
+      row.ariaSelected = on;
       if (on) keepInView(this.body, row);
     }
   }

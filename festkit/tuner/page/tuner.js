@@ -6,6 +6,17 @@ const HIDDEN_MS = 200; // until a page without a size (while its theme changes) 
 const SYNC_MS = 120; // between two messages to the kernel while a slider moves
 const KEPT_BYTES = 96 * 1024 * 1024; // of images in the page
 const PAPER = [5000, 1000]; // ticks
+const SLOW_MS = 4000; // without progress, after which compiling is named as the likely reason
+const KEYS = {
+  "← →": "previous or next image",
+  "+ −": "zoom in or out",
+  "0 1": "whole image, or one image pixel per screen pixel",
+  "Shift + arrows": "move the image",
+  "t": "go to the next target",
+  "Tab, arrows": "sliders: one step; score map: th1 and th2; list: images",
+  "Page Up, Page Down": "sliders: larger steps",
+  "? Esc": "open or close this list",
+};
 
 class Tuner {
   constructor(model, root) {
@@ -56,12 +67,13 @@ class Tuner {
 
   build() {
     const { setup } = this;
-    const main = el("canvas.main", { title: "wheel: zoom, drag: move, double click: whole image" });
-    const lenses = el("canvas.lenses", { title: "targets enlarged; click to go there" });
+    const picture = (kind, ariaLabel, more = {}) => el(`canvas.${kind}`, { role: "img", ariaLabel, ...more });
+    const main = picture("main", "image with its targets", { title: "wheel: zoom, drag: move, double click: whole image" });
+    const lenses = picture("lenses", "targets enlarged", { title: "targets enlarged; click to go there" });
     this.viewer = new Viewer(main, lenses, setup.steps, (place) => this.showPixelInfo(place));
-    this.heat = new HeatMap(el("canvas.heat", { title: "click or drag to set both thresholds" }),
-      setup.steps, setup.faLimit, (picked) => this.picked(picked));
-    this.curve = new Curve(el("canvas.curve"), setup.faLimit);
+    this.heat = new HeatMap(picture("heat", "metric over th1 and th2; arrow keys move the thresholds", { tabIndex: 0, title: "click, drag or arrow keys set both thresholds" }),
+      setup.steps, setup.faLimit, (picked) => this.picked(picked), (across, up) => this.step(across, up));
+    this.curve = new Curve(picture("curve", "Pd over Fa"), setup.faLimit);
     this.controls = [
       new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.set(tick, this.ordered(this.rule) ? Math.min(this.th2, tick) : this.th2, end)),
       new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.set(this.ordered(this.rule) ? Math.max(this.th1, tick) : this.th1, tick, end)),
@@ -70,16 +82,43 @@ class Tuner {
     this.list = new ImageList(setup.names, setup.truth, (index) => this.show(index));
     this.headline = el("span.headline");
     this.where = el("span.where");
-    this.message = el("div.message", { role: "status" });
-    this.root.append(this.header(), el("div.body", {},
-      el("div.left", {}, this.bar(), main, this.legend(), lenses, this.list.element),
-      el("div.right", {}, ...this.panel())), this.message);
+    this.message = el("div.message", { role: "status", ariaLive: "polite" });
+    this.help = this.helpPanel();
+    this.root.append(this.header(), this.tiles.element, el("div.body", {}, this.list.element,
+      el("div.left", {}, this.bar(),
+        el("div.stage", {}, el("div.view", {}, main, this.zoomButtons(), this.where, this.help), lenses), this.legend()),
+      el("div.right", {}, ...this.panel())));
+  }
+
+  helpPanel() {
+    const entries = Object.entries(KEYS).flatMap(([keys, effect]) => [el("dt", {}, keys), el("dd", {}, effect)]);
+    return el("div.help", { hidden: true, role: "dialog", ariaLabel: "keys", tabIndex: -1 }, el("b", {}, "Keys"), el("dl", {}, ...entries));
+  }
+
+  toggleHelp(shown = this.help.hidden) {
+    this.help.hidden = !shown;
+    (shown ? this.help : this.root).focus();
+  }
+
+  zoomButtons() {
+    const { viewer } = this;
+    const quiet = (name, label, title, act) => button(name, label, title, act, "button.quiet");
+    return el("div.zoom", {},
+      quiet("in", "+", "zoom in (+)", () => viewer.zoomBy(1.3)),
+      quiet("out", "−", "zoom out (−)", () => viewer.zoomBy(1 / 1.3)),
+      quiet("actual", "1:1", "one image pixel per screen pixel (1)", () => viewer.actual()),
+      quiet("fit", "fit", "whole image (0)", () => viewer.moved(() => viewer.fit())));
   }
 
   header() {
+    const close = button("close", "×", "close this message (Esc)", () => this.setMessage(""), "button.quiet");
     return el("div.header", {}, el("b", {}, "Thresholds"), el("span.title", {}, this.setup.title), el("span.spring"),
+      button("help", "?", "all keys (?)", () => this.toggleHelp(), "button.quiet"),
+      button("picture", "Picture", "download the image as it is shown (PNG)", () => this.downloadPicture()),
+      button("table", "Table", "download the metrics of every image (CSV)", () => this.downloadTable()),
       button("copy", "Copy as code", "Python with these thresholds", () => this.copy()),
-      ...(this.setup.keeps ? [button("save", "Save", "write thresholds and metrics to the run and a FEST", () => this.save())] : []));
+      ...(this.setup.keeps ? [button("save", "Save", "write thresholds and metrics to the run and a FEST", () => this.save())] : []),
+      el("div.toast", {}, this.message, close));
   }
 
   bar() {
@@ -92,11 +131,11 @@ class Tuner {
 
   /** Legend and switches in one: every layer with its marks, pressed while it is shown. */
   legend() {
-    const kinds = this.setup.truth ? ["found", "missed", "alarm"] : ["strong"];
+    const { truth } = this.setup;
+    const kinds = truth ? ["found", "missed", "alarm"] : ["strong"];
     const layers = {
-      ...(this.setup.images ? { stretch: ["contrast"] } : {}),
       heat: ["probability"],
-      strong: [icon("region"), "strong"],
+      strong: [icon("region"), "strong", ...(truth ? [icon("wrong"), "strong, false"] : [])],
       weak: [icon("weak"), "weak, its peak"],
       ...(this.setup.truth ? { truth: [icon("truth"), "truth"] } : {}),
       marks: kinds.flatMap((kind) => [icon(kind), MARK_NAME[kind]]),
@@ -106,14 +145,20 @@ class Tuner {
       const press = () => button.setAttribute("aria-pressed", this.viewer.layers[layer]);
       button.addEventListener("click", () => {
         this.viewer.layers[layer] = !this.viewer.layers[layer];
-        if (layer === "stretch") this.viewer.setBase();
         press();
         this.paint();
       });
       press();
       return button;
     });
-    return el("div.legend", {}, ...toggles, el("span.spring"), this.where);
+    const contrast = el("select.choice", { title: "contrast", ariaLabel: "contrast", data: { name: "contrast" } },
+      el("option", { value: "percentiles" }, "contrast 1–99 %"), el("option", { value: "full" }, "full range"));
+    contrast.addEventListener("change", () => {
+      this.viewer.stretched = contrast.value === "percentiles";
+      this.viewer.setBase();
+      this.paint();
+    });
+    return el("div.legend", {}, ...(this.setup.images ? [contrast] : []), ...toggles);
   }
 
   panel() {
@@ -127,27 +172,28 @@ class Tuner {
     });
     this.budget.addEventListener("change", () => this.paint());
     const rules = el("select.choice", { title: "where weak targets come from", data: { name: "rule" } },
-      el("option", { value: "per_scale" }, "weak targets: every scale's map"),
-      el("option", { value: "fused" }, "weak targets: fused map"));
+      el("option", { value: "per_scale" }, "weak: per scale"),
+      el("option", { value: "fused" }, "weak: fused map"));
     this.rules = rules;
     rules.addEventListener("change", () => this.setRule(rules.value));
     this.charts = el("div.charts", {},
-      el("div.caption", {}, this.metric, el("span.spring"), el("span.key", {}, "━ Fa limit   ★ best   ◯ now")),
+      el("div.caption", {}, this.metric, el("span.spring"), el("span.key", {}, "━ Fa limit, paler above  ★ best  ◯ now")),
       this.heat.canvas,
-      el("div.caption", {}, this.curveTitle = el("span", {}, "Pd over Fa")),
+      el("div.caption", {}, this.curveTitle = el("span", {}, "Pd over Fa"), el("span.spring"), this.curveKey = el("span.key", {}, "▪ each th1  ┆ Fa limit  ◯ now")),
       this.curve.canvas);
-    this.waiting = el("div.waiting", {}, "counting the whole set at every pair of thresholds … (on a machine for the first time, half a minute)");
+    this.waitingText = el("span", {}, "Evaluating the set at every pair of thresholds …");
+    this.waitingBar = el("progress", { max: 1, ariaLabel: "evaluation of all pairs of thresholds" });
+    this.waiting = el("div.waiting", {}, this.waitingText, this.waitingBar);
     const best = [button("best", "Best Score", "highest Score with Fa below the budget", () => this.toBest()),
       el("label.budget", {}, "with Fa <", this.budget, "×10⁻⁶")];
     const actions = [
-      button("paper", "Paper's 0.5 / 0.1", "the paper's thresholds", () => this.set(...PAPER, true)),
+      button("paper", "Paper's", "the paper's thresholds, 0.5 and 0.1", () => this.set(...PAPER, true)),
       button("reset", "Reset", "thresholds as at first", () => this.reset()),
       button("pin", "Pin", "compare images with the thresholds as they are now", () => this.pin())];
     return [
       el("div.card", {}, ...this.controls.map((control) => control.element),
-        ...(setup.scales ? [rules] : []),
-        ...(setup.truth ? [el("div.actions", {}, ...best)] : []), el("div.actions", {}, ...actions)),
-      this.tiles.element,
+        ...(setup.truth ? [el("div.actions", {}, ...best)] : []),
+        el("div.actions", {}, ...actions, ...(setup.scales ? [rules] : []))),
       ...(setup.truth ? [this.waiting, this.charts] : []),
     ];
   }
@@ -162,6 +208,7 @@ class Tuner {
     };
     for (const [name, act] of Object.entries(events)) model.on(name, act);
     const keys = { ArrowLeft: -1, ArrowRight: 1 };
+    const moves = { ArrowLeft: [-0.2, 0], ArrowRight: [0.2, 0], ArrowUp: [0, -0.2], ArrowDown: [0, 0.2] };
     const isField = ({ target }) => ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
     const isShortcut = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
     const saves = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
@@ -174,11 +221,21 @@ class Tuner {
     this.root.addEventListener("keydown", (event) => {
       if (isShortcut(event)) return;
       event.stopPropagation();
+      if (event.key === "Escape") {
+        this.setMessage("");
+        if (!this.help.hidden) this.toggleHelp(false);
+        return;
+      }
       if (isField(event)) return;
-      if (event.key in keys) this.show(this.list.step(keys[event.key]));
-      else if (event.key === "+" || event.key === "=") this.viewer.zoomBy(1.3);
-      else if (event.key === "-") this.viewer.zoomBy(1 / 1.3);
-      else if (event.key === "0") this.viewer.moved(() => this.viewer.fit());
+      const { viewer } = this;
+      if (event.shiftKey && event.key in moves) viewer.pan(...moves[event.key]);
+      else if (event.key in keys) this.show(this.list.step(keys[event.key]));
+      else if (event.key === "+" || event.key === "=") viewer.zoomBy(1.3);
+      else if (event.key === "-") viewer.zoomBy(1 / 1.3);
+      else if (event.key === "0") viewer.moved(() => viewer.fit());
+      else if (event.key === "1") viewer.actual();
+      else if (event.key === "t") viewer.nextTarget();
+      else if (event.key === "?") this.toggleHelp();
       else return;
       event.preventDefault();
     });
@@ -193,6 +250,8 @@ class Tuner {
       theme.disconnect();
       clearTimeout(this.scheduled);
       clearTimeout(this.syncing);
+      clearTimeout(this.slow);
+      clearTimeout(this.fading);
     };
   }
 
@@ -213,6 +272,14 @@ class Tuner {
     const moved = th1 !== this.th1 || th2 !== this.th2;
     [this.th1, this.th2] = [th1, th2];
     if (moved || end) this.changed(end);
+  }
+
+  /** Move both thresholds by steps of the grid. */
+  step(across, up) {
+    const { grid } = this.setup, [first] = grid, last = grid[grid.length - 1], by = grid[1] - first;
+    const near = (tick, steps) => Math.min(Math.max(first + by * (Math.round((tick - first) / by) + steps), first), last);
+    const th1 = across ? near(this.th1, across) : this.th1, th2 = up ? near(this.th2, up) : this.th2;
+    this.set(th1, this.ordered(this.rule) ? Math.min(th1, th2) : th2, true);
   }
 
   setRule(rule) {
@@ -276,6 +343,9 @@ class Tuner {
     if (!this.setup.truth || this.surfaces[this.rule] || this.surfaceAsked === this.rule) return;
     this.surfaceAsked = this.rule; // a newer question ends an older one
     this.model.send({ type: "surface", rule: this.rule });
+    this.slow = setTimeout(() => {
+      this.waitingText.textContent = "Compiling the code for this machine. This happens at the first run only and takes about half a minute …";
+    }, SLOW_MS);
   }
 
   receive(message, buffers) {
@@ -283,14 +353,17 @@ class Tuner {
     else if (message.type === "metrics") this.keepMetrics(message);
     else if (message.type === "surface") this.keepSurface(message, buffers);
     else if (message.type === "progress") this.progress(message);
+    else if (message.type === "thumbnails") this.list.setThumbnails(message.side, new Uint8Array(buffers[0].buffer, buffers[0].byteOffset, buffers[0].byteLength));
     else if (message.type === "saved") this.setMessage(message.text);
     else if (message.type === "error") this.fail(message);
   }
 
   progress({ about, done }) {
-    const text = `counting … ${Math.round(100 * done)} %`;
-    if (about === "surface") this.waiting.textContent = `the whole set at every pair of thresholds: ${text}`;
-    else this.tiles.note(text);
+    const percent = `${Math.round(100 * done)} %`;
+    if (about !== "surface") return this.tiles.note(`counting … ${percent}`);
+    clearTimeout(this.slow);
+    this.waitingBar.value = done;
+    this.waitingText.textContent = `Evaluating the set at every pair of thresholds: ${percent}`;
   }
 
   fail({ about, text, index, rule }) {
@@ -303,9 +376,12 @@ class Tuner {
     this.setMessage(text, true);
   }
 
+  /** Show a message beside the buttons; it fades after a time to read it, unless it is an error. */
   setMessage(text, wrong = false) {
+    clearTimeout(this.fading);
     this.message.textContent = text;
     this.message.classList.toggle("fk-error", wrong);
+    if (text && !wrong) this.fading = setTimeout(() => this.setMessage(""), 6000 + 80 * text.length);
   }
 
   // Images.
@@ -317,6 +393,7 @@ class Tuner {
     this.list.select(index);
     this.request(index);
     for (const near of [this.list.step(1), this.list.step(-1)]) this.request(near);
+    this.viewer.main.ariaLabel = `${this.setup.names[index]} with its targets`;
     const image = this.images.get(index);
     if (!image) {
       this.image = this.result = null;
@@ -394,17 +471,18 @@ class Tuner {
     this.writeTiles();
     if (!this.setup.truth) return;
     const surface = this.surfaces[this.rule];
+    if (surface) clearTimeout(this.slow);
     this.waiting.hidden = Boolean(surface);
     this.charts.hidden = !surface;
     if (!surface) return;
     if (this.heat.surface !== surface) this.heat.setSurface(surface);
     this.heat.draw(this.th1, this.th2, surface.best(this.maxFa));
     const targets = !Number.isNaN(surface.pd[0]);
-    this.curve.canvas.hidden = !targets;
+    this.curve.canvas.hidden = this.curveKey.hidden = !targets;
     const drawn = surface.grid[this.curve.column(surface, this.th2)];
     this.curveTitle.textContent = targets
       ? `Pd over Fa at th2 = ${this.text(drawn)}` : "no true targets, so no Pd and no Score";
-    if (targets) this.curve.draw(surface, this.th2, this.metricsNow());
+    if (targets) this.curve.draw(surface, this.th1, this.th2, this.metricsNow());
   }
 
   describe() {
@@ -424,12 +502,13 @@ class Tuner {
   }
 
   keepMetrics(message) {
-    this.latest = message;
     const key = `${this.tick(message.th1)} ${this.tick(message.th2)} ${message.rule}`;
     this.known.delete(key);
     this.known.set(key, message);
     if (this.known.size > 40) this.known.delete(this.known.keys().next().value);
     this.tiles.note("");
+    if (!this.latest) this.model.send({ type: "thumbnails" }); // their images have been read now
+    this.latest = message;
     if (!this.pinned) this.pinned = message;
     if (key === this.key) this.fillList();
     this.paint();
@@ -540,6 +619,28 @@ class Tuner {
     }
   }
 
+  /** The shown image's name with the thresholds, for files. */
+  fileName(name, ending) {
+    return `${name.replace(/[^\w.-]+/g, "_")}-th1-${this.text(this.th1)}-th2-${this.text(this.th2)}.${ending}`;
+  }
+
+  downloadPicture() {
+    if (!this.image) return this.setMessage("no image is shown", true);
+    this.viewer.main.toBlob((blob) => download(blob, this.fileName(this.image.name, "png")));
+  }
+
+  downloadTable() {
+    if (!this.known.has(this.key)) return this.setMessage("these thresholds are still being evaluated; try again in a moment", true);
+    this.fillList();
+    const columns = this.setup.truth
+      ? { targets: "targets", detected: "detected", false_pixels: "falsePixels", iou: "iou", strong: "strong", weak: "weak" }
+      : { strong: "strong", weak: "weak" };
+    const quoted = (name) => `"${name.replaceAll('"', '""')}"`;
+    const rows = this.list.rows.map((row) => [quoted(row.name), ...Object.values(columns).map((key) => row[key])].join(","));
+    const text = [["image", ...Object.keys(columns)].join(","), ...rows, ""].join("\n");
+    download(new Blob([text], { type: "text/csv" }), this.fileName("images", "csv"));
+  }
+
   showPixelInfo(place) {
     if (place === undefined) return this.paint();
     if (!place || !this.image) {
@@ -552,6 +653,13 @@ class Tuner {
   }
 }
 
+/** Have the browser save a blob as a file. */
+function download(blob, name) {
+  const link = el("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 /** A mark of the picture as a small drawing. */
 function icon(kind) {
   const canvas = el("canvas.icon", { width: 36, height: 36 });
@@ -561,8 +669,8 @@ function icon(kind) {
     pen.strokeStyle = COLOUR.truth;
     pen.lineWidth = 2;
     pen.strokeRect(5, 6, 8, 6);
-  } else if (kind === "region") {
-    pen.fillStyle = COLOUR.strong;
+  } else if (kind === "region" || kind === "wrong") {
+    pen.fillStyle = kind === "region" ? COLOUR.strong : COLOUR.alarm;
     pen.fillRect(5, 6, 8, 6);
   } else if (kind === "weak") {
     stroke(pen, new Path2D("M4,4L14,14M4,14L14,4"), COLOUR.weak, 2);

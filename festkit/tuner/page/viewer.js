@@ -1,5 +1,5 @@
 // The picture: an image with strong regions, weak centroids and truth over it, zoomed and dragged,
-// and its targets enlarged below. Every kind of mark has a colour and a shape of its own.
+// and its targets enlarged beside it. Every kind of mark has a colour and a shape of its own.
 
 const LENS = 32; // smallest side of what a lens shows, px of the image
 const LENSES = 24; // at most
@@ -19,7 +19,7 @@ function paintBase(image, stretched, steps) {
   });
 }
 
-/** The gray levels that all but a few pixels lie between. */
+/** The 1st and the 99th percentile of the gray levels. */
 function levels(gray) {
   const histogram = new Uint32Array(256);
   for (const level of gray) histogram[level] += 1;
@@ -27,18 +27,29 @@ function levels(gray) {
     let seen = 0;
     return histogram.findIndex((count) => (seen += count) > share * (gray.length - 1));
   };
-  const low = rank(0.002);
-  return [low, Math.max(rank(0.9995), low + 8)];
+  const low = rank(0.01);
+  return [low, Math.max(rank(0.99), low + 8)];
 }
 
-/** The probabilities of an image as a see-through canvas, strongest where they are highest. */
+/** The colour and opacity of a probability; `share` is its square root, so that low ones differ. */
+function heatColour(share) {
+  return [...viridis(share), share < 0.03 ? 0 : Math.min(255, 110 + 180 * share)];
+}
+
+/** The probabilities of an image as a see-through canvas. */
 function paintHeat({ width, height, fused }, steps) {
   return makePicture(width, height, (pixels) => {
-    for (let i = 0; i < fused.length; i++) {
-      const share = Math.sqrt(fused[i] / steps);
-      pixels.set([...viridis(share), 235 * Math.min(1, 1.4 * share)], 4 * i);
-    }
+    for (let i = 0; i < fused.length; i++) pixels.set(heatColour(Math.sqrt(fused[i] / steps)), 4 * i);
   });
+}
+
+/** Positions in ascending order moved apart to a distance, within [low, high]. */
+function spread(positions, distance, low, high) {
+  const moved = positions.map((at) => at);
+  for (let k = 1; k < moved.length; k++) moved[k] = Math.max(moved[k], moved[k - 1] + distance);
+  moved[moved.length - 1] = Math.min(moved[moved.length - 1], high);
+  for (let k = moved.length - 2; k >= 0; k--) moved[k] = Math.max(low, Math.min(moved[k], moved[k + 1] - distance));
+  return moved;
 }
 
 /** The outline of a mask along its pixels' edges. */
@@ -111,7 +122,8 @@ class Viewer {
     this.lenses = lenses;
     this.steps = steps;
     this.onMove = onMove; // told what lies under the pointer
-    this.layers = { stretch: true, heat: false, strong: true, weak: true, truth: true, marks: true };
+    this.stretched = true; // gray levels by percentiles
+    this.layers = { heat: false, strong: true, weak: true, truth: true, marks: true };
     this.image = null;
     this.result = null;
     this.spots = [];
@@ -129,12 +141,13 @@ class Viewer {
     this.image = image;
     this.truthPath = image.truth ? outline(image.truth, image.width, image.height) : null;
     this.heat = null;
+    this.target = -1; // none was gone to
     this.setBase();
     this.fit();
   }
 
   setBase() {
-    if (this.image) this.base = paintBase(this.image, this.layers.stretch, this.steps);
+    if (this.image) this.base = paintBase(this.image, this.stretched, this.steps);
   }
 
   setResult(result) {
@@ -165,6 +178,20 @@ class Viewer {
       y: (this.image.height - clientHeight / scale) / 2,
     };
     this.fitted = true;
+  }
+
+  /** Show one pixel of the image as one pixel of the page. */
+  actual() {
+    this.zoomBy(1 / (this.zoom.scale * (window.devicePixelRatio || 1)));
+  }
+
+  /** Move by shares of what is seen. */
+  pan(across, down) {
+    const { scale } = this.zoom;
+    this.moved(() => {
+      this.zoom.x += (across * this.main.clientWidth) / scale;
+      this.zoom.y += (down * this.main.clientHeight) / scale;
+    });
   }
 
   /** Change the view by hand, and have it painted. */
@@ -219,9 +246,18 @@ class Viewer {
   }
 
   pick(event) {
-    const side = this.lenses.clientHeight;
-    const spot = this.spots[Math.floor(event.offsetX / (side + 6))];
+    this.goTo(Math.floor(event.offsetY / (this.lenses.clientWidth + 6)));
+  }
+
+  /** Enlarge the target of this number in the middle. */
+  goTo(number) {
+    const spot = this.spots[number];
     if (spot) this.centre(spot.y, spot.x, this.main.clientHeight / (2 * this.lensSide(spot)));
+  }
+
+  nextTarget() {
+    this.target = (this.target + 1) % Math.max(this.spots.length, 1);
+    this.goTo(this.target);
   }
 
   lensSide(spot) {
@@ -244,9 +280,38 @@ class Viewer {
     pen.fillRect(0, 0, width, height);
     if (!this.image || !this.result) return;
     const { scale, x, y } = this.zoom;
-    this.drawScene(pen, ratio, { scale, x, y, px: 0, py: 0 });
-    if (this.layers.marks) this.drawMarks(pen, ratio);
     this.drawLenses(lenses);
+    const view = { scale, x, y, px: 0, py: 0 };
+    this.drawScene(pen, ratio, view);
+    if (this.layers.marks) this.drawMarks(pen, ratio);
+    if (this.layers.weak) this.namePeaks(pen, view);
+    if (this.layers.heat) this.drawScale(pen, width - 84, height - 190);
+  }
+
+  /** The colours of the probability layer, with both thresholds. */
+  drawScale(pen, left, top) {
+    const { th1, th2 } = this.result;
+    const low = top + 160, length = 132;
+    pen.fillStyle = "#1b1d21";
+    pen.fillRect(left, top, 76, 182);
+    for (let k = 0; k < length; k++) {
+      pen.fillStyle = `rgb(${viridis(k / length).join(",")})`;
+      pen.fillRect(left + 8, low - k, 12, -1);
+    }
+    const ticks = [[this.steps, "1"], [th1, `th1 ${threshold(th1, this.steps)}`], [th2, `th2 ${threshold(th2, this.steps)}`], [0, "0"]]
+      .map(([tick, text]) => ({ text, y: low - length * Math.sqrt(tick / this.steps) }))
+      .sort((a, b) => a.y - b.y);
+    const places = spread(ticks.map(({ y }) => y), 13, low - length, low);
+    this.ticks = ticks.map(({ text }, k) => [text, places[k]]);
+    pen.fillStyle = pen.strokeStyle = "#ffffff";
+    pen.lineWidth = 1;
+    pen.font = FONT;
+    pen.textAlign = "left";
+    pen.fillText("probability", left + 8, top + 15);
+    ticks.forEach(({ text, y }, k) => {
+      pen.stroke(new Path2D(`M${left + 17},${y}H${left + 21}L${left + 24},${places[k]}`));
+      pen.fillText(text, left + 26, places[k] + 4);
+    });
   }
 
   /** Image and layers, as a view of the image shows them: image px (x, y) at CSS px (px, py). */
@@ -269,12 +334,17 @@ class Viewer {
     if (this.layers.weak) this.drawWeak(pen, { scale, x, y, px, py });
   }
 
-  drawWeak(pen, { scale, x, y, px, py }) {
-    const arm = Math.max(5, 0.5 * scale);
-    const crosses = new Path2D();
+  /** Centroids of weak targets in CSS px, with their peaks, and how far their crosses reach. */
+  weakPlaces({ scale, x, y, px, py }) {
     const places = this.result.weak.map((part) => [
       px + (part.column + 0.5 - x) * scale, py + (part.row + 0.5 - y) * scale, part.peak,
     ]);
+    return [places, Math.max(5, 0.5 * scale)];
+  }
+
+  drawWeak(pen, view) {
+    const [places, arm] = this.weakPlaces(view);
+    const crosses = new Path2D();
     for (const [u, v] of places) {
       crosses.moveTo(u - arm, v - arm);
       crosses.lineTo(u + arm, v + arm);
@@ -282,11 +352,21 @@ class Viewer {
       crosses.lineTo(u + arm, v - arm);
     }
     stroke(pen, crosses, COLOUR.weak, 2);
-    if (places.length > PEAKS) return;
+  }
+
+  /** Write the peaks where there is room, the highest first. */
+  namePeaks(pen, view) {
+    const [places, arm] = this.weakPlaces(view);
     pen.font = `600 ${FONT}`;
     pen.textAlign = "left";
-    for (const [u, v, peak] of places) {
-      write(pen, (peak / this.steps).toFixed(2), u + arm + 4, v - arm, COLOUR.weak);
+    this.peaks = [];
+    for (const [u, v, peak] of places.sort((a, b) => b[2] - a[2]).slice(0, PEAKS)) {
+      const free = [[arm + 4, -arm], [arm + 4, arm + 10], [-arm - 36, -arm], [-arm - 36, arm + 10]]
+        .map(([right, down]) => [u + right, v + down])
+        .find(([left, base]) => this.peaks.every(([x1, y1]) => Math.abs(x1 - left) > 36 || Math.abs(y1 - base) > 12));
+      if (!free) continue;
+      this.peaks.push(free);
+      write(pen, (peak / this.steps).toFixed(10 * peak < this.steps ? 3 : 2), ...free, COLOUR.weak);
     }
   }
 
@@ -301,10 +381,10 @@ class Viewer {
     }
   }
 
-  drawLenses({ pen, width, height: side, ratio }) {
+  drawLenses({ pen, width: side, height, ratio }) {
     this.spots.slice(0, LENSES).forEach((spot, k) => {
-      const left = k * (side + 6);
-      if (left > width) return;
+      const top = k * (side + 6);
+      if (top > height) return;
       const window = this.lensSide(spot);
       const [y0, x0, y1, x1] = spot.box;
       const clamp = (value, most) => Math.min(Math.max(value, 0), most);
@@ -313,13 +393,15 @@ class Viewer {
       pen.save();
       pen.setTransform(ratio, 0, 0, ratio, 0, 0);
       pen.beginPath();
-      pen.rect(left, 0, side, side);
+      pen.rect(0, top, side, side);
       pen.clip();
-      this.drawScene(pen, ratio, { scale: side / window, x, y, px: left, py: 0 });
+      const view = { scale: side / window, x, y, px: 0, py: top };
+      this.drawScene(pen, ratio, view);
+      if (this.layers.weak) this.namePeaks(pen, view);
       pen.strokeStyle = MARK_COLOUR[spot.outcome];
       pen.lineWidth = 5;
-      pen.strokeRect(left, 0, side, side);
-      drawLabel(pen, spot.outcome, left + 4, side - 5, side);
+      pen.strokeRect(0, top, side, side);
+      drawLabel(pen, spot.outcome, 4, top + side - 5, side);
       pen.restore();
     });
   }
