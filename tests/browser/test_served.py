@@ -28,6 +28,7 @@ def test_voila_shows_it_with_the_net_off_and_ends_the_kernel_of_a_page_that_is_l
         watched.page.goto(served.address)
         watched.page.get_by_text("press", exact=True).click()
         watched.page.get_by_text("pressed").wait_for()
+        assert watched.page.title() == "festkit tuner"
         assert watched.errors == []
         assert len(served.server.children()) == 1
         watched.page.goto("about:blank")

@@ -9,10 +9,12 @@ import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nbformat
 import psutil
 import pytest
 from servedtuner import make_root, served_tuner
 
+from festkit.jobs.parameters import write_parametrised
 from festkit.tuner import serve as serving
 from festkit.tuner.serve import serve
 
@@ -71,6 +73,17 @@ class TestErrors:
         for port in (-1, 65536):
             with pytest.raises(ValueError, match=f"port is {port}, expected 1 to 65535, or 0 or"):
                 serve(["run"], port=port)
+
+
+def test_what_voila_shows_of_the_notebook(tmp_path):
+    book = tmp_path / "book.ipynb"
+    write_parametrised(serving.NOTEBOOK, {"run": "runs/first"}, book)
+    serving._keep_tuner(book)
+    notebook = nbformat.read(book, 4)
+    assert {cell.cell_type for cell in notebook.cells} == {"code"}
+    assert 'run = "runs/first"' in notebook.cells[1].source
+    assert notebook.cells[-1].source.endswith("\ntuner")
+    assert notebook.metadata["title"] == "festkit tuner"
 
 
 @pytest.mark.parametrize(("installed", "app"), [(True, "voila"), (None, "lab")])
