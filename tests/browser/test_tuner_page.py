@@ -169,6 +169,12 @@ class TestViewer:
         assert page.evaluate(f"{TUNER}.viewer.zoom.x") > left
 
 
+def test_a_typed_threshold_that_moves_the_other_one_says_so(page):
+    page.locator(".fk-field[data-name=th2]").fill("0.6")
+    page.locator(".fk-field[data-name=th2]").press("Enter")
+    page.locator(".fk-message").get_by_text("th1 is now 0.600, too").wait_for()
+
+
 class TestKeyboard:
     def test_help_lists_all_keys(self, page):
         panel = page.locator(".fk-help")
@@ -221,7 +227,7 @@ class TestDownloads:
 def test_until_the_charts_are_there_their_progress_is_shown(open_page):
     page = open_page(held=("surface",)).page
     bar = page.locator(".fk-waiting progress")
-    page.locator(".fk-waiting").get_by_text("Compiling the code for this machine").wait_for()
+    page.locator(".fk-waiting").get_by_text("first run on a machine also compiles").wait_for()
     page.evaluate("tellPage([{ type: 'progress', about: 'surface', done: 0.25 }, []])")
     page.locator(".fk-waiting").get_by_text("every pair of thresholds: 25 %").wait_for()
     assert bar.get_attribute("value") == "0.25"

@@ -6,7 +6,7 @@ const HIDDEN_MS = 200; // until a page without a size (while its theme changes) 
 const SYNC_MS = 120; // between two messages to the kernel while a slider moves
 const KEPT_BYTES = 96 * 1024 * 1024; // of images in the page
 const PAPER = [5000, 1000]; // ticks
-const SLOW_MS = 4000; // without progress, after which compiling is named as the likely reason
+const SLOW_MS = 4000; // without progress, after which compiling is named as a likely reason
 const KEYS = {
   "← →": "previous or next image",
   "+ −": "zoom in or out",
@@ -75,8 +75,8 @@ class Tuner {
       setup.steps, setup.faLimit, (picked) => this.picked(picked), (across, up) => this.step(across, up));
     this.curve = new Curve(picture("curve", "Pd over Fa"), setup.faLimit);
     this.controls = [
-      new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.set(tick, this.ordered(this.rule) ? Math.min(this.th2, tick) : this.th2, end)),
-      new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.set(this.ordered(this.rule) ? Math.max(this.th1, tick) : this.th1, tick, end)),
+      new ThresholdControl("th1", "strong targets lie above", setup, (tick, end) => this.move("th1", tick, end)),
+      new ThresholdControl("th2", "weak targets lie above", setup, (tick, end) => this.move("th2", tick, end)),
     ];
     this.tiles = new Tiles();
     this.list = new ImageList(setup.names, setup.truth, (index) => this.show(index));
@@ -268,6 +268,14 @@ class Tuner {
     this.refresh();
   }
 
+  /** Set one threshold, and the other along where th2 must not exceed th1. */
+  move(name, tick, end) {
+    const [other, bound] = name === "th1" ? ["th2", Math.min] : ["th1", Math.max];
+    const along = this.ordered(this.rule) ? bound(this[other], tick) : this[other];
+    if (end && along !== this[other]) this.setMessage(`${other} is now ${this.text(along)}, too: th2 cannot exceed th1 here`);
+    this.set(...(name === "th1" ? [tick, along] : [along, tick]), end);
+  }
+
   set(th1, th2, end) {
     const moved = th1 !== this.th1 || th2 !== this.th2;
     [this.th1, this.th2] = [th1, th2];
@@ -344,7 +352,7 @@ class Tuner {
     this.surfaceAsked = this.rule; // a newer question ends an older one
     this.model.send({ type: "surface", rule: this.rule });
     this.slow = setTimeout(() => {
-      this.waitingText.textContent = "Compiling the code for this machine. This happens at the first run only and takes about half a minute …";
+      this.waitingText.textContent = "Still evaluating. The first run on a machine also compiles code, which takes about half a minute …";
     }, SLOW_MS);
   }
 
