@@ -142,7 +142,7 @@ class TestRules:
     def test_detect_warns_once_of_what_is_no_number(self, rule):
         maps = np.full((2, 16, 16), 0.7, np.float32)
         maps[0, 3, 4] = np.nan
-        with pytest.warns(UserWarning, match="the map of 16 px holds 1 NaN") as warned:
+        with pytest.warns(UserWarning, match="the map of 16 px has 1 NaN") as warned:
             found = self.fest(rule=rule).detect(maps)
         assert len(warned) == 1
         assert not found.strong[3, 4]

@@ -190,7 +190,7 @@ class TestBadInput:
 
     def test_a_kit_without_notebooks(self, tmp_path, monkeypatch):
         monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
-        with pytest.raises(FileNotFoundError, match="holds: none"):
+        with pytest.raises(FileNotFoundError, match="contains: none"):
             find_notebook("00_quickstart")
 
 
@@ -232,7 +232,7 @@ class TestFilesThatCannotBeRun:
     def test_a_file_that_is_no_notebook(self, tmp_path, content):
         (tmp_path / "book.ipynb").write_bytes(content)
         with pytest.raises(
-            ValueError, match=r"book\.ipynb is not a notebook .*; expected an \.ipynb file"
+            ValueError, match=r"book\.ipynb is not a readable notebook .*; expected an \.ipynb file"
         ):
             run_notebook(tmp_path / "book.ipynb", {}, tmp_path / "out")
         assert not (tmp_path / "out").exists()

@@ -311,7 +311,7 @@ class TestDataset:
         assert again == folder
 
     def test_other_set_is_refused(self, folder):
-        match = r"holds other scenes \(train is 3, wanted 4; preset is nuaa, wanted hard\)"
+        match = r"holds other scenes \(train is 3, expected 4; preset is nuaa, expected hard\)"
         with pytest.raises(FileExistsError, match=match):
             make_synthetic_dataset(folder, train=4, test=2, size=(64, 80), seed=5, preset="Hard")
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+from drawnshapes import blobs, checkerboard, comb, rings, spiral
 from goldens import GOLDENS, bits, dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label, regionprops
-from test_components import blobs, checkerboard, comb, rings, spiral
 
 from festkit import Counts
 from festkit._support.errors import InputTypeError
@@ -741,7 +741,7 @@ class TestBadInput:
     @pytest.mark.parametrize("images", [0, 2])
     def test_one_image_at_a_time(self, images):
         batch, masks = np.zeros((images, 4, 5)), np.zeros((images, 4, 5), bool)
-        message = rf"holds {images} images; pass one map \(H, W\) per image"
+        message = rf"has {images} images; pass one map \(H, W\) per image"
         with pytest.raises(ValueError, match=f"a prob {message}"):
             surface_of([batch], [masks])
         with pytest.raises(ValueError, match=f"a mask {message}"):

@@ -93,7 +93,7 @@ class TestSaving:
         values = read_json(path)
         values["schemes"]["FEST"] |= damage
         write_json(path, values)
-        with pytest.raises(ValueError, match=r"metrics\.json holds no metrics by scheme"):
+        with pytest.raises(ValueError, match=r"metrics\.json contains no metrics by scheme"):
             read_results(path)
 
     def test_damaged_counts_of_images_are_named(self, tmp_path):

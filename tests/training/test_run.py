@@ -170,7 +170,7 @@ class TestCommand:
         ((parsed, how),) = came
         assert parsed.to_dict() == config.to_dict()
         assert how == {"resume": "auto", "max_minutes": 1.5}
-        assert "the same command continues: runs/" in capsys.readouterr().out
+        assert "run the same command to continue: runs/" in capsys.readouterr().out
 
     def test_what_is_of_this_machine_is_not_in_it(self):
         config = TrainConfig(

@@ -42,7 +42,9 @@ class TestErrors:
         monkeypatch.setattr(serving, "_server", None)
 
     def test_no_run(self, here):
-        with pytest.raises(FileNotFoundError, match="missing holds no finished run; train it"):
+        with pytest.raises(
+            FileNotFoundError, match="missing holds no finished run; finish the training"
+        ):
             serve(["run", "missing"])
 
     def test_an_unfinished_run(self, here, tmp_path):
