@@ -190,9 +190,7 @@ class TestFiles:
         same = save_results(tmp_path / "b", {"th1 0.5": HIT}, epochs=3)
         assert compare_files([one, same], TH1).loc["th1 0.5"].seeds == 2
         other = save_results(tmp_path / "c", rows, epochs=8)
-        with pytest.raises(
-            ValueError, match=r"the row 'th1 0.5' but differ in its epochs \(3, 8\)"
-        ):
+        with pytest.raises(ValueError, match=r"row 'th1 0.5' but differ in its epochs \(3, 8\)"):
             compare_files([one, other], TH1)
 
     @pytest.mark.parametrize("seed", [{"seed": 0}, {"seeds": [0, 1]}])
@@ -269,9 +267,7 @@ class TestFiles:
     @pytest.mark.parametrize("text", ["[]", "{}", '{"schemes": [1]}', '{"schemes": {"a": 1}}', "{"])
     def test_another_file(self, tmp_path, text):
         (tmp_path / "metrics.json").write_text(text)
-        with pytest.raises(
-            ValueError, match=r"metrics\.json (contains no metrics|is not readable)"
-        ):
+        with pytest.raises(ValueError, match=r"metrics\.json (contains no metrics|is not re)"):
             compare_files([tmp_path], TH1)
 
 

@@ -42,9 +42,7 @@ class TestErrors:
         monkeypatch.setattr(serving, "_server", None)
 
     def test_no_run(self, here):
-        with pytest.raises(
-            FileNotFoundError, match="missing holds no finished run; finish the training"
-        ):
+        with pytest.raises(FileNotFoundError, match="missing holds no finished run; finish"):
             serve(["run", "missing"])
 
     def test_an_unfinished_run(self, here, tmp_path):
