@@ -13,7 +13,7 @@ import torch
 import tyro
 
 import festkit as fk
-from festkit._support.files import read_json, write_json, write_text
+from festkit._support.files import read_json, write_json, write_text, write_utf8
 from festkit._support.progress import progress
 from festkit.classical import best_threshold, detect, normalize_map
 from festkit.data import Dataset
@@ -126,4 +126,5 @@ column names them.
 
 
 if __name__ == "__main__":
+    write_utf8()
     tyro.cli(main)

@@ -208,6 +208,7 @@ class TestEncodings:
             "data split": [new],
             "data synth": [f"{out}/sky", "--train", "1", "--test", "1", "--size", "64"],
             "backbones": [],
+            "detectors": [],
             "train": ["--dataset", hand, "--size", "32", "--epochs", "1", "--out", run, *device],
             "evaluate": [run, "--dataset", hand, *device],
             "predict": [f"{hand}/images", "--model", run, "--out", f"{out}/found", *device],

@@ -328,7 +328,7 @@ class TestPretrained:
 
     def test_none_is_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
-        with pytest.raises(FileNotFoundError, match=r"those of no entry .they come with a clone"):
+        with pytest.raises(FileNotFoundError, match=r"no entry .they come with a clone"):
             FEST.from_pretrained("ACM", "hand")
 
     @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ class TestMeasuring:
 
     def test_a_fest_needs_all_its_scales(self, zoo_dir):
         (zoo_dir / f"{LARGE}.safetensors").unlink()
-        with pytest.raises(FileNotFoundError, match=rf"{LARGE} has no weights.*those of {SMALL}\."):
+        with pytest.raises(FileNotFoundError, match=rf"{LARGE} has no weights.*{SMALL}\."):
             evaluate("hand/acm")
 
     def test_a_folder(self, zoo_dir, tmp_path, monkeypatch):
@@ -538,7 +538,7 @@ class TestVerifying:
         assert not found[LARGE].fault
         assert found["hand/acm.on-hand"].fault == (
             f"measured with other weights of {SMALL}; "
-            "again: festkit zoo evaluate hand/acm --dataset hand --write"
+            "to repeat: festkit zoo evaluate hand/acm --dataset hand --write"
         )
 
     def test_a_damaged_dataset_is_not_taken_for_none(self, zoo_dir, made, tmp_path):
