@@ -37,7 +37,7 @@ def main(runs: list[str]) -> None:
             lab_server(Path(folder)) as server,
             opening(LabPage, browser, server, place, Path(folder)) as open_lab,
         ):
-            lab = open_lab(cells, viewport={"width": 1240, "height": 1180}, device_scale_factor=1.5)
+            lab = open_lab(cells, viewport={"width": 1280, "height": 800}, device_scale_factor=1.5)
             failed = lab.run_all(seconds=180)
             if failed:
                 raise RuntimeError(f"the notebook failed: {failed}")
