@@ -152,5 +152,8 @@ def shipped_run(
     fest.threads = threads
     samples = progress(images, entry, unit="image")
     run.write_maps("test", {each.name: fest.probability(each.image) for each in samples})
+    if Path(dataset).is_dir():
+        folder = str(Path(dataset).resolve())
+        write_json(run.folder / "config.json", {"dataset": images.name, "dataset_folder": folder})
     write_json(run.folder / "record.json", record)  # last: it makes the run a finished one
     return run

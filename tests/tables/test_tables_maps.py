@@ -48,3 +48,10 @@ def test_the_record_claims_no_other_images(tmp_path, few_scenes):
     run = fk.tables.shipped_run("nuaa-sirst/acm-256-eedm", scenes, tmp_path, threads=1)
     assert "test" not in run.record
     assert run.record["dataset"] == "scenes"
+
+
+@pytest.mark.slow
+def test_the_run_remembers_its_images(tmp_path, few_scenes):
+    scenes = fk.make_synthetic_dataset(tmp_path / "elsewhere" / "scenes", **maps.SCENES)
+    run = fk.tables.shipped_run("nuaa-sirst/acm-256-eedm", scenes, tmp_path / "runs", threads=1)
+    assert len(fk.open_maps(run)) == 2
