@@ -342,8 +342,8 @@ class FEST:
         scale = self.backbones[size]
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
-        mean, std = float(self.mean or 0), float(self.std or 1)
-        return probability_map(scale, gray, size, mean=mean, std=std)
+        statistics: Any = {"mean": self.mean, "std": self.std}  # scale_maps refuses unknown ones
+        return probability_map(scale, gray, size, **statistics)
 
     @property
     def networks(self) -> list[nn.Module]:

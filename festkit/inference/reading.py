@@ -3,7 +3,6 @@
 import math
 import warnings
 from itertools import product
-from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,15 +169,17 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     check_number("tile", tile)
     if tile < 16 or tile != int(tile):
         raise InputError(f"tile is {tile}, expected a whole number of px, at least 16")
+    if len(fest.networks) < len(fest.backbones):
+        raise InputError("tile is for networks; detectors take whole images: leave tile out")
     tile = int(tile)
     image = gray_image(image)
     height, width = image.shape
     totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
     weights = np.zeros((height, width), np.float32)
     corners = list(product(_starts(height, tile), _starts(width, tile)))
-    side, size = min(tile, max(image.shape)), largest_size(fest)
-    warn_if_shrunk(f"squares of {side} px", side, fest)
-    if len(corners) > FEW and 4 * side < size < inf:
+    side, size = min(tile, max(image.shape)), max(fest.backbones)
+    warn_if_shrunk(f"tiles of {side} px", side, fest)
+    if len(corners) > FEW and 4 * side < size:
         warnings.warn(
             f"tiles of {side} px are enlarged to {size} px; each of the {len(corners)} tiles per "
             "image takes as long as a whole image. Set tile (--tile) to about the size of the "
@@ -195,19 +196,16 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     return [np.minimum(total / weights, 1) for total in totals]
 
 
-def largest_size(fest: FEST) -> float:
-    """The largest input size [px]; detectors take every image as it is."""
-    sizes = [size for size in fest.backbones if isinstance(size, int)]
-    return max(sizes) if len(sizes) == len(fest.backbones) else inf
-
-
 def warn_if_shrunk(images: str, side: int, fest: FEST) -> None:
-    """Warn if small targets may vanish because images of this longer side [px] are shrunk."""
-    size = largest_size(fest)
+    """Warn if small targets may vanish because images of this longer side [px] are shrunk.
+
+    Detectors take every image at its own size.
+    """
+    size = max((size for size in fest.backbones if isinstance(size, int)), default=side)
     if side >= 2 * size:
         warnings.warn(
-            f"{images} are shrunk to {size} px, so small targets may vanish; use a smaller tile "
-            "(--tile)",
+            f"{images} are shrunk to {size} px, so small targets may vanish; use tiles of about "
+            f"{size} px (tile, --tile)",
             stacklevel=4,
         )
 

@@ -63,3 +63,16 @@ def test_commands(scenes, capsys):
     assert "PSTNN" in capsys.readouterr().out
     assert main(["evaluate", "Top-Hat", "--dataset", str(scenes), "--th1", "0.4"]) == 0
     assert "IoU" in capsys.readouterr().out
+
+
+def test_a_detector_takes_whole_images(scenes):
+    """The map of every tile would reach 1 by itself."""
+    image = fk.load_dataset(scenes, "test")[0].image
+    with pytest.raises(ValueError, match="leave tile out"):
+        fk.tiled_maps(fk.open_model("Top-Hat"), image, 32)
+
+
+def test_a_network_beside_a_detector_still_shrinks(scenes, tmp_path):
+    fest = fk.FEST({32: "ACM", "LCM": fk.create_detector("LCM")}, mean=0.4, std=0.1)
+    with pytest.warns(UserWarning, match="shrunk to 32 px"):
+        fk.predict_images(fest, scenes / "images", tmp_path / "found")

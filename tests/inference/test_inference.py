@@ -116,7 +116,7 @@ class TestTiles:
             ),
             ((40, 40), 17, None),  # few
             ((120, 120), 24, None),  # not far smaller
-            ((200, 250), 220, r"squares of 220 px are shrunk to 96 px"),
+            ((200, 250), 220, r"tiles of 220 px are shrunk to 96 px"),
             ((100, 150), 400, None),  # cuts nothing
         ],
     )
