@@ -4,8 +4,10 @@ A command's file is imported when the command runs, and imports its rooms within
 that help and listings need no torch.
 """
 
+import inspect
 import os
 import platform
+import re
 import select
 import sys
 import tomllib
@@ -28,7 +30,14 @@ _FORMAT_WITH_PLACE = warnings.formatwarning
 
 def _function(module: str, name: str) -> Callable[[], Callable[..., None]]:
     """A function that imports a command."""
-    return lambda: getattr(import_module(f"{__package__}.{module}"), name)
+
+    def command() -> Callable[..., None]:
+        function: Callable[..., None] = getattr(import_module(f"{__package__}.{module}"), name)
+        # tyro keeps the line breaks within an argument's description.
+        function.__doc__ = re.sub(r"\n {8,}", " ", inspect.cleandoc(function.__doc__ or ""))
+        return function
+
+    return command
 
 
 _FILE = Path(__file__).with_name("commands.toml")

@@ -1,6 +1,7 @@
 """The page of the tuner by itself: messages, layout, scales and legends, keys, downloads."""
 
 import csv
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -210,6 +211,21 @@ class TestDownloads:
             box = page.locator(".fk-main").bounding_box()
             assert picture.width == pytest.approx(box["width"], abs=1)
             assert len(picture.convert("RGB").getcolors(1 << 20)) > 9
+
+    def test_drawing_has_every_mark_as_a_shape(self, page):
+        with page.expect_download() as download:
+            page.locator("[data-name=drawing]").click()
+        assert download.value.suggested_filename.endswith(".svg")
+        drawing = ElementTree.parse(download.value.path()).getroot()
+        kinds = [element.tag.rpartition("}")[2] for element in drawing]
+        marks, named = page.evaluate(
+            f"[{TUNER}.viewer.spots.filter((spot) => spot.outcome !== 'weak').length,"
+            f" {TUNER}.viewer.peaks.length]"
+        )
+        assert kinds.count("image") == 1
+        assert kinds.count("path") == 2 * (marks + 1)  # a rim and a line; all crosses are one
+        assert kinds.count("text") == named
+        assert named > 0
 
     def test_table(self, page):
         with page.expect_download() as download:

@@ -82,6 +82,12 @@ class TestHelp:
         assert stopped.value.code == 2
         assert "--epochs" in capsys.readouterr().err
 
+    def test_descriptions_are_not_broken_into_lines(self, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "400")
+        with pytest.raises(SystemExit):
+            main(["predict", "--help"])
+        assert "or run folders; several are the scales of one FEST." in capsys.readouterr().out
+
     @pytest.mark.parametrize("words", [["zoo"], ["zoo", "--help"]])
     def test_a_group_lists_its_commands(self, words, capsys):
         assert main(words) == 0

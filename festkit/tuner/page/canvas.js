@@ -68,8 +68,30 @@ function strokes(pen, path, ...lines) {
   }
 }
 
-/** A line on a dark rim, so that it is seen on any ground. */
-function stroke(pen, path, colour, width, dashed = false) {
+/** Takes the strokes and texts of a pen as SVG elements. */
+class VectorPen {
+  constructor() {
+    this.elements = [];
+  }
+
+  setTransform() {} // CSS px throughout
+
+  /** An SVG file: a canvas as pixels under the elements. */
+  file(canvas, width, height) {
+    const picture = `<image width="${width}" height="${height}" href="${canvas.toDataURL()}"/>`;
+    const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
+    return [`<svg xmlns="http://www.w3.org/2000/svg" ${size}>`, picture, ...this.elements, "</svg>"].join("\n");
+  }
+}
+
+/** A line along an SVG path, on a dark rim, so that it is seen on any ground. */
+function stroke(pen, shape, colour, width, dashed = false) {
+  if (pen instanceof VectorPen) {
+    const line = (ink, wide, dash) => `<path d="${shape}" fill="none" stroke-linecap="round" stroke="${ink}" stroke-width="${wide}"${dash}/>`;
+    pen.elements.push(line(INK, width + 2, ""), line(colour, width, dashed ? ' stroke-dasharray="5 4"' : ""));
+    return;
+  }
+  const path = new Path2D(shape);
   pen.lineCap = "round";
   strokes(pen, path, [INK, width + 2]);
   pen.setLineDash(dashed ? [5, 4] : []);
@@ -78,6 +100,11 @@ function stroke(pen, path, colour, width, dashed = false) {
 }
 
 function write(pen, text, x, y, colour) {
+  if (pen instanceof VectorPen) {
+    const ink = `fill="${colour}" stroke="${INK}" stroke-width="3" paint-order="stroke"`;
+    pen.elements.push(`<text x="${x}" y="${y}" style="font: 600 ${FONT}" ${ink}>${text}</text>`);
+    return;
+  }
   pen.lineWidth = 3;
   pen.strokeStyle = INK;
   pen.strokeText(text, x, y);

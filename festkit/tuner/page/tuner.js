@@ -114,8 +114,9 @@ class Tuner {
     const close = button("close", "×", "close this message (Esc)", () => this.setMessage(""), "button.quiet");
     return el("div.header", {}, el("b", {}, "Thresholds"), el("span.title", {}, this.setup.title), el("span.spring"),
       button("help", "?", "all keys (?)", () => this.toggleHelp(), "button.quiet"),
-      button("picture", "Picture", "download the image as it is shown (PNG)", () => this.downloadPicture()),
-      button("table", "Table", "download the metrics of every image (CSV)", () => this.downloadTable()),
+      button("picture", "PNG", "download the image as it is shown, as pixels", () => this.downloadPicture()),
+      button("drawing", "SVG", "download the image as it is shown, its marks as shapes", () => this.downloadDrawing()),
+      button("table", "CSV", "download the metrics of every image", () => this.downloadTable()),
       button("copy", "Copy as code", "Python with these thresholds", () => this.copy()),
       ...(this.setup.keeps ? [button("save", "Save", "write thresholds and metrics to the run and a FEST", () => this.save())] : []),
       el("div.toast", {}, this.message, close));
@@ -637,6 +638,11 @@ class Tuner {
     this.viewer.main.toBlob((blob) => download(blob, this.fileName(this.image.name, "png")));
   }
 
+  downloadDrawing() {
+    if (!this.image) return this.setMessage("no image is shown", true);
+    download(new Blob([this.viewer.toSvg()], { type: "image/svg+xml" }), this.fileName(this.image.name, "svg"));
+  }
+
   downloadTable() {
     if (!this.known.has(this.key)) return this.setMessage("these thresholds are still being evaluated; try again in a moment", true);
     this.fillList();
@@ -681,9 +687,9 @@ function icon(kind) {
     pen.fillStyle = kind === "region" ? COLOUR.strong : COLOUR.alarm;
     pen.fillRect(5, 6, 8, 6);
   } else if (kind === "weak") {
-    stroke(pen, new Path2D("M4,4L14,14M4,14L14,4"), COLOUR.weak, 2);
+    stroke(pen, "M4,4L14,14M4,14L14,4", COLOUR.weak, 2);
   } else {
-    stroke(pen, markPath(kind, 9, 9, kind === "alarm" ? 5.5 : 6.5), MARK_COLOUR[kind], 1.8, kind === "missed");
+    stroke(pen, markShape(kind, 9, 9, kind === "alarm" ? 5.5 : 6.5), MARK_COLOUR[kind], 1.8, kind === "missed");
   }
   return canvas;
 }

@@ -97,22 +97,15 @@ const MARK_NAME = {
   found: "found", missed: "missed", alarm: "false alarm", strong: "strong", weak: "weak",
 };
 
-/** The frame around a target: a circle if found, a square if missed, a diamond if false. */
-function markPath(outcome, x, y, radius) {
-  const path = new Path2D();
-  if (outcome === "missed") {
-    path.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-  } else if (outcome === "alarm") {
+/** The frame around a target as an SVG path: a circle if found, a square if missed, a diamond if false. */
+function markShape(outcome, x, y, radius) {
+  if (outcome === "missed") return `M${x - radius},${y - radius}h${2 * radius}v${2 * radius}h${-2 * radius}Z`;
+  if (outcome === "alarm") {
     const reach = 1.3 * radius;
-    path.moveTo(x, y - reach);
-    path.lineTo(x + reach, y);
-    path.lineTo(x, y + reach);
-    path.lineTo(x - reach, y);
-    path.closePath();
-  } else {
-    path.arc(x, y, radius, 0, 2 * Math.PI);
+    return `M${x},${y - reach}L${x + reach},${y}L${x},${y + reach}L${x - reach},${y}Z`;
   }
-  return path;
+  const arc = `a${radius},${radius} 0 1 0 `;
+  return `M${x - radius},${y}${arc}${2 * radius},0${arc}${-2 * radius},0`;
 }
 
 /** Draws images into its canvases; holds the zoom and what is shown. */
@@ -274,18 +267,42 @@ class Viewer {
 
   draw() {
     if (this.fitted) this.fit();
-    const { pen, width, height, ratio } = pen2d(this.main);
+    const { pen, ratio } = this.drawGround();
     const lenses = pen2d(this.lenses);
+    if (!this.image || !this.result) return;
+    this.drawLenses(lenses);
+    this.drawSymbols(pen, ratio);
+  }
+
+  /** What lies under the symbols: image, layers and the scale of their colours. */
+  drawGround() {
+    const main = pen2d(this.main);
+    const { pen, width, height, ratio } = main;
     pen.fillStyle = "#1b1d21";
     pen.fillRect(0, 0, width, height);
-    if (!this.image || !this.result) return;
-    const { scale, x, y } = this.zoom;
-    this.drawLenses(lenses);
-    const view = { scale, x, y, px: 0, py: 0 };
-    this.drawScene(pen, ratio, view);
-    if (this.layers.marks) this.drawMarks(pen, ratio);
-    if (this.layers.weak) this.namePeaks(pen, view);
+    if (!this.image || !this.result) return main;
+    this.drawScene(pen, ratio, { ...this.zoom, px: 0, py: 0 });
     if (this.layers.heat) this.drawScale(pen, width - 84, height - 190);
+    return main;
+  }
+
+  /** Frames around targets, crosses of weak ones and their peaks, in CSS px. */
+  drawSymbols(pen, ratio) {
+    const view = { ...this.zoom, px: 0, py: 0 };
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (this.layers.weak) this.drawWeak(pen, view);
+    if (this.layers.marks) this.drawMarks(pen);
+    if (this.layers.weak) this.namePeaks(pen, view);
+  }
+
+  /** What is shown as an SVG file: image and layers as pixels, symbols as shapes. */
+  toSvg() {
+    const { width, height, ratio } = this.drawGround();
+    const symbols = new VectorPen();
+    this.drawSymbols(symbols, ratio);
+    const file = symbols.file(this.main, width, height);
+    this.draw();
+    return file;
   }
 
   /** The colours of the probability layer, with both thresholds. */
@@ -331,7 +348,6 @@ class Viewer {
       pen.stroke(this.truthPath);
     }
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (this.layers.weak) this.drawWeak(pen, { scale, x, y, px, py });
   }
 
   /** Centroids of weak targets in CSS px, with their peaks, and how far their crosses reach. */
@@ -344,13 +360,9 @@ class Viewer {
 
   drawWeak(pen, view) {
     const [places, arm] = this.weakPlaces(view);
-    const crosses = new Path2D();
-    for (const [u, v] of places) {
-      crosses.moveTo(u - arm, v - arm);
-      crosses.lineTo(u + arm, v + arm);
-      crosses.moveTo(u - arm, v + arm);
-      crosses.lineTo(u + arm, v - arm);
-    }
+    const crosses = places.map(([u, v]) => (
+      `M${u - arm},${v - arm}L${u + arm},${v + arm}M${u - arm},${v + arm}L${u + arm},${v - arm}`
+    )).join("");
     stroke(pen, crosses, COLOUR.weak, 2);
   }
 
@@ -370,14 +382,13 @@ class Viewer {
     }
   }
 
-  drawMarks(pen, ratio) {
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  drawMarks(pen) {
     const { scale, x, y } = this.zoom;
     for (const { outcome, box: [y0, x0, y1, x1] } of this.spots.slice(0, MARKS)) {
       if (outcome === "weak") continue;
       const radius = (Math.max(y1 - y0, x1 - x0) * scale) / 2 + 8;
       const u = ((x0 + x1) / 2 - x) * scale, v = ((y0 + y1) / 2 - y) * scale;
-      stroke(pen, markPath(outcome, u, v, radius), MARK_COLOUR[outcome], 2, outcome === "missed");
+      stroke(pen, markShape(outcome, u, v, radius), MARK_COLOUR[outcome], 2, outcome === "missed");
     }
   }
 
@@ -397,7 +408,10 @@ class Viewer {
       pen.clip();
       const view = { scale: side / window, x, y, px: 0, py: top };
       this.drawScene(pen, ratio, view);
-      if (this.layers.weak) this.namePeaks(pen, view);
+      if (this.layers.weak) {
+        this.drawWeak(pen, view);
+        this.namePeaks(pen, view);
+      }
       pen.strokeStyle = MARK_COLOUR[spot.outcome];
       pen.lineWidth = 5;
       pen.strokeRect(0, top, side, side);
@@ -413,7 +427,7 @@ function drawLabel(pen, outcome, x, y, side) {
   const width = Math.min(pen.measureText(MARK_NAME[outcome]).width + 24, side - 8);
   pen.fillStyle = "rgba(0, 0, 0, 0.78)";
   pen.fillRect(x, y - 16, width, 18);
-  stroke(pen, markPath(outcome, x + 10, y - 7, outcome === "alarm" ? 4 : 4.5), MARK_COLOUR[outcome], 1.6);
+  stroke(pen, markShape(outcome, x + 10, y - 7, outcome === "alarm" ? 4 : 4.5), MARK_COLOUR[outcome], 1.6);
   pen.fillStyle = "#ffffff";
   pen.fillText(MARK_NAME[outcome], x + 20, y - 3);
 }
