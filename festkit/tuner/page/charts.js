@@ -183,19 +183,33 @@ class HeatMap {
     }
   }
 
+  /** Cells and limit at this many CSS px, drawn anew only when they differ. */
+  ground(width, height) {
+    if (!this.picture) this.paint();
+    const ratio = window.devicePixelRatio || 1;
+    const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const { picture, canvas: drawn } = this.drawn ?? {};
+    if (picture === this.picture && drawn.width === wide && drawn.height === high) return drawn;
+    const canvas = el("canvas", { width: wide, height: high });
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.picture, 0, 0, width, height);
+    const size = this.surface.grid.length;
+    const limit = new Path2D();
+    limit.addPath(this.limit, new DOMMatrix([width / size, 0, 0, height / size, 0, 0]));
+    strokes(pen, limit, ["#ffffff", 3.5], ["#111111", 1.5]);
+    this.drawn = { picture: this.picture, canvas };
+    return canvas;
+  }
+
   draw(th1, th2, best) {
     const { pen } = pen2d(this.canvas);
     const ink = inks(this.canvas);
     const { left, top, right, bottom } = this.frame();
     const span = { x: right - left, y: bottom - top };
-    if (!this.picture) this.paint();
-    pen.imageSmoothingEnabled = false;
-    pen.drawImage(this.picture, left, top, span.x, span.y);
     const size = this.surface.grid.length;
-    const inCells = new DOMMatrix([span.x / size, 0, 0, span.y / size, left, top]);
-    const limit = new Path2D();
-    limit.addPath(this.limit, inCells);
-    strokes(pen, limit, ["#ffffff", 3.5], ["#111111", 1.5]);
+    pen.drawImage(this.ground(span.x, span.y), left, top, span.x, span.y);
     const first = this.surface.grid[0], step = this.surface.grid[1] - first;
     const spot = (a, b) => [
       left + (((a - first) / step + 0.5) / size) * span.x,

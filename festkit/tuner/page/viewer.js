@@ -134,6 +134,8 @@ class Viewer {
     this.image = image;
     this.truthPath = image.truth ? outline(image.truth, image.width, image.height) : null;
     this.heat = null;
+    this.strong = new ImageData(image.width, image.height);
+    this.paint = el("canvas", { width: image.width, height: image.height });
     this.target = -1; // none was gone to
     this.setBase();
     this.fit();
@@ -152,13 +154,18 @@ class Viewer {
   /** Strong regions as one see-through picture; those of false alarms in their own colour. */
   paintStrong() {
     const { mask, label, predicted } = this.result;
+    const { width, truth } = this.image;
     const found = word(COLOUR.strong, 0xa0), alarm = word(COLOUR.alarm, 0xb0);
-    const known = Boolean(this.image.truth);
-    this.paint = makePicture(this.image.width, this.image.height, (_, words) => {
-      for (let i = 0; i < mask.length; i++) {
-        words[i] = mask[i] !== 1 ? 0 : known && !predicted[label[i] - 1].taken ? alarm : found;
+    const words = new Uint32Array(this.strong.data.buffer).fill(0);
+    predicted.forEach(({ box: [y0, x0, y1, x1], taken }, k) => {
+      const colour = truth && !taken ? alarm : found;
+      for (let y = y0; y < y1; y++) {
+        for (let i = y * width + x0; i < y * width + x1; i++) {
+          if (mask[i] === 1 && label[i] === k + 1) words[i] = colour;
+        }
       }
     });
+    this.paint.getContext("2d").putImageData(this.strong, 0, 0);
   }
 
   fit() {
