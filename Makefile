@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-rest test-all docs bench lint lab gallery lock
+.PHONY: demo test test-rest test-all docs bench lint lab pictures gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
@@ -33,6 +33,10 @@ lint: $(READY)  ## style, types, notebooks without output
 
 lab: $(READY)  ## open the notebooks in JupyterLab, on this machine only
 	FESTKIT_DATA="$${FESTKIT_DATA:-$(CURDIR)/data}" $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+pictures: $(READY)  ## the pictures of README and docs, from shipped weights
+	$(BIN)/python docs/tuner_screenshot.py
+	$(BIN)/python docs/scenes.py docs/scenes.png
 
 gallery: $(READY)  ## run every notebook on small settings and keep it in docs/gallery
 	$(BIN)/python docs/gallery.py

@@ -1,7 +1,7 @@
-"""Take the README's picture of the tuner: ``python docs/tuner_screenshot.py RUN [RUN ...]``.
+"""Take the README's picture of the tuner: ``python docs/tuner_screenshot.py [RUN ...]``.
 
-A real JupyterLab, a real Chromium; the image shown is the first on which the default thresholds
-go wrong in most ways.
+A real JupyterLab, a real Chromium; without runs, the shipped weights of ACM on synthetic scenes.
+The image shown is the first on which the default thresholds go wrong in most ways.
 """
 
 import sys
@@ -13,6 +13,8 @@ from playwright.sync_api import sync_playwright
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "tests")]
 
+import festkit as fk  # noqa: E402
+from festkit.tables.maps import SCENES, shipped_run  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, opening  # noqa: E402
 from tests.browser.pages import LabPage  # noqa: E402
 from tests.browser.servers import lab_server  # noqa: E402
@@ -26,8 +28,16 @@ PICK = """() => {
 }"""
 
 
+def shipped(out: Path) -> list[str]:
+    """Runs of ACM's two shipped sizes on the scenes of the notebooks."""
+    scenes = fk.make_synthetic_dataset(out / "scenes", seed=0, **SCENES)
+    entries = [f"nuaa-sirst/acm-{size}-eedm" for size in (512, 768)]
+    return [str(shipped_run(entry, scenes, out).folder) for entry in entries]
+
+
 def main(runs: list[str]) -> None:
     """Take the picture."""
+    runs = runs or shipped(DOCS.parent / "runs" / "tuner_screenshot")
     paths = ", ".join(repr(str(Path(run).resolve())) for run in runs)
     cells = ["import festkit as fk", f"fk.ThresholdTuner.from_run({paths}, th1=0.5, th2=0.1)"]
     place = "lab/workspaces/{stem}/tree/{name}"
