@@ -37,6 +37,20 @@ def split(folder: tyro.conf.Positional[Path], test: float = 0.2, seed: int = 0) 
         print(f"{path}: {len(path.read_text(encoding='utf-8').splitlines())} images")
 
 
+def build_wirstd(folder: tyro.conf.Positional[Path], data_root: str | None = None) -> None:
+    """Build the W-IRSTD land/air subset from copies of NUDT-SIRST, IRSTD-1K and SIRST-V2.
+
+    NUAA-SIRST replaces SIRST-V2 for 427 of its images. An interrupted build is continued.
+
+    Args:
+        folder: folder to create, such as data/W-IRSTD-land-air-subset.
+        data_root: folder of the datasets; default FESTKIT_DATA, else data.
+    """
+    from ..data.wirstd import build_wirstd as build
+
+    print(build(folder, root=data_root))
+
+
 def synth(
     folder: tyro.conf.Positional[str],
     train: int = 160,

@@ -70,7 +70,7 @@ def list_datasets() -> list[str]:
 
     Example:
         >>> list_datasets()
-        ['NUAA-SIRST', 'NUDT-SIRST', 'IRSTD-1K', 'SIRST-V2', 'W-IRSTD']
+        ['NUAA-SIRST', 'NUDT-SIRST', 'IRSTD-1K', 'SIRST-V2', 'W-IRSTD', 'W-IRSTD-land-air-subset']
     """
     return [card.name for card in _CARDS]
 
@@ -191,8 +191,14 @@ def dataset_name(name_or_folder: str | Path) -> str:
         >>> dataset_name("sirst"), dataset_name("/data/NUDT_SIRST+/data/own")
         ('NUAA-SIRST', 'NUDT-SIRST+own')
     """
-    own = [Path(os.path.abspath(member)).name for member in members_of(name_or_folder)]
-    return "+".join(card.name if (card := known_card(name)) else name for name in own)
+    return "+".join(map(_member_name, members_of(name_or_folder)))
+
+
+def _member_name(name_or_folder: str | Path) -> str:
+    """The name of a single dataset; a known name may have a slash."""
+    own = Path(os.path.abspath(name_or_folder)).name
+    card = known_card(str(name_or_folder)) or known_card(own)
+    return card.name if card else own
 
 
 def how_to_list(folder: Path) -> str:

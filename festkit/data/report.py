@@ -28,7 +28,7 @@ class Finding:
     @property
     def message(self) -> str:
         """The text, the number of names and the first five of them."""
-        names = f": {len(self.names)} ({_some(self.names)})" if self.names else ""
+        names = f": {len(self.names)} ({first_names(self.names)})" if self.names else ""
         return self.text + names
 
 
@@ -133,8 +133,13 @@ class DatasetReport:
         return "\n".join(lines)
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> first_names(["a", "b", "c"], most=2)
+        'a, b, and 1 more'
+    """
     more = f", and {len(names) - most} more" if len(names) > most else ""
     parts = [name.partition("; ") for name in names]
     heads, cures = [part[0] for part in parts], [part[2] for part in parts]
@@ -146,7 +151,7 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 def _tally(counts: Mapping[str, int]) -> str:
     """What was counted how often, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return _some([f"{what} ({count})" for what, count in ordered]) or "none"
+    return first_names([f"{what} ({count})" for what, count in ordered]) or "none"
 
 
 def _bullets(title: str, sentences: Sequence[str]) -> list[str]:

@@ -279,12 +279,11 @@ def warn_if_trained_on(name: str, seen: Mapping[str, str | None], images: Datase
     """
     if not seen:
         warnings.warn(f"the card of {name} does not state its training dataset", stacklevel=3)
-    known = images_of(seen)
     shared = {
         image
         for member in images.name.split("+")
-        for image in known & images_of([member])
-        if not (images.split == "test" and image == member and member in seen)
+        for image in images_of([member])
+        & images_of(set(seen) - ({member} if images.split == "test" else set()))
     }
     if shared:
         warnings.warn(

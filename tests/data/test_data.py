@@ -1123,6 +1123,7 @@ class TestCatalogue:
             ("IRSTD-1K", (1001, 800, 201, 1492, 297), (512, 768)),
             ("SIRST-V2", (None,) * 5, ()),
             ("W-IRSTD", (9000, 7200, 1800, None, None), (896, 768, 1024)),
+            ("W-IRSTD-land-air-subset", (None,) * 5, (896, 768, 1024)),
         ],
     )
     def test_cards(self, name, counts, fusion_sizes):
