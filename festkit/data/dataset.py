@@ -24,12 +24,11 @@ from .._support.files import write_text
 from .._support.names import find_name
 from ..ops.size_classes import MOST_SHARE
 from .catalogue import dataset_name, find_folder, how_to_list, known_card, members_of
+from .decoding import is_deep, orientation
 from .images import (
     Gray,
     Mask,
     format_size,
-    is_deep,
-    orientation,
     read_raster,
     resize_mask,
     same_aspect,

@@ -6,8 +6,6 @@ levels. Colour is converted to luma. Files in which zero is white are inverted, 
 brighter. The EXIF orientation is applied, so positions are those that viewers and OpenCV show.
 """
 
-import io
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._support.errors import InputError
+from .decoding import decode
 
 Gray = NDArray[np.uint8]
 
@@ -25,14 +24,8 @@ Mask = NDArray[np.bool_]
 
 EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-_ORIENTATION = 274  # tag of EXIF and of TIFF
-
 _FLIPS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 """Steps through rows and columns, by orientation; from 5 on, the same of the transposed image."""
-
-_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,19 +122,19 @@ def read_raster(path: str | Path) -> Raster:
     """
     path = Path(path)
     try:
-        raster, orientation = _read_tiff(path) or _read_other(path)
+        levels, mode, bits, orientation = decode(path)
     except InputError:
         raise
     except Exception as error:  # damaged files make decoders fail in many ways
         raise InputError(f"cannot read image file {path}: {error}") from error
-    if not np.isfinite(raster.levels).all():
+    if not np.isfinite(levels).all():
         raise InputError(
             f"{path} contains NaN or infinity; replace them, for example by its minimum"
         )
     turned = 2 <= orientation <= 8
     rows, columns = _FLIPS[(orientation - 1) % 4 if turned else 0]
-    levels = (raster.levels.T if turned and orientation > 4 else raster.levels)[::rows, ::columns]
-    return replace(raster, levels=np.array(levels, order="C"), turned=turned)  # writable, too
+    shown = (levels.T if turned and orientation > 4 else levels)[::rows, ::columns]
+    return Raster(np.array(shown, order="C"), mode, bits, turned)  # writable, too
 
 
 def read_mask(path: str | Path, least_top: int = 1) -> Raster:
@@ -182,45 +175,6 @@ def _faults_of_mask(path: Path, raster: Raster) -> Iterator[str]:
         yield "is a colour picture, whose gray levels depend on the hue"
 
 
-def is_deep(path: Path) -> bool:
-    """Whether a file stores more than 8 bit a channel, by its first bytes and tags.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "one.png"
-        >>> Image.fromarray(np.zeros((2, 3), np.uint16)).save(path)
-        >>> is_deep(path)
-        True
-    """
-    try:
-        if not _is_tiff(path):
-            return _is_deep_png(path)
-        with _tifffile().TiffFile(path) as tiff:
-            return _is_deep_page(tiff.pages.first)
-    except Exception:  # damaged in any way: reading it says so
-        return False
-
-
-def orientation(path: Path) -> int:
-    """The EXIF orientation of a file, by which it is turned; 1 leaves it as it is stored.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "one.png"
-        >>> Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
-        >>> orientation(path)
-        1
-    """
-    try:
-        if not _is_tiff(path):
-            with Image.open(path) as image:
-                return int(image.getexif().get(_ORIENTATION, 1))
-        with _tifffile().TiffFile(path) as tiff:
-            return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))
-    except Exception:  # damaged in any way: reading it says so
-        return 1
-
-
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Whether two sizes (H, W) are one image at two scales, to within a pixel of the smaller.
 
@@ -254,103 +208,6 @@ def format_size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} × {shape[0]} px"
 
 
-def _read_tiff(path: Path) -> tuple[Raster, int] | None:
-    """A TIFF of more than 8 bit and its orientation; None for other files."""
-    if not _is_tiff(path):
-        return None
-    with _tifffile().TiffFile(path) as tiff:
-        page = tiff.pages.first
-        same = [series for series in tiff.series if series.keyframe.shape == page.shape]
-        _expect_one(path, sum(series.size // page.size for series in same))  # without thumbnails
-        if not _is_deep_page(page):
-            return None
-        levels = _luma(path, _tiff_pixels(path, page))
-        kind, white_is_zero = page.photometric.name, page.photometric == 0
-        if page.photometric not in (0, 1, 2) or levels.dtype.kind not in "uif":
-            raise InputError(f"{path} is a TIFF of {kind} {page.dtype}; save it as gray or RGB")
-        bits = np.ravel(page.bitspersample)[0]
-        orientation = page.tags.valueof(_ORIENTATION, 1)
-    if white_is_zero:
-        levels = _inverted(levels, int(bits))
-    mode = "I;16" if levels.dtype == np.uint16 and kind != "RGB" else f"{kind} {levels.dtype}"
-    return Raster(levels, mode, 8 * levels.dtype.itemsize), orientation
-
-
-def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
-    """(H, W) or (H, W, channels) as stored."""
-    ends = [sum(piece) for piece in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    if max(ends) > path.stat().st_size:
-        raise EOFError("the file is truncated")
-    try:
-        stored = np.asarray(page.asarray())
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        return _opencv_pixels(_unturned_tiff(path)[0]).astype(page.dtype)  # has the codecs
-    return np.moveaxis(stored, 0, -1) if page.axes == "SYX" else stored
-
-
-def _inverted(levels: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Levels whose white is zero, turned so that brighter is larger."""
-    if levels.dtype.kind == "u":
-        return (2**bits - 1 - levels.astype(np.uint64)).astype(levels.dtype)
-    return ~levels if levels.dtype.kind == "i" else -levels
-
-
-def _read_other(path: Path) -> tuple[Raster, int]:
-    """A file that Pillow reads, and its orientation; PNG of 16 bit by OpenCV, as colour, too."""
-    with Image.open(path) as image:
-        image.verify()  # the checksums and the end of a PNG, which loading does not ask for
-    source, orientation = _unturned_tiff(path) if _is_tiff(path) else (path, None)
-    with Image.open(source) as image:
-        _expect_one(path, _count_pages(image))
-        image.load()
-    orientation = orientation or image.getexif().get(_ORIENTATION, 1)
-    image.info.pop("transparency", None)  # alpha plays no part in gray levels
-    if _is_deep_png(path):
-        levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
-        return Raster(levels, image.mode, 16), orientation
-    if image.mode[0] in "IF":
-        raise InputError(f"{path} is a {image.format} of more than 8 bit; save it as PNG or TIFF")
-    bits = 1 if image.mode == "1" else 8
-    return Raster(np.asarray(image.convert("L")), image.mode, bits), orientation
-
-
-def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
-    """A TIFF without its orientation, and that: OpenCV turns it, Pillow mixes up its pixels."""
-    data = bytearray(path.read_bytes())
-    with _tifffile().TiffFile(io.BytesIO(data)) as tiff:
-        tag = tiff.pages.first.tags.get(_ORIENTATION)
-        if tag is None:
-            return io.BytesIO(data), 1
-        struct.pack_into(f"{tiff.byteorder}H", data, tag.valueoffset, 1)
-    return io.BytesIO(data), tag.value
-
-
-def _opencv_pixels(file: io.BytesIO) -> NDArray[Any]:
-    """(H, W) or (H, W, channels) as stored, not turned, in the order red, green, blue, alpha."""
-    import cv2  # noqa: PLC0415 - most datasets have 8 bit
-
-    stored = cv2.imdecode(np.frombuffer(file.getbuffer(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if stored is None:
-        raise ValueError("it is damaged, or compressed in an unknown way")
-    return np.asarray(stored if stored.ndim == 2 else stored[..., [2, 1, 0, 3][: stored.shape[2]]])
-
-
-def _luma(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) gray levels of (H, W) or (H, W, channels), without alpha."""
-    channels = 1 if stored.ndim == 2 else stored.shape[-1]
-    if stored.ndim > 3 or channels > 4:
-        raise InputError(f"{path} holds {channels} channels; save it as gray or RGB")
-    if channels < 3:
-        return stored.reshape(*stored.shape[:2], channels)[..., 0]
-    colour = stored[..., :3]
-    if (colour == colour[..., :1]).all():
-        return colour[..., 0]
-    luma = colour @ _LUMA
-    return (luma if stored.dtype.kind == "f" else np.rint(luma)).astype(stored.dtype)
-
-
 def _differs_in_alpha(path: Path) -> bool:
     """Whether the alpha channel of an image varies."""
     with Image.open(path) as image:
@@ -371,44 +228,3 @@ def colour_share(path: str | Path, mode: str) -> float:
         return 0.0
     with Image.open(path) as image:
         return float((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).mean())
-
-
-def _is_tiff(path: Path) -> bool:
-    """Whether a file starts as a TIFF does, whatever its name."""
-    with path.open("rb") as file:
-        return file.read(4) in _TIFF_STARTS
-
-
-def _is_deep_png(path: Path) -> bool:
-    """Whether a file is a PNG of 16 bit."""
-    with path.open("rb") as file:
-        start = file.read(25)
-    return start.startswith(b"\x89PNG") and start[24:] == b"\x10"
-
-
-def _is_deep_page(page: Any) -> bool:
-    """Whether a page of a TIFF has more than 8 bit."""
-    return page.dtype not in (np.uint8, np.bool_)
-
-
-def _tifffile() -> Any:
-    """The module tifffile."""
-    import tifffile  # noqa: PLC0415 - most datasets have none
-
-    return tifffile
-
-
-def _expect_one(path: Path, images: int) -> None:
-    """Refuse a file of several images."""
-    if images > 1:
-        raise InputError(f"{path} holds {images} images, expected one; save each to its own file")
-
-
-def _count_pages(image: Image.Image) -> int:
-    """Images in a file, without thumbnails; the first is the one at hand again."""
-    first, pages = image.size, 0
-    for number in range(getattr(image, "n_frames", 1)):
-        image.seek(number)
-        pages += image.size == first
-    image.seek(0)
-    return pages

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
-from .images import Gray, Raster, is_deep, read_mask, read_raster
+from .decoding import is_deep
+from .images import Gray, Raster, read_mask, read_raster
 
 Levels = tuple[float, float]
 """The gray levels of a file that become 0 and 255."""

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from festkit.data.catalogue import dataset_card, list_datasets
 from festkit.data.check import check_dataset
 from festkit.data.dataset import Dataset, load_dataset, split_dataset
-from festkit.data.images import is_deep, read_raster, resize_mask, same_aspect
+from festkit.data.decoding import is_deep
+from festkit.data.images import read_raster, resize_mask, same_aspect
 from festkit.data.layouts import LAYOUTS, find_files
 
 GRAY = np.array([[0, 10, 200, 255], [1, 127, 128, 40], [90, 91, 92, 93]], np.uint8)
