@@ -108,8 +108,10 @@ def subset_rows() -> tuple[SubsetRow, ...]:
         SubsetRow(id='01328', source='IRSTD-1K', name='XDU0', area=32, split='train')
     """
     with _FILE.open(encoding="utf-8", newline="") as file:
-        entries = [entry | {"area": int(entry["area"])} for entry in csv.DictReader(file)]
-    return tuple(SubsetRow(**entry) for entry in entries)
+        return tuple(
+            SubsetRow(number, source, name, int(area), split)
+            for number, source, name, area, split in list(csv.reader(file))[1:]
+        )
 
 
 def build_wirstd(folder: str | Path, *, root: str | Path | None = None) -> SubsetReport:
