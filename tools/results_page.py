@@ -142,7 +142,7 @@ METHODS = {
 INTRODUCTION = """\
 # Results: our figures beside the paper's
 
-Written by `python tools/results_page.py` from the records in [weights](../weights/AGENDA.md), each measured on the weights that lie beside it; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals over test images{methods}. What has not been trained says "not run".
+Written by `python tools/results_page.py` from the records in [weights](../weights/AGENDA.md), each measured on the weights in the same folder; `festkit zoo verify` measures them again. IoU, Pd and Score in percent, Fa in 10⁻⁶, at the images' own size; in brackets 95 % intervals over test images{methods}. What has not been trained says "not run".
 
 *Original* is BCE at one size, above 0.5. *LW-FEST* is EEDM at one size with adjustable sensitivity (AS, th1 0.5, th2 0.1). *FEST* fuses the sizes that are listed, with weak targets per scale. Epochs and some sizes are not the paper's, nor is the training ([what differs](../weights/AGENDA.md#what-differs-from-the-paper)): the paper trains 300 epochs, fuses 512 + 768 (NUDT-SIRST: 256 + 384), and does not say at which size its other rows are; the lists below the tables say what ours are, and where they differ in size the difference between two rows is not the method's alone. The paper's rows of other backbones: `festkit tables show backbones`. Every entry has one seed; the test images chose no epoch, no threshold and no weights (what counts is the running average of the weights after the last epoch), though some entries are in the list after a look at test figures.
 """  # noqa: E501 - a paragraph is one line

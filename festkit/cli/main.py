@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = name in CONTINUING and "never" not in options  # --resume never
+        kept = name in CONTINUING and ("--resume", "never") not in pairwise(options)
         hint = "; the same command continues" if kept else ""
         print(f"festkit {name}: interrupted{hint}", file=sys.stderr)
         return 130

@@ -102,7 +102,7 @@ function stroke(pen, shape, colour, width, dashed = false) {
 function write(pen, text, x, y, colour) {
   if (pen instanceof VectorPen) {
     const ink = `fill="${colour}" stroke="${INK}" stroke-width="3" paint-order="stroke"`;
-    pen.elements.push(`<text x="${x}" y="${y}" style="font: 600 ${FONT}" ${ink}>${text}</text>`);
+    pen.elements.push(`<text x="${x}" y="${y}" style="font: 600 ${FONT}" ${ink}>${text.replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`)}</text>`);
     return;
   }
   pen.lineWidth = 3;

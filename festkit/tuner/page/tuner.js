@@ -273,7 +273,11 @@ class Tuner {
   move(name, tick, end) {
     const [other, bound] = name === "th1" ? ["th2", Math.min] : ["th1", Math.max];
     const along = this.ordered(this.rule) ? bound(this[other], tick) : this[other];
-    if (end && along !== this[other]) this.setMessage(`${other} is now ${this.text(along)}, too: th2 cannot exceed th1 here`);
+    if (along !== this[other]) this.dragged = other;
+    if (end && this.dragged) {
+      this.setMessage(`${this.dragged} is now ${this.text(along)}, too: th2 cannot exceed th1 here`);
+      this.dragged = null;
+    }
     this.set(...(name === "th1" ? [tick, along] : [along, tick]), end);
   }
 
@@ -460,15 +464,20 @@ class Tuner {
         setTimeout(() => this.paint(), HIDDEN_MS);
         return;
       }
-      if (this.image && this.stale) {
-        this.result = detect(this.image, this.th1, this.th2, this.rule);
-        this.viewer.setResult(this.result);
-        this.stale = false;
-      }
-      this.viewer.draw();
+      this.draw();
       this.write();
       this.painted = (this.painted || 0) + 1;
     });
+  }
+
+  /** Draw the image with its current thresholds at once. */
+  draw() {
+    if (this.image && this.stale) {
+      this.result = detect(this.image, this.th1, this.th2, this.rule);
+      this.viewer.setResult(this.result);
+      this.stale = false;
+    }
+    this.viewer.draw();
   }
 
   /** Everything but the picture. */
@@ -635,11 +644,14 @@ class Tuner {
 
   downloadPicture() {
     if (!this.image) return this.setMessage("no image is shown", true);
-    this.viewer.main.toBlob((blob) => download(blob, this.fileName(this.image.name, "png")));
+    this.draw();
+    const name = this.fileName(this.image.name, "png");
+    this.viewer.main.toBlob((blob) => download(blob, name));
   }
 
   downloadDrawing() {
     if (!this.image) return this.setMessage("no image is shown", true);
+    this.draw();
     download(new Blob([this.viewer.toSvg()], { type: "image/svg+xml" }), this.fileName(this.image.name, "svg"));
   }
 
@@ -671,7 +683,7 @@ class Tuner {
 function download(blob, name) {
   const link = el("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 /** A mark of the picture as a small drawing. */

@@ -132,6 +132,8 @@ class Viewer {
 
   setImage(image) {
     this.image = image;
+    this.result = null;
+    this.spots = [];
     this.truthPath = image.truth ? outline(image.truth, image.width, image.height) : null;
     this.heat = null;
     this.strong = new ImageData(image.width, image.height);
@@ -279,17 +281,16 @@ class Viewer {
     if (!this.image || !this.result) return;
     this.drawLenses(lenses);
     this.drawSymbols(pen, ratio);
+    if (this.layers.heat) this.drawScale(pen);
   }
 
-  /** What lies under the symbols: image, layers and the scale of their colours. */
+  /** What lies under the symbols: image and layers. */
   drawGround() {
     const main = pen2d(this.main);
     const { pen, width, height, ratio } = main;
     pen.fillStyle = "#1b1d21";
     pen.fillRect(0, 0, width, height);
-    if (!this.image || !this.result) return main;
-    this.drawScene(pen, ratio, { ...this.zoom, px: 0, py: 0 });
-    if (this.layers.heat) this.drawScale(pen, width - 84, height - 190);
+    if (this.image && this.result) this.drawScene(pen, ratio, { ...this.zoom, px: 0, py: 0 });
     return main;
   }
 
@@ -304,7 +305,8 @@ class Viewer {
 
   /** What is shown as an SVG file: image and layers as pixels, symbols as shapes. */
   toSvg() {
-    const { width, height, ratio } = this.drawGround();
+    const { pen, width, height, ratio } = this.drawGround();
+    if (this.layers.heat) this.drawScale(pen);
     const symbols = new VectorPen();
     this.drawSymbols(symbols, ratio);
     const file = symbols.file(this.main, width, height);
@@ -313,7 +315,8 @@ class Viewer {
   }
 
   /** The colours of the probability layer, with both thresholds. */
-  drawScale(pen, left, top) {
+  drawScale(pen) {
+    const left = this.main.clientWidth - 84, top = this.main.clientHeight - 190;
     const { th1, th2 } = this.result;
     const low = top + 160, length = 132;
     pen.fillStyle = "#1b1d21";
@@ -367,6 +370,7 @@ class Viewer {
 
   drawWeak(pen, view) {
     const [places, arm] = this.weakPlaces(view);
+    if (!places.length) return;
     const crosses = places.map(([u, v]) => (
       `M${u - arm},${v - arm}L${u + arm},${v + arm}M${u - arm},${v + arm}L${u + arm},${v - arm}`
     )).join("");
