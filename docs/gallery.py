@@ -1,8 +1,8 @@
 """Make the gallery: ``make gallery`` runs every notebook and keeps it here, as it was executed.
 
-Small settings on synthetic scenes; what is done is not run again. Pictures are kept as large and in
-as many colours as a page of at most 300 KB allows, and the folder that the notebooks ran in is not
-named.
+Notebooks that are done are not run again, so an interrupted call continues. Pictures are kept as
+large and in as many colours as a page of at most 300 KB allows, and the folder that the notebooks
+ran in is not named.
 """
 
 import base64
@@ -18,7 +18,14 @@ from PIL import Image
 import festkit as fk
 from festkit._support.files import write_text
 from festkit.jobs.job import Job, Outcome
-from festkit.jobs.parameters import find_notebook
+from festkit.jobs.parameters import NOTEBOOKS, find_notebook
+from festkit.tables import find_table
+
+SMOKE = ("input_size", "losses", "fusion", "hyperparameters")
+"""Tables that must train many networks; they are shown with the profile "smoke"."""
+
+SETTINGS = {"00_quickstart": {"epochs": 24}, "02_train": {"profile": "quick"}}
+"""Parameters of other notebooks that differ from the defaults."""
 
 GALLERY = Path(__file__).parent / "gallery"
 FOLDER = Path("runs/gallery")
@@ -32,12 +39,10 @@ OCTREE = Image.Quantize.FASTOCTREE
 
 def main(workers: int) -> None:
     """Run what is missing, then write every notebook and the page that leads to them."""
-    jobs = [
-        Job("00_quickstart", {"epochs": 24}),
-        *fk.plan_jobs("all"),
-        Job("04_threshold_tuner"),
-        Job("05_own_images"),
-    ]
+    smoke = {find_table(table).notebook: fk.plan_jobs(table) for table in SMOKE}
+    names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb") if path.stem not in smoke)
+    jobs = [Job(name, SETTINGS.get(name, {})) for name in names]  # before others of their notebook
+    jobs += [job for table in smoke.values() for job in table]
     outcomes = fk.run_jobs(jobs, FOLDER, workers=workers)
     lost = [outcome.reason for outcome in outcomes if outcome.status != "done"]
     if lost:
@@ -49,16 +54,26 @@ def main(workers: int) -> None:
         book = nbformat.read(outcome.folder / f"{name}.ipynb", as_version=4)
         write_text(GALLERY / f"{name}.ipynb", slimmed(book, outcome.folder))
     lines = [f"- [{title(name)}]({name}.ipynb)" for name in sorted(shown)]
-    text = [HEAD.format(version=fk.__version__), *lines, ""]
-    write_text(GALLERY / "README.md", "\n".join(text))
+    head = HEAD.format(version=fk.__version__)
+    write_text(GALLERY / "README.md", "\n".join([head, *lines, ""]))
+    write_text(GALLERY / "index.md", f"{head}\n{TOCTREE}")
 
 
 HEAD = """# Gallery
 
-The notebooks as they were executed, by `make gallery` (festkit {version}), on synthetic scenes and
-with networks that have hardly begun to learn (profile "smoke"; the quickstart and the tuner train
-a little longer): they show what a notebook gives, not what the networks can do. Only
-`05_own_images` looks with weights of the zoo.
+Every notebook as executed by `make gallery` (festkit {version}), on synthetic scenes.
+
+- **Shipped weights**, trained on NUAA-SIRST: notebooks 03 to 05, tables 4 to 6, figure 7.
+- **Trained here**: the quickstart (24 epochs on easy scenes) and 02 (profile "quick").
+- **Smoke runs**: tables 1 to 3 and figure 5 need many trainings. They show what the notebook gives,
+  not what the networks can do.
+"""
+
+TOCTREE = """```{toctree}
+:glob:
+
+*
+```
 """
 
 

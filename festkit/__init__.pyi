@@ -33,6 +33,7 @@ from .inference import predict_images as predict_images
 from .inference import read_image as read_image
 from .inference import tiled_maps as tiled_maps
 from .jobs import Job as Job
+from .jobs import notebook_setup as notebook_setup
 from .jobs import run_jobs as run_jobs
 from .jobs import run_notebook as run_notebook
 from .losses import EEDMLoss as EEDMLoss

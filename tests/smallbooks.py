@@ -28,8 +28,9 @@ def shown_here(name, parameters):
 
     A kernel of its own would take as long to import the kit as all of its cells do.
     """
-    source, space = find_notebook(name), {}
+    source = find_notebook(name)
     defaults, *cells = read_notebook(source).code
+    space = {"In": ["", defaults]}  # what IPython would keep
     exec(defaults, space)
     space |= check_parameters(source, parameters)
     statements = ast.parse("\n".join(cells)).body

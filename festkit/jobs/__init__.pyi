@@ -5,8 +5,8 @@ from .job import Job as Job
 from .job import Outcome as Outcome
 from .job import Output as Output
 from .job import run_job as run_job
+from .notebook import notebook_setup as notebook_setup
 from .parameters import NOTEBOOKS as NOTEBOOKS
-from .parameters import check_notebook as check_notebook
 from .parameters import find_notebook as find_notebook
 from .parameters import write_parametrised as write_parametrised
 from .schedule import estimate_minutes as estimate_minutes

@@ -21,7 +21,7 @@ SYNTHETIC = "synthetic"
 """The dataset of a notebook that makes its own scenes."""
 
 RUNTIME_PARAMETERS = ("data_root", "device", "threads")
-"""Parameters that do not change the result."""
+"""Parameters that do not change the result, also within the options of a training."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Job:
         """
         given = self.resolve_outputs(lambda output: Path(output.path).name)
         words = [given.get(name) for name in ("backbone", "size", "loss", "dataset")]
-        options = given.get("loss_options") or {}
+        options = (given.get("train_options") or {}).get("loss_options") or {}
         words += [f"{name} {value:g}" for name, value in options.items()]
         words += [f"seed {given['seed']}"] if "seed" in given else []
         return " ".join([Path(self.notebook).stem, *(str(word) for word in words if word)])
@@ -213,7 +213,9 @@ def resolve_outputs(value: Any, fill: Callable[[Any], Any], kind: type = Output)
 
 
 def _text(value: Any, parameter: Parameter) -> str:
-    """A value as text, the same of 1 and 1.0 if a float is expected."""
+    """What a result depends on in a value; the same text of 1 and 1.0 if a float is expected."""
+    if isinstance(value, Mapping):
+        value = {name: each for name, each in value.items() if name not in RUNTIME_PARAMETERS}
     if "float" in parameter.kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     return json.dumps(value, sort_keys=True, default=str)

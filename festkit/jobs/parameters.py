@@ -3,7 +3,6 @@
 import ast
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -29,9 +28,6 @@ TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "None": ((type(None),), ""),
 }
 """By the name of a type: what it accepts, as papermill writes it, and a value for its option -y."""
-
-INJECTED = "# Parameters\n"
-"""First line of the cell that papermill adds."""
 
 
 @dataclass(frozen=True)
@@ -92,52 +88,6 @@ def read_assigned(source: str) -> Iterator[Parameter]:
             kind = type(default).__name__
             kinds = (kind,) if kind in TYPES else ()
             yield Parameter(line.targets[0].id, kinds, default, annotated=False)
-
-
-def check_notebook(space: Mapping[str, Any]) -> None:
-    """Refuse parameters of the calling notebook whose type differs from its annotation.
-
-    Notebooks call this in the first cell after their parameters, because papermill's command does
-    not check types: ``-p weak false`` passes a string, ``-p images 2024`` a number. Types are read
-    from annotated lines (``weak: bool = True``) of earlier cells, which IPython keeps in ``In``;
-    outside IPython nothing is checked.
-
-    Args:
-        space: the notebook's ``globals()``.
-
-    Raises:
-        ValueError: if a value has the wrong type; the message names the expected type and the
-            papermill option. Also if no cell sets a parameter.
-
-    Example:
-        >>> check_notebook({"In": ["epochs: int = 3"], "epochs": 4})
-        >>> check_notebook({"In": ["epochs: int = 3"], "epochs": "4"})
-        Traceback (most recent call last):
-        festkit._support.errors.InputError: parameter epochs is ...
-    """
-    known: dict[str, Parameter] = {}
-    for source in space.get("In", ()):
-        lines: list[Parameter] = []
-        with suppress(SyntaxError):  # a cell that failed
-            lines = list(read_assigned(source))
-        known |= {each.name: each for each in lines if each.annotated}
-        if known and source.startswith(INJECTED):
-            for each in lines:
-                find_name("parameter of the notebook", each.name, known)
-    for name, parameter in known.items():
-        if name in space and not parameter.accepts(space[name]):
-            raise InputError(
-                f"parameter {name} {parameter.refusal(space[name])}{_cure(parameter, space[name])}"
-            )
-
-
-def _cure(parameter: Parameter, value: Any) -> str:
-    """The option of papermill's command for a value of the expected type."""
-    if "str" in parameter.kinds and not isinstance(value, list | tuple | dict):
-        return f"; with papermill, pass text with: -r {parameter.name} {value}"
-    examples = [TYPES[kind][1] for kind in parameter.kinds if kind in TYPES]
-    example = next(filter(None, examples), None)
-    return f"; with papermill, use: -y '{parameter.name}: {example}'" if example else ""
 
 
 def _kinds(annotation: ast.expr) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _kind_and_work(notebook: str, parameters: dict[str, Any]) -> tuple[str, floa
     if notebook != "02_train" or parameters.get("size") is None:
         return notebook, 1.0
     dataset = Path(str(parameters.get("dataset", ""))).name
-    epochs = (parameters.get("options") or {}).get("epochs", 1)
+    epochs = (parameters.get("train_options") or {}).get("epochs", 1)
     return f"{notebook} {parameters.get('backbone')} {dataset}", epochs * parameters["size"] ** 2
 
 

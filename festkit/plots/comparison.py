@@ -98,8 +98,9 @@ def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> Non
         axes.axhline(1e6 * FA_LIMIT, color=LIMIT, linestyle="--", linewidth=1, label="limit of Fa")
         axes.set_yscale("symlog", linthresh=10)
         axes.set_ylim(0, None)
-    if name == "score" and np.isnan(ours).all() and (table["seeds"] > 0).any():
-        axes.set_title("ours: void, Fa too high", color=OURS, fontsize=8)
+    void = np.isnan(ours) & (table["seeds"] > 0)
+    if name == "score" and void.any():
+        axes.set_title(f"{void.sum()} of {len(ours)} void, Fa too high", color=OURS, fontsize=8)
     if not np.isfinite(axes.dataLim.y0):
         axes.set_yticks([])
     if is_line:  # of more than six values only every other one has a label
@@ -112,10 +113,10 @@ def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> Non
 
 
 def _add_common_legend(figure: Figure) -> None:
-    """One legend above all panels."""
+    """One legend below all panels."""
     entries = [axes.get_legend_handles_labels() for axes in figure.axes]
     by_label = {label: line for pair in entries for line, label in zip(*pair, strict=True)}
-    figure.legend(by_label.values(), by_label, loc="outside upper right", ncols=4, frameon=False)
+    figure.legend(by_label.values(), by_label, loc="outside lower left", ncols=4, frameon=False)
 
 
 NO_WEAK = 1.0

@@ -41,6 +41,7 @@ def show_strips(
     samples: Sequence[Sample],
     columns: Mapping[str, Sequence[Seen]],
     *,
+    notes: Sequence[str] = (),
     contrast: Contrast = MOST_LEVELS,
 ) -> Figure:
     """Rows of pictures: an image, its maps or detections, and the truth, with one place enlarged.
@@ -53,6 +54,7 @@ def show_strips(
         samples: images with true masks, one per row.
         columns: for every column title, one entry per image: a probability map (H, W) in [0, 1], or
             a detection, which is drawn over the image and counted.
+        notes: a line for every image, written below its name.
         contrast: percentiles of the gray levels that become black and white.
 
     Returns:
@@ -85,7 +87,7 @@ def show_strips(
                 counts = count(picture.mask, sample.mask)
                 text = f"{counts.detected} of {counts.targets} found"
                 axes.set_xlabel(f"{text}, {counts.false_pixels} false px", fontsize=8)
-        grid[row, 0].set_ylabel(sample.name, fontsize=8)
+        grid[row, 0].set_ylabel("\n".join([sample.name, *notes[row : row + 1]]), fontsize=8)
     are_detections = [isinstance(column[0], Detection) for column in columns.values()]
     if not all(are_detections):
         scale = ScalarMappable(Normalize(0, 1), "magma")
@@ -127,11 +129,16 @@ def _where_they_differ(mask: NDArray[np.bool_], found: Sequence[NDArray[np.bool_
 
 
 def _free_corner(marked: NDArray[np.bool_], place: Box) -> tuple[int, int]:
-    """The corner (0 top or 1 bottom, 0 left or 1 right) that hides least; the place never."""
+    """The corner (0 top or 1 bottom, 0 left or 1 right) that hides least.
+
+    It hides what is enlarged only if every corner does, and the place itself never.
+    """
     height, width = marked.shape
     side = round(LENS_SHARE * min(height, width))
     hidden = marked.astype(int)
-    hidden[place[0], place[1]] = marked.size
+    y0, x0, y1, x1 = overlays.window(place, marked.shape, LENS)
+    hidden[y0:y1, x0:x1] += 1
+    hidden[place[0], place[1]] = marked.size**2
     ends = slice(None, side), slice(-side, None)
     sums = {(i, j): hidden[ends[i], ends[j]].sum() for i in (0, 1) for j in (0, 1)}
     opposite = int(place[0] < height / 2), int(place[1] < width / 2)

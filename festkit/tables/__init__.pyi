@@ -24,6 +24,7 @@ from .runs import open_rows as open_rows
 from .selection import FusionStep as FusionStep
 from .selection import greedy_fusion as greedy_fusion
 from .selection import hardest_images as hardest_images
+from .selection import rank_by_gain as rank_by_gain
 from .specs import TABLES as TABLES
 from .specs import TableSpec as TableSpec
 from .specs import find_table as find_table

@@ -36,11 +36,12 @@ def open_table(
     *,
     dataset: str | Path = "synthetic",
     runs: Mapping[str, Sequence[Run | str | Path]] | None = None,
-    backbones: Sequence[str] | None = None,
+    backbone: str | Sequence[str] | None = None,
     split: str = "test",
     seed: int = 0,
-    root: str | Path | None = None,
+    data_root: str | Path | None = None,
     threads: int | None = None,
+    entries: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, RunMaps]:
     """Open the maps of every row of a table; missing ones are trained or computed first.
 
@@ -51,11 +52,12 @@ def open_table(
         out: folder of scenes, trainings and maps.
         dataset: name or folder; "synthetic" makes scenes.
         runs: finished runs by row; if given, nothing is trained.
-        backbones: networks; None takes ACM for "shipped", else the profile's.
+        backbone: a network, or several; None takes ACM for "shipped", else the profile's.
         split: "test" or "holdout".
         seed: random seed of scenes and trainings.
-        root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
+        data_root: folder of the datasets; None takes FESTKIT_DATA, else ``data``.
         threads: CPU threads; None takes one per idle CPU.
+        entries: for "shipped", entries of the zoo by row; None takes those of the paper's sizes.
 
     Raises:
         ValueError: for an unknown table, profile or network, or runs that do not fit the rows.
@@ -68,21 +70,21 @@ def open_table(
     spec = find_table(table)
     if dataset == "synthetic":
         dataset = _scenes(profile, Path(out), seed)
+    backbones = [backbone] if isinstance(backbone, str) else backbone
     if runs is None and profile == SHIPPED:
+        place: Any = {"root": data_root, "threads": threads}
+        entries = entries or _shipped_rows(spec.name, backbones or ["ACM"])
         runs = {
-            row: [
-                shipped_run(entry, dataset, Path(out) / SHIPPED, root=root, threads=threads)
-                for entry in entries
-            ]
-            for row, entries in _shipped_rows(spec.name, backbones or ["ACM"]).items()
+            row: [shipped_run(entry, dataset, Path(out) / SHIPPED, **place) for entry in own]
+            for row, own in entries.items()
         }
     elif runs is None:
-        name = load_dataset(dataset, "test", root=root).name
+        name = load_dataset(dataset, "test", root=data_root).name
         rows = table_trainings(spec.name, profile, backbones=backbones, dataset=name)
         runs = train_all(
-            rows, dataset, Path(out) / "runs", seed=seed, data_root=root, threads=threads
+            rows, dataset, Path(out) / "runs", seed=seed, data_root=data_root, threads=threads
         )
-    return open_rows(spec.name, runs, split=split, dataset=dataset, root=root)
+    return open_rows(spec.name, runs, split=split, dataset=dataset, root=data_root)
 
 
 def _scenes(profile: str, out: Path, seed: int) -> Path:

@@ -71,8 +71,9 @@ def plan_jobs(
             rows = table_trainings(spec.name, profile, backbones=networks, dataset=dataset)
             images = _images(dataset, profile, runtime)
             common = {"profile": profile, "dataset": images, "seed": seed} | runtime
-            options = common | {"device": device}
-            runs = {row: [_run(each, options) for each in scales] for row, scales in rows.items()}
+            runs = {
+                row: [_run(each, common, device) for each in scales] for row, scales in rows.items()
+            }
             jobs.append(Job(spec.notebook, common | {"runs": runs}))
             if table == "all" and spec.compares_networks:
                 jobs += _notebooks_without_table(common, runs)
@@ -98,18 +99,19 @@ def _images(dataset: str, profile: str, runtime: dict[str, Any]) -> str | Output
     """A dataset, or the synthetic scenes that the job of 01_data makes."""
     if dataset != SYNTHETIC:
         return dataset
-    return Output(Job("01_data", {"profile": profile} | _accepted("01_data", runtime)), "scenes")
+    return Output(Job("01_data", {"scenes": profile} | _accepted("01_data", runtime)), "scenes")
 
 
-def _run(training: Training, options: dict[str, Any]) -> Output:
+def _run(training: Training, common: dict[str, Any], device: str) -> Output:
     """The run folder of the job of a training."""
-    parameters = vars(training) | {
-        "loss_options": dict(training.loss_options),
-        "options": dict(training.options),
-        "start_from": training.start and _run(training.start, options),
-    }
-    del parameters["start"]
-    return Output(Job("02_train", parameters | options), "run")
+    options = dict(training.options) | {"device": device}
+    if training.loss_options:
+        options["loss_options"] = dict(training.loss_options)
+    if training.start:
+        first = _run(training.start, common, device).job
+        options["initial_weights"] = Output(first, "run/weights.safetensors")
+    own = {name: getattr(training, name) for name in ("backbone", "size", "loss")}
+    return Output(Job("02_train", own | {"train_options": options} | common), "run")
 
 
 def _notebooks_without_table(common: dict[str, Any], runs: dict[str, list[Output]]) -> list[Job]:

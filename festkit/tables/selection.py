@@ -70,6 +70,33 @@ def _fuse_each(
     return steps
 
 
+def rank_by_gain(before: Sequence[Counts], after: Sequence[Counts]) -> list[int]:
+    """The images by what one method gains over another, largest gain first.
+
+    Additional targets count first, then additional correct pixels and fewer false ones.
+
+    Args:
+        before: counts of every image with the first method.
+        after: counts of the same images with the second method.
+
+    Returns:
+        Indices of the images; ties keep the order of the set.
+
+    Raises:
+        ValueError: if the numbers of images differ.
+
+    Example:
+        >>> one, two = (Counts(images=1, targets=2, detected=n) for n in (1, 2))
+        >>> rank_by_gain([one, one], [one, two])
+        [1, 0]
+    """
+    gains = [
+        (b.detected - a.detected, b.intersection - a.intersection + a.false_pixels - b.false_pixels)
+        for a, b in zip(before, after, strict=True)
+    ]
+    return sorted(range(len(gains)), key=gains.__getitem__, reverse=True)
+
+
 def hardest_images(
     maps: Sequence[RunMaps], number: int = 4, *, th1: float = 0.5, th2: float | None = None
 ) -> list[int]:

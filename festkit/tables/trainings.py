@@ -171,8 +171,6 @@ def training_config(
     dataset: str | Path,
     out: str | Path,
     *,
-    name: str | None = None,
-    start: str | Path | None = None,
     seed: int = 0,
     **places: Any,
 ) -> TrainConfig:
@@ -181,9 +179,7 @@ def training_config(
     Args:
         training: what is trained.
         dataset: name or folder.
-        out: parent folder of the run.
-        name: name of the run folder; default: the name of the training.
-        start: run whose weights it starts from; default: the run of ``training.start`` in ``out``.
+        out: parent folder of the run, and of the run of ``training.start``.
         seed: random seed of initialisation, batches and augmentation.
         places: fields of ``TrainConfig`` that do not affect the result, such as device.
 
@@ -192,11 +188,10 @@ def training_config(
         >>> config.folder.name
         'acm-128-eedm'
     """
-    if start is None and training.start:
-        start = Path(out) / training.start.name
-    weights = str(Run(Path(start)).weights) if start else None
+    start = training.start and Run(Path(out) / training.start.name)
     same = {name: getattr(training, name) for name in ("backbone", "size", "loss", "loss_options")}
-    files: Any = {"initial_weights": weights, "out": str(Path(out) / (name or training.name))}
+    files: Any = {"initial_weights": str(start.weights) if start else None}
+    files["out"] = str(Path(out) / training.name)
     return TrainConfig(str(dataset), seed=seed, **same, **files, **training.options, **places)
 
 

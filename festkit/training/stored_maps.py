@@ -106,6 +106,23 @@ class RunMaps:
         stored = tuple(self.stored[k] for k in scales)
         return _run_maps([self.records[k] for k in scales], self.dataset, stored, self.split)
 
+    def with_scales(self, *others: "RunMaps") -> "RunMaps":
+        """The same images, with the maps of other runs as further scales.
+
+        Args:
+            others: maps of the same images.
+
+        Raises:
+            ValueError: if the images differ.
+        """
+        rows = (self, *others)
+        if any(each.dataset != self.dataset for each in others):
+            found = ", ".join(each.title for each in rows)
+            raise InputError(f"the maps are of different images ({found}); pass maps of the same")
+        records = [record for each in rows for record in each.records]
+        stored = tuple(one for each in rows for one in each.stored)
+        return _run_maps(records, self.dataset, stored, self.split)
+
 
 def open_maps(
     *runs: Run | str | Path,

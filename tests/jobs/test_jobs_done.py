@@ -65,7 +65,9 @@ def check_done(outcome, folder):
 
 
 def test_the_title_of_a_job_without_options():
-    assert Job("02_train", {"size": 64, "loss_options": None}).title == "02_train 64"
+    assert Job("02_train", {"size": 64, "train_options": None}).title == "02_train 64"
+    given = {"size": 64, "train_options": {"loss_options": {"edge_weight": 3}, "device": "cuda"}}
+    assert Job("02_train", given).title == "02_train 64 edge_weight 3"
 
 
 class TestKey:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from smallbooks import notebook
 
-from festkit.jobs import check_notebook
+from festkit.jobs import notebook_setup
 from festkit.jobs.execute import run_notebook
 from festkit.jobs.parameters import (
     NOTEBOOKS,
@@ -146,30 +146,61 @@ class TestAnnotations:
 def said(**space):
     """What a notebook's first cell is told of these values."""
     with pytest.raises(ValueError, match="parameter") as refused:
-        check_notebook({"In": ["", CELL], **DEFAULTS, **space})
+        notebook_setup({"In": ["", CELL], **DEFAULTS, **space})
     return str(refused.value)
 
 
 DEFAULTS = {parameter.name: parameter.default for parameter in read_assigned(CELL)}
+ANNOTATED = {each.name: each.default for each in read_assigned(CELL) if each.annotated}
 
 
 class TestInTheNotebook:
     def test_what_its_cell_says_is_accepted(self):
-        check_notebook({"In": ["", CELL], **DEFAULTS})
-        check_notebook({"In": ["", CELL], **DEFAULTS, "rate": 1, "fast": True, "kept": None})
+        given = {"rate": 1, "fast": True, "kept": None, "profile": "quick"}
+        assert notebook_setup({"In": ["", CELL], **DEFAULTS, **given}) == ANNOTATED | given
+
+    @pytest.mark.parametrize(
+        ("name", "text", "value"),
+        [
+            ("fast", "false", False),
+            ("epochs", "4", 4),
+            ("rate", "1e-2", 0.01),
+            ("kept", "null", None),
+            ("sizes", "[7700, 9200]", [7700, 9200]),
+            ("options", '{"epochs": 3}', {"epochs": 3}),
+            ("pair", '["a", "b"]', ["a", "b"]),
+            ("name", "[a]", "[a]"),
+            ("root", "7", "7"),
+        ],
+    )
+    def test_text_of_another_type_is_read(self, name, text, value):
+        space = {"In": ["", CELL], **DEFAULTS, name: text}
+        assert notebook_setup(space)[name] == value
+        assert space[name] == value
+        assert type(space[name]) is type(value)
+
+    def test_a_list_is_read_where_text_is_accepted_too(self):
+        levels = {"In": ["levels: str | list | None = 'auto'"], "levels": "[7700,9200]"}
+        assert notebook_setup(levels) == {"levels": [7700, 9200]}
+
+    @pytest.mark.parametrize(("profile", "times"), [("smoke", 1), ("quick", 0)])
+    def test_a_smoke_run_says_so_in_large_type(self, profile, times, monkeypatch):
+        shown = []
+        monkeypatch.setattr("IPython.display.display", shown.append)
+        notebook_setup({"In": ["", CELL], **DEFAULTS, "profile": profile})
+        assert len(shown) == times
+        assert all("Smoke run: not a result" in each.data for each in shown)
 
     @pytest.mark.parametrize(
         ("name", "value", "expected"),
         [
-            ("fast", "false", "is 'false' (str), expected bool; with papermill, use: "
+            ("fast", "no", "is 'no' (str), expected bool; with papermill, use: "
              "-y 'fast: false'"),
-            ("rate", "1e-2", "is '1e-2' (str), expected float; with papermill, use: "
-             "-y 'rate: 0.01'"),
             ("rate", "0,4", "is '0,4' (str), expected float; with papermill, use: "
              "-y 'rate: 0.01'"),
             ("root", 2024, "is 2024 (int), expected str or None; with papermill, pass text "
              "with: -r root 2024"),
-            ("sizes", "[1, 2]", "is '[1, 2]' (str), expected list; with papermill, use: "
+            ("sizes", "[1, b]", "is '[1, b]' (str), expected list; with papermill, use: "
              "-y 'sizes: [a, b]'"),
             ("profile", "smok", "is 'smok' (str), expected 'smoke' or 'quick'"),
         ],
@@ -178,21 +209,22 @@ class TestInTheNotebook:
         assert said(**{name: value}) == f"parameter {name} {expected}"
 
     def test_the_types_are_those_of_the_cell_as_it_was_run_last(self):
-        cells = ["", "a: int = 1", "a: str = 'x'", "!ls", "check_notebook(globals())"]
-        check_notebook({"In": cells, "a": "y"})
+        cells = ["", "a: int = 1", "a: str = 'x'", "!ls", "notebook_setup(globals())"]
+        assert notebook_setup({"In": cells, "a": "y"}) == {"a": "y"}
 
     def test_a_name_that_no_cell_sets_is_refused(self):
         cells = ["", CELL, "# Parameters\nfats = True\n"]
         with pytest.raises(ValueError, match=r"unknown parameter of the notebook 'fats'.*'fast'"):
-            check_notebook({"In": cells, **DEFAULTS, "fats": True})
+            notebook_setup({"In": cells, **DEFAULTS, "fats": True})
 
     def test_a_variable_of_the_readers_own_is_not(self):
-        check_notebook({"In": ["", CELL, "mine = 3"], **DEFAULTS, "mine": 3})
+        space = {"In": ["", CELL, "mine = 3"], **DEFAULTS, "mine": 3}
+        assert notebook_setup(space) == ANNOTATED
 
     @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
     def test_each_of_the_kits_notebooks_checks_in_its_first_cell(self, path):
         parameters, first, *_ = read_notebook(path).code
-        assert "fk.jobs.check_notebook(globals())" in first.splitlines()
+        assert "fk.notebook_setup(globals())" in first
         for parameter in read_assigned(parameters):
             assert parameter.annotated
             assert parameter.kinds
@@ -202,7 +234,7 @@ class TestInTheNotebook:
     def test_under_papermills_own_command(self, tmp_path):
         book = notebook(
             tmp_path,
-            "import festkit as fk\nfk.jobs.check_notebook(globals())",
+            "import festkit as fk\nfk.notebook_setup(globals())",
             "print(weak)",
             parameters="weak: bool = True\nimages: str | None = None",
         )
@@ -212,9 +244,10 @@ class TestInTheNotebook:
             return subprocess.run([*words, *more], capture_output=True, text=True, check=False)
 
         assert ran("-y", "weak: false", "-r", "images", "2024").returncode == 0
-        failed = ran("-p", "weak", "false")
+        assert ran("-p", "weak", "false").returncode == 0
+        failed = ran("-p", "weak", "no")
         assert failed.returncode == 1
         assert failed.stderr.strip().endswith(
-            "InputError: parameter weak is 'false' (str), expected bool; with papermill, use: "
+            "InputError: parameter weak is 'no' (str), expected bool; with papermill, use: "
             "-y 'weak: false'"
         )

@@ -45,7 +45,7 @@ def test_where_jobs_run_does_not_matter():
     here = [job.key for job in plan_jobs("th1")]
     there = plan_jobs("th1", data_root="/data", device="cuda", threads=4)
     assert [job.key for job in there] == here
-    assert {job.parameters["device"] for job in trainings(there)} == {"cuda"}
+    assert {job.parameters["train_options"]["device"] for job in trainings(there)} == {"cuda"}
 
 
 def test_real_images_are_taken_as_they_are(tmp_path):
@@ -85,7 +85,7 @@ def test_a_planned_training_is_the_one_that_a_notebook_alone_carries_out(tmp_pat
             given = planned[training.size, training.loss]
             config = fk.TrainConfig(
                 given["dataset"], size=given["size"], backbone=given["backbone"],
-                loss=given["loss"], loss_options=given["loss_options"], **given["options"],
+                loss=given["loss"], **given["train_options"],
             )  # fmt: skip
             assert config.to_dict() == expected.to_dict()
             assert given["profile"] == profile
@@ -148,7 +148,7 @@ def test_unknown_names():
 def test_the_time_of_a_training_goes_with_its_epochs_and_pixels(tmp_path):
     def training(**changed):
         options = {"epochs": changed.pop("epochs", 10)}
-        given = {"dataset": "scenes", "backbone": "ACM", "size": 128, "options": options}
+        given = {"dataset": "scenes", "backbone": "ACM", "size": 128, "train_options": options}
         return Job("02_train", given | changed)
 
     def record(name, notebook, parameters, minutes):

@@ -206,7 +206,7 @@ def asked(given):
     """What they are asked for, by notebook."""
     runs, scenes = given
     options = {"epochs": 1, "batch_size": 2, "protocol": "last"}
-    return {"02_train": {"options": options, "size": 64, "dataset": scenes}} | {
+    return {"02_train": {"train_options": options, "size": 64, "dataset": scenes}} | {
         name: {
             "runs": {row: [str(run.folder) for run in scales] for row, scales in table.items()},
             "dataset": scenes,
@@ -320,7 +320,7 @@ class TestTables:
         run = fk.Run(folders["02_train"] / "run")
         assert (found["sizes"], found["epochs"], found["loss"]) == ("64", 1, "EEDM")
         assert (found["protocol"], found["seed"], found["loss_options"]) == ("last", 0, {})
-        assert run.record["ema_decay"] == 0.998  # not the profile's, which was not asked for
+        assert run.record["ema_decay"] == 0.9  # the profile's, where nothing else is asked for
         assert found["minutes"] > 0
         assert run.record["test"][0]["iou"] == found["schemes"]["th1 0.5"]["iou"]
         assert found["schemes"]["th1 0.5"]["images"] == 6

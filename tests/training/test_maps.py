@@ -133,6 +133,20 @@ def test_greedy_fusion_takes_the_best_of_all_in_every_step(four):
     assert not any(sum(step.counts, fk.Counts()).valid for step in steps)  # chosen all the same
 
 
+def test_maps_of_several_rows_are_the_scales_of_one(runs, tmp_path):
+    first, second = (open_maps(run) for run in runs)
+    joined = first.with_scales(second)
+    together = open_maps(*runs)
+    assert (joined.title, joined.records) == (together.title, together.records)
+    np.testing.assert_array_equal(joined[0].prob, together[0].prob)
+    other = open_maps(runs[0])
+    object.__setattr__(
+        other, "dataset", fk.load_dataset(make_set(tmp_path / "other", test=1), "test")
+    )
+    with pytest.raises(ValueError, match="different images"):
+        first.with_scales(other)
+
+
 def test_greedy_fusion_of_equals_keeps_their_order(runs):
     assert [step.scales for step in greedy_fusion(open_maps(runs[1], runs[1]))] == [(0,), (0, 1)]
     with pytest.raises(ValueError, match="th1"):
