@@ -24,7 +24,7 @@ from festkit.tables import find_table
 SMOKE = ("input_size", "losses", "fusion", "hyperparameters")
 """Tables that must train many networks; they are shown with the profile "smoke"."""
 
-SETTINGS = {"00_quickstart": {"epochs": 24}, "02_train": {"profile": "quick"}}
+SETTINGS = {"02_train": {"profile": "quick"}}
 """Parameters of other notebooks that differ from the defaults."""
 
 GALLERY = Path(__file__).parent / "gallery"
@@ -64,7 +64,7 @@ HEAD = """# Gallery
 Every notebook as executed by `make gallery` (festkit {version}), on synthetic scenes.
 
 - **Shipped weights**, trained on NUAA-SIRST: notebooks 03 to 05, tables 4 to 6, figure 7.
-- **Trained here**: the quickstart (24 epochs on easy scenes) and 02 (profile "quick").
+- **Trained here**: the quickstart (12 epochs on easy scenes) and 02 (profile "quick").
 - **Smoke runs**: tables 1 to 3 and figure 5 need many trainings. They show what the notebook gives,
   not what the networks can do.
 """

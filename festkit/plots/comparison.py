@@ -98,9 +98,10 @@ def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> Non
         axes.axhline(1e6 * FA_LIMIT, color=LIMIT, linestyle="--", linewidth=1, label="limit of Fa")
         axes.set_yscale("symlog", linthresh=10)
         axes.set_ylim(0, None)
-    void = np.isnan(ours) & (table["seeds"] > 0)
-    if name == "score" and void.any():
-        axes.set_title(f"{void.sum()} of {len(ours)} void, Fa too high", color=OURS, fontsize=8)
+    ran = ours[table["seeds"] > 0]
+    if name == "score" and np.isnan(ran).any():
+        text = f"{np.isnan(ran).sum()} of {len(ran)} void, Fa too high"
+        axes.set_title(text, color=OURS, fontsize=8)
     if not np.isfinite(axes.dataLim.y0):
         axes.set_yticks([])
     if is_line:  # of more than six values only every other one has a label

@@ -760,7 +760,8 @@ class TestStrips:
         prob = MASK.astype(np.float32)
         samples = [Sample(IMAGE, MASK, name) for name in ("a", "b")]
         found = [adjust_sensitivity(prob), detection((0, 0, 0.9))]
-        figure = show_strips(samples, {"prob": [prob, prob], "AS": found})
+        columns = {"prob": [prob, prob], "AS": found}
+        figure = show_strips(samples, columns, notes=["better", "worse"])
         draw(figure)
         heads = [axes.get_title() for axes in figure.axes[:8]]
         assert heads == ["image", "prob", "AS", "truth", "", "", "", ""]
@@ -770,7 +771,7 @@ class TestStrips:
         shown = [axes.images[0].get_array() for axes in figure.axes[:8]]
         for k, expected in enumerate([IMAGE, prob, IMAGE, MASK]):
             np.testing.assert_array_equal(shown[k], expected)
-        assert [figure.axes[k].get_ylabel() for k in (0, 4)] == ["a", "b"]
+        assert [figure.axes[k].get_ylabel() for k in (0, 4)] == ["a\nbetter", "b\nworse"]
 
     def test_the_lens_shows_a_target_that_some_miss(self):
         mask = self.mask((14, 14), (30, 44), size=4)
@@ -878,7 +879,7 @@ class TestCompared:
         figure = plot_compared(table, columns, metrics=["iou", "score"], marks=marks)
         draw(figure)
         assert [axes.get_ylabel() for axes in figure.axes] == ["IoU [%]", "Score [%]"] * 2
-        assert titles(figure) == ["", "ours: void, Fa too high", "", ""]
+        assert titles(figure) == ["", "1 of 1 void, Fa too high", "", ""]
         assert [axes.get_xlabel() for axes in figure.axes] == ["edge_weight"] * 2 + [
             "keep_ratio"
         ] * 2
@@ -891,7 +892,7 @@ class TestCompared:
         table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
         figure = plot_compared(table, ["edge_weight", "keep_ratio"], metrics=["score"])
         draw(figure)
-        assert titles(figure) == ["ours: void, Fa too high", ""]
+        assert titles(figure) == ["1 of 1 void, Fa too high", ""]
 
     def test_names(self):
         table = compare_with_paper({}, paper_table("th1"), measured="nothing")

@@ -8,7 +8,7 @@ from handmade import make_set
 
 import festkit as fk
 from festkit._support.files import write_json
-from festkit.tables.selection import greedy_fusion, hardest_images
+from festkit.tables.selection import greedy_fusion, hardest_images, rank_by_gain
 from festkit.training.stored_maps import open_maps
 
 
@@ -151,6 +151,17 @@ def test_greedy_fusion_of_equals_keeps_their_order(runs):
     assert [step.scales for step in greedy_fusion(open_maps(runs[1], runs[1]))] == [(0,), (0, 1)]
     with pytest.raises(ValueError, match="th1"):
         greedy_fusion(open_maps(*runs), 1.5)
+
+
+def test_gains_count_targets_before_pixels():
+    before = [fk.Counts(detected=1, intersection=5, false_pixels=9)] * 4
+    after = [
+        fk.Counts(detected=1, intersection=5, false_pixels=2),
+        fk.Counts(detected=2, intersection=5, false_pixels=50),
+        fk.Counts(detected=0, intersection=9),
+        fk.Counts(detected=1, intersection=14, false_pixels=9),
+    ]
+    assert rank_by_gain(before, after) == [1, 3, 0, 2]
 
 
 def test_the_hardest_images_have_most_errors_over_all_methods(runs):
