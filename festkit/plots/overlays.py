@@ -436,5 +436,5 @@ def _headline(detection: Detection | None, mask: NDArray[np.bool_] | None) -> st
         return f"{counted(len(detection.targets()), 'target')} ({thresholds})"
     counts = count(detection.mask, mask)
     iou = "–" if np.isnan(counts.iou) else f"{100 * counts.iou:.1f} %"
-    found = f"{counts.detected} of {counts.targets} targets found"
+    found = f"{counts.detected} of {counts.targets} found"
     return f"{found}, {counts.false_pixels} false px, IoU {iou} ({thresholds})"

@@ -90,7 +90,7 @@ class TestShow:
     def test_no_target_beside_an_empty_truth(self):
         figure = show(IMAGE, detection(), np.zeros_like(MASK))
         draw(figure)
-        assert titles(figure) == ["0 of 0 targets found, 0 false px, IoU – (th1 0.5, th2 0.1)"]
+        assert titles(figure) == ["0 of 0 found, 0 false px, IoU – (th1 0.5, th2 0.1)"]
 
     def test_found_missed_and_false(self):
         mask = np.zeros((48, 64), bool)
@@ -99,7 +99,7 @@ class TestShow:
         figure = show(np.zeros((48, 64), np.uint8), found, mask)
         draw(figure)
         assert titles(figure) == [
-            "1 of 2 targets found, 4 false px, IoU 33.3 % (th1 0.5)",
+            "1 of 2 found, 4 false px, IoU 33.3 % (th1 0.5)",
             "1  missed", "2  found", "3  false alarm",
         ]  # fmt: skip
         assert not figure.axes[0].lines  # all are enlarged, none is ringed
@@ -131,7 +131,7 @@ class TestShow:
         figure = show(np.zeros((96, 128), np.uint8), adjust_sensitivity(prob), mask)
         draw(figure)
         first, second = titles(figure)[0].splitlines()
-        assert first.startswith("29 of 30 targets")
+        assert first.startswith("29 of 30 found")
         assert second == "14 of 30 enlarged, missed first"
         assert titles(figure)[1:] == [
             "1  missed, found", "2  4 found", *(f"{n}  2 found" for n in range(3, 7))
