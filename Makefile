@@ -42,9 +42,10 @@ gallery: $(READY)  ## run every notebook on small settings and keep it in docs/g
 	$(BIN)/python docs/gallery.py
 
 # jsonschema from 4.25 on parses a grammar whenever it is imported: 1.6 s of every command and server.
+# soupsieve from 3.0.2 on needs Python 3.11.5.
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" ".[app,test,docs,dev]"
+	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" "soupsieve<3" ".[app,test,docs,dev]"
 	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 
