@@ -89,6 +89,8 @@ def slimmed(book: nbformat.NotebookNode, folder: Path) -> str:
     for cell in book.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell.outputs = [each for each in cell.outputs if not is_progress(each)]
     for step in (None, *STEPS):
         text = nbformat.writes(shrunk(book, *step) if step else book)
         for path in (folder.parent.parent.resolve(), Path.cwd()):
@@ -96,6 +98,12 @@ def slimmed(book: nbformat.NotebookNode, folder: Path) -> str:
         if len(text.encode()) <= LIMIT:
             return text
     raise ValueError(f"{folder.name} takes {len(text.encode())} bytes, expected at most {LIMIT}")
+
+
+def is_progress(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a state of a progress bar, or the empty line after it."""
+    text = str(output.get("text", "-"))
+    return output.output_type == "stream" and (text.startswith("\r") or not text.strip())
 
 
 def shrunk(book: nbformat.NotebookNode, colours: int, scale: float) -> nbformat.NotebookNode:

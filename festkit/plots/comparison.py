@@ -41,7 +41,8 @@ def plot_compared(
         ax: axes for one metric over one column; None makes a figure.
 
     Returns:
-        The figure. Rows that were not run and void Scores are not drawn.
+        The figure. Rows that were not run and void Scores are not drawn. The title says so if the
+        table is of the profile "smoke".
 
     Raises:
         ValueError: for an unknown column or metric, or several panels for ``ax``.
@@ -75,6 +76,8 @@ def plot_compared(
                 axes.axvline(marks[column], c="black", ls=":", label="best in the paper")
             axes.set(xlabel=column, ylabel=COLUMNS[name].head)
     if ax is None:
+        if table.attrs.get("profile") == "smoke":
+            figure.suptitle("Smoke run: not a result", color=LIMIT)
         _add_common_legend(figure)
     else:
         ax.legend(frameon=False)
@@ -109,7 +112,8 @@ def _draw_metric(axes: Axes, table: pd.DataFrame, column: str, name: str) -> Non
         every = 1 if len(values) < 7 else 2
         axes.set_xticks(values, ["" if k % every else f"{v:g}" for k, v in enumerate(values)])
     else:
-        axes.set_xticks(x, [str(key) for key in keys], rotation=30 if len(keys) > 4 else 0)
+        names = [str(key) for key in keys]
+        axes.set_xticks(x, names, rotation=30 if len("".join(names)) > 20 else 0)
         axes.set_xlim(-0.5, len(keys) - 0.5)
 
 

@@ -213,5 +213,5 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     right.set(xlabel=METRICS["fa"].head, ylabel=METRICS["pd"].head, title="target detection")
     right.set(xlim=(0, 1e6 * max_fa), ylim=(None, 101))
     for axes in (left, right):
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), frameon=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.24), frameon=False)
     return figure

@@ -83,6 +83,7 @@ the last epoch was kept; another network and other images than the paper's, so n
     if profile == "smoke":
         numbers = [name for name in found if name.endswith(("_paper", "_difference"))]
         found[numbers] = float("nan")
+    found.attrs["profile"] = profile
     save_table(out, found, "table")
     thresholds = found.loc[found["seeds"] > 0, found.columns.intersection(["th1", "th2"])]
     by_row = thresholds.astype(object).where(thresholds.notna(), None).to_dict()

@@ -44,6 +44,13 @@ def test_a_page_is_small_and_names_no_folder(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (400, 400)
 
 
+def test_progress_is_left_out(tmp_path):
+    texts = ["\rpredicting:  12%", "\n", "8 images\n"]
+    cell = new_code_cell("run()", outputs=[new_output("stream", text=each) for each in texts])
+    page = json.loads(gallery.slimmed(new_notebook(cells=[cell]), tmp_path / "done" / "key"))
+    assert [each["text"] for each in page["cells"][0]["outputs"]] == [["8 images\n"]]
+
+
 def test_a_picture_that_is_too_large_becomes_smaller(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "LIMIT", 20_000)
     page = json.loads(gallery.slimmed(book(tmp_path, 200), tmp_path / "done" / "key"))

@@ -887,6 +887,12 @@ class TestCompared:
         assert self.lines(figure.axes[0])["best in the paper"] == [[4, 0], [4, 1]]
         assert "best in the paper" not in self.lines(figure.axes[2])
 
+    def test_a_smoke_run_says_so(self):
+        table = compare_with_paper({}, paper_table("th1"), measured="nothing")
+        assert plot_compared(table, "th1").get_suptitle() == ""
+        table.attrs["profile"] = "smoke"
+        assert plot_compared(table.assign(a=1), "th1").get_suptitle() == "Smoke run: not a result"
+
     def test_what_has_not_been_run_is_not_void(self):
         rows = {"edge_weight 4": self.counts(2, false=500)}
         table = compare_with_paper(rows, paper_table("hyperparameters"), measured="four images")
