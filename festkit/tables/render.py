@@ -165,6 +165,8 @@ def render_table(table: pd.DataFrame, style: Style = "text") -> str:
 def show_table(table: pd.DataFrame) -> Any:
     """Display a table with its caption in a notebook.
 
+    Key columns with the same value in all rows are left out, so that the table fits the page.
+
     Args:
         table: a table accepted by :func:`readable_table`.
 
@@ -175,7 +177,8 @@ def show_table(table: pd.DataFrame) -> Any:
     """
     from IPython.display import HTML  # noqa: PLC0415 - the command line needs no IPython
 
-    return HTML(render_table(table, "html"))
+    alike = [name for name in key_columns(table) if table[name].nunique(dropna=False) == 1]
+    return HTML(render_table(table.drop(columns=alike if len(table) > 1 else []), "html"))
 
 
 def save_table(out: str | Path, table: pd.DataFrame, name: str) -> list[Path]:

@@ -17,6 +17,7 @@ from festkit.tables.render import (
     render_table,
     save_table,
     scheme_table,
+    show_table,
     with_interval,
 )
 
@@ -409,6 +410,15 @@ class TestPrinting:
     def test_html_escapes(self):
         table = compare_with_paper({}, TH1, measured="<b> & co")
         assert "Ours: &lt;b&gt; &amp; co" in render_table(table, "html")
+
+    def test_in_a_notebook_keys_that_all_rows_share_are_left_out(self):
+        table = paper_table("th2")
+        shown = Cells(show_table(table).data).rows
+        whole = Cells(render_table(table, "html")).rows
+        assert whole[-1][0] == "0.3"
+        assert [row[0] for row in whole[-7:]] == ["0.3"] * 7
+        assert shown[-7:] == [row[1:] for row in whole[-7:]]
+        assert show_table(table.head(1)).data == render_table(table.head(1), "html")
 
     def test_an_unknown_style(self):
         with pytest.raises(ValueError, match=r"unknown style 'htm'; .*Did you mean 'html'"):
