@@ -1,6 +1,6 @@
 """LCM and MPCM: a cell against its eight neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
+from .._support.jit import compiled
 from .detector import ArrayDetector, Floats
 
-RING = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
-"""Neighbour cells around the ring: entries i and i + 4 are opposite."""
+EDGE = cv2.BORDER_REPLICATE
+TINY = np.float32(1e-6)
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,9 @@ class LCM(ArrayDetector):
     def _array_map(self, image: NDArray[Any]) -> NDArray[Any]:
         level = image - min(float(image.min()), 0)  # ratios need levels from 0
         contrast = np.zeros_like(level)
-        for side in self.scales:
-            box = np.ones((side, side), np.uint8)
-            peak = cv2.dilate(level, box, borderType=cv2.BORDER_REPLICATE)
-            means = neighbour_means(level, side)
-            brightest = np.maximum.reduce([means[k] for k in range(8)])
-            np.maximum(contrast, peak * peak / np.maximum(brightest, 1e-6), out=contrast)
+        for side, means in cell_means(level, self.scales):
+            peak = cv2.dilate(level, np.ones((side, side), np.uint8), borderType=EDGE)
+            add_ratios(peak, means, side, contrast)
         return cast(Floats, contrast - contrast.min())
 
 
@@ -70,26 +68,55 @@ class MPCM(ArrayDetector):
 
     def _array_map(self, image: NDArray[Any]) -> NDArray[Any]:
         contrast = np.zeros_like(image)
-        for side in self.scales:
-            mean = cv2.blur(image, (side, side), borderType=cv2.BORDER_REPLICATE)
-            difference = [mean - each for each in neighbour_means(image, side)]
-            if self.bright_only:
-                for each in difference:
-                    np.maximum(each, 0, out=each)
-            pairs = [difference[k] * difference[k + 4] for k in range(4)]
-            np.maximum(contrast, np.minimum.reduce(pairs), out=contrast)
+        for side, means in cell_means(image, self.scales):
+            add_products(means, side, self.bright_only, contrast)
         return contrast
 
 
-def neighbour_means(image: NDArray[Any], side: int) -> list[NDArray[Any]]:
-    """Means of the eight cells around the cell at each pixel, in the order of ``RING``."""
-    height, width = image.shape
-    padded = np.pad(image, side, mode="edge")
-    mean = cv2.blur(padded, (side, side), borderType=cv2.BORDER_REPLICATE)
-    return [
-        mean[side * (1 + dy) : side * (1 + dy) + height, side * (1 + dx) : side * (1 + dx) + width]
-        for dy, dx in RING
-    ]
+def cell_means(
+    image: NDArray[Any], scales: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Each side d, and the means of the cells around all pixels, with a margin of d."""
+    margin = max(scales)
+    padded = cv2.copyMakeBorder(image, *[margin] * 4, EDGE)
+    for side in scales:
+        mean = cv2.blur(padded, (side, side), borderType=EDGE)
+        inside = slice(margin - side, side - margin or None)
+        yield side, mean[inside, inside]
+
+
+@compiled
+def add_ratios(peak, means, d, contrast):  # type: ignore[no-untyped-def]
+    """LCM of one scale: raise the contrast to ``L² / max m_i`` where this is larger."""
+    height, width = contrast.shape
+    for y in range(height):
+        above, beside, below = means[y], means[y + d], means[y + 2 * d]
+        for x in range(width):
+            left, middle, right = x, x + d, x + 2 * d
+            upper = max(above[left], above[middle], above[right], beside[left])
+            lower = max(beside[right], below[left], below[middle], below[right])
+            brightest = max(upper, lower)
+            ratio = peak[y, x] * peak[y, x] / max(brightest, TINY)
+            contrast[y, x] = max(contrast[y, x], ratio)
+
+
+@compiled
+def add_products(means, d, bright_only, contrast):  # type: ignore[no-untyped-def]
+    """MPCM of one scale: raise the contrast to ``min d_i d_{i+4}`` where this is larger."""
+    height, width = contrast.shape
+    zero = np.float32(0)
+    lowest = zero if bright_only else np.float32(-np.inf)
+    for y in range(height):
+        above, beside, below = means[y], means[y + d], means[y + 2 * d]
+        for x in range(width):
+            left, middle, right = x, x + d, x + 2 * d
+            mean = beside[middle]
+            rising = max(mean - above[left], lowest) * max(mean - below[right], lowest)
+            upright = max(mean - above[middle], lowest) * max(mean - below[middle], lowest)
+            falling = max(mean - above[right], lowest) * max(mean - below[left], lowest)
+            level = max(mean - beside[left], lowest) * max(mean - beside[right], lowest)
+            smallest = min(rising, upright, falling, level)
+            contrast[y, x] = max(contrast[y, x], smallest)
 
 
 def check_scales(scales: Sequence[int]) -> None:

@@ -1,5 +1,6 @@
 """Interface of training-free detectors: from an image to a target map."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -59,11 +60,12 @@ class Detector(ABC):
         if len(shape) not in (2, 3) or min(shape[-2:]) < 1:
             raise InputError(f"image has shape {shape}, expected (H, W) or (N, H, W)")
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(_native(values))
-        if not bool(torch.isfinite(tensor).all()):
+        if tensor.numel() and not all(map(math.isfinite, map(float, tensor.aminmax()))):
             raise InputError("image contains NaN or infinite levels; replace them first")
         images = tensor.to(self._dtype()).reshape(-1, *shape[-2:])
-        maps = [self._target_map(each) for each in images]
-        found = torch.stack(maps).reshape(shape).float() if maps else images.reshape(shape).float()
+        maps = [self._target_map(each) for each in images.unbind()] or [images]
+        found = torch.stack(maps) if len(maps) > 1 else maps[0]
+        found = found.reshape(shape).float()
         return cast(Image, found if isinstance(values, Tensor) else found.numpy())
 
     def _dtype(self) -> torch.dtype:

@@ -56,12 +56,12 @@ class DTCWT(ArrayDetector):
         margin, unit = 4 * 2**self.levels, 2**self.levels
         bottom, right = margin + -height % unit, margin + -width % unit
         shifted = image - image.min()  # a constant image becomes exactly 0
-        padded = np.pad(shifted, ((margin, bottom), (margin, right)), mode="symmetric")
+        padded = np.pad(shifted, ((0, bottom), (0, right)), mode="symmetric")
         lowpass, bands = forward(padded, self.levels)
         if self.isotropy:
             bands = [level * np.repeat(np.repeat(isotropy(level), 2, 0), 2, 1) for level in bands]
         detail = inverse(np.zeros_like(lowpass), bands)
-        return np.maximum(detail[margin : margin + height, margin : margin + width], 0)
+        return np.maximum(detail[:height, :width], 0)
 
 
 def forward(image: Array, levels: int) -> tuple[Array, list[Array]]:

@@ -12,12 +12,22 @@ def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
     Eigenvectors of the Gram matrix take a fraction of the time of a singular value decomposition.
     """
-    squares, vectors = torch.linalg.eigh(matrix.mH @ matrix)
-    return squares.flip(-1).clamp(min=0).sqrt(), vectors.flip(-1)
+    gram = matrix.mH @ matrix
+    try:
+        squares, vectors = torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:  # LAPACK in single precision, on some matrices of low rank
+        deep = torch.promote_types(gram.dtype, torch.float64)
+        squares, vectors = torch.linalg.eigh(gram.to(deep))
+    values = squares.flip(-1).clamp(min=0).sqrt()
+    return values.to(matrix.real.dtype), vectors.flip(-1).to(matrix.dtype)
 
 
 def soft_values(
-    matrix: Tensor, threshold: float, keep: int = 0, start: Tensor | None = None
+    matrix: Tensor,
+    threshold: float,
+    keep: int = 0,
+    start: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, int]:
     """A matrix with its singular values lowered by a threshold, at least to 0.
 
@@ -29,6 +39,7 @@ def soft_values(
         threshold: what singular values are lowered by.
         keep: how many of the largest stay as they are (partial sum of singular values).
         start: (n, r), near the leading right singular vectors.
+        out: memory for the matrix.
 
     Returns:
         The matrix, the right singular vectors (..., n, r), and how many of them it has.
@@ -46,13 +57,15 @@ def soft_values(
             factor = _factor(values, threshold, keep)
             rank = int((factor > 0).sum())
             turned = turns * factor
-            lowered = (left @ (turns[:, :rank] @ turned[:, :rank].mH)) @ part.mH
+            middle = left @ (turns[:, :rank] @ turned[:, :rank].mH)
+            lowered = torch.matmul(middle, part.mH, out=out)
             return lowered, part @ turns / values.clamp(min=torch.finfo(values.dtype).tiny), rank
     values, vectors = singular(matrix)
     factor = _factor(values, threshold, keep)
     rank = int((factor > 0).reshape(-1, columns).any(0).sum())
     used = vectors[..., :rank]
-    return (matrix @ (used * factor[..., None, :rank])) @ used.mH, vectors, rank
+    middle = matrix @ (used * factor[..., None, :rank])
+    return torch.matmul(middle, used.mH, out=out), vectors, rank
 
 
 def _factor(values: Tensor, threshold: float, keep: int) -> Tensor:

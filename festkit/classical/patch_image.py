@@ -15,6 +15,13 @@ SPARE, MORE = 10, 32
 """Random vectors from which further singular vectors are found: the last rank, at most MORE, and a
 few to spare."""
 
+FIRST, GROWTH, LARGEST = 1.25, 1.5, 1.25e7
+"""The penalty μ at the first step, its factor from step to step, and its limit; the first and last
+times the largest singular value of D."""
+
+BLOCK = 2**16
+"""Entries of a matrix that are processed together, so that they stay in the cache."""
+
 MOST_STEPS = 1000
 """Maximum number of solver steps."""
 
@@ -58,7 +65,7 @@ class IPI(Detector):
 
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
-        patches = grid.cut(image).flatten(1).T
+        patches = grid.cut(image).flatten(1).T.contiguous()
         sides = {"image": image.shape, "patch_max": patches.shape, "patch_min": patches.shape}
         longest = min if self.rule == "patch_min" else max
         _, target = robust_pca(
@@ -96,7 +103,7 @@ class NIPPS(Detector):
 
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
-        patches = grid.cut(image).flatten(1).T
+        patches = grid.cut(image).flatten(1).T.contiguous()
         spare = self.weight * min(patches.shape) ** -0.5
         _, target = robust_pca(
             patches,
@@ -119,6 +126,10 @@ def robust_pca(
     tol: float = 1e-7,
 ) -> tuple[Tensor, Tensor]:
     """Split a matrix into low rank and sparse parts by inexact augmented Lagrange multipliers.
+
+    With Y the multipliers, a step is ``T = soft(D + Y/μ - B, λ/μ)``, ``B = SVT(D + Y/μ - T, 1/μ)``,
+    ``Y += μ (D - B - T)``. D + Y/μ - T is D + Y/μ cut to B ± λ/μ, and Y/μ becomes this less the new
+    B, so neither T nor Y is computed at every step.
 
     Args:
         data: (m, n) float.
@@ -143,27 +154,73 @@ def robust_pca(
     values, vectors = singular(data)
     spectral = float(values[0])
     keep = max(1, int((values >= energy * spectral).sum())) if energy else 0
-    dual = data / max(spectral, float(data.abs().max()) / weight)
-    mu, largest = 1.25 / spectral, 1.25e7 / spectral
-    low, rank = torch.zeros_like(data), keep
+    rank, most_rank = keep, max(keep, truncation * min(data.shape))
+    mu, low, scaled = _first_step(
+        data,
+        values,
+        vectors,
+        share=1 / max(spectral, float(data.abs().max()) / weight),
+        weight=weight,
+        keep=keep,
+        tol=tol,
+        most_rank=most_rank,
+    )
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(vectors.shape, generator=generator).to(data)
-    most_rank = truncation * min(data.shape)
+    noise = torch.randn((data.shape[1], MORE + SPARE), generator=generator).to(data)
+    target = torch.empty_like(data)
+    rows = -(-BLOCK // data.shape[1])
+    blocks = list(zip(*(each.split(rows) for each in (data, scaled, low, target)), strict=True))
     for _ in range(MOST_STEPS):
-        rest = data - low + dual / mu
-        if nonnegative:
-            sparse = (rest - weight / mu).clamp_(min=0)
-        else:
-            sparse = torch.nn.functional.softshrink(rest, weight / mu)
-        target = torch.add(data, dual, alpha=1 / mu).sub_(sparse)
-        start = torch.cat([vectors[:, :rank], noise[:, : min(rank, MORE) + SPARE]], dim=1)
-        low, vectors, rank = soft_values(target, 1 / mu, keep, start)
-        residual = (data - low).sub_(sparse)
-        dual.add_(residual, alpha=mu)
-        mu = min(1.5 * mu, largest)
-        if float(residual.norm()) <= tol * norm or (rank > keep and rank > most_rank):
+        for data_, scaled_, low_, target_ in blocks:
+            torch.minimum(data_ + scaled_, low_ + weight / mu, out=target_)
+            if not nonnegative:
+                torch.maximum(target_, low_ - weight / mu, out=target_)
+        guess = torch.cat([vectors[:, :rank], noise[:, : min(rank, MORE) + SPARE]], dim=1)
+        _, vectors, rank = soft_values(target, 1 / mu, keep, guess, out=low)
+        residual = torch.stack([(t - b - y).norm() for _, y, b, t in blocks]).norm()
+        if float(residual) <= tol * norm or rank > most_rank:
             break
-    return low, sparse
+        growth = min(GROWTH, LARGEST / (mu * spectral))
+        mu *= growth
+        for _, scaled_, low_, target_ in blocks:
+            torch.sub(target_, low_, out=scaled_).div_(growth)
+    return low, (data + scaled).sub_(target)
+
+
+def _first_step(
+    data: Tensor,
+    values: Tensor,
+    vectors: Tensor,
+    *,
+    share: float,
+    weight: float,
+    keep: int,
+    tol: float,
+    most_rank: float,
+) -> tuple[float, Tensor, Tensor]:
+    """μ, B and Y / μ before the first step at which T is not 0 or the steps end.
+
+    Until then B and Y have the singular vectors of D, so a step changes singular values alone. They
+    are kept as shares of those of D; ``share`` is that of the first Y.
+    """
+
+    def matrix(shares: Tensor) -> Tensor:
+        """The matrix whose singular values are these shares; all but the first are equal."""
+        rest = float(shares[-1])
+        first = int((shares != rest).sum())
+        used = vectors[:, :first]
+        return torch.addmm(data, data @ (used * (shares[:first] - rest)), used.T, beta=rest)
+
+    mu = FIRST / float(values[0])
+    low, dual = torch.zeros_like(values), torch.full_like(values, share)
+    while True:
+        lifted = 1 + dual / mu
+        after = (lifted - 1 / (mu * values)).clamp(min=0)
+        after[:keep] = lifted[:keep]
+        ends = (values * (1 - after)).norm() <= tol * values.norm() or (after > 0).sum() > most_rank
+        if ends or matrix(lifted - low).abs().max() > weight / mu:
+            return mu, matrix(low), matrix(dual / mu)
+        low, dual, mu = after, mu * (lifted - after), GROWTH * mu
 
 
 def check_patches(side: int, step: int) -> None:

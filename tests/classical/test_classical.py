@@ -294,6 +294,40 @@ class TestLowRank:
         assert np.linalg.norm(spikes.numpy() - sparse) < 1e-4 * np.linalg.norm(sparse)
         assert not nonnegative or (spikes >= 0).all()
 
+    @pytest.mark.parametrize("weight", [0.1, 0.3])
+    @pytest.mark.parametrize(("energy", "nonnegative"), [(None, False), (0.05, True)])
+    @pytest.mark.parametrize(("truncation", "tol"), [(1, 1e-7), (0.3, 1e-3)])
+    def test_against_literal_steps(self, weight, energy, nonnegative, truncation, tol):
+        source = np.random.default_rng(0)
+        data = source.normal(100, 1, (90, 50))
+        data += 20 * source.normal(size=(90, 4)) @ source.normal(size=(4, 50))
+        data[source.random((90, 50)) < 0.02] += 60
+        s = np.linalg.svd(data, compute_uv=False)
+        keep = np.count_nonzero(s >= energy * s[0]) if energy else 0
+        y, b, mu = data / max(s[0], abs(data).max() / weight), 0 * data, 1.25 / s[0]
+        while True:
+            rest = data - b + y / mu
+            t = np.maximum(abs(rest) - weight / mu, 0) * np.where(rest < 0, -1 + nonnegative, 1)
+            u, s, v = np.linalg.svd(data - t + y / mu, full_matrices=False)
+            s[keep:] = np.maximum(s[keep:] - 1 / mu, 0)
+            b = (u * s) @ v
+            y += mu * (data - b - t)
+            mu *= 1.5
+            rank = np.count_nonzero(s)
+            done = np.linalg.norm(data - b - t) <= tol * np.linalg.norm(data)
+            if done or rank > max(keep, truncation * 50):
+                break
+        low, sparse = robust_pca(
+            torch.from_numpy(data),
+            weight,
+            energy=energy,
+            nonnegative=nonnegative,
+            truncation=truncation,
+            tol=tol,
+        )
+        assert low.numpy() == pytest.approx(b, abs=1e-6)
+        assert sparse.numpy() == pytest.approx(t, abs=1e-6)
+
     def test_a_large_weight_leaves_no_target(self):
         _, spikes = robust_pca(torch.from_numpy(small()), 1e3)
         assert not spikes.any()
