@@ -14,24 +14,36 @@ def check(dataset: tyro.conf.Positional[str], data_root: str | None = None) -> N
     """
     from ..data.catalogue import members_of
     from ..data.check import check_dataset
+    from ..data.folders import open_folder
+    from ..data.unions import shared_images
 
     reports = [check_dataset(name, root=data_root) for name in members_of(dataset)]
     print("\n\n".join(map(str, reports)))
+    pairs = {report.name: open_folder(report.folder).pairs for report in reports}
+    for shared in shared_images(pairs):
+        print(f"\nunion: {shared}")
     if any(report.faults for report in reports):
         raise SystemExit(1)
+
+
+def layouts() -> None:
+    """List the layouts of dataset folders, in the order in which they are tried."""
+    from ..data.layouts import describe_layouts
+
+    print(describe_layouts())
 
 
 def split(folder: tyro.conf.Positional[Path], test: float = 0.2, seed: int = 0) -> None:
     """Draw train.txt and test.txt for a folder of images and masks without lists.
 
-    Images are drawn independently. List frames of sequences by hand, each sequence in one split.
+    Images are drawn independently; those in a subfolder are a sequence, drawn as a whole.
 
     Args:
         folder: folder of images and masks, without lists.
         test: share of the test images.
         seed: the same seed draws the same lists.
     """
-    from ..data.dataset import split_dataset
+    from ..data.splitting import split_dataset
 
     for path in split_dataset(folder, test=test, seed=seed):
         print(f"{path}: {len(path.read_text(encoding='utf-8').splitlines())} images")

@@ -5,6 +5,6 @@ from .check import check_dataset as check_dataset
 from .dataset import Dataset as Dataset
 from .dataset import Sample as Sample
 from .dataset import load_dataset as load_dataset
-from .dataset import split_dataset as split_dataset
+from .splitting import split_dataset as split_dataset
 from .statistics import TargetStatistics as TargetStatistics
 from .statistics import measure_targets as measure_targets

@@ -12,14 +12,22 @@ import numpy as np
 from .._support.progress import progress
 from ..ops.size_classes import MOST_SHARE, SIZE_CLASSES
 from .catalogue import find_folder, how_to_list, known_card
+from .folders import DatasetFolder, open_folder
 from .images import Mask, format_size, read_raster, resize_mask, same_aspect
-from .layouts import DatasetFolder, Pair, open_folder
+from .pairing import Pair
 from .report import DatasetReport, Finding, Severity, SplitStatistics
+from .weak import weak_masks
 
 _FILE = Path(__file__).with_name("findings.toml")
 
 _TEXTS: dict[str, dict[str, str]] = tomllib.loads(_FILE.read_text("utf-8"))
 """What the names of a finding have in common, by severity and code, in the order of the report."""
+
+
+MOST_POINT = SIZE_CLASSES["point"][1]
+
+FEWEST_RECTANGLES = 20
+"""Targets of more than 9 px by which masks that are all rectangles are told from chance."""
 
 
 def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None) -> DatasetReport:
@@ -58,12 +66,12 @@ def check_dataset(folder_or_name: str | Path, *, root: str | Path | None = None)
         *_named("fault", names),
         *_off_card(name, splits),
         *_named("note", names),
-        *_remarks(levels, splits),
+        *_remarks(levels, folder.weak or _rectangular(facts), splits),
     )
     sizes = Counter(each.shape[::-1] for each in facts)
     modes = Counter(each.mode for each in facts)
     depths = Counter(each.bits for each in facts)
-    layout = str(folder.layout)
+    layout = folder.rule
     return DatasetReport(name, path, layout, splits, sizes, modes, depths, levels, findings)
 
 
@@ -89,10 +97,11 @@ def _of_names(folder: DatasetFolder) -> dict[str, list[str]]:
         "unlisted": folder.unlisted,
     }
     names = {code: sorted(pair.name for pair in found) for code, found in pairs.items()}
-    names["lone_masks"] = [file.name for file in folder.lone_masks]
+    names["lone_masks"] = list(folder.lone_masks)
+    names["cut_sequences"] = list(folder.cut_sequences)
     names["passed_over"] = [
-        file.relative_to(folder.path).as_posix() + "/" * file.is_dir()
-        for file in folder.passed_over
+        *(file.relative_to(folder.path).as_posix() for file in folder.passed_over),
+        *folder.unused_folders(),
     ]
     return names
 
@@ -127,9 +136,11 @@ def _off_card(name: str, splits: Mapping[str, SplitStatistics]) -> Iterator[Find
 
 
 def _remarks(
-    levels: tuple[float, float] | None, splits: Mapping[str, SplitStatistics]
+    levels: tuple[float, float] | None, weak: str, splits: Mapping[str, SplitStatistics]
 ) -> Iterator[Finding]:
-    """How images of more than 8 bit are stretched, and which splits are empty."""
+    """What the masks are made of, how deep images are stretched, and which splits are empty."""
+    if weak:
+        yield Finding("weak_masks", "note", weak_masks(weak))
     if levels:
         message = (
             f"images of more than 8 bit: their levels {levels[0]} to {levels[1]} become black to"
@@ -154,6 +165,7 @@ class _PairFacts:
         gray: mean and standard deviation of the image's gray levels, of 1.
         digest: of the image's levels and shape.
         areas: of the targets; None if the mask does not fit the image.
+        squared: targets of more than 9 px that fill their bounding box.
         told: what is worth a finding, by its code; empty where it does not apply.
     """
 
@@ -165,6 +177,7 @@ class _PairFacts:
     gray: tuple[float, float]
     digest: str
     areas: tuple[int, ...] | None
+    squared: int
     told: dict[str, str]
 
 
@@ -183,10 +196,12 @@ def _read_all(name: str, folder: DatasetFolder) -> tuple[list[_PairFacts], list[
 def _read_pair(pair: Pair) -> _PairFacts:
     """Read and measure one pair of files."""
     files = pair.files
-    image, mask = read_raster(pair.image), files.mask(pair.mask)
-    gray, shape = files.gray(image), mask.levels.shape
+    image = read_raster(pair.image)
+    gray = files.gray(image)
+    mask = pair.read_mask(gray.shape)
+    shape = mask.levels.shape
     fits = same_aspect(shape, gray.shape)
-    areas = _target_areas(resize_mask(mask.mask, gray.shape)) if fits else None
+    areas, squared = _targets(resize_mask(mask.mask, gray.shape)) if fits else (None, 0)
     share = sum(areas or ()) / gray.size
     sizes = f"{pair.name}: mask {format_size(shape)}, image {format_size(gray.shape)}"
     told = {
@@ -201,14 +216,26 @@ def _read_pair(pair: Pair) -> _PairFacts:
     kind = image.mode, image.bits, image.is_deep
     moments = float(gray.mean()) / 255, float(gray.std()) / 255
     digest = hashlib.sha256(f"{gray.shape}".encode() + image.levels.tobytes()).hexdigest()
-    return _PairFacts(pair, *kind, gray.shape, moments, digest, areas, told)
+    return _PairFacts(pair, *kind, gray.shape, moments, digest, areas, squared, told)
 
 
-def _target_areas(mask: Mask) -> tuple[int, ...]:
-    """Areas of the targets of a mask."""
+def _targets(mask: Mask) -> tuple[tuple[int, ...], int]:
+    """Areas of the targets of a mask, and how many large ones fill their bounding box."""
     from ..ops.components import find_components  # noqa: PLC0415 - opening a dataset needs no torch
 
-    return tuple(find_components(mask).area.tolist())
+    found = find_components(mask)
+    sides = found.box[:, 2:] - found.box[:, :2]
+    squared = (found.area == sides.prod(axis=1)) & (found.area > MOST_POINT)
+    return tuple(found.area.tolist()), int(squared.sum())
+
+
+def _rectangular(facts: Sequence[_PairFacts]) -> str:
+    """What masks seem to be drawn from if all their targets above 9 px are rectangles."""
+    large = sum(area > MOST_POINT for each in facts for area in each.areas or ())
+    squared = sum(each.squared for each in facts)
+    return f"boxes, it seems: all {large} targets of more than {MOST_POINT} px are rectangles" * (
+        large >= FEWEST_RECTANGLES and squared == large
+    )
 
 
 def _of_pairs(facts: Iterable[_PairFacts]) -> dict[str, list[str]]:

@@ -19,12 +19,12 @@ from typing import NamedTuple, SupportsIndex, overload
 import numpy as np
 from PIL import Image
 
-from .._support.errors import ExistingFileError, InputError, MissingFileError
-from .._support.files import write_text
+from .._support.errors import InputError
 from .._support.names import find_name
 from ..ops.size_classes import MOST_SHARE
-from .catalogue import dataset_name, find_folder, how_to_list, known_card, members_of
+from .catalogue import find_folder, how_to_list, members_of
 from .decoding import is_deep, orientation
+from .folders import DatasetFolder, open_folder, what_is_there
 from .images import (
     Gray,
     Mask,
@@ -33,7 +33,9 @@ from .images import (
     resize_mask,
     same_aspect,
 )
-from .layouts import DatasetFolder, Pair, open_folder, what_is_there
+from .pairing import MASK_ENDS, Pair
+from .unions import shared_images
+from .weak import kinds_of, weak_masks
 
 SPLITS = ("train", "val", "test", "all")
 
@@ -149,6 +151,11 @@ class Dataset(Sequence[Sample]):
         means, stds = zip(*((gray.mean(), gray.std()) for gray in grays), strict=True)
         return float(np.mean(means)) / 255, float(np.mean(stds)) / 255
 
+    @property
+    def weak_masks(self) -> str:
+        """What the masks are drawn from, such as "boxes"; empty if they are masks."""
+        return kinds_of({pair.name: pair.labels for pair in self.pairs if pair.labels})
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of 12 hexadecimal digits over the dataset name, the sample names and the files.
@@ -158,7 +165,8 @@ class Dataset(Sequence[Sample]):
         """
         digest = hashlib.sha256(self.name.encode())
         for pair in self.pairs:
-            for part in (pair.name.encode(), pair.image.read_bytes(), pair.mask.read_bytes()):
+            mask = repr(pair.labels).encode() if pair.labels else pair.mask.read_bytes()
+            for part in (pair.name.encode(), pair.image.read_bytes(), mask):
                 digest.update(hashlib.sha256(part).digest())
             for path in (pair.image, pair.mask):
                 if (turn := orientation(path)) != 1:
@@ -210,6 +218,8 @@ def load_dataset(
         return parts[0]
     names = [part.name for part in parts]
     pairs = [replace(pair, name=f"{of.name}_{pair.name}") for of in parts for pair in of.pairs]
+    for shared in shared_images({part.name: part.pairs for part in parts}):
+        warnings.warn(f"the union {name_or_folder}: {shared}", stacklevel=2)
     if len({pair.name for pair in pairs}) < len(pairs):
         raise InputError(
             f"the union {name_or_folder} has two datasets of the same name, so their samples cannot"
@@ -222,6 +232,9 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
     """One split of a single dataset, its files all there."""
     name, path = find_folder(name_or_folder, root)
     folder = open_folder(path)
+    if not folder.pairs:
+        lone = f", only {len(folder.lone_masks)} masks or labels" * bool(folder.lone_masks)
+        raise InputError(f"{path} ({folder.layout}) holds no images{lone}")
     if folder.lacks_lists and split != "all":
         raise InputError(
             f"{path} has images and masks, but no list of its {split} split: {how_to_list(path)};"
@@ -236,10 +249,13 @@ def _load_one(name_or_folder: str | Path, split: str, root: str | Path | None) -
             f" it; splits with images: {there}"
         )
     for pair in pairs:
-        _require_files(pair)
+        require_files(pair)
+    dataset = Dataset(name, split, pairs)
+    if weak := dataset.weak_masks:
+        warnings.warn(f"{name}: {weak_masks(weak)}", stacklevel=3)
     for other in {"train": ("val", "test"), "all": ()}.get(split, (split,)):
         _warn_of_trained(name, folder, other)
-    return Dataset(name, split, pairs)
+    return dataset
 
 
 def _warn_of_trained(name: str, folder: DatasetFolder, split: str) -> None:
@@ -253,80 +269,17 @@ def _warn_of_trained(name: str, folder: DatasetFolder, split: str) -> None:
         )
 
 
-def split_dataset(folder: str | Path, *, test: float = 0.2, seed: int = 0) -> tuple[Path, Path]:
-    """Draw train and test lists for a folder of images and masks without lists.
-
-    Images are drawn independently. Frames of one sequence resemble each other, so list them by hand
-    with each sequence in one split; otherwise test scores are too high. For public datasets use the
-    published lists; results on other lists are not comparable.
-
-    Args:
-        folder: folder with ``images`` and ``masks``, or with the folder names of the original
-            IRSTD-1k.
-        test: share of the test images, in (0, 1).
-        seed: the same seed draws the same lists.
-
-    Returns:
-        ``train.txt`` and ``test.txt`` in the folder, one name per line.
+def require_files(pair: Pair) -> None:
+    """Refuse a pair of which a file is missing.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
-        FileExistsError: if it already has lists.
-        ValueError: if an image has no mask, a split would be empty, ``test`` is out of range, or
-            the folder is not a dataset or has the name of a public one.
+        ValueError: if the image or the mask is missing.
 
     Example:
-        >>> import tempfile
-        >>> sky = Path(tempfile.mkdtemp())
-        >>> for place in ("images", "masks"):
-        ...     (sky / place).mkdir()
-        ...     for name in "abcde":
-        ...         (sky / place / f"{name}.png").touch()
-        >>> [path.name for path in split_dataset(sky)]
-        ['train.txt', 'test.txt']
-        >>> len(load_dataset(sky, "train")), len(load_dataset(sky, "test"))
-        (4, 1)
+        >>> require_files(Pair("a", Path("images/a"), Path("masks/a")))
+        Traceback (most recent call last):
+        festkit._support.errors.InputError: a is listed, but images has no image of that name...
     """
-    folder = Path(folder).expanduser()
-    if not 0 < test < 1:
-        raise InputError(f"test is {test}, expected a share of the images in (0, 1)")
-    names = _names_without_lists(folder)
-    drawn = round(test * len(names))
-    if not 0 < drawn < len(names):
-        raise InputError(
-            f"test {test:g} of the {len(names)} images of {folder} is {drawn}, which leaves a split"
-            " empty; choose another share"
-        )
-    chosen = set(np.random.default_rng(seed).permutation(len(names))[:drawn].tolist())
-    lists = folder / "train.txt", folder / "test.txt"
-    for path, is_test in zip(lists, (False, True), strict=True):
-        listed = [name for k, name in enumerate(names) if (k in chosen) == is_test]
-        write_text(path, "\n".join(listed) + "\n")
-    return lists
-
-
-def _names_without_lists(folder: Path) -> tuple[str, ...]:
-    """The images of a folder whose lists are still to be written."""
-    if not folder.is_dir():
-        raise MissingFileError(f"no such dataset folder: {folder.absolute()}")
-    found = open_folder(folder)
-    if fault := found.fault_of_lists:
-        raise InputError(f"{folder}: {fault}, or move the lists away to draw new ones")
-    if not found.lacks_lists:
-        empty = [f"; its {name} split is empty" for name, of in found.splits.items() if not of]
-        raise ExistingFileError(
-            f"{folder} already has lists ({found.layout}){''.join(empty)}; move them "
-            "away to draw new ones"
-        )
-    if known_card(dataset_name(folder)):
-        raise InputError(f"{folder} has the name of a public dataset: {how_to_list(folder)}")
-    for pair in found.pairs:
-        _require_files(pair)
-    return tuple(f"{pair.name}{pair.image.suffix}" for pair in found.pairs)  # read without it
-
-
-def _require_files(pair: Pair) -> None:
-    """Refuse a pair of which a file is missing."""
     if not pair.image.is_file():
         raise InputError(
             f"{pair.name} is listed, but {pair.image.parent} has no image of that name"
@@ -335,15 +288,16 @@ def _require_files(pair: Pair) -> None:
         )
     if not pair.mask.is_file():
         raise InputError(
-            f"image {pair.image} has no mask: {pair.mask.parent} holds neither"
-            f" {pair.name} nor {pair.name}_pixels0 as png, bmp, jpg or tif"
+            f"image {pair.image} has no mask: {pair.mask.parent} holds no png, bmp, jpg or tif file"
+            f" named {pair.name}, alone or with {', '.join(MASK_ENDS[1:])}"
         )
 
 
 def _read_sample(pair: Pair) -> Sample:
     """Read the files of a pair."""
     files, raster = pair.files, read_raster(pair.image)
-    image, mask = files.gray(raster), files.mask(pair.mask).mask
+    image = files.gray(raster)
+    mask = pair.read_mask(image.shape).mask
     if lost := files.lost_gray(pair.image, raster, image):
         warnings.warn(f"{lost}. Make one dataset per sensor", stacklevel=3)
     if mask.shape != image.shape:

@@ -19,7 +19,8 @@ from .._support.files import flush_folder, write_text
 from .._support.locks import file_lock
 from .._support.progress import progress
 from .catalogue import dataset_card, find_folder, known_card
-from .layouts import DatasetFolder, Pair, open_folder
+from .folders import DatasetFolder, open_folder
+from .pairing import Pair
 from .report import first_names
 
 TITLE = "W-IRSTD land/air subset"

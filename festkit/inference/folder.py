@@ -19,8 +19,8 @@ from .._support.errors import ExistingFileError, InputError, MissingFileError
 from .._support.files import read_json, write_json
 from .._support.progress import progress
 from ..data.images import EXTENSIONS, format_size
-from ..data.layouts import find_files
 from ..data.levels import Levels, auto_levels
+from ..data.pairing import find_files
 from ..fest import FEST, scale_name
 from ..sensitivity import Detection
 from .outputs import Draw, ImageOutputs, write_table

@@ -47,7 +47,7 @@ def split_holdout(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Datas
         ValueError: if fewer than two images remain to train on.
 
     Example:
-        >>> from festkit.data.layouts import Pair
+        >>> from festkit.data.pairing import Pair
         >>> from pathlib import Path
         >>> pairs = tuple(Pair(name, Path("a.png"), Path("b.png")) for name in "abcdefghij")
         >>> config = TrainConfig("sky", size=64, holdout=0.2)

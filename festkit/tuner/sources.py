@@ -16,8 +16,8 @@ from .._support.names import counted
 from .._support.progress import progress
 from ..data.dataset import Dataset, Sample
 from ..data.images import EXTENSIONS, Mask, read_raster
-from ..data.layouts import files_by_name
 from ..data.levels import FileSet
+from ..data.pairing import files_by_name
 from ..fest import FEST
 from ..fusion import fuse
 from ..ops.size_classes import MOST_SHARE

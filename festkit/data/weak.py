@@ -1,0 +1,228 @@
+"""Weak labels: boxes, polygons and points, from which masks are drawn.
+
+Such masks are weak: IoU, nIoU and Fa then measure the labels, not the targets.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .._support.errors import InputError
+from .images import Mask, Raster
+
+PER_IMAGE = ("points", "yolo", "voc")
+"""Formats of label files that hold the labels of one image each; the others hold many."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The weak labels of one image.
+
+    Attributes:
+        items: points (x, y), boxes (x, y, width, height) or polygons (x1, y1, x2, y2, x3, y3, ...),
+            in px from the upper left corner.
+        relative: whether all numbers are fractions of the width and height of the image.
+    """
+
+    items: tuple[tuple[float, ...], ...]
+    relative: bool = False
+
+    @property
+    def kinds(self) -> set[str]:
+        """Which kinds of labels there are: points, boxes, polygons."""
+        return {{2: "points", 4: "boxes"}.get(len(item), "polygons") for item in self.items}
+
+    def draw(self, shape: tuple[int, ...]) -> Mask:
+        """The mask of an image of a size (H, W); every label marks at least one pixel.
+
+        Raises:
+            ValueError: if a label is outside the image.
+
+        Example:
+            >>> Shapes(((1, 0, 2, 2), (0, 1))).draw((2, 4)).astype(int)
+            array([[0, 1, 1, 0],
+                   [1, 1, 1, 0]])
+        """
+        height, width = shape
+        mask = np.zeros((height, width), bool)
+        for item in self.items:
+            scale = (width, height) if self.relative else (1, 1)
+            numbers = [number * scale[place % 2] for place, number in enumerate(item)]
+            part = _polygon(numbers, shape) if len(item) > 4 else _box(numbers, shape)
+            if not part.any():
+                place = ", ".join(f"{number:g}" for number in numbers)
+                raise InputError(f"label ({place}) is outside its image of {width} × {height} px")
+            mask |= part
+        return mask
+
+    def raster(self, shape: tuple[int, ...]) -> Raster:
+        """The mask as an image file would hold it."""
+        return Raster(self.draw(shape).astype(np.uint8), "/".join(sorted(self.kinds)), 1)
+
+
+def _box(numbers: list[float], shape: tuple[int, ...]) -> Mask:
+    """The pixels of a point or a box."""
+    x, y, width, height = (*numbers, 0, 0)[:4]
+    left, top = round(x), round(y)
+    right, bottom = max(round(x + width), left + 1), max(round(y + height), top + 1)
+    part = np.zeros(shape, bool)
+    part[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+    return part
+
+
+def _polygon(numbers: list[float], shape: tuple[int, ...]) -> Mask:
+    """The pixels of a polygon, its border included."""
+    picture = Image.new("1", (shape[1], shape[0]))
+    ImageDraw.Draw(picture).polygon(numbers, fill=1, outline=1)
+    return np.asarray(picture)
+
+
+def read_labels(path: Path, form: str) -> Shapes:
+    """The labels of one image from its own file.
+
+    Args:
+        path: the label file.
+        form: "points" (lines ``x y``), "yolo" (lines ``class cx cy width height``, of 1) or "voc".
+
+    Raises:
+        ValueError: if the file has another form.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_text("0 0.5 0.5 0.25 0.5")
+        >>> read_labels(path, "yolo")
+        Shapes(items=((0.375, 0.25, 0.25, 0.5),), relative=True)
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return Shapes(tuple(_PARSERS[form](text)), form == "yolo")
+    except (ValueError, AttributeError, TypeError, ElementTree.ParseError) as error:
+        raise InputError(f"{path} is not a label file in {form} form: {error}") from error
+
+
+def has_form(path: Path, form: str) -> bool:
+    """Whether the first line of a label file is in a form of :func:`read_labels`."""
+    first = path.read_text(encoding="utf-8-sig", errors="replace").strip().partition("\n")[0]
+    columns = len(first.replace(",", " ").split())
+    return first.startswith("<") if form == "voc" else columns == {"points": 2, "yolo": 5}[form]
+
+
+def _rows(text: str, columns: int) -> Iterator[list[float]]:
+    """The numbers of every line."""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        numbers = [float(word) for word in line.replace(",", " ").split()]
+        if len(numbers) != columns or not np.isfinite(numbers).all():
+            raise ValueError(f"line {line!r}, expected {columns} numbers")
+        yield numbers
+
+
+def _points(text: str) -> Iterator[tuple[float, ...]]:
+    """Points x, y."""
+    yield from map(tuple, _rows(text, 2))
+
+
+def _yolo(text: str) -> Iterator[tuple[float, ...]]:
+    """Boxes as fractions, from their class, centre and size."""
+    for row in _rows(text, 5):
+        _, x, y, width, height = row
+        if not all(0 <= number <= 1 for number in row[1:]):
+            raise ValueError(f"{row[1:]}, expected fractions of the image in [0, 1]")
+        yield x - width / 2, y - height / 2, width, height
+
+
+def _voc(text: str) -> Iterator[tuple[float, ...]]:
+    """Boxes from their corners."""
+    for box in ElementTree.fromstring(text).iter("bndbox"):
+        left, top, right, bottom = (
+            float(str(box.findtext(name))) for name in ("xmin", "ymin", "xmax", "ymax")
+        )
+        yield left, top, right - left, bottom - top
+
+
+_PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc}
+
+
+def read_coco(path: Path) -> dict[str, Shapes]:
+    """Labels by file name of the image, from a COCO JSON: its polygons, else its boxes.
+
+    Raises:
+        ValueError: if the file is no COCO JSON.
+    """
+    content = _json(path)
+    try:
+        names = {each["id"]: str(each["file_name"]) for each in content["images"]}
+        items: dict[str, list[tuple[float, ...]]] = {name: [] for name in names.values()}
+        for label in content["annotations"]:
+            polygons = label.get("segmentation")
+            shapes = polygons if isinstance(polygons, list) and polygons else [label["bbox"]]
+            items[names[label["image_id"]]] += [tuple(map(float, shape)) for shape in shapes]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no COCO JSON: {type(error).__name__} {error}") from error
+    return {name: Shapes(tuple(shapes)) for name, shapes in items.items()}
+
+
+def read_rectangles(path: Path, frames: list[str]) -> dict[str, Shapes]:
+    """Labels by name of the frame, from ``{"exist": [0, 1, ...], "gt_rect": [[x, y, w, h], ...]}``.
+
+    Args:
+        path: the JSON of a sequence.
+        frames: names of its frames, in order; one entry each. Entries beyond get a name of their
+            own, ``entry N``.
+
+    Raises:
+        ValueError: if the file has another form.
+    """
+    content = _json(path)
+    try:
+        rows = [
+            (tuple(map(float, box)),) if there and len(box) == 4 else ()
+            for there, box in zip(content["exist"], content["gt_rect"], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no exist and gt_rect of one length: {error}") from error
+    beyond = [f"entry {number + 1}" for number in range(len(frames), len(rows))]
+    return {name: Shapes(items) for name, items in zip((*frames, *beyond), rows, strict=False)}
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a JSON holds the images and labels of a COCO dataset."""
+    try:
+        content = _json(path)
+    except InputError:
+        return False
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def _json(path: Path) -> Any:
+    """The content of a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise InputError(f"{path} is not readable JSON: {error}") from error
+
+
+def kinds_of(labels: Mapping[str, Shapes]) -> str:
+    """The kinds of all labels, for messages.
+
+    Example:
+        >>> kinds_of({"a": Shapes(((1, 1),)), "b": Shapes(((0, 0, 2, 2),))})
+        'boxes and points'
+    """
+    return " and ".join(sorted(set().union(*(shapes.kinds for shapes in labels.values()))))
+
+
+def weak_masks(kinds: str) -> str:
+    """What to say of masks that are drawn from labels.
+
+    Example:
+        >>> weak_masks("boxes")
+        'weak masks, drawn from boxes: IoU, nIoU and Fa measure these, not the targets'
+    """
+    return f"weak masks, drawn from {kinds}: IoU, nIoU and Fa measure these, not the targets"
