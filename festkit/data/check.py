@@ -122,9 +122,10 @@ def _off_card(name: str, splits: Mapping[str, SplitStatistics]) -> Iterator[Find
     card = known_card(name)
     if card is None:
         return
+    train = splits["train"].images + (splits["val"].images if "val" in splits else 0)
     counts = (
         ("images", splits["all"].images, card.images),
-        ("train images", splits["train"].images, card.train),
+        ("train images", train, card.train),
         ("test images", splits["test"].images, card.test),
         ("targets", splits["all"].targets, card.targets),
         ("test targets", splits["test"].targets, card.test_targets),

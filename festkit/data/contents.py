@@ -11,7 +11,7 @@ from .layouts import Layout
 from .levels import FileSet
 from .lists import SPLIT_WORDS, ListedNames, unknown_name
 from .pairing import Pair, folders_of, named_files, pair_masks
-from .weak import PER_IMAGE, Shapes, has_form, is_coco, read_coco, read_labels, read_rectangles
+from .weak import PER_IMAGE, Shapes, has_form, read_coco, read_labels, read_rectangles
 
 
 @dataclass(frozen=True)
@@ -122,37 +122,33 @@ def _with_label_files(root: Path, layout: Layout, found: Contents) -> Contents |
 
 def _with_shared_labels(root: Path, layout: Layout, found: Contents) -> Contents | None:
     """The images with labels in files that hold those of many."""
-    paths = [path for pattern in layout.masks for path in sorted(root.glob(pattern))]
-    if layout.labels == "coco":
-        paths = [path for path in paths if is_coco(path)]
-    if not paths:
-        return None
     masks: dict[str, Path] = {}
     labels: dict[str, Shapes] = {}
     lone: list[str] = []
     splits: dict[str, list[str]] = defaultdict(list)
-    names = listed_names(layout, found.images, found.expected[0])
-    for path in paths:
-        if layout.labels == "coco":
-            read = _coco_by_name(path, names)
-            if split := _split_of(path):
-                splits[split] += read
-        else:
-            frames = sorted(
-                each for each in found.images if each.startswith(f"{path.parent.name}/")
-            )
-            read = read_rectangles(path, frames)
+    for path in (path for pattern in layout.masks for path in sorted(root.glob(pattern))):
+        read = _shared_by_name(path, layout, found)
+        if read is None:
+            continue
+        if split := _split_of(path) if layout.labels == "coco" else "":
+            splits[split] += read
         lone += [f"{path.name}: {name}" for name in read if name not in found.images]
         labels |= read
         masks |= dict.fromkeys(read, path)
+    if not masks:
+        return None
     return Contents(found.images, masks, labels, tuple(lone), found.others, found.expected, splits)
 
 
-def _coco_by_name(path: Path, names: ListedNames) -> dict[str, Shapes]:
-    """The labels of a COCO JSON by name of the image, on disk or not."""
-    return {
-        (names.of(file) or [unknown_name(file, path)])[0]: shapes
-        for file, shapes in read_coco(path).items()
+def _shared_by_name(path: Path, layout: Layout, found: Contents) -> dict[str, Shapes] | None:
+    """The labels in a file by name of the image, on disk or not; None if it holds none."""
+    if layout.labels == "rectangles":
+        sequence = f"{path.parent.name}/"
+        return read_rectangles(path, sorted(n for n in found.images if n.startswith(sequence)))
+    names = listed_names(layout, found.images, found.expected[0])
+    read = read_coco(path)
+    return read and {
+        (names.of(file) or [unknown_name(file, path)])[0]: shapes for file, shapes in read.items()
     }
 
 

@@ -103,6 +103,8 @@ class DatasetFolder:
 
     def unused_folders(self) -> tuple[str, ...]:
         """Folders of images that the layout does not use."""
+        if not self.pairs:
+            return ()
         used = {path.parent for pair in self.pairs for path in (pair.image, pair.mask)}
         used |= {path.parent for path in self.passed_over} | {self.path}
         holding = dict.fromkeys(path.parent for path in find_files(self.path)[0])

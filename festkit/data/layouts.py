@@ -100,16 +100,21 @@ def describe_layouts() -> str:
     """The table as text, in the order in which the layouts are tried.
 
     Example:
-        >>> print(describe_layouts().splitlines()[1])
-        A4   SIRST-V2                       mixed/ images/targets/ images/backgrounds/
+        >>> print(describe_layouts()[:80])
+        A4   SIRST-V2
+             images  mixed/ images/targets/ images/backgrounds/
+             masks
     """
-    lines = ["code layout                         images, masks, lists"]
+    lines = []
     for layout in LAYOUTS:
-        rows = [
-            " ".join(_shown(layout.images)),
-            " ".join(_shown(layout.masks)) + f" ({layout.labels}, weak)" * bool(layout.labels),
-            " or ".join(layout.lists),
-        ]
-        heads = [f"{layout.code:5}{layout.name:31}", *[" " * 36] * 2]
-        lines += [head + row for head, row in zip(heads, rows, strict=True) if row]
+        rows = {
+            "images": " ".join(_shown(layout.images)) or "none",
+            "labels" if layout.labels else "masks": " ".join(_shown(layout.masks)),
+            "form": f"{layout.labels}; the masks drawn from them are weak" * bool(layout.labels),
+            "lists": " or ".join(layout.lists),
+            "within": " or ".join(root for root in layout.roots if root),
+            "needs": ", ".join(layout.needs).replace(" | ", " or "),
+        }
+        lines.append(f"{layout.code:5}{layout.name}")
+        lines += [f"     {key:8}{row}" for key, row in rows.items() if row]
     return _splits("\n".join(lines))

@@ -129,6 +129,8 @@ def read_list(path: Path, names: ListedNames) -> list[str]:
             that may be a label.
     """
     lines = [line.strip() for line in _decode(path, names).splitlines()]
+    if any(line.startswith("/") and names.of(line) for line in lines):  # as /41/1(297) of IRDST
+        lines = [line.lstrip("/") for line in lines]
     by_line = {line: names.of(line) or [unknown_name(line, path)] for line in lines if line}
     for line, found in by_line.items():
         if len(found) > 1 and len(by_line) > 1 and found not in names.sequences.values():

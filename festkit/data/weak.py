@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -149,13 +148,21 @@ def _voc(text: str) -> Iterator[tuple[float, ...]]:
 _PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc}
 
 
-def read_coco(path: Path) -> dict[str, Shapes]:
+def read_coco(path: Path) -> dict[str, Shapes] | None:
     """Labels by file name of the image, from a COCO JSON: its polygons, else its boxes.
 
+    Returns:
+        The labels; None for another JSON.
+
     Raises:
-        ValueError: if the file is no COCO JSON.
+        ValueError: if an entry of the file is damaged.
     """
-    content = _json(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        return None
     try:
         names = {each["id"]: str(each["file_name"]) for each in content["images"]}
         items: dict[str, list[tuple[float, ...]]] = {name: [] for name in names.values()}
@@ -164,7 +171,9 @@ def read_coco(path: Path) -> dict[str, Shapes]:
             shapes = polygons if isinstance(polygons, list) and polygons else [label["bbox"]]
             items[names[label["image_id"]]] += [tuple(map(float, shape)) for shape in shapes]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no COCO JSON: {type(error).__name__} {error}") from error
+        raise InputError(
+            f"{path} is a damaged COCO JSON: {type(error).__name__} {error}"
+        ) from error
     return {name: Shapes(tuple(shapes)) for name, shapes in items.items()}
 
 
@@ -179,8 +188,8 @@ def read_rectangles(path: Path, frames: list[str]) -> dict[str, Shapes]:
     Raises:
         ValueError: if the file has another form.
     """
-    content = _json(path)
     try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         rows = [
             (tuple(map(float, box)),) if there and len(box) == 4 else ()
             for there, box in zip(content["exist"], content["gt_rect"], strict=True)
@@ -189,23 +198,6 @@ def read_rectangles(path: Path, frames: list[str]) -> dict[str, Shapes]:
         raise InputError(f"{path} holds no exist and gt_rect of one length: {error}") from error
     beyond = [f"entry {number + 1}" for number in range(len(frames), len(rows))]
     return {name: Shapes(items) for name, items in zip((*frames, *beyond), rows, strict=False)}
-
-
-def is_coco(path: Path) -> bool:
-    """Whether a JSON holds the images and labels of a COCO dataset."""
-    try:
-        content = _json(path)
-    except InputError:
-        return False
-    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
-
-
-def _json(path: Path) -> Any:
-    """The content of a JSON file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"{path} is not readable JSON: {error}") from error
 
 
 def kinds_of(labels: Mapping[str, Shapes]) -> str:

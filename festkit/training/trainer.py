@@ -100,7 +100,7 @@ def train(
         processes.wait()
         stop.pass_on()
         if ended and processes.is_main:
-            _finish(loop, heldout, testset)
+            _finish(loop, heldout, testset, listed.weak_masks)
         if ended:
             processes.wait()
     return run
@@ -117,8 +117,15 @@ def _check_weights(run: Run) -> None:
         ) from error
 
 
-def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
-    """Write weights, probability maps and, last, the record."""
+def _finish(loop: Loop, heldout: Dataset, testset: Dataset, weak_masks: str) -> None:
+    """Write weights, probability maps and, last, the record.
+
+    Args:
+        loop: the ended training.
+        heldout: images held out of the training list.
+        testset: test images.
+        weak_masks: what the training masks are drawn from; empty if they are masks.
+    """
     config, run, state, images = loop.config, loop.run, loop.state, loop.images
     splits = read_json(run.folder / "config.json")
     network = state.average.module
@@ -146,6 +153,8 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset) -> None:
         "versions": versions(),
         "command": config.command(),
     }
+    if weak := weak_masks or testset.weak_masks:
+        card["weak_masks"] = weak
     save_weights(network, run.weights, card)
     record: dict[str, Any] = {}
     for dataset in (heldout, testset):

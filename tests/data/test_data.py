@@ -35,7 +35,7 @@ PLACES = {
     "DNANet": ("images", "masks", "", "50_50/{}.txt"),
     "lists beside the folders": ("images", "masks", "", "{}.txt"),
     "original IRSTD-1k": ("IRSTD1k_Img", "IRSTD1k_Label", "", "{}.txt"),
-    "NUDT-MIRSDT": ("1/images", "1/masks", "", "{}.txt"),
+    "a folder for each sequence": ("1/images", "1/masks", "", "{}.txt"),
     "FEST": ("{}/image", "{}/mask", "", ""),
     "FEST, plural": ("{}/images", "{}/masks", "", ""),
     "splits in the folders": ("images/{}", "masks/{}", "", ""),
@@ -64,7 +64,7 @@ def make_set(folder, *, train=("a", "b"), test=("c",), layout="BasicIRSTD", exte
             save(mask, MASK.astype(np.uint8) * 255)
         if list_place:
             word = "trainval" if split == "train" and layout in TRAINVAL else split
-            prefix = "1/" * (layout == "NUDT-MIRSDT")
+            prefix = "1/" * (layout == "a folder for each sequence")
             write(folder / list_place.format(word), "\n".join(prefix + name for name in names))
     return folder
 
@@ -515,7 +515,7 @@ class TestLayouts:
         train, test, every = (
             load_dataset(tmp_path / "sky", split) for split in ("train", "test", "all")
         )
-        first = "1/" * (layout == "NUDT-MIRSDT")
+        first = "1/" * (layout == "a folder for each sequence")
         names = tuple(f"{first}{name}" for name in "abc")
         assert (train.names, test.names, every.names) == (names[:2], names[2:], names)
         np.testing.assert_array_equal(test[0].image, GRAY + np.uint8(ord("c") % 50))
@@ -876,7 +876,7 @@ class TestFoldersWithin:
             check_dataset(tmp_path)
 
     def test_names_as_wirstd_sequences_list_them(self, tmp_path):
-        make_set(tmp_path / "seq", layout="NUDT-MIRSDT")
+        make_set(tmp_path / "seq", layout="a folder for each sequence")
         write(tmp_path / "seq" / "train.txt", "1/images/a.png\n")
         assert load_dataset(tmp_path / "seq", "train").names == ("1/a",)
 
