@@ -78,7 +78,7 @@ def cell_means(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Each side d, and the means of the cells around all pixels, with a margin of d."""
     margin = max(scales)
-    padded = cv2.copyMakeBorder(image, *[margin] * 4, EDGE)
+    padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, EDGE)
     for side in scales:
         mean = cv2.blur(padded, (side, side), borderType=EDGE)
         inside = slice(margin - side, side - margin or None)

@@ -77,10 +77,11 @@ def look(root: Path, layout: Layout) -> Contents | None:
     for places in (image_places, mask_places):
         if places and not any(folders_of(root, place) for place in places):
             return None
-    expected = tuple(
-        root / place[0].replace("*/", "") if place else root
-        for place in (image_places, mask_places)
+    first, second = (
+        root / places[0].replace("*/", "") if places else root
+        for places in (image_places, mask_places)
     )
+    expected = first, second
     images, others = named_files(root, layout.images)
     if layout.labels:
         bare = Contents(images, {}, {}, (), tuple(others), expected)

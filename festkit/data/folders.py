@@ -165,7 +165,7 @@ def _open(folder: Path, root: Path, layout: Layout) -> DatasetFolder | None:
     if not lists and not layout.needs:
         return None
     found = look(root, layout)
-    return found and _listed(folder, layout, found, lists)
+    return _listed(folder, layout, found, lists) if found else None
 
 
 def _listed(
