@@ -73,9 +73,7 @@ class MPCM(ArrayDetector):
         return contrast
 
 
-def cell_means(
-    image: NDArray[Any], scales: Sequence[int]
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def cell_means(image: NDArray[Any], scales: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
     """Each side d, and the means of the cells around all pixels, with a margin of d."""
     margin = max(scales)
     padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, EDGE)
