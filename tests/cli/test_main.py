@@ -200,6 +200,7 @@ class TestEncodings:
 
         monkeypatch.setattr("festkit.jobs.execute.run_notebook", run_notebook)
         monkeypatch.setattr("festkit.jobs.schedule.run_jobs", run_jobs)
+        monkeypatch.setattr("festkit.data.wirstd.build_wirstd", lambda folder, **_: folder)
         monkeypatch.setattr("festkit.zoo.train.train_entry", stored)
         monkeypatch.setattr("festkit.zoo.train.store", stored)
         monkeypatch.setattr(serve, "serve", lambda runs, **_: print(f"The tuner of {runs[0]} – ²"))
@@ -212,6 +213,8 @@ class TestEncodings:
             "demo": ["--out", f"{out}/demo"],
             "data check": [hand],
             "data split": [new],
+            "data layouts": [],
+            "data build-wirstd": [f"{out}/subset"],
             "data synth": [f"{out}/sky", "--train", "1", "--test", "1", "--size", "64"],
             "backbones": [],
             "detectors": [],

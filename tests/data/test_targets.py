@@ -183,7 +183,7 @@ class TestSet:
 @pytest.mark.system
 def test_the_notebook(tmp_path):
     """It leaves the whole set of scenes, their figures and two pictures."""
-    shown_here("01_data", {"profile": "smoke", "out": str(tmp_path / "work")})
+    shown_here("01_data", {"scenes": "smoke", "out": str(tmp_path / "work")})
     metrics = tmp_path / "work" / "metrics.json"
     check_metrics(metrics)
     found = json.loads(metrics.read_text())
