@@ -1,6 +1,6 @@
 """Datasets: folders of images and masks → samples; splits, statistics, checks.
 
-Pixels are read when a sample is accessed. See ``layouts`` for folder layouts, ``images`` for
+Pixels are read when a sample is accessed. See ``folders`` for folder layouts, ``images`` for
 reading image files, ``catalogue`` for public datasets, ``check`` and ``report`` for the check of a
 folder.
 """
