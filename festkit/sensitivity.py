@@ -12,7 +12,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -57,6 +57,7 @@ class Target:
         peak: largest probability in the map in which the target was found.
         box: rows and columns (y0, x0, y1, x1), half open [px].
         image: index in the batch, 0 for a single map.
+        pixels: (area, 2) row and column of every pixel of its region.
 
     Example:
         >>> prob = np.zeros((9, 9), np.float32); prob[6, 5:8] = 0.25
@@ -70,9 +71,11 @@ class Target:
     peak: float
     box: tuple[int, int, int, int]
     image: int
+    pixels: NDArray[np.int64] = field(repr=False, compare=False)
 
     def _repr_html_(self) -> str:
-        return html_table(f"{self.kind} target", asdict(self) | {"peak": f"{self.peak:.4g}"})
+        facts = {name: fact for name, fact in asdict(self).items() if name != "pixels"}
+        return html_table(f"{self.kind} target", facts | {"peak": f"{self.peak:.4g}"})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,9 +146,10 @@ class Detection(ArrayValues):
             >>> [(t.kind, t.centroid, t.area) for t in adjust_sensitivity(prob).targets()]
             [('strong', (2.0, 2.0), 1), ('weak', (6.0, 6.0), 3)]
         """
-        strong = _targets("strong", find_components(self._prob, self.th1), slice(None))
+        shape = tuple(self._prob.shape[-2:])
+        strong = _targets("strong", find_components(self._prob, self.th1), slice(None), shape)
         weak = (
-            _targets("weak", find_components(part.prob, self.th2), part.chosen)
+            _targets("weak", find_components(part.prob, self.th2), part.chosen, shape)
             for part in self._weak_parts
             if self.th2 is not None
         )
@@ -394,13 +398,19 @@ def _range(maps: Any) -> tuple[float, float]:
     return float(maps.min()), float(maps.max())
 
 
-def _targets(kind: Literal["strong", "weak"], found: Components, chosen: Any) -> list[Target]:
-    """Targets of the chosen components."""
+def _targets(
+    kind: Literal["strong", "weak"], found: Components, chosen: Any, shape: tuple[int, int]
+) -> list[Target]:
+    """Targets of the chosen components of maps (H, W)."""
     columns = (found.centroid, found.area, found.peak, found.box, found.image)
     rows = zip(*(column[chosen].tolist() for column in columns), strict=True)
+    label, area = _numpy(found.label), _numpy(found.area)
+    places = _numpy(found.pixels)[np.argsort(label, kind="stable")] % math.prod(shape)
+    regions = np.split(np.stack(np.divmod(places, shape[1]), axis=1), np.cumsum(area))
+    numbers = np.arange(len(area))[chosen if isinstance(chosen, slice) else _numpy(chosen)]
     return [
-        Target(kind, tuple(centroid), area, peak, tuple(box), image)
-        for centroid, area, peak, box, image in rows
+        Target(kind, tuple(centroid), area, peak, tuple(box), image, regions[k])
+        for k, (centroid, area, peak, box, image) in zip(numbers, rows, strict=True)
     ]
 
 

@@ -175,7 +175,12 @@ def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
 
 
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OPTIONAL = ["app", "cluster"]  # extras of users, whose packages the kit imports where it needs them
+OPTIONAL = [
+    "app",
+    "cluster",
+    "video",
+    "radiometric",
+]  # extras of users, whose packages the kit imports where it needs them
 WHERE = {"festkit": OPTIONAL, "notebooks": [], "tests": ["*"], "docs": ["*"], "benchmarks": ["*"]}
 
 

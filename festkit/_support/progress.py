@@ -46,3 +46,13 @@ def progress(
     times = {"delay": DELAY, "mininterval": interval, "maxinterval": interval}
     options = {"initial": done, "total": total, "disable": quiet, "dynamic_ncols": True}
     return tqdm(items, file=stream, desc=label, unit=unit, **times, **options)
+
+
+def say(line: str) -> None:
+    """Print a line above the bars that are shown.
+
+    Example:
+        >>> say("done")
+        done
+    """
+    tqdm.write(line)

@@ -2,9 +2,10 @@
 
 import csv
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -40,40 +41,56 @@ def predict(
     images: tyro.conf.Positional[tuple[Path, ...]],
     model: tuple[str, ...] = ("nuaa-sirst/acm",),
     out: Path = Path("runs/predicted"),
+    format: tuple[Literal["masks", "overlays", "csv", "json", "coco", "yolo"], ...] = (
+        "masks",
+        "overlays",
+        "json",
+    ),
     tile: int | None = None,
-    levels: tuple[float, float] | Literal["auto", "full"] = "auto",
+    levels: tuple[float, float] | Literal["auto", "file", "folder", "full"] = "auto",
+    polarity: Literal["white-hot", "black-hot", "auto"] = "white-hot",
+    raw: str | None = None,
+    palette_to_gray: bool = False,
     weak: bool = True,
-    pictures: bool = True,
     settings: Given = Settings(),
 ) -> None:
-    """Find targets in images; write masks, pictures and a table of all targets.
+    """Find targets in images and videos; write a table of all targets, masks, overlays and labels.
 
-    After an interrupt the same command resumes and skips finished images.
+    After an interrupt the same command resumes and skips finished frames.
 
     Args:
-        images: image files or folders (png, bmp, jpg, tif); folders are searched recursively.
+        images: files (png, bmp, jpg, pgm, tif, npy, npz, radiometric jpg, avi, mp4, mkv), folders,
+            which are searched recursively, globs, text files with a path per line, or - for paths
+            on standard input.
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
             several are the scales of one FEST.
-        out: output folder, with targets.csv and the subfolders masks/, targets/ and pictures/.
+        out: output folder, with targets.csv and what --format names.
+        format: several of masks (png), overlays (png, of a video mp4), json (detections.json), coco
+            (coco.json), yolo (labels), csv (targets.csv, always written).
         tile: side in px of overlapping square tiles for large frames, about the size of the
             training images; default processes every image as a whole.
         levels: gray levels of the files that become black and white. auto keeps 8-bit files
-            unchanged and uses the percentiles 0.1 and 99.99 of deeper ones; full uses the full
-            range of the file type, up to 255 or 65535.
+            unchanged and uses the percentiles 0.1 and 99.99 of deeper ones, by folder or video;
+            folder and file use them at any depth; full uses the full range of the file type, up to
+            255 or 65535.
+        polarity: whether bright or dark is hot; auto decides by the strongest small spots.
+        raw: size and type of frames without a header, such as 640x512:uint16.
+        palette_to_gray: read false colours by their luma; default refuses them.
         weak: find weak targets; --no-weak thresholds at th1 only.
-        pictures: write a picture per image with its targets enlarged; --no-pictures is faster.
         settings: thresholds and device.
     """
     if not images:
         raise InputError("no images given; pass files or folders before --model")
     from ..inference.folder import SkippedImages, predict_images
-    from ..plots import show
 
     fest = _open(model, settings, weak=weak)
-    draw = show if pictures else None
-    given = None if levels == "full" else levels
+    options: dict[str, Any] = {"tile": tile, "raw": raw, "palette_to_gray": palette_to_gray}
     try:
-        _print_found(predict_images(fest, images, out, tile=tile, levels=given, draw=draw))
+        _print_found(
+            predict_images(
+                fest, images, out, formats=format, levels=levels, polarity=polarity, **options
+            )
+        )
     except SkippedImages as skipped:
         _print_found(skipped.table)
         raise
@@ -82,8 +99,8 @@ def predict(
 def _print_found(table: Path) -> None:
     """Print how many targets of each kind a table has."""
     with table.open(encoding="utf-8", newline="") as file:
-        kinds = [row["kind"] for row in csv.DictReader(file)]
-    print(f"{table}: {kinds.count('strong')} strong and {kinds.count('weak')} weak targets")
+        kinds = Counter(row["kind"] for row in csv.DictReader(file))
+    print(f"{table}: {kinds['strong']} strong and {kinds['weak']} weak targets")
 
 
 def evaluate(

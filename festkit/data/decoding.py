@@ -21,8 +21,12 @@ _ORIENTATION = 274  # tag of EXIF and of TIFF
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def decode(path: Path) -> Decoded:
+def decode(path: Path, page: int | None = None) -> Decoded:
     """The pixels of an image file, not turned, and what is known of them.
+
+    Args:
+        path: the file.
+        page: the page of a TIFF, from 0; None expects a file of one image.
 
     Raises:
         ValueError: if it has several images or channels that are not read.
@@ -35,7 +39,31 @@ def decode(path: Path) -> Decoded:
         >>> decode(path)[1:]
         ('L', 8, 1)
     """
-    return _decode_tiff(path) or _decode_other(path)
+    return _decode_tiff(path, page) or _decode_other(path, page)
+
+
+def page_sizes(path: Path) -> dict[int, tuple[int, int]]:
+    """Size (H, W) of every page of a TIFF by its number, without reduced copies.
+
+    Raises:
+        ValueError: if the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "film.tif"
+        >>> _tifffile().imwrite(path, np.zeros((2, 4, 6), np.uint16))
+        >>> page_sizes(path)
+        {0: (4, 6), 1: (4, 6)}
+    """
+    try:
+        with _tifffile().TiffFile(path) as tiff:
+            return {
+                number: (page.imagelength, page.imagewidth)
+                for number, page in enumerate(tiff.pages)
+                if not page.is_reduced
+            }
+    except Exception as error:  # damaged files make decoders fail in many ways
+        raise InputError(f"cannot read image file {path}: {error}") from error
 
 
 def is_deep(path: Path) -> bool:
@@ -77,14 +105,15 @@ def orientation(path: Path) -> int:
         return 1
 
 
-def _decode_tiff(path: Path) -> Decoded | None:
+def _decode_tiff(path: Path, number: int | None) -> Decoded | None:
     """A TIFF of more than 8 bit; None for other files."""
     if not _is_tiff(path):
         return None
     with _tifffile().TiffFile(path) as tiff:
-        page = tiff.pages.first
-        same = [series for series in tiff.series if series.keyframe.shape == page.shape]
-        _expect_one(path, sum(series.size // page.size for series in same))  # without thumbnails
+        page = tiff.pages.first if number is None else tiff.pages[number].aspage()
+        if number is None:
+            same = [series for series in tiff.series if series.keyframe.shape == page.shape]
+            _expect_one(path, sum(series.size // page.size for series in same))  # no thumbnails
         if not _is_deep_page(page):
             return None
         levels = _luma(path, _tiff_pixels(path, page))
@@ -109,7 +138,7 @@ def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
-        return _opencv_pixels(_unturned_tiff(path)[0]).astype(page.dtype)  # has the codecs
+        return _opencv_pixels(_unturned_tiff(path)[0], page.index).astype(page.dtype)  # has codecs
     return np.moveaxis(stored, 0, -1) if page.axes == "SYX" else stored
 
 
@@ -120,17 +149,20 @@ def _inverted(levels: NDArray[Any], bits: int) -> NDArray[Any]:
     return ~levels if levels.dtype.kind == "i" else -levels
 
 
-def _decode_other(path: Path) -> Decoded:
+def _decode_other(path: Path, page: int | None) -> Decoded:
     """A file that Pillow reads; PNG of 16 bit by OpenCV, as colour, too."""
     with Image.open(path) as image:
         image.verify()  # the checksums and the end of a PNG, which loading does not ask for
     source, orientation = _unturned_tiff(path) if _is_tiff(path) else (path, None)
     with Image.open(source) as image:
-        _expect_one(path, _count_pages(image))
+        if page is None:
+            _expect_one(path, _count_pages(image))
+        else:
+            image.seek(page)
         image.load()
     orientation = orientation or image.getexif().get(_ORIENTATION, 1)
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
-    if _is_deep_png(path):
+    if _is_deep_png(path) or (image.format == "PPM" and image.mode == "I"):  # Pillow scales PGM
         levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
         return levels, image.mode, 16, orientation
     if image.mode[0] in "IF":
@@ -150,11 +182,16 @@ def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
     return io.BytesIO(data), tag.value
 
 
-def _opencv_pixels(file: io.BytesIO) -> NDArray[Any]:
+def _opencv_pixels(file: io.BytesIO, page: int = 0) -> NDArray[Any]:
     """(H, W) or (H, W, channels) as stored, not turned, in the order red, green, blue, alpha."""
     import cv2  # noqa: PLC0415 - most datasets have 8 bit
 
-    stored = cv2.imdecode(np.frombuffer(file.getbuffer(), np.uint8), cv2.IMREAD_UNCHANGED)
+    data = np.frombuffer(file.getbuffer(), np.uint8)
+    if page:
+        found, pages = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+        stored = pages[0] if found and pages else None
+    else:
+        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError("it is damaged, or compressed in an unknown way")
     return np.asarray(stored if stored.ndim == 2 else stored[..., [2, 1, 0, 3][: stored.shape[2]]])

@@ -215,7 +215,7 @@ def what_is_there(pair: Pair) -> str:
     Example:
         >>> files = FileSet((Path("images/1/0001.png"),), ())
         >>> what_is_there(Pair("0001", Path("images/0001"), Path("masks/0001"), files))
-        '; 0001.png is in images/1 (.png, .bmp, .jpg, .jpeg, .tif, .tiff are read)'
+        '; 0001.png is in images/1 (.png, .bmp, .jpg, .jpeg, .pgm, .tif, .tiff are read)'
     """
     there = (*pair.image.parent.glob("*"), *pair.files.images)
     by_stem = {path.stem: path for path in there}

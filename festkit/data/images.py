@@ -22,7 +22,7 @@ Gray = NDArray[np.uint8]
 
 Mask = NDArray[np.bool_]
 
-EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
+EXTENSIONS = (".png", ".bmp", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff")
 
 _FLIPS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 """Steps through rows and columns, by orientation; from 5 on, the same of the transposed image."""
@@ -101,13 +101,14 @@ class Raster:
         return self.levels.dtype != np.uint8
 
 
-def read_raster(path: str | Path) -> Raster:
+def read_raster(path: str | Path, page: int | None = None) -> Raster:
     """Read one image file.
 
     Args:
-        path: a png, bmp, jpg or tif file; its EXIF orientation is applied. TIFF may have integers
-            or floats of any depth (floats in which zero is white are negated), other formats 8 or
-            16 bit.
+        path: a png, bmp, jpg, pgm or tif file; its EXIF orientation is applied. TIFF may have
+            integers or floats of any depth (floats in which zero is white are negated), other
+            formats 8 or 16 bit.
+        page: the page of a TIFF, from 0; None expects a file of one image.
 
     Raises:
         ValueError: if the file is missing, truncated, not an image or of another format, or has
@@ -122,7 +123,7 @@ def read_raster(path: str | Path) -> Raster:
     """
     path = Path(path)
     try:
-        levels, mode, bits, orientation = decode(path)
+        levels, mode, bits, orientation = decode(path, page)
     except InputError:
         raise
     except Exception as error:  # damaged files make decoders fail in many ways
@@ -131,10 +132,20 @@ def read_raster(path: str | Path) -> Raster:
         raise InputError(
             f"{path} contains NaN or infinity; replace them, for example by its minimum"
         )
+    return turn(Raster(levels, mode, bits), orientation)
+
+
+def turn(raster: Raster, orientation: int) -> Raster:
+    """An image as viewers show it, by its EXIF orientation.
+
+    Example:
+        >>> turn(Raster(np.array([[1, 2]]), "I", 64), 6).levels.tolist()
+        [[1], [2]]
+    """
     turned = 2 <= orientation <= 8
     rows, columns = _FLIPS[(orientation - 1) % 4 if turned else 0]
-    shown = (levels.T if turned and orientation > 4 else levels)[::rows, ::columns]
-    return Raster(np.array(shown, order="C"), mode, bits, turned)  # writable, too
+    shown = (raster.levels.T if turned and orientation > 4 else raster.levels)[::rows, ::columns]
+    return replace(raster, levels=np.array(shown, order="C"), turned=turned)  # writable, too
 
 
 def read_mask(path: str | Path, least_top: int = 1) -> Raster:

@@ -109,19 +109,28 @@ def auto_levels(files: Iterable[Path]) -> Levels | None:
     return percentiles(rasters) if rasters else None
 
 
-def percentiles(rasters: Sequence[Raster]) -> Levels:
+def percentiles(rasters: Sequence[Raster], percent: tuple[float, float] = PERCENTILES) -> Levels:
     """Black and white by the pixels of some images; at least one pixel is beyond each.
 
     Example:
         >>> percentiles([Raster(np.array([[1000, 1001, 4095]], np.uint16), "I;16", 16)])
         (1001, 1002)
     """
-    levels = [raster.levels.ravel() for raster in rasters]
-    pixels = np.concatenate([some[:: math.ceil(len(some) / MOST_PIXELS)] for some in levels])
-    low, high = PERCENTILES
+    pixels = np.concatenate([thin(raster.levels) for raster in rasters])
+    low, high = percent
     black = _plain(np.percentile(pixels, low, method="higher"))
     white = _plain(np.percentile(pixels, high, method="lower"))
     return black, white if white > black else black + 1
+
+
+def thin(levels: NDArray[Any]) -> NDArray[Any]:
+    """Evenly spaced pixels of an image, at most :data:`MOST_PIXELS`.
+
+    Example:
+        >>> thin(np.zeros((4, 6))).shape
+        (24,)
+    """
+    return levels.ravel()[:: math.ceil(levels.size / MOST_PIXELS)].copy()
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,10 +73,10 @@ def find_files(
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> (folder / "1").mkdir()
-        >>> for name in ("b.bmp", "1/a.png", "._b.bmp", "notes.txt", "c.pgm"):
+        >>> for name in ("b.bmp", "1/a.png", "._b.bmp", "notes.txt", "c.gif"):
         ...     (folder / name).touch()
         >>> [[path.name for path in paths] for paths in find_files(folder)]
-        [['a.png', 'b.bmp'], ['c.pgm']]
+        [['a.png', 'b.bmp'], ['c.gif']]
     """
     found = list(_walk(folder, leave, deep))
     images = [path for path in found if path.suffix.lower() in EXTENSIONS]

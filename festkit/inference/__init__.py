@@ -1,7 +1,8 @@
-"""Frames in, detections out: image files, folders, large frames in tiles.
+"""Frames in, detections out: images, videos, folders, large frames in tiles.
 
-Reading order: `models` (a FEST by name), `reading` (an image file; tiles of a large frame),
-`folder` (many images into masks, tables and pictures), `outputs` (the files of one image).
+Reading order: `models` (a FEST by name), `frames` (one file), `sources` (which files), `gray`
+(levels and polarity), `stream` and `journal` (frame by frame, resumable), `outputs` (formats),
+`folder` (all of it); `reading` (one image; tiles).
 """
 
 from .._support.lazy import lazy_names

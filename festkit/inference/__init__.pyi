@@ -2,6 +2,7 @@
 
 from .folder import SkippedImages as SkippedImages
 from .folder import predict_images as predict_images
+from .frames import open_frames as open_frames
 from .models import open_model as open_model
 from .models import trained_on as trained_on
 from .reading import read_image as read_image

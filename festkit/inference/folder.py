@@ -1,52 +1,62 @@
-"""Predict many images and write the results to a folder; an interrupted call can be resumed."""
+"""Predict files of frames and write the results to a folder; an interrupted call can be resumed."""
 
 import hashlib
-import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from copy import copy
-from pathlib import Path, PurePosixPath
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .. import __version__
+from .._support.ahead import ahead
 from .._support.devices import resolve_threads
-from .._support.errors import ExistingFileError, InputError, MissingFileError
+from .._support.errors import ExistingFileError, InputError
 from .._support.files import read_json, write_json
+from .._support.locks import file_lock
+from .._support.names import find_name
 from .._support.progress import progress
-from ..data.images import EXTENSIONS, format_size
-from ..data.levels import Levels, auto_levels
-from ..data.pairing import find_files
+from ..data.images import format_size
 from ..fest import FEST, scale_name
 from ..sensitivity import Detection
-from .outputs import Draw, ImageOutputs, write_table
-from .reading import AskedLevels, check_asked, read_levels, tiled_maps, warn_if_shrunk
+from .frames import RawFormat
+from .gray import POLARITIES, AskedLevels, GrayRules, Polarity, check_asked
+from .outputs import FORMATS, HotPixels, Result, Writer, make_record, remove_outputs
+from .reading import tiled_maps, warn_if_shrunk
+from .sources import Source, Sources, find_sources, not_read
+from .stream import Begin, End, Event, Reader, Seen, in_batches, is_full
+
+Format = Literal["masks", "overlays", "csv", "json", "coco", "yolo"]
+
+BATCH = 8
+"""Frames of one size that an accelerator takes together."""
 
 
 class SkippedImages(InputError):
-    """Some of many images could not be read or written; all others are done.
+    """Some of many files could not be read or written, or not to their end; all others are done.
 
     Attributes:
-        table: ``targets.csv`` of the other images.
+        table: ``targets.csv`` of what was read.
 
     Example:
         >>> SkippedImages(["a.png is truncated"], 5, Path("targets.csv")).table.name
         'targets.csv'
     """
 
-    def __init__(self, faults: Sequence[str], images: int, table: Path) -> None:
-        super().__init__(faults, images, table)
+    def __init__(self, faults: Sequence[str], files: int, table: Path) -> None:
+        super().__init__(faults, files, table)
         self.table = table
 
     def __str__(self) -> str:
-        faults, images, table = self.args
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        number = f"{len(faults)} of {images} images were skipped; other results: {table}"
-        return f"{number}: {'; '.join(faults[:3])}{more}"
+        faults, files, table = self.args
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        number = f"{len(faults)} of {files} files were not read to the end; other results: {table}"
+        return f"{number}: {'; '.join(faults[:10])}{more}"
 
 
 def predict_images(
@@ -54,163 +64,218 @@ def predict_images(
     images: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    formats: Sequence[Format] = ("masks", "csv", "json"),
     tile: int | None = None,
     levels: AskedLevels = "auto",
-    draw: Draw | None = None,
+    polarity: Polarity = "white-hot",
+    raw: str | None = None,
+    palette_to_gray: bool = False,
     threads: int | None = None,
 ) -> Path:
-    """Find the targets of many images and write them to a folder.
+    """Find the targets of many frames and write them to a folder.
 
-    ``out`` then holds
+    ``out`` then holds, by ``formats``,
 
-    - ``targets.csv``: one row per target with image, kind, centroid, area, peak and box, whose
-      bottom and right are exclusive;
-    - ``targets/NAME.json``: the targets of one image;
-    - ``masks/NAME.png``: strong regions and weak centroids, at the image's own size;
-    - ``pictures/NAME.png``, with ``draw``;
-    - ``prediction.json``: networks, thresholds, gray levels and image folders.
+    - "csv": ``targets.csv``, always: a row per target with file, frame, time, kind, centroid, area,
+      peak and box, whose bottom and right are exclusive; one row for a frame without targets;
+    - "masks": ``masks/NAME.png``, strong regions and weak centroids, at the frame's own size;
+    - "overlays": ``overlays/NAME.png``, of a video ``overlays/NAME.mp4``, with targets framed;
+    - "json": ``detections.json``, all frames, the levels and polarity of each file, hot pixels;
+    - "coco": ``coco.json``, boxes, areas and regions; "yolo": ``yolo/labels/NAME.txt``, boxes;
 
-    Images in subfolders keep the subfolder in their name, as in ``masks/1/0001.png``. Existing
-    results of the same FEST and the same image are not recomputed. Results of images that are no
-    longer passed stay on disk, but are not in the table. The peak of a weak target is taken from
-    the scale that found it and may exceed th1. The table, the JSON files and the pictures list
-    every object once (see :meth:`Detection.targets`). The masks contain every mark, as the metrics
-    count them.
+    and ``prediction.json`` (the settings) and ``journal/`` (the finished frames). Files in
+    subfolders keep the subfolder in their name, as in ``masks/1/0001.png``; frames of a file are
+    numbered, as in ``masks/film/000012.png``. Frames are read one at a time. The same call resumes
+    after an interrupt, and computes nothing again for further formats. The peak of a weak target is
+    taken from the scale that found it and may exceed th1. All formats list every object once (see
+    :meth:`Detection.targets`); the masks contain every mark, as the metrics count them.
 
     Args:
         fest: networks and thresholds.
-        images: an image file (png, bmp, jpg, tif; any bit depth), a folder, which is searched
-            recursively, or a list of these. A sequence is a folder of frames. Files of other
-            formats in a folder are skipped with a warning.
+        images: a file (png, bmp, jpg, pgm, tif of one or more pages, npy or npz of (N, H, W),
+            radiometric jpg, video), a folder, which is searched recursively, a glob, a text file
+            with a path per line, "-" for paths on standard input, or a list of these.
         out: folder of the results.
+        formats: what to write.
         tile: side [px] of the tiles for large frames, see :func:`tiled_maps`; None processes every
-            image as a whole.
-        levels: gray levels of the files that become 0 and 255, see :func:`read_image`. "auto"
-            chooses one pair for all files of more than 8 bit, prints it and stores it in
-            ``prediction.json`` for resumed calls. One warning names the first image with few gray
-            levels left, a second one gives the number of such images.
-        draw: function that draws an image and its detection, such as ``festkit.show``.
+            frame as a whole.
+        levels: gray levels of the files that become 0 and 255. "auto": 8 bit as they are, deeper
+            ones by the percentiles 0.1 and 99.99 of the images of each folder, or of each file of
+            several frames. "folder" and "file" do so at any depth. "full" or None: the full range.
+            Chosen levels are printed and stored for resumed calls.
+        polarity: "white-hot", "black-hot" (gray levels are inverted), or "auto" by the strongest
+            small spots of up to 16 frames, see :func:`festkit.inference.gray.spot_factor`.
+        raw: size and type of frames without a header, such as "640x512:uint16".
+        palette_to_gray: read pictures in false colours by their luma instead of refusing them.
         threads: number of CPU threads; default: ``fest.threads``.
 
     Returns:
         ``targets.csv``.
 
     Raises:
-        FileNotFoundError: if a path does not exist or contains no image.
-        ValueError: if there are no paths, a setting is invalid, or two images have the same name.
-        SkippedImages: when all others are done, if an image cannot be read or outputs.
-        FileExistsError: if ``out`` contains predictions of another FEST or of other image folders,
-            or other files.
+        FileNotFoundError: if a path does not exist or contains no frames.
+        ValueError: if there are no paths, a setting is invalid, or two files have the same name.
+        SkippedImages: when all others are done, if a file cannot be read to its end, or written.
+        FileExistsError: if ``out`` contains predictions of another FEST or of other folders, or
+            other files.
+        BlockingIOError: if another process writes to ``out``.
+        OSError: if the disk is full; finished frames stay.
 
     Example:
         >>> import tempfile
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())
         >>> Image.fromarray(np.zeros((40, 60), np.uint8)).save(folder / "sky.png")
-        >>> table = predict_images(FEST({32: "ACM"}, mean=0.4, std=0.1), folder, folder / "out")
+        >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
+        >>> table = predict_images(fest, folder, folder / "out", formats=["coco"])
         >>> sorted(path.name for path in table.parent.iterdir())
-        ['masks', 'prediction.json', 'targets', 'targets.csv']
+        ['coco.json', 'journal', 'prediction.json', 'targets.csv']
     """
     if threads is not None:
         fest = copy(fest)
         fest.threads = resolve_threads(threads)
-    levels = check_asked(levels)
+    names = dict.fromkeys(find_name("format", name, FORMATS) for name in ("csv", *formats))
+    asked, hot = check_asked(levels), find_name("polarity", polarity, POLARITIES)
+    options = {"levels": asked, "polarity": hot, "raw": raw, "tile": tile and int(tile)}
+    options["palette_to_gray"] = palette_to_gray
     out = Path(out)
-    files = _image_files([images] if isinstance(images, str | Path) else images, out)
-    _detect(fest, np.zeros((32, 32), np.uint8), tile)  # refuses wrong settings at once
-    chosen = _claim(out, _settings(fest, tile, levels, files), files.values())
-    table = out / "targets.csv"
-    table.unlink(missing_ok=True)  # present only when complete
-    outputs = [ImageOutputs(out, file, name) for name, file in files.items()]
-    faults = _write_all(fest, outputs, tile, (levels, chosen), draw)
-    write_table(table, (each for each in outputs if each not in faults))
+    given = [images] if isinstance(images, str | Path) else images
+    sources = find_sources(given, leave=out, raw=RawFormat.parse(raw) if raw else None)
+    _detect(fest, [np.zeros((32, 32), np.uint8)], tile)  # refuses wrong settings at once
+    if out.is_file():
+        raise ExistingFileError(f"{out} is a file; pass a folder for the predictions")
+    with file_lock(out / ".lock", wait=False):
+        settings = _settings(fest, options, sources)
+        kept = _claim(out, settings)
+        keep = partial(_store, out, settings)
+        rules = GrayRules(sources.files, asked, hot, kept, keep)
+        reader = Reader(out, rules, overlays="overlays" in names, in_colour=palette_to_gray)
+        return _write(fest, sources, reader, settings | {"formats": [*names]})
+
+
+def _write(fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any]) -> Path:
+    """Write all formats; the table."""
+    names, table = settings.pop("formats"), reader.out / "targets.csv"
+    for name in ("targets.csv", "detections.json", "coco.json"):  # present only when complete
+        (reader.out / name).unlink(missing_ok=True)
+    with ExitStack() as stack:
+        hot = HotPixels(reader.out, stack)
+        writers = [hot, *(FORMATS[name](reader.out, stack) for name in names)]
+        bar = stack.enter_context(
+            progress(None, "predicting", unit="frame", total=len(sources.files))
+        )
+        run = _Run(fest, reader.out, settings["tile"], writers, bar)
+        batch = 1 if fest.device.type == "cpu" else BATCH
+        for events in in_batches(ahead(reader.read(sources.files)), batch):
+            run.take(events)
+        faults = [*run.faults.values()]
+        facts = {"settings": settings, "files": run.files, "hot_pixels": hot.found}
+        for writer in writers:
+            writer.close(facts | {"not_read": [*faults, *map(str, sources.others)]})
+    _tell(run.complaints, reader.rules.notes, hot, sources)
     if faults:
-        raise SkippedImages(list(faults.values()), len(files), table)
+        raise SkippedImages(faults, len(sources.files), table)
     return table
 
 
-def _write_all(
-    fest: FEST,
-    outputs: Sequence[ImageOutputs],
-    tile: int | None,
-    levels: tuple[AskedLevels, Levels | None],
-    draw: Draw | None,
-) -> dict[ImageOutputs, str]:
-    """Predict the images that are not done; by image what was wrong with it."""
-    faults, complaints = {}, 0
-    for each in progress(outputs, "predicting", unit="image"):
-        try:
-            if not each.is_done(drawn=draw is not None):
-                gray, complaint = read_levels(each.image, *levels)
-                if complaint and not complaints:
-                    warnings.warn(complaint, stacklevel=3)
-                complaints += bool(complaint)
-                each.write(gray, _detect(fest, gray, tile), draw)
-        except (ValueError, OSError) as error:
-            with suppress(OSError):
-                each.remove()
-            faults[each] = str(error)
-    if complaints > 1:
-        warnings.warn(f"{complaints} images have few or no gray levels left", stacklevel=3)
-    return faults
+def _tell(
+    complaints: Sequence[str], notes: Sequence[str], hot: HotPixels, sources: Sources
+) -> None:
+    """Warn of what may have gone wrong."""
+    for note in notes[:3]:
+        warnings.warn(note, stacklevel=4)
+    if complaints:
+        warnings.warn(complaints[0], stacklevel=4)
+    if len(complaints) > 1:
+        warnings.warn(f"{len(complaints)} frames have few or no gray levels left", stacklevel=4)
+    for pixel in hot.found[:3]:
+        where = "{sequence}: row {row}, column {column}".format(**pixel)
+        warnings.warn(
+            f"{where} has a mark in {pixel['frames']} of {pixel['of']} frames: a hot pixel, or a"
+            " target that does not move",
+            stacklevel=4,
+        )
+    if sources.others:
+        warnings.warn(f"there are other files{not_read(sources.others)}", stacklevel=4)
 
 
-def _detect(fest: FEST, gray: NDArray[np.uint8], tile: int | None) -> Detection:
-    """The targets of an image, as a whole or by tiles."""
+class _Run:
+    """The second half of a call: predict what is read, and write all formats."""
+
+    def __init__(
+        self, fest: FEST, out: Path, tile: int | None, writers: Sequence[Writer], bar: Any
+    ) -> None:
+        self.fest, self.out, self.tile, self.writers, self.bar = fest, out, tile, writers, bar
+        self.faults: dict[Source, str] = {}
+        self.files: list[dict[str, Any]] = []
+        self.complaints: list[str] = []
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Predict the frames among some events that are not finished, and write all."""
+        seen = [event for event in events if isinstance(event, Seen)]
+        found: dict[Seen, Detection] = {}
+        if any(event.record is None for event in seen):
+            grays = [event.prepare() for event in seen]  # all, so that batches are always the same
+            found = dict(zip(seen, _detect(self.fest, grays, self.tile), strict=True))
+        for event in events:
+            if event.source in self.faults:
+                continue
+            try:
+                if isinstance(event, Begin):
+                    self._begin(event)
+                elif isinstance(event, Seen):
+                    self._write(event, found.get(event))
+                else:
+                    self._end(event)
+            except OSError as error:
+                if is_full(error):
+                    raise
+                self.faults[event.source] = str(error)
+
+    def _begin(self, event: Begin) -> None:
+        self.bar.total += max(event.count, 1) - 1
+        if not event.journal.kept:
+            remove_outputs(self.out, event.source.stem)
+
+    def _write(self, event: Seen, found: Detection | None) -> None:
+        record = event.record
+        if record is None and event.frame and found:
+            record = make_record(event.frame, found)
+            event.journal.append(record)
+        if record is None:
+            return
+        one_of_many, is_new = event.facts["many"], event.record is None
+        result = Result(event.source, one_of_many, record, event.gray, is_new, event.facts["rate"])
+        for writer in self.writers:
+            writer.add(result)
+        if event.complaint:
+            self.complaints.append(event.complaint)
+        self.bar.update()
+
+    def _end(self, event: End) -> None:
+        for writer in self.writers:
+            writer.end(event.source)
+        self.files.append(event.facts)
+        if event.fault:
+            self.faults[event.source] = event.fault
+        elif event.journal:
+            event.journal.finish(event.facts)
+        if event.journal:
+            event.journal.close()
+
+
+def _detect(
+    fest: FEST, grays: Sequence[NDArray[np.uint8]], tile: int | None
+) -> Sequence[Detection]:
+    """The targets of frames of one size, as a whole or by tiles."""
     if tile is not None:
-        return fest.detect(tiled_maps(fest, gray, tile))
-    warn_if_shrunk(f"images of {format_size(gray.shape)}", max(gray.shape), fest)
-    return fest.predict(gray)
+        return [fest.detect(tiled_maps(fest, gray, tile)) for gray in grays]
+    warn_if_shrunk(f"images of {format_size(grays[0].shape)}", max(grays[0].shape), fest)
+    found: Any = fest.predict(np.stack(grays))
+    return cast(Sequence[Detection], found)
 
 
-def _image_files(paths: Sequence[str | Path], out: Path) -> dict[str, Path]:
-    """Image files by their paths below the folders they came from; ``out`` is not looked into."""
-    files: dict[Path, str] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise MissingFileError(f"no such image file or folder: {path}")
-        found, others = find_files(path, leave=out) if path.is_dir() else ([path], [])
-        found = [file for file in found if file.suffix.lower() in EXTENSIONS]
-        skipped = _not_read(path, others)
-        if not found:
-            raise MissingFileError(f"{path} contains no images ({', '.join(EXTENSIONS)}){skipped}")
-        if skipped:
-            warnings.warn(f"{path} also contains other files{skipped}", stacklevel=3)
-        for file in found:
-            name = file.name if path.is_file() else file.relative_to(path).as_posix()
-            files.setdefault(file.resolve(), name)
-    if not files:
-        raise InputError("no images given; pass image files, or folders of them")
-    return _of_different_names(files)
-
-
-def _not_read(folder: Path, others: Sequence[Path]) -> str:
-    """The names of files that are no images."""
-    if not others:
-        return ""
-    names = ", ".join(str(other.relative_to(folder)) for other in others[:5])
-    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-    return f"; not read are {names}{more}: save them as png or tif"
-
-
-def _of_different_names(files: Mapping[Path, str]) -> dict[str, Path]:
-    """Files by name; names that differ in case only are one file on some disks."""
-    first: dict[str, Path] = {}
-    for file, name in files.items():
-        stem = str(PurePosixPath(name).with_suffix("")).casefold()
-        if (other := first.setdefault(stem, file)) is not file:
-            raise InputError(
-                f"{other} and {file} would have the same output name; write them to different "
-                "folders"
-            )
-        if name.encode(errors="replace") != os.fsencode(name):
-            raise InputError(f"the name of {file!r} is not text (UTF-8); rename the file")
-    return {name: file for file, name in files.items()}
-
-
-def _settings(
-    fest: FEST, tile: int | None, levels: AskedLevels, files: Mapping[str, Path]
-) -> dict[str, Any]:
+def _settings(fest: FEST, options: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """Everything that decides the result, and the folders of the images."""
     digest = hashlib.sha256()
     for network in fest.networks:
@@ -218,33 +283,26 @@ def _settings(
             values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
             digest.update(name.encode() + values.numpy().tobytes())
     named = {name: getattr(fest, name) for name in ("th1", "th2", "mean", "std")}
+    levels = options["levels"]
     return {
         "festkit": __version__,
-        "folders": sorted({str(_root(name, file)) for name, file in files.items()}),
+        "folders": list(sources.roots),
         "networks": {str(size): scale_name(net) for size, net in fest.backbones.items()},
         "weights": digest.hexdigest()[:12],
         "rule": fest.rule,
         **{name: None if value is None else float(value) for name, value in named.items()},
-        "tile": tile and int(tile),
+        **options,
         "levels": list(levels) if isinstance(levels, tuple) else levels,
     }
 
 
-def _root(name: str, file: Path) -> Path:
-    """The folder below which a file has its name; of a link, that of what it leads to."""
-    parents = list(file.parents)
-    return parents[min(len(PurePosixPath(name).parts), len(parents)) - 1]
-
-
-def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels | None:
-    """Take a folder for these predictions, or continue them; the levels that "auto" means."""
-    if out.is_file():
-        raise ExistingFileError(f"{out} is a file; pass a folder for the predictions")
+def _claim(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Take a folder for these predictions, or continue them; the gray rules chosen before."""
     path = out / "prediction.json"
     before = read_json(path) if path.is_file() else {}
     if path.is_file() and (not before or not isinstance(before, dict)):
         raise InputError(f"{path} is damaged; delete {out}, or choose another folder")
-    if not before and out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
+    if not before and any(not file.name.startswith(".") for file in out.iterdir()):
         raise ExistingFileError(
             f"{out} holds other files; choose another folder for the predictions"
         )
@@ -255,13 +313,12 @@ def _claim(out: Path, settings: dict[str, Any], files: Iterable[Path]) -> Levels
             f"{out} contains predictions with other settings ({'; '.join(changed)}); choose "
             "another folder or delete this one"
         )
-    chosen = None
-    if settings["levels"] == "auto":
-        kept = before.get("auto_levels")
-        chosen = (kept[0], kept[1]) if kept else auto_levels(files)
-    if chosen:
-        print(f"gray levels {chosen[0]} and {chosen[1]} become black and white (auto)")
-    record = settings | {"auto_levels": chosen and list(chosen)}
-    if record != before:
-        write_json(path, record)
-    return chosen
+    kept: dict[str, Any] = before.get("gray_rules", {})
+    if not before:
+        _store(out, settings, kept)
+    return kept
+
+
+def _store(out: Path, settings: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Write the settings and the gray rules."""
+    write_json(out / "prediction.json", settings | {"gray_rules": kept})

@@ -1,99 +1,383 @@
-"""Output files of one image: mask, picture and targets (written last)."""
+"""Output formats: masks, overlays, CSV, JSON, COCO and YOLO, each written as the frames come."""
 
 import csv
-import hashlib
-import io
-from collections.abc import Callable, Iterable
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .._support.errors import InputError
-from .._support.files import NUMBER, atomic_write, read_json, write_json, write_text
-from ..sensitivity import Detection
+from .._support.files import atomic_write, write_text
+from ..sensitivity import Detection, Target
+from .frames import Frame
+from .sources import Source
 
-Draw = Callable[[NDArray[np.uint8], Detection], Any]
-"""Function that draws an image and its detection on a figure, such as festkit.show."""
+COLUMNS = (
+    *("image", "frame", "time", "kind", "row", "column", "area", "peak"),
+    *("top", "left", "bottom", "right", "temperature"),
+)
+"""Of ``targets.csv``; ``docs/howto/my_camera.md`` describes them."""
 
-SUFFIXES = {"targets": ".json", "masks": ".png", "pictures": ".png"}
-"""Kinds of files, each in a folder of this name: every target, and the checksum of the image file;
-strong regions and weak centroids white; the image with its targets enlarged."""
+STRONG, WEAK = (230, 159, 0), (240, 228, 66)
+"""Colours (red, green, blue) of strong and weak targets in overlays."""
 
-TARGET = {"kind": str, "centroid": [NUMBER], "area": NUMBER, "peak": NUMBER, "box": [NUMBER]}
+MARGIN, NARROW = 4, 640
+"""Distance of a frame in an overlay from its target, and the width [px] below which overlays are
+doubled."""
 
-TARGETS_FORM = {"image": str, "sha256": str, "targets": [TARGET]}
-"""Schema of the targets file of an image."""
+FEWEST_FRAMES, OFTEN, HOT_AREA = 10, 0.8, 9
+"""A mark of at most this area [px] on one pixel in this share of at least so many frames is listed
+as a hot pixel."""
 
-COLUMNS = ("image", "kind", "row", "column", "area", "peak", "top", "left", "bottom", "right")
+Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ImageOutputs:
-    """The files of one image in a folder of predictions.
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The finished record of one frame, see :data:`festkit.inference.journal.FORM`.
 
     Attributes:
-        folder: folder of all predictions.
-        image: the image file.
-        name: path relative to the image folder, with slashes.
+        source: its file.
+        is_one_of_many: whether the file holds several frames, which get a folder.
+        record: what was found.
+        gray: (H, W) uint8 as the networks saw it, for overlays; None if these are there already.
+        is_new: whether the frame has been finished by this call.
+        rate: frames per second of a video.
     """
 
-    folder: Path
-    image: Path
-    name: str
+    source: Source
+    is_one_of_many: bool
+    record: Record
+    gray: NDArray[np.uint8] | None
+    is_new: bool
+    rate: float = 0.0
 
-    def file(self, kind: str) -> Path:
-        """The output file of a kind (a key of :data:`SUFFIXES`)."""
-        return self.folder / kind / f"{PurePosixPath(self.name).with_suffix('')}{SUFFIXES[kind]}"
+    @property
+    def stem(self) -> str:
+        """Name of the outputs of the frame, without extension."""
+        number = f"/{self.record['frame']:06}" if self.is_one_of_many else ""
+        return f"{self.source.stem}{number}"
 
-    def is_done(self, *, drawn: bool) -> bool:
-        """Whether all files exist and match the current image."""
-        if not all(self.file(kind).is_file() for kind in SUFFIXES if drawn or kind != "pictures"):
-            return False
-        try:
-            record = read_json(self.file("targets"), TARGETS_FORM)
-        except InputError:  # a damaged file is written anew
-            return False
-        return bool(record["sha256"] == _digest(self.image))
-
-    def remove(self) -> None:
-        """Delete the output files of the image."""
-        for kind in SUFFIXES:
-            self.file(kind).unlink(missing_ok=True)
-
-    def write(self, gray: NDArray[np.uint8], found: Detection, draw: Draw | None) -> None:
-        """Write all output files of the image."""
-        self.remove()
-        with atomic_write(self.file("masks")) as part:
-            Image.fromarray(found.mask).save(part, format="png")
-        if draw is not None:
-            with atomic_write(self.file("pictures")) as part:
-                draw(gray, found).savefig(part, dpi=120, format="png")
-        names = ("kind", "centroid", "area", "peak", "box")
-        targets = [{name: getattr(each, name) for name in names} for each in found.targets()]
-        record: dict[str, Any] = {"image": self.name, "sha256": _digest(self.image)}
-        record |= {"height": gray.shape[0], "width": gray.shape[1], "targets": targets}
-        write_json(self.file("targets"), record)
+    @property
+    def image(self) -> str:
+        """Name of the frame as an image file."""
+        return f"{self.stem}.png" if self.is_one_of_many else self.source.name
 
 
-def write_table(path: Path, images: Iterable[ImageOutputs]) -> None:
-    """Write the targets of many images as one CSV table, in the order of the images."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for outputs in images:
-        record = read_json(outputs.file("targets"))
+def make_record(frame: Frame, found: Detection) -> Record:
+    """What is kept of a frame."""
+    height, width = frame.raster.levels.shape
+    targets = []
+    for target in found.targets():
+        row, column = target.centroid
+        facts: Record = {"kind": target.kind, "row": row, "column": column, "area": target.area}
+        facts |= {
+            "peak": target.peak,
+            "box": list(target.box),
+            "counts": _runs(target, height, width),
+        }
+        if frame.in_celsius:
+            hottest = frame.raster.levels[tuple(target.pixels.T)].max()
+            facts["temperature"] = round(float(hottest), 2)
+        targets.append(facts)
+    marks = found.weak.tolist()
+    size = {"frame": frame.number, "time": frame.time, "height": height, "width": width}
+    return {**size, "targets": targets, "marks": marks}
+
+
+def _runs(target: Target, height: int, width: int) -> list[int]:
+    """Lengths of the runs of background and target over the columns, as COCO counts them."""
+    places = np.sort(target.pixels[:, 1] * height + target.pixels[:, 0])
+    starts = np.flatnonzero(np.diff(places, prepend=-2) > 1)
+    ends = np.append(starts[1:], len(places)) - 1
+    edges = np.stack([places[starts], places[ends] + 1], axis=1).ravel()
+    return np.diff([0, *edges, height * width]).tolist()
+
+
+def region_of(counts: list[int], height: int, width: int) -> NDArray[np.bool_]:
+    """(H, W) mask of the run lengths of a region.
+
+    Example:
+        >>> region_of([1, 2, 3], 2, 3).astype(int)
+        array([[0, 1, 0],
+               [1, 0, 0]])
+    """
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def mask_of(record: Record) -> NDArray[np.bool_]:
+    """(H, W) mask of a frame: strong regions and weak centroids."""
+    size = record["height"], record["width"]
+    mask = np.zeros(size, bool)
+    for target in record["targets"]:
+        if target["kind"] == "strong":
+            mask |= region_of(target["counts"], *size)
+    for row, column in record["marks"]:
+        mask[row, column] = True
+    return mask
+
+
+class Writer:
+    """One output format; the files of ``stack`` become complete when it closes without an error.
+
+    Args:
+        out: folder of all outputs.
+        stack: closes what the writer opens.
+    """
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        self.out, self.stack = out, stack
+
+    def add(self, result: Result) -> None:
+        """Write a frame."""
+
+    def end(self, source: Source) -> None:
+        """Complete the outputs of a file of frames."""
+
+    def close(self, facts: dict[str, Any]) -> None:
+        """Complete the outputs of all files; ``facts`` are the settings and what was read."""
+
+    def open_text(self, name: str) -> TextIO:
+        """A text file in the folder."""
+        part = self.stack.enter_context(atomic_write(self.out / name))
+        return self.stack.enter_context(part.open("w", encoding="utf-8", newline=""))
+
+
+class _Masks(Writer):
+    """``masks/NAME.png``: strong regions and weak centroids white."""
+
+    def add(self, result: Result) -> None:
+        path = self.out / "masks" / f"{result.stem}.png"
+        if result.is_new or not path.is_file():
+            with atomic_write(path) as part:
+                Image.fromarray(mask_of(result.record)).save(part, format="png")
+
+
+class _Overlays(Writer):
+    """``overlays/NAME.png``, of a video ``overlays/NAME.mp4``: targets in coloured frames."""
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        super().__init__(out, stack)
+        self._video = ExitStack()
+        self._encode: Callable[[NDArray[np.uint8] | None], None] | None = None
+
+    def add(self, result: Result) -> None:
+        if result.gray is None:
+            return
+        picture = draw_overlay(result.gray, result.record)
+        if result.source.is_video:
+            self._encode = self._encode or self._start(result, picture.shape)
+            self._encode(picture)
+        else:
+            with atomic_write(overlay_file(self.out, result.source, result.stem)) as part:
+                Image.fromarray(picture).save(part, format="png")
+
+    def _start(
+        self, result: Result, shape: tuple[int, ...]
+    ) -> Callable[[NDArray[np.uint8] | None], None]:
+        """A function that appends a picture to a new video; None ends it."""
+        import av  # noqa: PLC0415 - an extra
+
+        self._video = self.stack.enter_context(ExitStack())
+        path = overlay_file(self.out, result.source, result.source.stem)
+        part = self._video.enter_context(atomic_write(path))
+        container = self._video.enter_context(av.open(str(part), "w", format="mp4"))
+        rate = Fraction(result.rate).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
+        stream.pix_fmt = "yuv420p"
+
+        def encode(picture: NDArray[np.uint8] | None) -> None:
+            frame = None
+            if picture is not None:
+                padding = [(0, stream.height - shape[0]), (0, stream.width - shape[1]), (0, 0)]
+                frame = av.VideoFrame.from_ndarray(np.pad(picture, padding), format="rgb24")
+            container.mux(stream.encode(frame))
+
+        return encode
+
+    def end(self, source: Source) -> None:
+        if self._encode:
+            self._encode(None)
+            self._encode = None
+            self._video.close()
+
+
+class _Table(Writer):
+    """``targets.csv``: a row per target, and one for each frame without any."""
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        super().__init__(out, stack)
+        self._rows = csv.writer(self.open_text("targets.csv"), lineterminator="\n")
+        self._rows.writerow(COLUMNS)
+
+    def add(self, result: Result) -> None:
+        record = result.record
+        time = "" if record["time"] is None else f"{record['time']:.4f}"
+        of = (result.source.name, record["frame"], time)
         for target in record["targets"]:
-            row, column = (f"{value:.2f}" for value in target["centroid"])
-            peak = f"{target['peak']:.4f}"
-            facts = (target["kind"], row, column, target["area"], peak, *target["box"])
-            writer.writerow([record["image"], *facts])
-    write_text(path, text.getvalue())
+            centre = f"{target['row']:.2f}", f"{target['column']:.2f}"
+            facts = target["area"], f"{target['peak']:.4f}", *target["box"]
+            self._rows.writerow([*of, target["kind"], *centre, *facts, target.get("temperature")])
+        if not record["targets"]:
+            self._rows.writerow([*of, *[""] * (len(COLUMNS) - len(of))])
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+class _Lists(Writer):
+    """A JSON object with some facts, and long lists that are written as they grow."""
+
+    def __init__(self, out: Path, stack: ExitStack, *names: str) -> None:
+        super().__init__(out, stack)
+        self._lists = {
+            name: stack.enter_context(TemporaryFile("w+", dir=out, encoding="utf-8"))  # noqa: SIM115
+            for name in names
+        }
+
+    def append(self, name: str, value: Any) -> None:
+        """Add an item to a list."""
+        file = self._lists[name]
+        file.write((",\n" if file.tell() else "") + json.dumps(value, ensure_ascii=False))
+
+    def write(self, path: str, facts: dict[str, Any]) -> None:
+        """Write the object."""
+        with atomic_write(self.out / path) as part, part.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(facts, indent=2, ensure_ascii=False).removesuffix("\n}"))
+            for name, items in self._lists.items():
+                file.write(f',\n  "{name}": [\n')
+                items.seek(0)
+                shutil.copyfileobj(items, file)
+                file.write("\n  ]")
+            file.write("\n}\n")
+
+
+class _Detections(_Lists):
+    """``detections.json``: settings, files, hot pixels, and every frame with its targets."""
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        super().__init__(out, stack, "frames")
+
+    def add(self, result: Result) -> None:
+        targets = [
+            {name: fact for name, fact in target.items() if name != "counts"}
+            for target in result.record["targets"]
+        ]
+        size = {name: result.record[name] for name in ("frame", "time", "height", "width")}
+        self.append("frames", {"image": result.source.name, **size, "targets": targets})
+
+    def close(self, facts: dict[str, Any]) -> None:
+        self.write("detections.json", facts)
+
+
+class _Coco(_Lists):
+    """``coco.json``: images, and annotations with box, area and region (run lengths)."""
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        super().__init__(out, stack, "images", "annotations")
+        self._images = self._annotations = 0
+
+    def add(self, result: Result) -> None:
+        record, self._images = result.record, self._images + 1
+        size = {"height": record["height"], "width": record["width"]}
+        image = {"id": self._images, "file_name": result.image, **size}
+        self.append("images", image)
+        for target in record["targets"]:
+            self._annotations += 1
+            y0, x0, y1, x1 = target["box"]
+            region = {"size": [*size.values()], "counts": target["counts"]}
+            facts = {"category_id": 1, "iscrowd": 0, "area": target["area"], "segmentation": region}
+            facts |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "score": target["peak"]}
+            number = {"id": self._annotations, "image_id": self._images}
+            self.append("annotations", number | facts)
+
+    def close(self, facts: dict[str, Any]) -> None:
+        self.write("coco.json", {"categories": [{"id": 1, "name": "target"}]})
+
+
+class _Yolo(Writer):
+    """``yolo/labels/NAME.txt``: a line "0 x y width height" per target, in shares of the frame."""
+
+    def add(self, result: Result) -> None:
+        height, width = result.record["height"], result.record["width"]
+        lines = []
+        for target in result.record["targets"]:
+            y0, x0, y1, x1 = target["box"]
+            centre = (x0 + x1) / 2 / width, (y0 + y1) / 2 / height
+            shares = (*centre, (x1 - x0) / width, (y1 - y0) / height)
+            lines.append("0 " + " ".join(f"{share:.8f}" for share in shares) + "\n")
+        write_text(self.out / "yolo" / "labels" / f"{result.stem}.txt", "".join(lines))
+
+    def close(self, facts: dict[str, Any]) -> None:
+        write_text(self.out / "yolo" / "classes.txt", "target\n")
+
+
+class HotPixels(Writer):
+    """Marks that stay on one pixel of the frames of a video or folder."""
+
+    def __init__(self, out: Path, stack: ExitStack) -> None:
+        super().__init__(out, stack)
+        self._frames: Counter[str] = Counter()
+        self._marks: Counter[tuple[str, int, int]] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Count the small marks of a frame."""
+        sequence = result.source.name if result.is_one_of_many else result.source.folder
+        self._frames[sequence] += 1
+        for target in result.record["targets"]:
+            if target["area"] <= HOT_AREA:
+                self._marks[sequence, round(target["row"]), round(target["column"])] += 1
+
+    @property
+    def found(self) -> list[dict[str, Any]]:
+        """Sequence, pixel and number of frames of each."""
+        return [
+            {"sequence": name, "row": row, "column": column, "frames": count, "of": frames}
+            for (name, row, column), count in sorted(self._marks.items())
+            if (frames := self._frames[name]) >= FEWEST_FRAMES and count >= OFTEN * frames
+        ]
+
+
+FORMATS: dict[str, type[Writer]] = {
+    **{"masks": _Masks, "overlays": _Overlays, "csv": _Table, "json": _Detections},
+    **{"coco": _Coco, "yolo": _Yolo},
+}
+
+
+def overlay_file(out: Path, source: Source, stem: str) -> Path:
+    """The overlay of a frame, or of a whole video."""
+    return out / "overlays" / f"{stem}.{'mp4' if source.is_video else 'png'}"
+
+
+def draw_overlay(gray: NDArray[np.uint8], record: Record) -> NDArray[np.uint8]:
+    """(H, W, 3) a frame with its targets framed in colour, narrow ones twice as large.
+
+    Example:
+        >>> draw_overlay(np.zeros((4, 6), np.uint8), {"targets": []}).shape
+        (8, 12, 3)
+    """
+    import cv2  # noqa: PLC0415 - takes a tenth of a second
+
+    scale = 2 if gray.shape[1] < NARROW else 1
+    picture = np.repeat(np.repeat(gray, scale, 0), scale, 1)[..., None].repeat(3, 2)
+    for target in record["targets"]:
+        y0, x0, y1, x1 = (scale * side for side in target["box"])
+        corners = (x0 - MARGIN, y0 - MARGIN), (x1 + MARGIN - 1, y1 + MARGIN - 1)
+        cv2.rectangle(picture, *corners, STRONG if target["kind"] == "strong" else WEAK, 1)
+    return picture
+
+
+def remove_outputs(out: Path, stem: str) -> None:
+    """Delete the outputs of an earlier version of a file of frames."""
+    for folder, suffix in (("masks", "png"), ("overlays", "png"), ("yolo/labels", "txt")):
+        shutil.rmtree(out / folder / stem, ignore_errors=True)
+        (out / folder / f"{stem}.{suffix}").unlink(missing_ok=True)
+    (out / "overlays" / f"{stem}.mp4").unlink(missing_ok=True)

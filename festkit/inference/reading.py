@@ -4,7 +4,7 @@ import math
 import warnings
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,11 @@ from .._support.arguments import check_number
 from .._support.errors import InputError
 from .._support.files import check_path
 from ..backbones.forward import gray_image
-from ..data.images import Raster, colour_share, read_raster
-from ..data.levels import Levels, check_levels, lost_gray, percentiles, stretch
+from ..data.images import colour_share, read_raster
+from ..data.levels import percentiles
 from ..fest import FEST
-
-AskedLevels = Levels | Literal["auto", "full"] | None
-"""Black and white; or their choice by the files; or the full range of the files."""
-
-DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
-"""Shares of the full range: brightest level and spread of pixels that are too low for 8 bit."""
-
-_OWN_LEVELS = "Use levels within its range, or 'auto' (--levels auto) with one folder per sensor"
+from .frames import Frame
+from .gray import AskedLevels, GrayRule, check_asked, false_colours
 
 
 def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:
@@ -33,11 +27,12 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
     The EXIF orientation is applied.
 
     Args:
-        path: a png, bmp, jpg or tif file: gray, RGB, RGBA, palette or 1-bit, 8 or 16 bit. TIFF may
-            also have 32 or 64 bit, signed integers, or floats.
+        path: a png, bmp, jpg, pgm or tif file: gray, RGB, RGBA, palette or 1-bit, 8 or 16 bit. TIFF
+            may also have 32 or 64 bit, signed integers, or floats.
         levels: gray levels (black, white) of the file that become 0 and 255; levels outside are
             clipped. "auto" keeps 8-bit files unchanged and uses the percentiles 0.1 and 99.99 of
-            the pixels of deeper files. "full" or None uses the full range, up to 65535 for 16 bit.
+            the pixels of deeper files; "file" does so at any depth. "full" or None uses the full
+            range, up to 65535 for 16 bit.
             Use the same levels for all images of a sensor, with white above the targets.
 
     Returns:
@@ -58,78 +53,16 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
         array([[  0, 102, 255]], dtype=uint8)
     """
     check_path("path", path)
-    gray, complaint = read_levels(path, check_asked(levels))
-    if complaint:
+    asked, path = check_asked(levels), Path(path)
+    raster = read_raster(path)
+    if isinstance(asked, str):
+        stored = asked == "auto" and not raster.is_deep
+        asked = None if stored else percentiles([raster])
+    gray, complaint = GrayRule(asked).gray(raster, path.name)
+    frame = Frame(raster, coloured=colour_share(path, raster.mode))
+    if complaint := complaint or false_colours(frame, path.name):
         warnings.warn(complaint, stacklevel=2)
     return gray
-
-
-def read_levels(
-    path: str | Path, levels: AskedLevels, chosen: Levels | None = None
-) -> tuple[NDArray[np.uint8], str]:
-    """Like :func:`read_image`; returns the image and the warning, or an empty string.
-
-    Args:
-        path: image file.
-        levels: the result of :func:`check_asked`.
-        chosen: levels of "auto" for all files of a folder; None computes them from this file.
-    """
-    raster = read_raster(path)
-    if levels is None and raster.is_deep:
-        return raster.gray, _few_levels(Path(path), raster)
-    if levels is None or (isinstance(levels, str) and not raster.is_deep):
-        return raster.gray, _false_colours(Path(path), raster)
-    if isinstance(levels, str):
-        levels = chosen or percentiles([raster])
-    gray = stretch(raster.levels, levels)
-    lost = lost_gray(Path(path), raster, gray, levels)
-    return gray, lost and f"{lost}. {_OWN_LEVELS}"
-
-
-def check_asked(levels: AskedLevels) -> AskedLevels:
-    """Check the argument ``levels`` of :func:`read_image`.
-
-    Raises:
-        ValueError: if they are neither "auto" nor None nor two numbers, the smaller one first.
-
-    Example:
-        >>> check_asked("auto"), check_asked((1000, 2000))
-        ('auto', (1000, 2000))
-    """
-    if levels is None or (isinstance(levels, str) and levels == "full"):
-        return None
-    if isinstance(levels, str) and levels == "auto":
-        return "auto"
-    return check_levels(levels)
-
-
-COLOURED = 0.01
-"""Share of coloured pixels above which an image counts as false-colour; coloured text has less."""
-
-
-def _false_colours(path: Path, raster: Raster) -> str:
-    """A complaint about an image in false colours, or an empty text."""
-    if colour_share(path, raster.mode) <= COLOURED:
-        return ""
-    return (
-        f"{path.name} is a colour picture, and its gray levels depend on the hue: hot red is "
-        "darker than yellow. Save the image in gray"
-    )
-
-
-def _few_levels(path: Path, raster: Raster) -> str:
-    """A complaint about an image that uses little of its range, or an empty text."""
-    top = np.iinfo(raster.levels.dtype).max
-    low, high = (int(level) for level in np.percentile(raster.levels, (1, 99)))
-    brightest = int(raster.levels.max())
-    if brightest >= DARK_SHARE * top and high - low >= NARROW_SHARE * top:
-        return ""
-    return (
-        f"{path.name} has {raster.bits} bit, but 98 % of its pixels lie between levels {low} and "
-        f"{high}, the brightest at {brightest}; scaled to the full range it is nearly uniform. "
-        "Pass the levels of black and white (levels, or --levels BLACK WHITE), with white above "
-        "the targets, or 'auto'"
-    )
 
 
 OVERLAP = 0.25

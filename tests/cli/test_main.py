@@ -342,7 +342,7 @@ class TestOwnImages:
 
     def test_predict(self, tmp_path, capsys):
         images, out = str(REPOSITORY / "data" / "samples" / "images"), str(tmp_path / "out")
-        words = ["predict", images, "--model", self.MODEL, "--out", out, "--no-pictures"]
+        words = ["predict", images, "--model", self.MODEL, "--out", out, "--format", "csv"]
         assert main([*words, "--device", "cpu"]) == 0
         told = re.search(r"targets.csv: (\d+) strong and (\d+) weak", capsys.readouterr().out)
         rows = (tmp_path / "out" / "targets.csv").read_text(encoding="utf-8").splitlines()[1:]
@@ -359,10 +359,10 @@ class TestOwnImages:
         Image.fromarray(frame).save(tmp_path / "good.png")
         (tmp_path / "bad.png").write_bytes(b"no image")
         words = ["predict", str(tmp_path), "--model", self.MODEL, "--out", str(tmp_path / "out")]
-        assert main([*words, "--levels", "2000", "4096", "--no-pictures", "--device", "cpu"]) == 1
+        assert main([*words, "--levels", "2000", "4096", "--device", "cpu"]) == 1
         told = capsys.readouterr()
         assert re.search(r"targets.csv: \d+ strong and \d+ weak", told.out)
-        assert_one_line(told.err.splitlines()[-1], r"1 of 2 images were skipped.*bad\.png")
+        assert_one_line(told.err.splitlines()[-1], r"1 of 2 files were not read.*bad\.png")
         settings = json.loads((tmp_path / "out" / "prediction.json").read_text())
         assert settings["levels"] == [2000, 4096]
 
@@ -405,8 +405,8 @@ class TestOwnImages:
     )
     def test_predict_warns_of_thresholds_without_weak_targets(self, options, told, tmp_path):
         image = tmp_path / "a.png"
-        Image.new("L", (32, 32), 90).save(image)
-        words = ["predict", str(image), "--out", str(tmp_path / "out"), "--no-pictures"]
+        Image.linear_gradient("L").resize((32, 32)).save(image)
+        words = ["predict", str(image), "--out", str(tmp_path / "out"), "--format", "csv"]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             assert main([*words, "--device", "cpu", *options]) == 0

@@ -206,11 +206,10 @@ class TestDeepFiles:
         tifffile.imwrite(tmp_path / "x.tif", planes, photometric="rgb", planarconfig="separate")
         assert read_raster(tmp_path / "x.tif").levels == pytest.approx(2.99 + 11.74 + 4.56)
 
-    def test_other_formats_of_16_bit_are_refused_instead_of_clipped(self, tmp_path):
+    def test_pgm_of_16_bit_keeps_its_levels(self, tmp_path):
         cv2.imwrite(str(tmp_path / "x.pgm"), np.array([[0, 300, 9000]], np.uint16))
-        (tmp_path / "x.pgm").rename(tmp_path / "x.png")
-        with pytest.raises(ValueError, match=r"x\.png is a PPM of more than 8 bit; save it as"):
-            read_raster(tmp_path / "x.png")
+        raster = read_raster(tmp_path / "x.pgm")
+        assert (raster.levels.tolist(), raster.bits) == ([[0, 300, 9000]], 16)
 
     def test_what_is_no_gray_image_is_refused(self, tmp_path):
         path = tmp_path / "x.tif"
@@ -834,12 +833,12 @@ class TestListsAsTheyCome:
             load_dataset(bare, "train")
 
     def test_a_name_that_is_there_otherwise(self, folder):
-        write(folder / "images" / "d.pgm", "P5")
+        write(folder / "images" / "d.gif", "GIF")
         write(folder / "img_idx" / "train_NUAA.txt", "a\nd\n")
-        with pytest.raises(ValueError, match=r"d is listed, .*; d\.pgm is in .*images \(\.png"):
+        with pytest.raises(ValueError, match=r"d is listed, .*; d\.gif is in .*images \(\.png"):
             load_dataset(folder, "train")
         assert check_dataset(folder).notes[-1] == (
-            "files of other formats and other folders, ignored: 1 (images/d.pgm)"
+            "files of other formats and other folders, ignored: 1 (images/d.gif)"
         )
 
 

@@ -23,11 +23,13 @@ from smallbooks import shown_here
 
 import festkit as fk
 import festkit.fest
+from festkit.data.images import read_raster
 from festkit.fest import FEST
 from festkit.inference import folder as many
 from festkit.inference.folder import SkippedImages, predict_images
+from festkit.inference.gray import GrayRule
 from festkit.inference.models import open_model, trained_on
-from festkit.inference.reading import _starts, read_image, read_levels, tiled_maps
+from festkit.inference.reading import _starts, read_image, tiled_maps
 from festkit.pretrained import weights_file
 from festkit.weights import load_weights, read_card, save_weights
 
@@ -74,8 +76,9 @@ def frames(tmp_path):
 
 
 def rows_of(table):
+    """The targets, without the rows of empty frames."""
     with table.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if row["kind"]]
 
 
 class TestTiles:
@@ -199,7 +202,7 @@ class TestReadImage:
             predict_images(bright(64), tmp_path, tmp_path / "out", levels=None)
         first, others = (str(one.message) for one in caught)
         assert first.startswith("a.png has 16 bit")
-        assert others == "3 images have few or no gray levels left"
+        assert others == "3 frames have few or no gray levels left"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)
@@ -241,7 +244,7 @@ class TestReadImage:
             match=r"c\.tif has 32 bit and levels from 280 to 310; .* no gray",
         ):
             predict_images(bright(64), tmp_path, out, levels=(28000, 31000))
-        _, complaint = read_levels(tmp_path / "c.tif", "auto", (28000, 31000))
+        _, complaint = GrayRule((28000, 31000)).gray(read_raster(tmp_path / "c.tif"), "c.tif")
         assert complaint.startswith(
             "c.tif has 32 bit and levels from 280 to 310; between black 28000"
         )
@@ -255,10 +258,13 @@ class TestReadImage:
         noise = np.random.default_rng(0).normal(size=(64, 64))
         Image.fromarray((8000 + 200 * noise).astype(np.uint16)).save(tmp_path / "a.png")
         tifffile.imwrite(tmp_path / "b.tif", (290 + 2 * noise).astype(np.float32))
-        told = r"b\.tif has 32 bit and levels from .* gray levels remain\. Use levels within its"
-        with pytest.warns(UserWarning, match=told) as caught:
+        with warnings.catch_warnings(action="error"):  # one pair of levels for each type
             predict_images(bright(64), tmp_path, tmp_path / "out")
-        assert len(caught) == 1
+        rules = json.loads((tmp_path / "out" / "prediction.json").read_text())["gray_rules"]
+        assert {name: rule[0] > 5000 for name, rule in rules.items()} == {
+            ".: uint16": True,
+            ".: float32": False,
+        }
 
     @pytest.mark.parametrize(
         ("dtype", "high", "levels"), [("u1", 255, (0, 16383)), ("u2", 1200, (0, 60000))]
@@ -272,7 +278,7 @@ class TestReadImage:
     def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
         with pytest.warns(UserWarning, match="no gray levels remain") as caught:
             predict_images(bright(64), frames, tmp_path / "out", levels=(2000, 4000))
-        assert str(caught[1].message) == "3 images have few or no gray levels left"
+        assert str(caught[1].message) == "3 frames have few or no gray levels left"
 
     @pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float32", "float64"])
     def test_kelvin_and_other_depths(self, dtype, tmp_path):
@@ -334,17 +340,21 @@ class TestThreads:
 
 class TestPredictImages:
     def test_what_is_written(self, frames, tmp_path):
-        table = predict_images(bright(64), frames, tmp_path / "out", draw=fk.show)
+        table = predict_images(
+            bright(64), frames, tmp_path / "out", formats=["masks", "json", "overlays"]
+        )
         rows = rows_of(table)
         assert [row["image"] for row in rows] == ["a.png", "c.png", "c.png"]
-        for name in "abc":
+        whole = json.loads((tmp_path / "out" / "detections.json").read_text())
+        assert [file["image"] for file in whole["files"]] == ["a.png", "b.png", "c.png"]
+        for name, record in zip("abc", whole["frames"], strict=True):
             gray = np.asarray(Image.open(frames / f"{name}.png"))
             detection = bright(64).predict(gray)
             mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{name}.png"))
             assert mask.shape == gray.shape
             assert (mask == detection.mask).all()
             own = [row for row in rows if row["image"] == f"{name}.png"]
-            record = json.loads((tmp_path / "out" / "targets" / f"{name}.json").read_text())
+            assert record["image"] == f"{name}.png"
             assert (record["height"], record["width"]) == (48, 64)
             targets = detection.targets()
             for row, written, target in zip(own, record["targets"], targets, strict=True):
@@ -353,7 +363,9 @@ class TestPredictImages:
                 assert int(row["area"]) == written["area"] == target.area
                 assert [int(row[n]) for n in ("top", "left", "bottom", "right")] == list(target.box)
                 assert written["box"] == list(target.box)
-            assert Image.open(tmp_path / "out" / "pictures" / f"{name}.png").size[0] > 100
+            overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / f"{name}.png"))
+            assert overlay.shape == (96, 128, 3)
+            assert bool((np.ptp(overlay, axis=2) > 0).any()) == bool(targets)
 
     def test_the_table_says_strong_and_weak(self, tmp_path):
         image = scene(64, 64, (20, 20))
@@ -369,11 +381,11 @@ class TestPredictImages:
         whole = predict_images(bright(64), frames, tmp_path / "whole").read_bytes()
         calls, detect = [], many._detect
 
-        def killed(fest, gray, tile):
-            calls.append(gray)
+        def killed(fest, grays, tile):
+            calls.append(grays)
             if len(calls) == 3:  # a trial, an image, and then
                 raise KeyboardInterrupt
-            return detect(fest, gray, tile)
+            return detect(fest, grays, tile)
 
         monkeypatch.setattr(many, "_detect", killed)
         out = tmp_path / "out"
@@ -391,14 +403,15 @@ class TestPredictImages:
         Image.fromarray(scene(48, 64, (10, 20), (40, 10))).save(frames / "b.png")
         assert len(rows_of(predict_images(bright(64), frames, out))) == 5
 
-    def test_a_picture_of_what_an_image_was_does_not_stay(self, frames, tmp_path):
+    def test_an_overlay_of_what_an_image_was_does_not_stay(self, frames, tmp_path):
         out = tmp_path / "out"
-        predict_images(bright(64), frames, out, draw=fk.show)
-        before = (out / "pictures" / "b.png").read_bytes()
+        predict_images(bright(64), frames, out, formats=["overlays"])
+        before = (out / "overlays" / "b.png").read_bytes()
         Image.fromarray(scene(48, 64, (10, 20), (40, 10))).save(frames / "b.png")
         predict_images(bright(64), frames, out)
-        predict_images(bright(64), frames, out, draw=fk.show)
-        assert (out / "pictures" / "b.png").read_bytes() != before
+        assert not (out / "overlays" / "b.png").exists()
+        predict_images(bright(64), frames, out, formats=["overlays"])
+        assert (out / "overlays" / "b.png").read_bytes() != before
 
     def test_images_of_another_folder_are_refused(self, frames, tmp_path):
         shutil.copytree(frames, tmp_path / "others")
@@ -435,12 +448,12 @@ class TestPredictImages:
         with pytest.raises(FileExistsError, match=r"festkit '.*' -> '99'"):
             predict_images(bright(64), frames, tmp_path / "out")
 
-    @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"sha256": "DIGEST"}'])
-    def test_damaged_files_of_an_image_are_made_anew(self, frames, tmp_path, text):
+    @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"sha256": "DIGEST"}\n{"frame": 0}\n'])
+    def test_a_damaged_journal_is_made_anew(self, frames, tmp_path, text):
         out = tmp_path / "out"
         whole = predict_images(bright(64), frames, out).read_bytes()
         digest = hashlib.sha256((frames / "a.png").read_bytes()).hexdigest()
-        (out / "targets" / "a.json").write_text(text.replace("DIGEST", digest))
+        (out / "journal" / "a.png.jsonl").write_text(text.replace("DIGEST", digest))
         assert predict_images(bright(64), frames, out).read_bytes() == whole
 
     def test_a_damaged_folder(self, frames, tmp_path):
@@ -461,7 +474,7 @@ class TestPredictImages:
             (tmp_path / "frames" / name).parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(tmp_path / "frames" / f"{name}.tif", frame.astype(np.uint16))
         out = tmp_path / "frames" / "out"
-        table = predict_images(bright(64), tmp_path / "frames", out, draw=fk.show)
+        table = predict_images(bright(64), tmp_path / "frames", out, formats=["masks", "overlays"])
         found = [
             (r["image"], float(r["row"]), float(r["column"]))
             for r in rows_of(table)
@@ -469,21 +482,23 @@ class TestPredictImages:
         ]
         assert found == [("1/a.tif", 10, 20), ("2/a.tif", 12, 9), ("2/a.tif", 30, 40)]
         record = json.loads((out / "prediction.json").read_text())
-        black, white = record["auto_levels"]
         assert record["levels"] == "auto"
-        assert 7700 < black < 7900
-        assert white == 9100
-        assert (
-            f"gray levels {black} and {white} become black and white (auto)"
-            in capsys.readouterr().out
-        )
-        for kind, ending in (("masks", "png"), ("pictures", "png"), ("targets", "json")):
+        rules, said = record["gray_rules"], capsys.readouterr().out
+        assert list(rules) == ["1: uint16", "2: uint16"]
+        for folder in "12":
+            black, white, inverted = rules[f"{folder}: uint16"]
+            assert (7700 < black < 7900, white, inverted) == (True, 9100, False)
+            assert f"{folder}/: gray levels {black} and 9100 become black and white (auto)" in said
+        for kind in ("masks", "overlays"):
             files = sorted((out / kind).rglob("*.*"))
             names = [file.relative_to(out / kind).as_posix() for file in files]
-            assert names == [f"{name}.{ending}" for name in ("1/a", "1/b", "2/a")]
-        tifffile.imwrite(tmp_path / "frames" / "3.tif", np.full((48, 64), 20000, np.uint16))
-        predict_images(bright(64), tmp_path / "frames", out)  # the levels stay, out is not read
-        assert json.loads((out / "prediction.json").read_text())["auto_levels"] == [black, white]
+            assert names == ["1/a.png", "1/b.png", "2/a.png"]
+        more = np.full((48, 64), 20000, np.uint16)
+        more[0, 0] = 20001
+        tifffile.imwrite(tmp_path / "frames" / "1" / "c.tif", more)
+        with pytest.warns(UserWarning, match="c.tif has 16 bit"):
+            predict_images(bright(64), tmp_path / "frames", out)  # the levels stay, out is not read
+        assert json.loads((out / "prediction.json").read_text())["gray_rules"] == rules
 
     def test_frames_of_12_bit_are_told_and_levels_show_their_targets(self, tmp_path):
         """Target and sky are 4 of 256 gray levels apart, unless the levels say otherwise."""
@@ -518,7 +533,7 @@ class TestPredictImages:
 
     def test_a_result_that_cannot_be_written_is_told_at_the_end(self, frames, tmp_path):
         shutil.copy(frames / "a.png", frames / f"{'a' * 251}.png")
-        with pytest.raises(ValueError, match=r"1 of 4 images were skipped.*name too long"):
+        with pytest.raises(ValueError, match=r"1 of 4 files were not read.*name too long"):
             predict_images(bright(64), frames, tmp_path / "out")
         assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
 
@@ -527,12 +542,15 @@ class TestPredictImages:
         (frames / "folder.png").mkdir()
         assert len(rows_of(predict_images(bright(64), frames, tmp_path / "out"))) == 3
 
-    def test_pictures_can_come_later(self, frames, tmp_path):
+    def test_formats_can_come_later(self, frames, tmp_path, monkeypatch):
         out = tmp_path / "out"
         predict_images(bright(64), frames, out)
-        assert not (out / "pictures").exists()
-        predict_images(bright(64), frames, out, draw=fk.show)
-        assert len(list((out / "pictures").iterdir())) == 3
+        assert not (out / "overlays").exists()
+        monkeypatch.setattr(fk.FEST, "detect", None)  # nothing is predicted again
+        monkeypatch.setattr(many, "_detect", lambda *_: [])
+        predict_images(bright(64), frames, out, formats=["overlays", "coco", "yolo"])
+        assert len(list((out / "overlays").iterdir())) == 3
+        assert len(json.loads((out / "coco.json").read_text())["annotations"]) == 3
 
     @pytest.mark.parametrize(
         ("other", "said"),
@@ -560,7 +578,7 @@ class TestPredictImages:
     def test_an_image_that_cannot_be_read_is_told_when_the_others_are_done(self, frames, tmp_path):
         good = (frames / "b.png").read_bytes()
         (frames / "b.png").write_bytes(good[:60])
-        with pytest.raises(SkippedImages, match=r"1 of 3 images were skipped.*b\.png") as some:
+        with pytest.raises(SkippedImages, match=r"(?s)1 of 3 files were not read.*b\.png") as some:
             predict_images(bright(64), frames, tmp_path / "out")
         assert some.value.table == tmp_path / "out" / "targets.csv"
         assert pickle.loads(pickle.dumps(some.value)).table == some.value.table
@@ -569,11 +587,8 @@ class TestPredictImages:
         predict_images(bright(64), frames, tmp_path / "out")
         assert (tmp_path / "out" / "masks" / "b.png").is_file()
 
-    def test_a_file_of_several_frames(self, tmp_path):
+    def test_a_png_of_several_frames(self, tmp_path):
         pages = [Image.fromarray(scene(20, 20)) for _ in range(3)]
-        pages[0].save(tmp_path / "film.tif", save_all=True, append_images=pages[1:])
-        with pytest.raises(ValueError, match=r"film\.tif holds 3 images, expected one"):
-            predict_images(bright(32), tmp_path / "film.tif", tmp_path / "out")
         pages[0].save(
             tmp_path / "film.png", save_all=True, append_images=[pages[1].rotate(1), *pages]
         )
@@ -583,7 +598,9 @@ class TestPredictImages:
     def test_a_thumbnail_is_no_further_image(self, tmp_path):
         small = Image.fromarray(scene(10, 10))
         large = Image.fromarray(scene(40, 40, (20, 20)))
-        large.save(tmp_path / "one.tif", save_all=True, append_images=[small])
+        with tifffile.TiffWriter(tmp_path / "one.tif") as file:
+            file.write(np.asarray(large))
+            file.write(np.asarray(small), subfiletype=1)
         rows = rows_of(predict_images(bright(64), tmp_path / "one.tif", tmp_path / "out"))
         assert [row["row"] for row in rows] == ["20.00"]
 
@@ -609,15 +626,15 @@ class TestPredictImages:
         assert len(list((tmp_path / "all" / "again" / "masks").rglob("*.png"))) == 6
 
     def test_other_formats_are_told(self, frames, tmp_path):
-        for name in ("x.pgm", "y.npy", "z.mp4", "notes.txt"):
+        for name in ("x.gif", "y.fits", "z.seq", "notes.txt"):
             (frames / name).write_bytes(b"x")
-        with pytest.warns(UserWarning, match=r"not read are x\.pgm, y\.npy, z\.mp4: save them as"):
+        with pytest.warns(
+            UserWarning, match=r"not read are \S*x\.gif, \S*y\.fits, \S*z\.seq: save"
+        ):
             assert len(rows_of(predict_images(bright(64), frames, tmp_path / "out"))) == 3
         for name in "abc":
             (frames / f"{name}.png").unlink()
-        with pytest.raises(
-            FileNotFoundError, match=r"contains no images .*not read are x\.pgm, y\.npy"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"contains no images .*not read are \S*x\.gif"):
             predict_images(bright(64), frames, tmp_path / "other")
 
     def test_positions_are_those_of_the_picture_that_is_shown(self, tmp_path):
@@ -645,7 +662,7 @@ class TestPredictImages:
         assert not (tmp_path / "out").exists()
 
     def test_frames_that_would_be_shrunk_are_told(self, tmp_path):
-        Image.fromarray(scene(64, 128)).save(tmp_path / "wide.png")
+        Image.fromarray(scene(64, 128, (9, 9))).save(tmp_path / "wide.png")
         with pytest.warns(UserWarning, match="images of 128 × 64 px are shrunk to 64 px.*--tile"):
             predict_images(bright(64), tmp_path / "wide.png", tmp_path / "out")
         with warnings.catch_warnings():
@@ -787,8 +804,8 @@ def test_the_notebook(frames, tmp_path):
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
     assert metrics["targets"]["strong"] >= 3
     assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
-    assert re.search(r"1 of 4 images were skipped.*broken\.png", metrics["left_out"])
-    assert len(list(Path(metrics["table"]).parent.glob("pictures/*.png"))) == 3
+    assert re.search(r"1 of 4 files were not read.*broken\.png", metrics["left_out"])
+    assert len(list(Path(metrics["table"]).parent.glob("overlays/*.png"))) == 3
 
 
 def test_false_colours_are_told_of(tmp_path):
