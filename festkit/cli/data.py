@@ -63,6 +63,24 @@ def build_wirstd(folder: tyro.conf.Positional[Path], data_root: str | None = Non
     print(build(folder, root=data_root))
 
 
+def convert(folder: tyro.conf.Positional[Path], out: tyro.conf.Positional[Path]) -> None:
+    """Write a dataset with labels (COCO, YOLO, VOC, labelme) as images and masks.
+
+    Masks drawn from boxes, polygons or points are weak, and the new folder says so.
+
+    Args:
+        folder: dataset of any known layout.
+        out: new folder.
+    """
+    from ..data.convert import convert_dataset
+    from ..data.folders import open_folder
+    from ..data.weak import weak_masks
+
+    found = open_folder(convert_dataset(folder, out))
+    weak = f"; {weak_masks(found.weak)}" if found.weak else ""
+    print(f"{out}: {len(found.pairs)} images with masks{weak}")
+
+
 def synth(
     folder: tyro.conf.Positional[str],
     train: int = 160,

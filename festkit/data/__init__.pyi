@@ -2,6 +2,7 @@
 
 from .catalogue import list_datasets as list_datasets
 from .check import check_dataset as check_dataset
+from .convert import convert_dataset as convert_dataset
 from .dataset import Dataset as Dataset
 from .dataset import Sample as Sample
 from .dataset import load_dataset as load_dataset

@@ -33,9 +33,9 @@ from .images import (
     resize_mask,
     same_aspect,
 )
-from .pairing import MASK_ENDS, Pair
+from .pairing import MASK_ENDS, Pair, weak_kinds
 from .unions import shared_images
-from .weak import kinds_of, weak_masks
+from .weak import weak_masks
 
 SPLITS = ("train", "val", "test", "all")
 
@@ -154,7 +154,7 @@ class Dataset(Sequence[Sample]):
     @property
     def weak_masks(self) -> str:
         """What the masks are drawn from, such as "boxes"; empty if they are masks."""
-        return kinds_of({pair.name: pair.labels for pair in self.pairs if pair.labels})
+        return weak_kinds(self.pairs)
 
     @cached_property
     def fingerprint(self) -> str:

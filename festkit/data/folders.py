@@ -12,8 +12,7 @@ from .images import EXTENSIONS
 from .layouts import LAYOUTS, Layout
 from .levels import FileSet
 from .lists import SPLIT_WORDS, find_lists, read_list
-from .pairing import Pair, find_files, folders_of
-from .weak import kinds_of
+from .pairing import Pair, find_files, folders_of, weak_kinds
 
 _ALWAYS = ("train", "test")  # splits that are reported as empty if absent
 
@@ -86,7 +85,7 @@ class DatasetFolder:
     @property
     def weak(self) -> str:
         """What the masks are drawn from, such as boxes; empty if they are masks."""
-        return kinds_of({pair.name: pair.labels for pair in self.pairs if pair.labels})
+        return weak_kinds(self.pairs)
 
     @cached_property
     def cut_sequences(self) -> tuple[str, ...]:

@@ -8,10 +8,13 @@ from pathlib import Path, PurePosixPath
 from .._support.errors import InputError
 from .images import EXTENSIONS, Raster
 from .levels import FileSet
-from .weak import Shapes
+from .weak import Shapes, kinds_of
 
 MASK_ENDS = ("", "_pixels0", "_mask", "_gt", "_label")
 """What the name of a mask may add to the name of its image, in the order of the search."""
+
+WEAK_NOTE = "weak.txt"
+"""File beside masks that were drawn from weak labels; it says from what."""
 
 _TEXTS = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf"),
@@ -55,6 +58,22 @@ class Pair:
             return self.labels.raster(shape)
         except InputError as error:
             raise InputError(f"{self.mask}, image {self.name}: {error}") from error
+
+
+def weak_kinds(pairs: Iterable[Pair]) -> str:
+    """What the masks of some pairs are drawn from, such as "boxes"; empty if they are exact.
+
+    Masks that ``festkit data convert`` has drawn are told by a note in their folder.
+
+    Example:
+        >>> weak_kinds([Pair("a", Path("a.png"), Path("a.txt"), labels=Shapes(((1, 1),)))])
+        'points'
+    """
+    pairs = tuple(pairs)
+    noted = (folder / WEAK_NOTE for folder in {pair.mask.parent for pair in pairs})
+    kinds = {note.read_text(encoding="utf-8").strip() for note in noted if note.is_file()}
+    kinds.add(kinds_of({pair.name: pair.labels for pair in pairs if pair.labels}))
+    return " and ".join(sorted(kinds - {""}))
 
 
 def find_files(

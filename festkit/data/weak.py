@@ -1,10 +1,11 @@
-"""Weak labels: boxes, polygons and points, from which masks are drawn.
+"""Labels that are no mask files: boxes, polygons and points, and the exact regions of COCO.
 
-Such masks are weak: IoU, nIoU and Fa then measure the labels, not the targets.
+Masks drawn from boxes, polygons and points are weak: IoU, nIoU and Fa then measure the labels, not
+the targets.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw
 from .._support.errors import InputError
 from .images import Mask, Raster
 
-PER_IMAGE = ("points", "yolo", "voc")
+PER_IMAGE = ("points", "yolo", "voc", "labelme")
 """Formats of label files that hold the labels of one image each; the others hold many."""
 
 
@@ -27,10 +28,12 @@ class Shapes:
         items: points (x, y), boxes (x, y, width, height) or polygons (x1, y1, x2, y2, x3, y3, ...),
             in px from the upper left corner.
         relative: whether all numbers are fractions of the width and height of the image.
+        regions: exact regions: run lengths over the columns, height and width of each.
     """
 
     items: tuple[tuple[float, ...], ...]
     relative: bool = False
+    regions: tuple[tuple[tuple[int, ...], int, int], ...] = ()
 
     @property
     def kinds(self) -> set[str]:
@@ -50,6 +53,10 @@ class Shapes:
         """
         height, width = shape
         mask = np.zeros((height, width), bool)
+        for counts, *size in self.regions:
+            if size != [height, width]:
+                raise InputError(f"a region is of {size} px, its image of {[height, width]}")
+            mask |= region_of(counts, height, width)
         for item in self.items:
             scale = (width, height) if self.relative else (1, 1)
             numbers = [number * scale[place % 2] for place, number in enumerate(item)]
@@ -63,6 +70,40 @@ class Shapes:
     def raster(self, shape: tuple[int, ...]) -> Raster:
         """The mask as an image file would hold it."""
         return Raster(self.draw(shape).astype(np.uint8), "/".join(sorted(self.kinds)), 1)
+
+
+def region_of(counts: Sequence[int], height: int, width: int) -> Mask:
+    """(H, W) mask of the run lengths of a region over the columns, background first, as in COCO.
+
+    Raises:
+        ValueError: if they are not as long as the image.
+
+    Example:
+        >>> region_of([1, 2, 3], 2, 3).astype(int)
+        array([[0, 1, 0],
+               [1, 0, 0]])
+    """
+    if sum(counts) != height * width or min(counts, default=0) < 0:
+        raise InputError(f"run lengths of {sum(counts)} px in an image of {width} × {height} px")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def _run_lengths(text: str) -> list[int]:
+    """Run lengths in COCO's text form: 5 bits a letter, each as the step from the last but one."""
+    counts: list[int] = []
+    value = shift = 0
+    for letter in text:
+        bits = ord(letter) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    return counts
 
 
 def _box(numbers: list[float], shape: tuple[int, ...]) -> Mask:
@@ -87,7 +128,8 @@ def read_labels(path: Path, form: str) -> Shapes:
 
     Args:
         path: the label file.
-        form: "points" (lines ``x y``), "yolo" (lines ``class cx cy width height``, of 1) or "voc".
+        form: "points" (lines ``x y``), "yolo" (lines ``class cx cy width height``, of 1), "voc" or
+            "labelme" (polygons, rectangles and points).
 
     Raises:
         ValueError: if the file has another form.
@@ -102,13 +144,16 @@ def read_labels(path: Path, form: str) -> Shapes:
     try:
         text = path.read_text(encoding="utf-8-sig")
         return Shapes(tuple(_PARSERS[form](text)), form == "yolo")
-    except (ValueError, AttributeError, TypeError, ElementTree.ParseError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, ElementTree.ParseError) as error:
         raise InputError(f"{path} is not a label file in {form} form: {error}") from error
 
 
 def has_form(path: Path, form: str) -> bool:
     """Whether the first line of a label file is in a form of :func:`read_labels`."""
-    first = path.read_text(encoding="utf-8-sig", errors="replace").strip().partition("\n")[0]
+    text = path.read_text(encoding="utf-8-sig", errors="replace").strip()
+    if form == "labelme":
+        return text.startswith("{") and '"shapes"' in text
+    first = text.partition("\n")[0]
     columns = len(first.replace(",", " ").split())
     return first.startswith("<") if form == "voc" else columns == {"points": 2, "yolo": 5}[form]
 
@@ -145,11 +190,24 @@ def _voc(text: str) -> Iterator[tuple[float, ...]]:
         yield left, top, right - left, bottom - top
 
 
-_PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc}
+def _labelme(text: str) -> Iterator[tuple[float, ...]]:
+    """Polygons, rectangles as boxes, and points."""
+    for shape in json.loads(text)["shapes"]:
+        kind, points = shape.get("shape_type", "polygon"), shape["points"]
+        if kind == "rectangle":
+            (left, right), (top, bottom) = map(sorted, zip(*points, strict=True))
+            yield left, top, right - left, bottom - top
+        elif kind == "point" or (kind == "polygon" and len(points) > 2):
+            yield tuple(float(number) for point in points for number in point)
+        else:
+            raise ValueError(f"a {kind} of {len(points)} points, expected polygon or rectangle")
+
+
+_PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc, "labelme": _labelme}
 
 
 def read_coco(path: Path) -> dict[str, Shapes] | None:
-    """Labels by file name of the image, from a COCO JSON: its polygons, else its boxes.
+    """Labels by file name of the image, from a COCO JSON: regions or polygons, else boxes.
 
     Returns:
         The labels; None for another JSON.
@@ -166,15 +224,21 @@ def read_coco(path: Path) -> dict[str, Shapes] | None:
     try:
         names = {each["id"]: str(each["file_name"]) for each in content["images"]}
         items: dict[str, list[tuple[float, ...]]] = {name: [] for name in names.values()}
+        regions: dict[str, list[tuple[tuple[int, ...], int, int]]] = {name: [] for name in items}
         for label in content["annotations"]:
             polygons = label.get("segmentation")
+            if isinstance(polygons, dict):
+                counts, (height, width) = polygons["counts"], polygons["size"]
+                counts = _run_lengths(counts) if isinstance(counts, str) else counts
+                regions[names[label["image_id"]]].append((tuple(counts), height, width))
+                continue
             shapes = polygons if isinstance(polygons, list) and polygons else [label["bbox"]]
             items[names[label["image_id"]]] += [tuple(map(float, shape)) for shape in shapes]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is a damaged COCO JSON: {type(error).__name__} {error}"
         ) from error
-    return {name: Shapes(tuple(shapes)) for name, shapes in items.items()}
+    return {n: Shapes(tuple(items[n]), regions=tuple(regions[n])) for n in items}
 
 
 def read_rectangles(path: Path, frames: list[str]) -> dict[str, Shapes]:

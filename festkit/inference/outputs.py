@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._support.files import atomic_write, write_text
+from ..data.weak import region_of
 from ..sensitivity import Detection, Target
 from .frames import Frame
 from .sources import Source
@@ -101,18 +102,6 @@ def _runs(target: Target, height: int, width: int) -> list[int]:
     ends = np.append(starts[1:], len(places)) - 1
     edges = np.stack([places[starts], places[ends] + 1], axis=1).ravel()
     return np.diff([0, *edges, height * width]).tolist()
-
-
-def region_of(counts: list[int], height: int, width: int) -> NDArray[np.bool_]:
-    """(H, W) mask of the run lengths of a region.
-
-    Example:
-        >>> region_of([1, 2, 3], 2, 3).astype(int)
-        array([[0, 1, 0],
-               [1, 0, 0]])
-    """
-    values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape(width, height).T
 
 
 def mask_of(record: Record) -> NDArray[np.bool_]:

@@ -213,6 +213,7 @@ class TestEncodings:
             "demo": ["--out", f"{out}/demo"],
             "data check": [hand],
             "data split": [new],
+            "data convert": [hand, f"{out}/converted"],
             "data layouts": [],
             "data build-wirstd": [f"{out}/subset"],
             "data synth": [f"{out}/sky", "--train", "1", "--test", "1", "--size", "64"],

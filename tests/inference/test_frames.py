@@ -17,12 +17,14 @@ import tifffile
 from PIL import Image
 from test_inference import bright, rows_of
 
+from festkit.data.dataset import load_dataset
+from festkit.data.weak import region_of
 from festkit.inference import folder as many
 from festkit.inference.folder import SkippedImages, predict_images
 from festkit.inference.frames import RawFormat, open_frames
 from festkit.inference.gray import spot_factor
 from festkit.inference.journal import Journal
-from festkit.inference.outputs import mask_of, region_of
+from festkit.inference.outputs import mask_of
 from festkit.inference.sources import find_sources
 
 SHAPE = 48, 64
@@ -267,6 +269,28 @@ class TestFormats:
             marked = [coco.annToMask(a) for a in coco.loadAnns(coco.getAnnIds(number))]
             mask = np.asarray(Image.open(run / "masks" / image["file_name"]))
             assert (np.any([*marked, np.zeros(SHAPE, bool)], axis=0) == mask).all()
+
+    @pytest.mark.parametrize("form", ["coco", "yolo"])
+    @pytest.mark.filterwarnings("ignore:.*weak masks, drawn from boxes:UserWarning")
+    def test_labels_are_read_back_as_a_dataset(self, form, tmp_path):
+        """Spots are squares, so that their boxes are their regions."""
+        images = tmp_path / "set" / "images"
+        (images / "1").mkdir(parents=True)
+        for name, centres in (("1/a", [(10, 20), (30, 40)]), ("b", [])):
+            gray = cameras.scene(centres, SHAPE).astype(np.uint8)
+            Image.fromarray(gray).save(images / f"{name}.png")
+        out = tmp_path / "out"
+        predict_images(bright(64), images, out, formats=["masks", form])
+        if form == "coco":
+            shutil.copy(out / "coco.json", tmp_path / "set")
+        else:
+            shutil.copytree(out / "yolo" / "labels", tmp_path / "set" / "labels")
+        samples = load_dataset(tmp_path / "set", "all")
+        assert sorted(samples.names) == ["1/a", "b"]
+        for sample in samples:
+            mask = np.asarray(Image.open(out / "masks" / f"{sample.name}.png"))
+            assert (sample.mask == mask).all()
+            assert mask.sum() == (18 if sample.name == "1/a" else 0)
 
     def test_a_record_holds_the_whole_mask(self):
         """Also marks of weak targets, which the lists leave out if they are close to another."""
