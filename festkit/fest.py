@@ -49,6 +49,9 @@ Images = NDArray[Any] | Tensor
 SCALES_FILE = "fest.json"
 """File that :meth:`FEST.fit` writes next to its runs: their sizes, in the order of the scales."""
 
+BATCH = 8
+"""Images that go through the networks together on an accelerator."""
+
 SETTINGS = ("th1", "th2", "rule", "mean", "std")
 """Attributes of a FEST that its card stores unchanged."""
 
@@ -326,19 +329,22 @@ class FEST:
             ValueError: if the gray statistics of the training set are unknown, or ``image`` is not
                 gray.
         """
+        return self._maps(gray_image(image))
+
+    def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """The maps of all scales, of one image or of several together."""
         if self.networks and (self.mean is None or self.std is None):
             raise InputError(
                 "the gray statistics of the training set are unknown: call fit, or pass mean= and "
                 "std= to FEST"
             )
         _check_statistics(self.mean, self.std)  # they may have been set since
-        gray = gray_image(image)
         self.threads = resolve_threads(self.threads)
         with cpu_threads(self.threads):
             return [self._map(size, gray) for size in self.backbones]
 
     def _map(self, size: Any, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The map of one scale."""
+        """The maps of one scale."""
         scale = self.backbones[size]
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
@@ -397,7 +403,14 @@ class FEST:
             [(40, 30), (40, 30)]
         """
         gray = gray_levels(image)
-        found = [self.detect(self.scale_maps(each)) for each in gray.reshape(-1, *gray.shape[-2:])]
+        images = gray.reshape(-1, *gray.shape[-2:])
+        if self.device.type == "cpu" or len(self.networks) < len(self.backbones):
+            found = [self.detect(self._maps(each)) for each in images]  # batches gain nothing there
+        else:
+            found = []
+            for start in range(0, len(images), BATCH):
+                maps = self._maps(images[start : start + BATCH])
+                found += [self.detect(of_one) for of_one in zip(*maps, strict=True)]
         return found if gray.ndim == 3 else found[0]
 
     def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:

@@ -126,17 +126,18 @@ def _warn_if_dark(brightest: float, white: int) -> None:
 def probability_map(
     backbone: nn.Module, image: NDArray[Any] | Tensor, size: int, *, mean: float, std: float
 ) -> NDArray[np.float32]:
-    """Probability map of one network at one input size.
+    """Probability maps of one network at one input size.
 
     Args:
         backbone: network (N, C, size, size) -> logits (N, 1, size, size), in eval mode.
-        image: gray image (H, W), see :func:`gray_levels`.
+        image: gray image (H, W), or several (N, H, W) that go through the network together, see
+            :func:`gray_levels`.
         size: side of the square network input [px].
         mean: mean gray value of the training set, in [0, 1].
         std: standard deviation of the training set's gray values, in [0, 1].
 
     Returns:
-        (H, W) float32, probability of target in [0, 1], at the size of the image.
+        (H, W) or (N, H, W) float32, probability of target in [0, 1], at the size of the image.
 
     Raises:
         ValueError: if the image is not gray, or the network does not return logits.
@@ -146,11 +147,12 @@ def probability_map(
         >>> probability_map(network, np.zeros((6, 8), np.uint8), 16, mean=0.4, std=0.1).shape
         (6, 8)
     """
-    levels = gray_image(image)
-    pixels = torch.from_numpy(resize_image(levels, size)).to(device_of(backbone))
-    gray = pixels[None, None].float() / 255
+    levels = gray_levels(image)
+    each = levels.reshape(-1, *levels.shape[-2:])
+    pixels = torch.from_numpy(np.stack([resize_image(one, size) for one in each]))
+    gray = pixels.to(device_of(backbone))[:, None].float() / 255
     batch = network_input(gray, mean=mean, std=std, channels=input_channels(backbone))
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = main_logits(backbone, batch)
-    prob = logits.float().sigmoid()[0, 0].cpu().numpy()
-    return resize_map(prob, (levels.shape[0], levels.shape[1]))
+    prob = logits.float().sigmoid()[:, 0].cpu().numpy()
+    return resize_map(prob, (levels.shape[-2], levels.shape[-1])).reshape(levels.shape)

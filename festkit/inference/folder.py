@@ -22,7 +22,7 @@ from .._support.locks import file_lock
 from .._support.names import find_name
 from .._support.progress import progress
 from ..data.images import format_size
-from ..fest import FEST, scale_name
+from ..fest import BATCH, FEST, scale_name
 from ..sensitivity import Detection
 from .frames import RawFormat
 from .gray import POLARITIES, AskedLevels, GrayRules, Polarity, check_asked
@@ -32,9 +32,6 @@ from .sources import Source, Sources, find_sources, not_read
 from .stream import Begin, End, Event, Reader, Seen, in_batches, is_full
 
 Format = Literal["masks", "overlays", "csv", "json", "coco", "yolo"]
-
-BATCH = 8
-"""Frames of one size that an accelerator takes together."""
 
 
 class SkippedImages(InputError):

@@ -182,7 +182,9 @@ class _Overlays(Writer):
         part = self._video.enter_context(atomic_write(path))
         container = self._video.enter_context(av.open(str(part), "w", format="mp4"))
         rate = Fraction(result.rate).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream = container.add_stream(
+            "libx264", rate=rate, options={"crf": "18", "preset": "veryfast"}
+        )
         stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
         stream.pix_fmt = "yuv420p"
 

@@ -318,6 +318,23 @@ def contents(folder):
 FORMATS = ["masks", "json", "coco", "yolo"]
 
 
+class Elsewhere:
+    """A device that is not the CPU, as far as a FEST can tell."""
+
+    type = "elsewhere"
+
+
+def test_accelerators_take_frames_together(tmp_path):
+    frames = cameras.film(20, SHAPE)[0].astype(np.uint8)
+    np.save(tmp_path / "film.npy", frames)
+    one_by_one = predict_images(bright(64), tmp_path / "film.npy", tmp_path / "one")
+    fest = bright(64)
+    fest.backbones[64].calls, fest.device = 0, Elsewhere()
+    together = predict_images(fest, tmp_path / "film.npy", tmp_path / "two")
+    assert fest.backbones[64].calls == 1 + 3  # a trial; 8, 8 and 4
+    assert rows_of(together) == rows_of(one_by_one)
+
+
 class TestInterrupted:
     @pytest.fixture
     def film(self, tmp_path):
