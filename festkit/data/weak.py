@@ -139,7 +139,7 @@ def read_labels(path: Path, form: str) -> Shapes:
         >>> path = Path(tempfile.mkdtemp()) / "a.txt"
         >>> _ = path.write_text("0 0.5 0.5 0.25 0.5")
         >>> read_labels(path, "yolo")
-        Shapes(items=((0.375, 0.25, 0.25, 0.5),), relative=True)
+        Shapes(items=((0.375, 0.25, 0.25, 0.5),), relative=True, regions=())
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
