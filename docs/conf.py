@@ -42,6 +42,7 @@ napoleon_use_ivar = True
 html_theme = "pydata_sphinx_theme"
 html_title = "festkit"
 html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
@@ -50,6 +51,8 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
+    # Tables of notebooks and of results need the width.
+    "secondary_sidebar_items": {"gallery/*": [], "[!g]*": ["page-toc"]},
 }
 html_sidebars = {"index": [], "tutorial": []}
 html_show_sourcelink = False

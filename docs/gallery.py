@@ -1,8 +1,7 @@
 """Make the gallery: ``make gallery`` runs every notebook and keeps it here, as it was executed.
 
-Notebooks that are done are not run again, so an interrupted call continues. Pictures are kept as
-large and in as many colours as a page of at most 300 KB allows, and the folder that the notebooks
-ran in is not named.
+Notebooks that are done are not run again, so an interrupted call continues. Pictures become JPEG
+where a page would exceed 300 KB, and the folder that the notebooks ran in is not named.
 """
 
 import base64
@@ -30,11 +29,8 @@ SETTINGS = {"02_train": {"profile": "quick"}}
 GALLERY = Path(__file__).parent / "gallery"
 FOLDER = Path("runs/gallery")
 LIMIT = 300_000
-STEPS = ((256, 1.0), (128, 1.0), (64, 1.0), (32, 1.0), (32, 0.7), (32, 0.5))
-"""Colours and scales of pictures, tried in this order."""
-
-OCTREE = Image.Quantize.FASTOCTREE
-"""Keeps the few coloured pixels of marks on a gray image, which other ways give up."""
+STEPS = ((90, 1.0), (75, 1.0), (75, 0.7), (75, 0.5))
+"""JPEG qualities and scales of pictures, tried in this order."""
 
 
 def main(workers: int) -> None:
@@ -106,8 +102,8 @@ def is_progress(output: nbformat.NotebookNode) -> bool:
     return output.output_type == "stream" and (text.startswith("\r") or not text.strip())
 
 
-def shrunk(book: nbformat.NotebookNode, colours: int, scale: float) -> nbformat.NotebookNode:
-    """A copy whose pictures have so many colours and are so much smaller."""
+def shrunk(book: nbformat.NotebookNode, quality: int, scale: float) -> nbformat.NotebookNode:
+    """A copy whose pictures are JPEG, where that is smaller, and scaled."""
     book = nbformat.from_dict(json.loads(json.dumps(book)))
     for cell in book.cells:
         for output in cell.get("outputs", []):
@@ -116,8 +112,11 @@ def shrunk(book: nbformat.NotebookNode, colours: int, scale: float) -> nbformat.
                 image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
                 image = image.resize([round(scale * side) for side in image.size])
                 part = io.BytesIO()
-                image.quantize(colours, method=OCTREE).save(part, "PNG", optimize=True)
-                data["image/png"] = base64.b64encode(part.getvalue()).decode()
+                image.save(part, "JPEG", quality=quality, subsampling=0)
+                text = base64.b64encode(part.getvalue()).decode()
+                if len(text) < len(data["image/png"]):
+                    del data["image/png"]
+                    data["image/jpeg"] = text
     return book
 
 

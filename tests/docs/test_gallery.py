@@ -40,7 +40,7 @@ def test_a_page_is_small_and_names_no_folder(tmp_path):
     assert "/here" not in text
     page = json.loads(text)
     assert page["cells"][0]["source"] == ["out = 'work/key'"]
-    data = page["cells"][0]["outputs"][0]["data"]["image/png"]
+    data = page["cells"][0]["outputs"][0]["data"]["image/jpeg"]
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (400, 400)
 
 
@@ -54,7 +54,7 @@ def test_progress_is_left_out(tmp_path):
 def test_a_picture_that_is_too_large_becomes_smaller(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "LIMIT", 20_000)
     page = json.loads(gallery.slimmed(book(tmp_path, 200), tmp_path / "done" / "key"))
-    data = page["cells"][0]["outputs"][0]["data"]["image/png"]
+    data = page["cells"][0]["outputs"][0]["data"]["image/jpeg"]
     assert Image.open(io.BytesIO(base64.b64decode(data))).size in ((140, 140), (100, 100))
 
 
