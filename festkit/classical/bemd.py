@@ -93,7 +93,7 @@ def local_maxima(image: NDArray[Any]) -> NDArray[np.bool_]:
     """Pixels that are larger than all their eight neighbours within the image."""
     ring = np.ones((3, 3), np.uint8)
     ring[1, 1] = 0
-    return image > cv2.dilate(image, ring, borderType=cv2.BORDER_CONSTANT)
+    return image > cv2.dilate(image, ring, borderType=cv2.BORDER_REPLICATE)
 
 
 @compiled
