@@ -90,7 +90,7 @@ def decompose(
 
 
 def local_maxima(image: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels that are larger than all their eight neighbours within the image."""
+    """Pixels larger than all their eight neighbours; none at the border, which is replicated."""
     ring = np.ones((3, 3), np.uint8)
     ring[1, 1] = 0
     return image > cv2.dilate(image, ring, borderType=cv2.BORDER_REPLICATE)

@@ -53,9 +53,7 @@ class MaxMean(ArrayDetector):
         check_odd("window", self.window)
 
     def _array_map(self, image: NDArray[Any]) -> NDArray[Any]:
-        diagonal = np.eye(self.window, dtype=np.float32)
-        row = np.zeros_like(diagonal)
-        row[self.window // 2] = 1
+        row, diagonal = np.ones((1, self.window)), np.eye(self.window)
         lines = (row, row.T, diagonal, diagonal[::-1])
         means = [
             cv2.filter2D(image, -1, line / self.window, borderType=cv2.BORDER_REPLICATE)
