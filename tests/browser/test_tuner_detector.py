@@ -22,7 +22,7 @@ def test_pstnn(open_lab, scenes, artifacts):
         f"import festkit as fk\ntestset = fk.load_dataset({str(scenes)!r}, 'test')",
         "tuner = fk.ThresholdTuner.from_fest(fk.open_model('PSTNN'), testset)\ntuner",
     ])  # fmt: skip
-    assert lab.run_all() == []
+    assert lab.run_all(seconds=180) == []
     lab.page.wait_for_function(READY, timeout=180_000)
     lab.page.locator(".fk-slider[data-name=th1]").press("ArrowLeft")
     lab.page.wait_for_function(READY)
