@@ -25,6 +25,7 @@ from .. import __version__
 from .._support.errors import FestkitError, InputError
 from .._support.files import write_utf8
 from .._support.names import find_name
+from .optional import OPTIONAL
 
 _FORMAT_WITH_PLACE = warnings.formatwarning
 
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked:
             print(_help(group))
         else:
-            tyro.cli(COMMANDS[name][1](), args=options, prog=f"festkit {name}")
+            command = COMMANDS[name][1]()
+            tyro.cli(command, args=options, prog=f"festkit {name}", registry=OPTIONAL)
         sys.stdout.flush()
     except KeyboardInterrupt:
         kept = name in CONTINUING and ("--resume", "never") not in pairwise(options)
@@ -160,7 +162,7 @@ def _output_is_closed() -> bool:
 
 def _help(group: str) -> str:
     """The commands of a group, or all."""
-    lines = [f"  festkit {n:12} {text}" for n, (text, _) in COMMANDS.items() if n.startswith(group)]
+    lines = [f"  festkit {n:18} {text}" for n, (text, _) in COMMANDS.items() if n.startswith(group)]
     end = (
         "festkit COMMAND --help lists the options of a command, festkit --version prints the\n"
         "version. --debug prints the traceback of any error."

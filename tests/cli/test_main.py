@@ -88,6 +88,18 @@ class TestHelp:
             main(["predict", "--help"])
         assert "or run folders; several are the scales of one FEST." in capsys.readouterr().out
 
+    def test_options_that_may_be_left_out_show_their_type(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["predict", "--help"])
+        text = capsys.readouterr().out
+        assert "{None}" not in text
+        assert re.search(r"--threads INT .*\n?.*\(default:\W+unset\)", text)
+
+    @pytest.mark.parametrize("word", ["None", "unset"])
+    def test_options_that_may_be_left_out_read_their_default(self, word, capsys):
+        assert main(["predict", "nowhere", "--threads", word]) == 1
+        assert "no such image file or folder: nowhere" in capsys.readouterr().err
+
     @pytest.mark.parametrize("words", [["zoo"], ["zoo", "--help"]])
     def test_a_group_lists_its_commands(self, words, capsys):
         assert main(words) == 0
