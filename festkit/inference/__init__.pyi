@@ -5,5 +5,6 @@ from .folder import predict_images as predict_images
 from .frames import open_frames as open_frames
 from .models import open_model as open_model
 from .models import trained_on as trained_on
+from .reading import read_frames as read_frames
 from .reading import read_image as read_image
 from .reading import tiled_maps as tiled_maps

@@ -144,9 +144,9 @@ def predict_images(
     with file_lock(out / ".lock", wait=False):
         settings = _settings(fest, options, sources)
         kept = _claim(out, settings)
-        keep = partial(_store, out, settings)
-        rules = GrayRules(sources.files, asked, hot, kept, keep)
-        reader = Reader(out, rules, overlays="overlays" in names, in_colour=palette_to_gray)
+        resumed: Any = {"kept": kept, "keep": partial(_store, out, settings)}
+        rules = GrayRules(sources.files, asked, hot, in_colour=palette_to_gray, **resumed)
+        reader = Reader(out, rules, overlays="overlays" in names)
         return _write(fest, sources, reader, settings | {"formats": [*names]})
 
 

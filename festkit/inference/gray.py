@@ -5,7 +5,7 @@ a folder or file is read, from up to 100 of its frames.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .._support.errors import InputError
 from .._support.progress import say
 from ..data.images import Gray, Raster
 from ..data.levels import (
@@ -93,6 +94,7 @@ class GrayRules:
         sources: all files, of which those of one folder may share their levels.
         levels: the result of :func:`check_asked`.
         polarity: see :func:`festkit.inference.predict_images`.
+        in_colour: whether false colours are read by their luma.
         kept: rules of an earlier call as a list (black, white, inverted) by folder and type.
         keep: called with all rules when a new one has been chosen.
     """
@@ -102,14 +104,29 @@ class GrayRules:
         sources: Sequence[Source],
         levels: AskedLevels,
         polarity: str,
-        kept: dict[str, list[Any]],
-        keep: Callable[[dict[str, list[Any]]], None],
+        *,
+        in_colour: bool = False,
+        kept: Mapping[str, list[Any]] | None = None,
+        keep: Callable[[dict[str, list[Any]]], None] = lambda _: None,
     ) -> None:
         self._sources, self._levels, self._polarity = sources, levels, polarity
-        self._kept, self._keep = kept, keep
+        self._in_colour, self._kept, self._keep = in_colour, dict(kept or {}), keep
         self.notes: list[str] = []
 
-    def of(self, source: Source, file: FrameFile, first: Raster) -> GrayRule:
+    def apply(self, source: Source, file: FrameFile) -> Iterator[tuple[Frame, GrayRule]]:
+        """The frames of an open file with its rule.
+
+        Raises:
+            ValueError: if a frame cannot be read, or is in false colours.
+        """
+        rule: GrayRule | None = None
+        for frame in file:
+            if not self._in_colour and (said := false_colours(frame, source.name)):
+                raise InputError(f"{said}, or read its luma with --palette-to-gray")
+            rule = rule or self._rule_of(source, file, frame.raster)
+            yield frame, rule
+
+    def _rule_of(self, source: Source, file: FrameFile, first: Raster) -> GrayRule:
         """The rule of a file by its first frame."""
         by_file = self._levels == "file" or not file.is_still
         key = f"{source.name if by_file else source.folder}: {first.levels.dtype}"

@@ -65,8 +65,7 @@ class Result:
     @property
     def stem(self) -> str:
         """Name of the outputs of the frame, without extension."""
-        number = f"/{self.record['frame']:06}" if self.is_one_of_many else ""
-        return f"{self.source.stem}{number}"
+        return self.source.stem_of(self.record["frame"], of_many=self.is_one_of_many)
 
     @property
     def image(self) -> str:

@@ -1,7 +1,8 @@
-"""Read image files of any bit depth as 8-bit gray levels; predict large frames in tiles."""
+"""Read images and videos of any bit depth as 8-bit gray levels; predict large frames in tiles."""
 
 import math
 import warnings
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,25 @@ from torch import Tensor
 from .._support.arguments import check_number
 from .._support.errors import InputError
 from .._support.files import check_path
+from .._support.names import find_name
 from ..backbones.forward import gray_image
-from ..data.images import colour_share, read_raster
+from ..data.images import Gray, colour_share, read_raster
 from ..data.levels import percentiles
 from ..fest import FEST
-from .frames import Frame
-from .gray import AskedLevels, GrayRule, check_asked, false_colours
+from .frames import Frame, RawFormat
+from .gray import (
+    POLARITIES,
+    AskedLevels,
+    GrayRule,
+    GrayRules,
+    Polarity,
+    check_asked,
+    false_colours,
+)
+from .sources import find_sources
 
 
-def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uint8]:
+def read_image(path: str | Path, levels: AskedLevels = "auto") -> Gray:
     """Read an image file as 8-bit gray levels.
 
     The EXIF orientation is applied.
@@ -63,6 +74,51 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> NDArray[np.uin
     if complaint := complaint or false_colours(frame, path.name):
         warnings.warn(complaint, stacklevel=2)
     return gray
+
+
+def read_frames(
+    images: str | Path | Sequence[str | Path],
+    *,
+    levels: AskedLevels = "auto",
+    polarity: Polarity = "white-hot",
+    raw: str | None = None,
+) -> Iterator[tuple[str, Gray]]:
+    """Read the frames of images and videos one at a time, as :func:`predict_images` does.
+
+    A warning is issued for a file that cannot be read to its end; reading continues with the next.
+
+    Args:
+        images: see :func:`predict_images`.
+        levels: see :func:`predict_images`.
+        polarity: see :func:`predict_images`.
+        raw: see :func:`predict_images`.
+
+    Yields:
+        The name of a frame, numbered for a file of several, and gray levels (H, W) uint8.
+
+    Raises:
+        FileNotFoundError: if a path does not exist or contains no frames.
+        ValueError: if a setting is invalid.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "film.npy"
+        >>> np.save(path, np.zeros((2, 4, 6), np.uint8))
+        >>> [(name, gray.shape) for name, gray in read_frames(path)]
+        [('film/000000', (4, 6)), ('film/000001', (4, 6))]
+    """
+    given = [images] if isinstance(images, str | Path) else images
+    hot = find_name("polarity", polarity, POLARITIES)
+    files = find_sources(given, raw=RawFormat.parse(raw) if raw else None).files
+    rules = GrayRules(files, check_asked(levels), hot)
+    for source in files:
+        try:
+            with source.open() as file:
+                for frame, rule in rules.apply(source, file):
+                    name = source.stem_of(frame.number, of_many=not file.is_still)
+                    yield name, rule.gray(frame.raster, name)[0]
+        except (ValueError, OSError) as error:
+            warnings.warn(str(error), stacklevel=2)
 
 
 OVERLAP = 0.25

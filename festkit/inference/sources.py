@@ -38,6 +38,10 @@ class Source:
         """The part of the name before the last slash."""
         return str(PurePosixPath(self.name).parent)
 
+    def stem_of(self, frame: int, *, of_many: bool) -> str:
+        """Name of a frame without extension; numbered if the file holds several."""
+        return f"{self.stem}/{frame:06}" if of_many else self.stem
+
     @property
     def is_video(self) -> bool:
         """Whether the file is a video."""
@@ -74,7 +78,7 @@ class Sources:
 
 
 def find_sources(
-    given: Sequence[str | Path], *, leave: Path, raw: RawFormat | None = None
+    given: Sequence[str | Path], *, leave: Path | None = None, raw: RawFormat | None = None
 ) -> Sources:
     """Files of frames by their names.
 
@@ -115,7 +119,7 @@ def find_sources(
     return Sources(tuple(sources), tuple(roots), tuple(others))
 
 
-def _expand(given: str, leave: Path) -> tuple[Path, list[Path], list[Path]]:
+def _expand(given: str, leave: Path | None) -> tuple[Path, list[Path], list[Path]]:
     """Root, files and unread files of one argument."""
     path = Path(given)
     if given == "-":

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.errors import InputError
 from .frames import Frame
-from .gray import GrayRule, GrayRules, false_colours
+from .gray import GrayRule, GrayRules
 from .journal import Journal
 from .outputs import overlay_file
 from .sources import Source
@@ -107,13 +106,11 @@ class Reader:
         out: folder of the outputs.
         rules: levels and polarity by file.
         overlays: whether overlays are wanted, so that finished frames are read again.
-        in_colour: whether pictures in false colours are read.
     """
 
     out: Path
     rules: GrayRules
     overlays: bool
-    in_colour: bool
 
     def read(self, sources: Iterable[Source]) -> Iterator[Event]:
         """All files, frame by frame; faults end a file.
@@ -149,15 +146,11 @@ class Reader:
             return
         records = journal.records()
         record: Any = next(records, None)
-        rule: GrayRule | None = None
         with source.open() as file:
             facts |= {"many": not file.is_still, "rate": file.rate, "frames": 0}
             yield Begin(source, journal, file.count)
-            for frame in file:
-                if not self.in_colour and (said := false_colours(frame, source.name)):
-                    raise InputError(f"{said}, or read its luma with --palette-to-gray")
-                if rule is None:
-                    rule = self.rules.of(source, file, frame.raster)
+            for frame, rule in self.rules.apply(source, file):
+                if not facts["frames"]:
                     facts |= rule.facts | {"levels": str(frame.raster.levels.dtype)}
                 facts["frames"] += 1
                 while record and record["frame"] < frame.number:

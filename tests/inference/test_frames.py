@@ -25,6 +25,7 @@ from festkit.inference.frames import RawFormat, open_frames
 from festkit.inference.gray import spot_factor
 from festkit.inference.journal import Journal
 from festkit.inference.outputs import mask_of
+from festkit.inference.reading import read_frames
 from festkit.inference.sources import find_sources
 
 SHAPE = 48, 64
@@ -531,3 +532,17 @@ class TestBadInput:
         Image.new("L", (64, 48), 7).save(tmp_path / "a.png")
         with many.file_lock(tmp_path / "out" / ".lock"), pytest.raises(BlockingIOError):
             predict_images(bright(64), tmp_path / "a.png", tmp_path / "out")
+
+
+def test_frames_are_read_with_the_levels_of_a_prediction(tmp_path):
+    deep = cameras.film(2, SHAPE, **cameras.DEEP)[0].astype(np.uint16)
+    np.save(tmp_path / "film.npy", deep)
+    gray = (255 - cameras.scene([(20, 30)], SHAPE)).astype(np.uint8)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"a\.png is empty"):
+        frames = dict(read_frames(tmp_path, levels=(7000, 10000)))
+    assert list(frames) == ["film/000000", "film/000001", "gray"]
+    assert (frames["film/000001"] == np.rint((deep[1] - 7000.0) / 3000 * 255)).all()
+    ((_, turned),) = read_frames(tmp_path / "gray.png", polarity="auto")
+    assert (turned == 255 - gray).all()

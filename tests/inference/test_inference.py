@@ -798,7 +798,7 @@ def test_the_notebook(frames, tmp_path):
     (frames / "broken.png").write_bytes((frames / "a.png").read_bytes()[:60])
     given = {"images": str(frames), "model": "nuaa-sirst/acm-256-eedm", "th1": 0.4}
     out = tmp_path / "work"
-    shown_here("05_own_images", given | {"device": "cpu", "out": str(out)})
+    shown_here("05_your_images", given | {"device": "cpu", "out": str(out)})
     metrics = json.loads((out / "metrics.json").read_text())
     kinds = [row["kind"] for row in rows_of(Path(metrics["table"]))]
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
