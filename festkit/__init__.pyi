@@ -3,6 +3,7 @@
 from . import backbones as backbones
 from . import classical as classical
 from . import data as data
+from . import evaluation as evaluation
 from . import inference as inference
 from . import jobs as jobs
 from . import losses as losses
@@ -26,6 +27,7 @@ from .data import check_dataset as check_dataset
 from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
 from .data import split_dataset as split_dataset
+from .evaluation import evaluate_predictions as evaluate_predictions
 from .fest import FEST as FEST
 from .fusion import fuse as fuse
 from .inference import open_model as open_model

@@ -1,4 +1,4 @@
-"""The commands ``festkit predict`` and ``festkit evaluate``: any trained model on any images."""
+"""The command ``festkit predict``: any trained model on any images."""
 
 import csv
 import warnings
@@ -83,7 +83,7 @@ def predict(
         raise InputError("no images given; pass files or folders before --model")
     from ..inference.folder import SkippedImages, predict_images
 
-    fest = _open(model, settings, weak=weak)
+    fest = open_with(model, settings, weak=weak)
     options: dict[str, Any] = {"tile": tile, "raw": raw, "palette_to_gray": palette_to_gray}
     try:
         _print_found(
@@ -103,42 +103,7 @@ def _print_found(table: Path) -> None:
     print(f"{table}: {kinds['strong']} strong and {kinds['weak']} weak targets")
 
 
-def evaluate(
-    model: tyro.conf.Positional[tuple[str, ...]],
-    dataset: str,
-    split: Literal["test", "train", "all"] = "test",
-    data_root: str | None = None,
-    settings: Given = Settings(),
-) -> None:
-    """Evaluate a trained model on a dataset, without and with adjustable sensitivity.
-
-    Prints IoU, nIoU, Pd and Score in percent and Fa in 1e-6, with 95 % intervals over images. Warns
-    if the model may have been trained on these images.
-
-    Args:
-        model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
-            several are the scales of one FEST.
-        dataset: a known dataset, or a folder.
-        split: test, train or all.
-        data_root: folder of the datasets; default FESTKIT_DATA, else data.
-        settings: thresholds and device.
-    """
-    if not model:
-        raise InputError("no model given; pass an entry of the zoo, a weights file, or run folders")
-    from ..data.dataset import load_dataset
-    from ..inference.models import trained_on
-    from ..tables.render import record_table
-    from ..zoo.measure import measure, warn_if_trained_on
-
-    fest, name = _open(model, settings), " + ".join(model)
-    images = load_dataset(dataset, split, root=data_root)
-    warn_if_trained_on(name, trained_on(*model), images)
-    table = record_table(measure(fest, images))
-    number = f"{len(images)} images (split {images.fingerprint})"
-    print(f"{name} on {images.name}, {split}: {number}\n\n{table}", end="")
-
-
-def _open(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "FEST":
+def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "FEST":
     """A FEST with the given settings."""
     from .._support.devices import resolve_threads
     from ..inference.models import open_model

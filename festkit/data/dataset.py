@@ -11,6 +11,7 @@ import html
 import io
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,19 @@ class Dataset(Sequence[Sample]):
         if isinstance(index, slice):
             return replace(self, pairs=self.pairs[index])
         return _read_sample(self.pairs[index])
+
+    def mask(self, index: int) -> Mask:
+        """The true mask of a sample; the pixels of its image are only read if sizes differ.
+
+        Raises:
+            ValueError: see :func:`load_dataset`.
+        """
+        pair = self.pairs[index]
+        mask = pair.files.mask(pair.mask).mask
+        with suppress(OSError), Image.open(pair.image) as image:  # a TIFF that Pillow cannot read
+            if image.size[::-1] == mask.shape and mask.mean() <= MOST_SHARE:
+                return mask
+        return _read_sample(pair).mask
 
     def statistics(self) -> tuple[float, float]:
         """Mean gray value and mean gray standard deviation, averaged over images, in [0, 1].

@@ -18,6 +18,9 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _ORIENTATION = 274  # tag of EXIF and of TIFF
 
+_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""Chunks of a PNG that may hold an orientation."""
+
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -97,7 +100,10 @@ def orientation(path: Path) -> int:
     """
     try:
         if not _is_tiff(path):
-            with Image.open(path) as image:
+            data = path.read_bytes()
+            if data.startswith(b"\x89PNG") and not any(mark in data for mark in _PNG_EXIF):
+                return 1  # Pillow decodes a whole PNG to find out
+            with Image.open(io.BytesIO(data)) as image:
                 return int(image.getexif().get(_ORIENTATION, 1))
         with _tifffile().TiffFile(path) as tiff:
             return int(tiff.pages.first.tags.valueof(_ORIENTATION, 1))

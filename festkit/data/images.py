@@ -88,7 +88,9 @@ class Raster:
     @property
     def mask(self) -> Mask:
         """(H, W) the levels above 127 of 255, as a mask is binarised."""
-        return self.levels.astype(np.float64) * 255 > 127 * self.top
+        if self.levels.dtype.kind == "f":
+            return self.levels.astype(np.float64) * 255 > 127 * self.top
+        return np.asarray(self.levels > 127 * self.top // 255)
 
     @property
     def is_binary(self) -> bool:

@@ -5,7 +5,7 @@ optionally of one size class). Counts are added over images, and ratios are comp
 A ratio with denominator 0 is NaN, null in JSON and "–" in print.
 
 Reading order: `counts` (counts and their ratios), `matching` (counting), `intervals`, `names` (how
-they are printed).
+they are printed), `boxes` (AP50), `protocol` (what else a number depends on).
 """
 
 from .._support.lazy import lazy_names

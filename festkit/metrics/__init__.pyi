@@ -1,5 +1,13 @@
 """Public names with their types; ``__init__.py`` imports them when they are first used."""
 
+from .boxes import BOX_IOU as BOX_IOU
+from .boxes import Boxes as Boxes
+from .boxes import BoxMatches as BoxMatches
+from .boxes import RankedBoxes as RankedBoxes
+from .boxes import average_precision as average_precision
+from .boxes import mask_boxes as mask_boxes
+from .boxes import match_boxes as match_boxes
+from .boxes import rank_boxes as rank_boxes
 from .counts import FA_LIMIT as FA_LIMIT
 from .counts import Counts as Counts
 from .counts import TargetCounts as TargetCounts
@@ -10,9 +18,15 @@ from .matching import MATCH_DISTANCE as MATCH_DISTANCE
 from .matching import SIZE_CLASSES as SIZE_CLASSES
 from .matching import as_mask as as_mask
 from .matching import count as count
+from .matching import count_size_classes as count_size_classes
 from .matching import count_targets as count_targets
 from .matching import evaluate as evaluate
 from .matching import evaluate_images as evaluate_images
 from .matching import match_targets as match_targets
+from .names import ALL_METRICS as ALL_METRICS
 from .names import METRICS as METRICS
 from .names import Metric as Metric
+from .protocol import Protocol as Protocol
+from .protocol import protocol_lines as protocol_lines
+from .protocol import protocol_of as protocol_of
+from .protocol import threshold_rule as threshold_rule

@@ -97,7 +97,21 @@ def count_targets(
     if size_class is not None:
         areas = SIZE_CLASSES[find_name("size class", size_class, SIZE_CLASSES)]
     pairs = _image_pairs(pred, mask, max_distance)
-    return sum((_count_targets(p, m, areas, max_distance) for p, m in pairs), TargetCounts())
+    return sum((_TargetPairs(p, m, max_distance).count(areas) for p, m in pairs), TargetCounts())
+
+
+def count_size_classes(pred: Mask, mask: Mask) -> dict[SizeClass | None, TargetCounts]:
+    """Counts of :func:`count_targets` for all targets, by None, and for every size class.
+
+    Example:
+        >>> truth = np.zeros((16, 16), bool); truth[2:4, 2:4] = True; truth[8:12, 8:12] = True
+        >>> {size: counts.targets for size, counts in count_size_classes(truth, truth).items()}
+        {None: 2, 'point': 1, 'spot': 1, 'extended': 0}
+    """
+    ((pred, mask),) = _image_pairs(pred, mask, MATCH_DISTANCE)
+    pairs = _TargetPairs(pred, mask, MATCH_DISTANCE)
+    classes: dict[Any, tuple[float, float]] = {None: (1, math.inf), **SIZE_CLASSES}
+    return {size: pairs.count(areas) for size, areas in classes.items()}
 
 
 def evaluate(preds: Iterable[Mask | Tensor], masks: Iterable[Mask | Tensor]) -> Counts:
@@ -251,27 +265,34 @@ def _count_image(pred: Mask, mask: Mask, max_distance: float) -> Counts:
     )
 
 
-def _count_targets(
-    pred: Mask, mask: Mask, areas: tuple[float, float], max_distance: float
-) -> TargetCounts:
-    """Counts of the targets of one image, of those with an area in a range."""
-    predicted, true = find_components(pred), find_components(mask)
-    match = match_targets(predicted.centroid, true.centroid, max_distance)
-    low, high = areas
-    chosen = (true.area >= low) & (true.area <= high)
-    false = (predicted.area >= low) & (predicted.area <= high)
-    false[match[match >= 0]] = False
-    hit = np.flatnonzero(chosen & (match >= 0))
-    shared = _shared_pixels(pred, mask, predicted, true, match)[hit]
-    either = predicted.area[match[hit]] + true.area[hit] - shared
-    return TargetCounts(
-        pixels=mask.size,
-        targets=int(np.count_nonzero(chosen)),
-        detected=len(hit),
-        false_targets=int(np.count_nonzero(false)),
-        false_pixels=int(predicted.area[false].sum()),
-        iou_sum=float((shared / either).sum()),
-    )
+class _TargetPairs:
+    """Predicted and true targets of one image, matched."""
+
+    def __init__(self, pred: Mask, mask: Mask, max_distance: float) -> None:
+        self.pixels = mask.size
+        self.predicted, self.true = find_components(pred), find_components(mask)
+        centroids = self.predicted.centroid, self.true.centroid
+        self.match = match_targets(*centroids, max_distance)
+        self.shared = _shared_pixels(pred, mask, self.predicted, self.true, self.match)
+
+    def count(self, areas: tuple[float, float]) -> TargetCounts:
+        """Counts of the targets with an area in a range."""
+        predicted, true, match = self.predicted, self.true, self.match
+        low, high = areas
+        chosen = (true.area >= low) & (true.area <= high)
+        false = (predicted.area >= low) & (predicted.area <= high)
+        false[match[match >= 0]] = False
+        hit = np.flatnonzero(chosen & (match >= 0))
+        shared = self.shared[hit]
+        either = predicted.area[match[hit]] + true.area[hit] - shared
+        return TargetCounts(
+            pixels=self.pixels,
+            targets=int(np.count_nonzero(chosen)),
+            detected=len(hit),
+            false_targets=int(np.count_nonzero(false)),
+            false_pixels=int(predicted.area[false].sum()),
+            iou_sum=float((shared / either).sum()),
+        )
 
 
 def _shared_pixels(

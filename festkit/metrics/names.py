@@ -27,11 +27,11 @@ class Metric:
     @property
     def head(self) -> str:
         """Title and unit, for table heads and axes."""
-        return f"{self.title} [{self.unit}]"
+        return f"{self.title} [{self.unit}]" if self.unit else self.title
 
-    def text(self, ratio: float | None) -> str:
-        """The printed number, two decimals; "–" for None and NaN."""
-        return "–" if ratio is None or math.isnan(ratio) else f"{self.scale * ratio:.2f}"
+    def text(self, ratio: float | None, sign: str = "") -> str:
+        """The printed number, two decimals; "–" for None and NaN; with its sign if it is "+"."""
+        return "–" if ratio is None or math.isnan(ratio) else f"{self.scale * ratio:{sign}.2f}"
 
 
 METRICS = {
@@ -45,3 +45,26 @@ METRICS = {
     )
 }
 """The metrics of tables, in the order of their columns."""
+
+ALL_METRICS = METRICS | {
+    metric.name: metric
+    for metric in (
+        Metric("precision", "precision"),
+        Metric("recall", "recall"),
+        Metric("f1", "F1"),
+        Metric("hiou", "hIoU"),
+        Metric("target_iou", "target IoU"),
+        Metric("target_iou_point", "target IoU, point (to 9 px)"),
+        Metric("target_iou_spot", "target IoU, spot (to 81 px)"),
+        Metric("target_iou_extended", "target IoU, extended"),
+        Metric("false_per_frame", "false alarms per frame", "", 1),
+        Metric("false_per_megapixel", "false alarms per megapixel", "", 1),
+        Metric("ap50", "AP50"),
+        Metric("box_precision", "box precision"),
+        Metric("box_recall", "box recall"),
+        Metric("roc_auc", "area under ROC"),
+        Metric("pr_auc", "area under PR"),
+        Metric("pd_auc", "mean Pd to Fa 10⁻⁴"),
+    )
+}
+"""The metrics of an evaluation of predictions, in the order of its rows."""

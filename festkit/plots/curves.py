@@ -175,15 +175,18 @@ def _hidden_thresholds(surface: ThresholdSurface, *, ordered: bool) -> NDArray[n
 
 
 @styled
-def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
+def plot_roc(
+    curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT, precision: bool = False
+) -> Figure:
     """Pixel ROC, and detection rate over false-alarm rate, of one or more methods.
 
     Args:
         curves: curves by the name for the legend.
         max_fa: upper end of the Pd-Fa panel; its legend shows the mean Pd up to this Fa.
+        precision: also draw precision over recall of pixels.
 
     Returns:
-        A figure with two panels.
+        A figure with two panels, or three.
 
     Raises:
         ValueError: if there are no curves.
@@ -197,7 +200,7 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
     """
     if not curves:
         raise InputError("no curves given; pass at least one, by name")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8))
+    figure, (left, right, *more) = plt.subplots(1, 2 + precision, figsize=(8 + 4 * precision, 3.8))
     for k, (name, curve) in enumerate(curves.items()):
         style: dict[str, Any] = {"color": PALETTE[k % len(PALETTE)], "estimator": None}
         style |= {"sort": False, "linestyle": ("-", "--", "-.", ":")[k % 4]}
@@ -207,11 +210,20 @@ def plot_roc(curves: Mapping[str, ROC], *, max_fa: float = FA_LIMIT) -> Figure:
         style |= {"drawstyle": "steps-post", "ax": right}
         label = f"{name}: mean Pd {100 * curve.pd_auc(max_fa):.2f} %"
         sns.lineplot(x=1e6 * fa, y=100 * pd_, label=label, **style)
+        for axes in more:
+            style |= {
+                "drawstyle": "default",
+                "ax": axes,
+                "label": f"{name}: area {curve.pr_auc:.4f}",
+            }
+            values = np.full_like(curve.tpr, np.nan) if curve.precision is None else curve.precision
+            sns.lineplot(x=100 * curve.tpr, y=100 * values, **style)
+            axes.set(xlabel="recall [%]", ylabel="precision [%]", title="pixel precision–recall")
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlabel="false-positive rate [%]", ylabel="true-positive rate [%]", title="pixel ROC")
     left.set(xlim=(0, 100), ylim=(0, 101))
     right.set(xlabel=METRICS["fa"].head, ylabel=METRICS["pd"].head, title="target detection")
     right.set(xlim=(0, 1e6 * max_fa), ylim=(None, 101))
-    for axes in (left, right):
+    for axes in (left, right, *more):
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.24), frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""ROC of pixels and Pd–Fa curve of targets, over the strong threshold."""
+"""ROC and precision–recall of pixels and Pd–Fa curve of targets, over the strong threshold."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,8 @@ class ROC(ArrayValues):
         fpr: (T,) false-positive rate of pixels, in [0, 1].
         pd: (T,) detection rate of targets, in [0, 1].
         fa: (T,) false-alarm rate, a plain fraction.
+        precision: (T,) precision of pixels, in [0, 1], NaN where nothing is predicted; None if it
+            is not known.
 
     Example:
         >>> curve = ROC(np.array([0.5]), *np.array([[0.8], [0.1], [1.0], [1e-5]]))
@@ -34,6 +36,7 @@ class ROC(ArrayValues):
     fpr: Floats
     pd: Floats
     fa: Floats
+    precision: Floats | None = None
 
     def _facts(self) -> dict[str, Any]:
         """Number of thresholds and the two areas, by name."""
@@ -46,6 +49,17 @@ class ROC(ArrayValues):
         fpr = np.concatenate([[0.0], self.fpr[::-1], [1.0]])
         tpr = np.concatenate([[0.0], self.tpr[::-1], [1.0]])
         return float((np.diff(fpr) * (tpr[1:] + tpr[:-1])).sum() / 2)
+
+    @property
+    def pr_auc(self) -> float:
+        """Area under precision over recall, in steps; NaN if the precision is not known.
+
+        It is the sum over the thresholds of the gain in recall times the precision.
+        """
+        if self.precision is None:
+            return float("nan")
+        gains = self.tpr - np.append(self.tpr[1:], 0.0)
+        return float((gains * np.nan_to_num(self.precision)).sum())
 
     def pd_auc(self, max_fa: float = FA_LIMIT) -> float:
         """Mean Pd over the false-alarm rates from 0 to ``max_fa``, in [0, 1]: see :meth:`pd_steps`.

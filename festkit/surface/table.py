@@ -188,7 +188,7 @@ class ThresholdSurface(ArrayValues):
         return OperatingPoint(float(th1[k]), float(th2[k]), self._counts(i[k], j[k]))
 
     def roc(self, th2: float) -> ROC:
-        """ROC and Pd–Fa curves over the strong thresholds, for one weak threshold of the grid.
+        """ROC, precision–recall and Pd–Fa curves over th1, for one weak threshold of the grid.
 
         Raises:
             ValueError: if there are no true or no false pixels.
@@ -200,7 +200,8 @@ class ThresholdSurface(ArrayValues):
             )
         hits, others = self.intersection[:, j], self.predicted[:, j] - self.intersection[:, j]
         tpr, fpr = hits / self.true, others / (self.pixels - self.true)
-        return ROC(self.th1, tpr, fpr, self.pd[:, j], self.fa[:, j])
+        precision = _ratio(hits, self.predicted[:, j])
+        return ROC(self.th1, tpr, fpr, self.pd[:, j], self.fa[:, j], precision)
 
     def save(self, path: str | Path) -> Path:
         """Write the surface to a ``.json`` or ``.npz`` file.

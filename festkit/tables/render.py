@@ -12,7 +12,7 @@ import pandas as pd
 from .._support.errors import InputError
 from .._support.files import write_text
 from .._support.names import find_name
-from ..metrics import METRICS
+from ..metrics import ALL_METRICS, METRICS
 from .paper import COLUMNS, key_columns
 
 NONE, NOT_RUN = "–", "not run"
@@ -28,18 +28,21 @@ def with_spread(mean: float, sd: float = math.nan, sign: str = "") -> str:
     return NONE if pd.isna(mean) else f"{mean:{sign}.2f}" + ("" if pd.isna(sd) else f" ± {sd:.2f}")
 
 
-def with_interval(row: Mapping[str, Any], name: str) -> str:
+def with_interval(row: Mapping[str, Any], name: str, sign: str = "") -> str:
     """A ratio of a record with its interval, in printed units; "–" for None or a void Score.
+
+    With the sign "+", as differences are printed.
 
     Example:
         >>> with_interval({"pd": 0.5, "intervals": {"pd": (0.25, 1.0)}}, "pd")
         '50.00 [25.00, 100.00]'
     """
-    metric = METRICS[name]
-    if pd.isna(row[name]) or (name == "score" and not row["valid"]):
+    metric = ALL_METRICS[name]
+    if pd.isna(row.get(name)) or (name == "score" and not row["valid"]):
         return NONE
-    ends = (row.get("intervals") or {}).get(name)
-    return metric.text(row[name]) + (f" [{', '.join(map(metric.text, ends))}]" if ends else "")
+    values = row[name], *((row.get("intervals") or {}).get(name) or ())
+    first, *ends = (metric.text(value, sign).replace("-", "−") for value in values)
+    return first + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def record_cells(row: Mapping[str, Any]) -> list[str]:
@@ -157,9 +160,31 @@ def render_table(table: pd.DataFrame, style: Style = "text") -> str:
         | 0.5 | 64.49 | 72.58 | 9.17 | 68.54 |
         <BLANKLINE>
     """
+    return render_cells(readable_table(table), style, keys=len(key_columns(table)))
+
+
+def render_cells(cells: pd.DataFrame, style: Style, *, keys: int) -> str:
+    """Render a table of strings; ``attrs`` may hold its name, label and caption.
+
+    Args:
+        cells: the strings; the first columns are keys, aligned to the left.
+        style: see :func:`render_table`.
+        keys: number of keys.
+
+    Raises:
+        ValueError: for an unknown style.
+
+    Example:
+        >>> print(render_cells(pd.DataFrame({"method": ["A"], "IoU": ["50"]}), "markdown", keys=1))
+        <BLANKLINE>
+        <BLANKLINE>
+        | method | IoU |
+        |:--|--:|
+        | A | 50 |
+        <BLANKLINE>
+    """
     writers = {"text": _text, "markdown": _markdown, "latex": _latex, "html": _html}
-    write = writers[find_name("style", style, writers)]
-    return write(readable_table(table), len(key_columns(table)))
+    return writers[find_name("style", style, writers)](cells, keys)
 
 
 def show_table(table: pd.DataFrame) -> Any:

@@ -19,7 +19,7 @@ from .._support.progress import progress
 from ..backbones.contract import input_channels
 from ..backbones.forward import probability_map
 from ..data.dataset import Dataset, Sample
-from ..metrics import FA_LIMIT, Counts, count, evaluate_images, record_of
+from ..metrics import FA_LIMIT, Counts, count, evaluate_images, protocol_of, record_of
 from ..ops.components import binarize
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface
@@ -124,7 +124,12 @@ def metrics_rows(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
     strong = (binarize(maps[name], 0.5) for name in masks)
     refined = (adjust_sensitivity(maps[name], 0.5, 0.1).mask for name in masks)
     return [
-        {"th1": 0.5, "th2": th2, **record_of(evaluate_images(preds, truth))}
+        {
+            "th1": 0.5,
+            "th2": th2,
+            **record_of(evaluate_images(preds, truth)),
+            "evaluation": protocol_of(0.5, th2).name,
+        }
         for th2, preds in ((None, strong), (0.1, refined))
     ]
 

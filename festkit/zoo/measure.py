@@ -22,7 +22,7 @@ from ..data.catalogue import dataset_card, find_folder, images_of
 from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
 from ..inference.models import open_model, trained_on
-from ..metrics import Counts, count, record_of
+from ..metrics import Counts, count, protocol_of, record_of
 from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, sha256, weights_file
 from ..scenes import make_synthetic_dataset
 from ..training.trainer import device_name, versions
@@ -110,8 +110,8 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
         label: label of the progress bar; default: the name of the dataset.
 
     Returns:
-        Two rows: thresholds, counts, ratios, and, for two images or more, 95 % intervals over
-        images with the name of their method.
+        Two rows: thresholds, counts, ratios, for two images or more 95 % intervals over images
+        with the name of their method, and the name of the protocol under ``evaluation``.
 
     Raises:
         ValueError: if there are no images.
@@ -127,8 +127,13 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
     """
     without, with_as = count_images(fest, dataset, label=label)
     return [
-        {"th1": fest.th1, "th2": None, **record_of(without)},
-        {"th1": fest.th1, "th2": fest.th2, **record_of(with_as)},
+        {
+            "th1": fest.th1,
+            "th2": th2,
+            **record_of(counts),
+            "evaluation": protocol_of(fest.th1, th2, fest.rule if th2 is not None else None).name,
+        }
+        for th2, counts in ((None, without), (fest.th2, with_as))
     ]
 
 

@@ -1,0 +1,9 @@
+"""Evaluate predictions of any program: maps, masks or boxes, paired with a dataset by name.
+
+Reading order: `predictions` (find, pair and read them), `measure` (figures of one method),
+`results` (several methods: differences, table and files).
+"""
+
+from .._support.lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

@@ -1,0 +1,317 @@
+"""Predictions of other programs: which file is of which image, and what its numbers mean."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.errors import InputError, MissingFileError
+from .._support.files import NUMBER, check_form, read_json
+from .._support.names import counted
+from ..data.images import EXTENSIONS, colour_share, format_size, read_raster
+from ..data.layouts import find_files
+from ..metrics import Boxes
+from ..ops.resize import resize_map
+
+SUFFIXES = ("_prediction", "_pred", "_prob", "_mask", "_output", "_result", "_seg", "_pixels0")
+"""What other programs write after the name of an image."""
+
+FAULTS = {
+    "missing": "images without a prediction",
+    "twice": "images with several predictions (keep one)",
+    "unreadable": "unreadable predictions",
+    "colour": "colour pictures (save gray levels)",
+    "not finite": "maps with NaN or infinity",
+    "logits": "maps that are no probabilities (save 1 / (1 + exp(-logits)))",
+    "mixed": "masks of 0 and 1 among those of 0 and 255 (save all alike)",
+    "inverted": "maps above the threshold on over half of the image (targets must be high)",
+    "no image": "predictions of no image in the split, not used",
+    "suffix": "predictions with a suffix after the image's name",
+    "resized": "maps resized to the size of the mask, linearly",
+    "outside": "boxes beyond the frame, clipped or dropped",
+}
+"""What may be wrong with predictions; those before "inverted" cannot be used."""
+
+UNUSABLE = tuple(FAULTS)[: list(FAULTS).index("inverted")]
+
+LEAST_TOP = 25
+"""Integers up to this, but above 1, are labels rather than gray levels."""
+
+Read = Callable[[], NDArray[Any]]
+
+
+class UnusableError(InputError):
+    """One prediction that cannot be used.
+
+    Example:
+        >>> UnusableError("logits", "-3 to 8").kind
+        'logits'
+    """
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions of one method, by the name of their image.
+
+    Attributes:
+        source: file or folder.
+        levels: what the numbers mean, in words.
+        top: the level that is probability 1.
+        maps: a function by image that reads its map; empty for boxes.
+        boxes: rows (y0, x0, y1, x1, score) by image, as shares of the frame if ``normalised``;
+            None for maps.
+        normalised: whether boxes are shares of the frame.
+        faults: what is wrong, by a key of :data:`FAULTS`: the predictions, in words.
+    """
+
+    source: Path
+    levels: str
+    top: float = 1.0
+    maps: Mapping[str, Read] = field(default_factory=dict, repr=False)
+    boxes: Mapping[str, NDArray[np.float64]] | None = field(default=None, repr=False)
+    normalised: bool = False
+    faults: dict[str, list[str]] = field(default_factory=dict, repr=False)
+
+    def prob(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The probability map of an image at the size of its mask.
+
+        Raises:
+            UnusableError: if it is damaged, or its numbers are no probabilities.
+        """
+        levels = self.maps[name]()
+        low, high = levels.min(), levels.max()
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise UnusableError("not finite", name)
+        if low < 0 or high > self.top:
+            raise UnusableError("logits", f"{name}: {low:g} to {high:g}")
+        if high == 1 < self.top and self.levels.startswith("masks"):
+            raise UnusableError("mixed", name)
+        prob = levels.astype(np.float32) / np.float32(self.top)
+        if prob.shape == shape:
+            return prob
+        self.faults["resized"].append(f"{name}: {format_size(prob.shape)}")
+        return resize_map(prob, (shape[0], shape[1]))
+
+    def boxes_of(self, name: str, shape: tuple[int, ...]) -> Boxes:
+        """The boxes of an image, clipped to its frame; an image without any has none."""
+        rows = (self.boxes or {}).get(name, np.zeros((0, 5)))
+        frame = np.array([*shape, *shape], np.float64)
+        box = rows[:, :4] * (frame if self.normalised else 1.0)
+        inside = np.clip(box, 0, frame)
+        outside = (np.abs(inside - box) > 1e-3).any(1)
+        self.faults["outside"].extend([name] * int(outside.sum()))
+        kept = (inside[:, 2:] > inside[:, :2]).all(1)
+        return Boxes(inside[kept], rows[kept, 4])
+
+
+def open_predictions(source: str | Path, names: Sequence[str]) -> Predictions:
+    """Find the predictions of images in a folder or file, and what their numbers mean.
+
+    Args:
+        source: a folder of images (png, bmp, jpg, tif; 8 or 16 bit), of npy or npz files, or of
+            YOLO text files; an npz file with one map per image name; or a COCO JSON file.
+        names: names of the images.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder.
+        ValueError: if it holds no predictions, or none of these images.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "maps.npz"
+        >>> np.savez(file, a_pred=np.array([[0, 255]], np.uint8))
+        >>> found = open_predictions(file, ["a"])
+        >>> found.levels, found.prob("a", (1, 2))
+        ('masks of 0 and 255', array([[0., 1.]], dtype=float32))
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise MissingFileError(f"no such file or folder of predictions: {path}")
+    if path.suffix == ".json":
+        boxes, faults = _paired(_coco_boxes(path, names), names, path)
+        found = {name: np.array(rows, float).reshape(-1, 5) for name, rows in boxes.items()}
+        return Predictions(
+            path, "COCO boxes [x, y, width, height] in px", boxes=found, faults=faults
+        )
+    texts = sorted(path.rglob("*.txt")) if path.is_dir() else []
+    files = _map_files(path)
+    if not files and texts:
+        labels = {text.relative_to(path).with_suffix("").as_posix(): [text] for text in texts}
+        paired, faults = _paired(labels, names, path)
+        yolo = {name: _yolo_boxes(found[0]) for name, found in paired.items()}
+        words = "YOLO boxes (class, centre, width, height, and the score if there is one)"
+        return Predictions(path, words, boxes=yolo, normalised=True, faults=faults)
+    if not files:
+        raise InputError(
+            f"{path} holds no predictions; expected png, bmp, jpg, tif, npy or npz maps, YOLO txt "
+            "files, or a COCO json file"
+        )
+    readers, faults = _paired(files, names, path)
+    faults["missing"] = [name for name in names if name not in readers]
+    faults["twice"] = [name for name, found in readers.items() if len(found) > 1]
+    maps = {name: found[0] for name, found in readers.items()}
+    top, words = _top(path, maps.values())
+    return Predictions(path, words, top, maps, faults=faults)
+
+
+def _paired(
+    files: Mapping[str, list[Any]], names: Sequence[str], path: Path
+) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    """What belongs to every image, by its own name or one with a suffix, and the faults."""
+    paired: dict[str, list[Any]] = defaultdict(list)
+    faults: dict[str, list[str]] = {kind: [] for kind in FAULTS}
+    known = set(names)
+    for stem, found in files.items():
+        bare = next((stem[: -len(s)] for s in SUFFIXES if stem.lower().endswith(s)), stem)
+        tails = (each.rpartition("/")[2] for each in (stem, bare))
+        name = next((each for each in (stem, bare, *tails) if each in known), None)
+        if name is None:
+            faults["no image"].append(stem)
+            continue
+        if stem.rpartition("/")[2] != name.rpartition("/")[2]:
+            faults["suffix"].append(stem)
+        paired[name] += found
+    if files and not paired:
+        raise InputError(
+            f"{path} has no prediction for any of the {counted(len(names), 'image')}: it holds "
+            f"{next(iter(files))}, the first image is {names[0]}; name predictions after images"
+        )
+    return paired, faults
+
+
+def _map_files(path: Path) -> dict[str, list[Read]]:
+    """Functions that read maps, by name without extension."""
+    if path.suffix == ".npz":
+        stored = _npz(path)
+        return {_stem(key): [partial(_array, stored, key)] for key in stored}
+    found: dict[str, list[Read]] = defaultdict(list)
+    if not path.is_dir():
+        raise InputError(f"{path} is neither a folder nor an npz or json file")
+    if (path / "prediction.json").is_file():  # of festkit predict
+        path /= "masks"
+    arrays = sorted(file for kind in ("npy", "npz") for file in path.rglob(f"*.{kind}"))
+    for file in [*find_files(path)[0], *arrays]:
+        name = file.relative_to(path).with_suffix("").as_posix()
+        found[name].append(partial(_array if file in arrays else _gray, file))
+    return found
+
+
+def _gray(path: Path) -> NDArray[Any]:
+    """Levels of an image file."""
+    try:
+        raster = read_raster(path)
+    except InputError as error:
+        kind = "not finite" if "NaN" in str(error) else "unreadable"
+        raise UnusableError(kind, str(error)) from error
+    if colour_share(path, raster.mode):
+        raise UnusableError("colour", path.name)
+    return raster.levels
+
+
+def _npz(path: Path) -> Any:
+    """An open npz file."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except Exception as error:  # damaged archives fail in many ways
+        raise InputError(f"{path} is damaged or no npz file ({error})") from error
+
+
+def _array(file: Any, key: str | None = None) -> NDArray[Any]:
+    """A map (H, W) of numbers of an npy file, an npz file of one array, or an open npz file."""
+    try:
+        array = file[key] if key is not None else np.load(file, allow_pickle=False)
+        if isinstance(array, np.lib.npyio.NpzFile):
+            (only,) = array.files
+            array = array[only]
+        for axis in (0, 0, -1):  # (1, 1, H, W), (1, H, W) or (H, W, 1)
+            array = array.squeeze(axis) if array.ndim > 2 and array.shape[axis] == 1 else array
+        if array.ndim != 2 or array.dtype.kind not in "buif":
+            raise ValueError(f"{array.dtype} of shape {array.shape}, expected numbers (H, W)")
+    except Exception as error:  # damaged files fail in many ways
+        raise UnusableError("unreadable", f"{key or file}: {error}") from error
+    return np.asarray(array)
+
+
+def _top(path: Path, readers: Iterable[Read]) -> tuple[float, str]:
+    """The level of probability 1, from as many maps as are needed to tell, and in words."""
+    peak, masks = 0.0, True
+    for read in readers:
+        try:
+            levels = read()
+        except UnusableError:  # reported when the image is measured
+            continue
+        if levels.dtype == bool:
+            return 1.0, "masks of true and false"
+        high = float(levels.max())
+        if levels.dtype.kind == "f" and (levels != np.rint(levels)).any():
+            return 1.0, "floats, 1 is probability 1"
+        if not math.isfinite(high):  # likewise
+            continue
+        peak, masks = max(peak, high), masks and bool(np.isin(levels, (0, high)).all())
+        if peak > 255 or (peak > LEAST_TOP and levels.dtype == np.uint8):
+            break
+    if 1 < peak <= LEAST_TOP:
+        raise InputError(
+            f"{path} has whole numbers up to {peak:g} alone, as in label images; save probability "
+            "maps, or masks of 0 and 255"
+        )
+    top = next((top for top in (1, 255, 2**16 - 1) if peak <= top), 2**32 - 1)
+    words = f"masks of 0 and {top}" if masks else f"gray levels, {top} is probability 1"
+    return float(top), words
+
+
+DETECTION = {"image_id": int | str, "bbox": [NUMBER], "score?": NUMBER}
+
+
+def _coco_boxes(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Rows (y0, x0, y1, x1, score) by image of COCO results, or of a COCO dataset."""
+    content = read_json(path)
+    whole = content if isinstance(content, dict) else {"annotations": content}
+    check_form(path, whole, {"annotations": [DETECTION], "images?": [{"file_name": str}]})
+    stems = {each.get("id"): _stem(each["file_name"]) for each in whole.get("images", [])}
+    numbers = {int(d): name for name in names if (d := "".join(filter(str.isdigit, name)))}
+    rows: dict[str, list[Any]] = defaultdict(list, {stem: [] for stem in stems.values()})
+    for each in whole["annotations"]:
+        key = each["image_id"]
+        if isinstance(key, int) and key not in stems and len(numbers) < len(names):
+            raise InputError(
+                f"{path} names images by number ({key}), which is not unique in the dataset's "
+                "names; add the list images of COCO, with id and file_name, or use names"
+            )
+        own = numbers.get(key, str(key)) if isinstance(key, int) else _stem(key)
+        x, y, width, height = each["bbox"]
+        rows[stems.get(key, own)].append([y, x, y + height, x + width, each.get("score", 1.0)])
+    return rows
+
+
+def _stem(file_name: str) -> str:
+    """The name of an image by that of its file."""
+    path = Path(file_name)
+    return (path.with_suffix("") if path.suffix.lower() in EXTENSIONS else path).as_posix()
+
+
+def _yolo_boxes(path: Path) -> NDArray[np.float64]:
+    """Rows (y0, x0, y1, x1, score) of a text file, as shares of the frame."""
+    try:
+        rows = [list(map(float, line.split())) for line in path.read_text("utf-8").splitlines()]
+        rows = [row for row in rows if row]
+        boxes = [
+            [y - high / 2, x - wide / 2, y + high / 2, x + wide / 2, *(score or [1.0])]
+            for _, x, y, wide, high, *score in rows
+        ]
+        return np.array(boxes, float).reshape(-1, 5)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is no YOLO file ({error}); expected lines of class, centre x and y, width, "
+            "height and the score, in shares of the frame"
+        ) from error

@@ -1,0 +1,326 @@
+"""Several methods on the same images: figures, paired differences, table, plots and files."""
+
+import csv
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._support.devices import available_cpus
+from .._support.errors import InputError
+from .._support.files import read_json, write_json, write_text
+from .._support.names import counted
+from .._support.progress import progress
+from ..data.dataset import Dataset
+from ..metrics import (
+    ALL_METRICS,
+    BOX_IOU,
+    FA_LIMIT,
+    INTERVAL_METHOD,
+    Protocol,
+    protocol_lines,
+    threshold_rule,
+)
+from ..plots import plot_roc
+from ..plots.style import save_figure
+from ..surface import EIGHT_BIT, ROC, threshold_surface
+from ..tables.render import Style, render_cells, with_interval
+from .measure import DRAWS, THRESHOLDS, ImageScores, Scores, score_image
+from .predictions import FAULTS, UNUSABLE, Predictions, UnusableError, open_predictions
+
+INTERVALS = {
+    "level": 0.95,
+    "ratios": INTERVAL_METHOD,
+    "others": f"percentile bootstrap, {DRAWS} draws of images, seed 0",
+}
+"""Methods of the intervals; others are areas, AP50, box metrics and numbers of false alarms."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one or more methods on the same images.
+
+    Attributes:
+        record: everything, ready for JSON: images, protocol, faults and metrics by method.
+        curves: curves by method, of methods with maps.
+    """
+
+    record: dict[str, Any]
+    curves: Mapping[str, ROC] = field(default_factory=dict, repr=False)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Strings: a row for every metric; a column for every method and every difference."""
+        methods, gains = self.record["methods"], self.record["differences"]
+        rows = {name: of["metrics"] for name, of in methods.items()}
+        names = [n for n in ALL_METRICS if any(row.get(n) is not None for row in rows.values())]
+        columns = {"metric": [ALL_METRICS[name].head for name in names]}
+        columns |= {m: [with_interval(row, name) for name in names] for m, row in rows.items()}
+        columns |= {m: [with_interval(g, name, "+") for name in names] for m, g in gains.items()}
+        table = pd.DataFrame(columns)
+        table.attrs = {"name": "evaluation", "caption": self.caption}
+        return table
+
+    @property
+    def caption(self) -> str:
+        """Images, intervals and protocols in words."""
+        images = counted(self.record["images"], "image")
+        left_out = len(self.record["left_out"])
+        images += f", {left_out} left out" * bool(left_out)
+        protocols = {m: of["protocol"]["name"] for m, of in self.record["methods"].items()}
+        lines = [f"{self.record['dataset']}, {self.record['split']}: {images}", "95 % intervals"]
+        return "; ".join([*lines, *protocol_lines(protocols)])
+
+    def render(self, style: Style | str = "text") -> str:
+        """The table as "text", "markdown", "latex", "html" (a page) or "csv" (numbers).
+
+        Raises:
+            ValueError: for an unknown style.
+        """
+        return self._csv() if style == "csv" else render_cells(self.table, style, keys=1)  # type: ignore[arg-type]
+
+    def save(self, out: str | Path) -> list[Path]:
+        """Write evaluation.json, the table in every style, and the curves as PNG, PDF and SVG."""
+        folder = Path(out)
+        endings = {"csv": "csv", "md": "markdown", "tex": "latex", "html": "html"}
+        files = [folder / f"evaluation.{ending}" for ending in ("json", *endings)]
+        write_json(files[0], self.record)
+        for file, style in zip(files[1:], endings.values(), strict=True):
+            write_text(file, self.render(style))
+        if self.curves:
+            files += save_figure(plot_roc(self.curves, precision=True), folder / "curves")
+        return files
+
+    @classmethod
+    def load(cls, *paths: str | Path) -> "Evaluation":
+        """Read files of :meth:`save`, to show them side by side; their protocols may differ.
+
+        Raises:
+            ValueError: if a file holds no evaluation.
+        """
+        form = {"methods": dict, "differences": dict, "images": int, "dataset": str}
+        records = [read_json(path, form) for path in paths]
+        methods = {
+            name if len(paths) == 1 else f"{Path(path).parent.name}: {name}": of
+            for path, record in zip(paths, records, strict=True)
+            for name, of in record["methods"].items()
+        }
+        first, several = records[0], len({r["fingerprint"] for r in records}) > 1
+        if several:
+            told = [f"{r['dataset']}, {r['split']}, {r['images']} images" for r in records]
+            warnings.warn(f"results of different images: {'; '.join(told)}", stacklevel=2)
+        return cls(first | {"methods": methods} | ({"differences": {}} if len(paths) > 1 else {}))
+
+    def _csv(self) -> str:
+        """A row for every method, or difference, and metric: value and ends of the interval."""
+        rows = {name: of["metrics"] for name, of in self.record["methods"].items()}
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["method", "metric", "value", "low", "high"])
+        for method, row in (rows | self.record["differences"]).items():
+            for name in ALL_METRICS:
+                if row.get(name) is not None:
+                    ends = row["intervals"].get(name) or ("", "")
+                    writer.writerow([method, name, row[name], *ends])
+        return text.getvalue()
+
+
+def evaluate_predictions(
+    predictions: Mapping[str, str | Path] | Sequence[str | Path] | str | Path,
+    images: Dataset,
+    *,
+    th1: float = 0.5,
+    th2: float | None = None,
+    choose_on: Dataset | None = None,
+    max_fa: float = FA_LIMIT,
+    thresholds: Sequence[float] = THRESHOLDS,
+    skip_faulty: bool = False,
+) -> Evaluation:
+    """Evaluate predictions of any program, one or more methods, on the images of a dataset.
+
+    Predictions are paired with images by name, and compared at the size of the mask.
+
+    Args:
+        predictions: for every method, by name or not, a folder, an npz file or a COCO JSON file,
+            see :func:`festkit.evaluation.open_predictions`.
+        images: images and masks.
+        th1: maps are targets above this.
+        th2: weak targets are above this, as in :func:`adjust_sensitivity`; None for none.
+        choose_on: images whose masks choose th1: the highest Score with Fa below ``max_fa``; where
+            they have no targets, the lowest such threshold. There must be predictions of them.
+        max_fa: highest false-alarm rate when th1 is chosen.
+        thresholds: ascending, of the curves.
+        skip_faulty: leave out images that lack a usable prediction of any method, and count them;
+            by default they are an error.
+
+    Raises:
+        FileNotFoundError: if there are no such predictions.
+        ValueError: if predictions lack, or cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from festkit.data import load_dataset
+        >>> from festkit.scenes import make_synthetic_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> scenes = make_synthetic_dataset(folder / "scenes", train=0, test=2, size=64)
+        >>> images = load_dataset(scenes, "test")
+        >>> np.savez(folder / "ours.npz", **{each.name: each.mask for each in images})
+        >>> found = evaluate_predictions(folder / "ours.npz", images)
+        >>> found.record["methods"]["ours"]["metrics"]["iou"]
+        1.0
+    """
+    scores: dict[str, dict[str, ImageScores]] = {}
+    about: dict[str, dict[str, Any]] = {}
+    for method, source in _named(predictions).items():
+        chosen = {}
+        own, rule = th1, threshold_rule(th1, th2)
+        if choose_on is not None:
+            own, chosen = _choose(source, choose_on, images, max_fa)
+            rule = f"{threshold_rule(own, th2)}, chosen on {choose_on.name} {choose_on.split}"
+        found = open_predictions(source, images.names)
+        _report(found, skip=skip_faulty, only=("missing", "twice"))
+        scores[method] = _score(found, images, th1=own, th2=th2, thresholds=thresholds)
+        _report(found, skip=skip_faulty)
+        about[method] = _about(found, own, th2, rule) | chosen
+    kept = [name for name in images.names if all(name in of for of in scores.values())]
+    if not kept:
+        raise InputError("no image has a usable prediction of every method")
+    sets = {m: Scores([of[name] for name in kept]) for m, of in scores.items()}
+    first, *others = sets
+    record = {
+        "dataset": images.name,
+        "split": images.split,
+        "fingerprint": images.fingerprint,
+        "images": len(kept),
+        "left_out": sorted(set(images.names) - set(kept)),
+        "box_iou": BOX_IOU,
+        "intervals": INTERVALS,
+        "methods": {m: about[m] | {"metrics": of.record()} | _curve(of) for m, of in sets.items()},
+        "differences": {f"{m} − {first}": sets[m].difference(sets[first]) for m in others},
+    }
+    curves = {method: roc for method, of in sets.items() if (roc := of.roc) is not None}
+    return Evaluation(record, curves)
+
+
+def _named(
+    predictions: Mapping[str, str | Path] | Sequence[str | Path] | str | Path,
+) -> dict[str, str | Path]:
+    """Sources by the name of their method: that of the file or folder, where they are unique."""
+    if isinstance(predictions, Mapping):
+        named = dict(predictions)
+    else:
+        given = [predictions] if isinstance(predictions, str | Path) else list(predictions)
+        named = {Path(source).stem: source for source in given}
+        if len(named) < len(given):
+            named = {str(source): source for source in given}
+    if not named:
+        raise InputError("no predictions given; pass a folder or file for every method")
+    return named
+
+
+def _score(
+    found: Predictions,
+    images: Dataset,
+    *,
+    th1: float,
+    th2: float | None,
+    thresholds: Sequence[float],
+) -> dict[str, ImageScores]:
+    """Scores of every image whose prediction can be used; the others become faults."""
+    absent, names = {*found.faults["missing"], *found.faults["twice"]}, images.names
+
+    def score(index: int) -> ImageScores | None:
+        name = names[index]
+        if name in absent:
+            return None
+        try:
+            mask = images.mask(index)
+            return score_image(found, name, mask, th1=th1, th2=th2, thresholds=thresholds)
+        except UnusableError as error:
+            found.faults[error.kind].append(str(error))
+            return None
+
+    with ThreadPoolExecutor(len(available_cpus())) as pool:
+        each = pool.map(score, range(len(names)))
+        bar = progress(each, found.source.name, unit="image", total=len(images))
+        scored = dict(zip(names, bar, strict=True))
+    for kind in found.faults:
+        found.faults[kind].sort()
+    return {name: scores for name, scores in scored.items() if scores is not None}
+
+
+def _report(found: Predictions, *, skip: bool, only: Sequence[str] | None = None) -> None:
+    """Refuse faulty predictions, or say that their images are left out; warn of lesser faults."""
+    told = {
+        kind: f"{found.source}: {FAULTS[kind]}: {len(where)}, such as {where[0]}"
+        for kind, where in found.faults.items()
+        if where and kind in (only or FAULTS)
+    }
+    fatal = [line for kind, line in told.items() if kind in UNUSABLE]
+    if fatal and not skip:
+        raise InputError("\n".join([*fatal, "--skip-faulty (skip_faulty) leaves these images out"]))
+    if only is None:
+        for kind, line in told.items():
+            warnings.warn(line + "; left out" * (kind in UNUSABLE), stacklevel=3)
+
+
+def _choose(
+    source: str | Path, on: Dataset, images: Dataset, max_fa: float
+) -> tuple[float, dict[str, Any]]:
+    """The threshold chosen on some images, and what a record says of it."""
+    found = open_predictions(source, on.names)
+    if found.boxes is not None:
+        raise InputError(f"{source} holds boxes; thresholds are chosen on maps")
+    _report(found, skip=False, only=UNUSABLE)
+    masks = [on.mask(index) for index in range(len(on))]
+    probs = (found.prob(name, mask.shape) for name, mask in zip(on.names, masks, strict=True))
+    surface = threshold_surface(probs, masks, EIGHT_BIT, [1.0], quiet=True)
+    allowed = surface.th1[surface.fa[:, 0] < max_fa]
+    if not len(allowed):
+        raise InputError(f"no threshold has Fa below {max_fa:g} on {on.name} {on.split}")
+    th1 = surface.best(max_fa).th1 if surface.targets else float(allowed[0])
+    shared = len(set(on.pairs) & set(images.pairs))
+    if shared:
+        warnings.warn(
+            f"{counted(shared, 'image')} choose the threshold of {source} and are evaluated, too, "
+            "so the figures are too good",
+            stacklevel=4,
+        )
+    by = {"dataset": on.name, "split": on.split, "images": len(on), "max_fa": max_fa}
+    return th1, {"chosen_on": by | {"fingerprint": on.fingerprint, "evaluated_too": shared}}
+
+
+def _about(found: Predictions, th1: float, th2: float | None, rule: str) -> dict[str, Any]:
+    """What a record says of a method beside its figures."""
+    protocol = Protocol(threshold=rule, map="linear" if found.faults["resized"] else "as stored")
+    if found.boxes is not None:
+        protocol = Protocol(threshold="all boxes", map="none", mask="> 127, boxes of targets")
+    faults = {
+        kind: {"count": len(where), "what": FAULTS[kind], "first": where[:5]}
+        for kind, where in found.faults.items()
+        if where
+    }
+    return {
+        "source": str(found.source),
+        "levels": found.levels,
+        "th1": th1,
+        "th2": th2,
+        "protocol": protocol.record(),
+        "faults": faults,
+    }
+
+
+def _curve(of: Scores) -> dict[str, Any]:
+    """The points of the curves, for JSON."""
+    curve = of.roc
+    if curve is None:
+        return {}
+    names = ("thresholds", "tpr", "fpr", "precision", "pd", "fa")
+    points = {name: np.asarray(getattr(curve, name), object) for name in names}
+    return {"curves": {n: np.where(pd.isna(v), None, v).tolist() for n, v in points.items()}}
