@@ -145,9 +145,10 @@ class Dataset(Sequence[Sample]):
             ValueError: see :func:`load_dataset`.
         """
         pair = self.pairs[index]
-        mask = pair.files.mask(pair.mask).mask
         with suppress(OSError), Image.open(pair.image) as image:  # a TIFF that Pillow cannot read
-            if image.size[::-1] == mask.shape and mask.mean() <= MOST_SHARE:
+            shape = image.size[::-1]
+            mask = pair.read_mask(shape).mask
+            if mask.shape == shape and mask.mean() <= MOST_SHARE:
                 return mask
         return _read_sample(pair).mask
 

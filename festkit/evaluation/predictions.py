@@ -15,7 +15,7 @@ from .._support.errors import InputError, MissingFileError
 from .._support.files import NUMBER, check_form, read_json
 from .._support.names import counted
 from ..data.images import EXTENSIONS, colour_share, format_size, read_raster
-from ..data.layouts import find_files
+from ..data.pairing import find_files
 from ..metrics import Boxes
 from ..ops.resize import resize_map
 
