@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -178,7 +179,7 @@ def evaluate_predictions(
     scores: dict[str, dict[str, ImageScores]] = {}
     about: dict[str, dict[str, Any]] = {}
     for method, source in _named(predictions).items():
-        chosen = {}
+        chosen: dict[str, Any] = {}
         own, rule = th1, threshold_rule(th1, th2)
         if choose_on is not None:
             own, chosen = _choose(source, choose_on, images, max_fa)
@@ -322,5 +323,5 @@ def _curve(of: Scores) -> dict[str, Any]:
     if curve is None:
         return {}
     names = ("thresholds", "tpr", "fpr", "precision", "pd", "fa")
-    points = {name: np.asarray(getattr(curve, name), object) for name in names}
-    return {"curves": {n: np.where(pd.isna(v), None, v).tolist() for n, v in points.items()}}
+    points = {name: np.asarray(getattr(curve, name), float).tolist() for name in names}
+    return {"curves": {n: [None if math.isnan(v) else v for v in p] for n, p in points.items()}}
