@@ -441,7 +441,7 @@ class TestOwnImages:
 
     def test_evaluate_without_a_model(self, capsys):
         assert main(["evaluate", "--dataset", "NUAA-SIRST"]) == 1
-        assert_one_line(capsys.readouterr().err, "no model given; pass an entry of the zoo")
+        assert_one_line(capsys.readouterr().err, "no model or predictions given; pass them")
 
     @pytest.mark.parametrize(
         ("name", "split", "warned"),
