@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-rest test-all docs bench lint lab pictures gallery lock
+.PHONY: demo test test-rest test-all docs wheel bench lint lab pictures gallery lock
 
 demo: $(READY)  ## train, fuse, refine and measure on synthetic scenes; writes runs/demo
 	$(BIN)/python -m festkit demo
@@ -21,6 +21,11 @@ test-all: test test-rest docs  ## all tests, and the documentation
 
 docs: $(READY)  ## the documentation site, in docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+wheel: $(READY)  ## the source archive and, from it, the wheel; in dist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(READY)  ## speed, as ratios measured side by side in one run
 	$(BIN)/python -m benchmarks
@@ -45,7 +50,7 @@ gallery: $(READY)  ## run every notebook on small settings and keep it in docs/g
 # soupsieve from 3.0.2 on needs Python 3.11.5.
 lock: ## write requirements.txt anew from the ranges in pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install "setuptools>=77" torch==2.13.0 "jsonschema<4.25" "soupsieve<3" ".[app,test,docs,dev]"
+	.venv-lock/bin/python -m pip install torch==2.13.0 "jsonschema<4.25" "soupsieve<3" ".[app,test,docs,dev]"
 	.venv-lock/bin/python -m pip freeze --all --exclude festkit --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 

@@ -182,6 +182,7 @@ OPTIONAL = [
     "cluster",
     "video",
     "radiometric",
+    "hub",
 ]  # extras of users, whose packages the kit imports where it needs them
 WHERE = {"festkit": OPTIONAL, "notebooks": [], "tests": ["*"], "docs": ["*"], "benchmarks": ["*"]}
 
@@ -302,22 +303,9 @@ def test_a_type_checker_sees_real_types(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("Found 2 errors in 1 file")
 
 
-def test_every_file_that_is_no_code_is_installed_too():
-    """Among them the mark for type checkers, py.typed, and the stub."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    installed = {
-        path
-        for package, patterns in project["tool"]["setuptools"]["package-data"].items()
-        for pattern in patterns
-        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
-    }
-    others = {
-        path
-        for path in HOUSE.rglob("*")
-        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
-    }
-    assert {HOUSE / "py.typed", HOUSE / "__init__.pyi"} <= installed
-    assert others == installed
+def test_the_version_of_the_citation_is_that_of_the_kit():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {festkit.__version__}" in lines
 
 
 def test_a_former_name_says_what_it_is_now():

@@ -100,7 +100,7 @@ def check_whole(tensors: "Tensors", header: Mapping[str, str], path: str | Path)
         raise InputError(
             f"{path} is damaged: its tensors and card do not match the stored checksum. "
             "Copy it again from its source (weights of a clone of festkit: git "
-            f"restore {path}), or train it again"
+            f"restore {path}; downloaded ones: festkit weights fetch), or train it again"
         )
 
 

@@ -62,6 +62,15 @@ class BusyError(FestkitError, BlockingIOError):
     """
 
 
+class DownloadError(FestkitError, ConnectionError):
+    """A file could not be downloaded whole.
+
+    Example:
+        >>> issubclass(DownloadError, ConnectionError)
+        True
+    """
+
+
 class ProcessError(FestkitError, RuntimeError):
     """A notebook, a job or a server ended before its work was done.
 

@@ -1,5 +1,6 @@
 """Atomic files: written under a temporary name, flushed to disk, then renamed."""
 
+import hashlib
 import io
 import json
 import os
@@ -36,7 +37,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # of this writer alone
     try:
         yield part
-        _flush(part)
+        flush(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -146,6 +147,19 @@ def check_form(source: str | Path, value: Any, form: Any, place: tuple[object, .
             check_form(source, inner, form[0], (*place, number))
 
 
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "empty"
+        >>> path.touch()
+        >>> sha256(path)[:8]
+        'e3b0c442'
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def flush_folder(folder: Path) -> None:
     """Flush every file of a folder to disk, so that renaming the folder completes it.
 
@@ -158,11 +172,15 @@ def flush_folder(folder: Path) -> None:
         kind = stat.S_IFMT(path.lstat().st_mode)
         if kind in (stat.S_IFREG, stat.S_IFDIR):
             with suppress(PermissionError):  # read-only or another user's; on Windows any folder
-                _flush(path)
+                flush(path)
 
 
-def _flush(path: Path) -> None:
-    """Flush a file or folder to disk."""
+def flush(path: Path) -> None:
+    """Flush a file or folder to disk.
+
+    Example:
+        >>> flush(Path(tempfile.mkdtemp()))
+    """
     number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(number)

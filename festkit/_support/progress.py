@@ -28,7 +28,7 @@ def progress(
     Args:
         items: the iterable; None for a bar that the caller advances with ``update``.
         label: label of the bar.
-        unit: what one item is, such as "image".
+        unit: what one item is, such as "image"; "B" for bytes, which are shown as kB or MB.
         done: items already done before this call.
         total: number of all items, if ``items`` has no length.
         quiet: show nothing.
@@ -45,6 +45,7 @@ def progress(
     interval = 0.5 if stream.isatty() else 5.0
     times = {"delay": DELAY, "mininterval": interval, "maxinterval": interval}
     options = {"initial": done, "total": total, "disable": quiet, "dynamic_ncols": True}
+    options["unit_scale"] = unit == "B"
     return tqdm(items, file=stream, desc=label, unit=unit, **times, **options)
 
 

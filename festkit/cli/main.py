@@ -50,7 +50,15 @@ COMMANDS: dict[str, tuple[str, Callable[[], Callable[..., None]]]] = {
 }
 """By name what a command does, and a function that imports it."""
 
-CONTINUING = {"demo", "data build-wirstd", "train", "predict", "tables run", "zoo train"}
+CONTINUING = {
+    "demo",
+    "data build-wirstd",
+    "train",
+    "predict",
+    "tables run",
+    "weights fetch",
+    "zoo train",
+}
 """Commands that continue after Ctrl-C when they are called again."""
 
 GROUPS = {name.partition(" ")[0] for name in COMMANDS if " " in name}

@@ -25,7 +25,7 @@ def tune(
         dataset: name or folder of the images; default: the dataset of the run.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.
         app: lab opens the notebook in JupyterLab, voila shows only the tuner; auto uses Voila if it
-            is installed (in the clone: pip install -e ".[app]").
+            is installed (pip install "festkit[app]").
         port: port of the server; default: any free port.
         browser: open the browser; --no-browser only prints the URL.
     """

@@ -46,7 +46,8 @@ def train(
     """Train an entry of the zoo; when finished, store its weights and card.
 
     After an interrupt the same command resumes. Existing weights of the entry (in FESTKIT_WEIGHTS,
-    else the weights folder of the clone) are replaced, and the change of the metrics is printed.
+    else the weights folder of the clone, else the user's cache) are replaced, and the change of the
+    metrics is printed.
 
     Args:
         entry: name of the entry as printed by zoo list.

@@ -16,6 +16,7 @@ from papermill.parameterize import parameterize_notebook
 from .._support.errors import InputError, MissingFileError
 from .._support.files import write_text
 from .._support.names import find_name
+from .._support.shipped import shipped_folder
 
 TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "false"),
@@ -222,7 +223,7 @@ def _json_value(what: str, value: Any) -> Any:
         ) from error
 
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = shipped_folder("notebooks")
 
 
 def find_notebook(notebook: str | Path) -> Path:
@@ -240,8 +241,7 @@ def find_notebook(notebook: str | Path) -> Path:
             return path
     there = ", ".join(sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))) or "none"
     raise MissingFileError(
-        f"no such notebook: {notebook}; the folder {NOTEBOOKS} contains: {there} (the notebooks of "
-        "festkit come with a clone of its repository)"
+        f"no such notebook: {notebook}; the folder {NOTEBOOKS} contains: {there}"
     )
 
 

@@ -105,7 +105,7 @@ def on_cluster(folder: Path, scheduler: Any, max_minutes: float | None) -> Itera
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingPackageError(
-            'scheduler requires Dask; install it in the clone: pip install -e ".[cluster]"'
+            'scheduler requires Dask; install it: pip install "festkit[cluster]"'
         ) from error
     own = not isinstance(scheduler, Client)
     try:

@@ -126,7 +126,7 @@ def _choose(app: App) -> App:
     """The app to start."""
     installed = bool(find_spec("voila"))
     if app == "voila" and not installed:
-        raise ProcessError('no Voila; in the clone, pip install -e ".[app]", or take app "lab"')
+        raise ProcessError('no Voila; pip install "festkit[app]", or take app "lab"')
     return ("voila" if installed else "lab") if app == "auto" else app
 
 

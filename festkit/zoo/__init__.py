@@ -1,6 +1,6 @@
 """The zoo: pretrained weights, each with a record of its metrics.
 
-The catalogue is ``festkit/pretrained.py``. This package trains, stores, evaluates and verifies its
+The catalogue is ``festkit/pretrained/``. This package trains, stores, evaluates and verifies its
 entries.
 
 Reading order: `train` (a run becomes an entry), `measure` (metrics on test images), `verify` (check

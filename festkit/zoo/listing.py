@@ -34,7 +34,7 @@ def _entry_row(entry: pretrained.Entry) -> tuple[str, ...]:
     record, family = pretrained.read_record(entry.name), pretrained.family_of(entry.name)
     without = entry.config.loss == "BCE"
     path = pretrained.weights_file(entry.name)
-    state = "trained" if path.is_file() else "card only" if record else "not trained"
+    state = "trained" if path.is_file() else "not here" if record else "not trained"
     return (
         entry.name,
         family.name if family and entry.name in family.scales else "–",

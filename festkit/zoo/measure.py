@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
-from .._support.files import write_json
+from .._support.files import sha256, write_json
 from .._support.names import find_name, normalize_name
 from .._support.progress import progress
 from ..data.catalogue import dataset_card, find_folder, images_of
@@ -23,7 +23,7 @@ from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
 from ..inference.models import open_model, trained_on
 from ..metrics import Counts, count, protocol_of, record_of
-from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, sha256, weights_file
+from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, weights_file
 from ..scenes import make_synthetic_dataset
 from ..training.trainer import device_name, versions
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._support.devices import check_threads, resolve_device
 from .._support.errors import InputError
-from .._support.files import read_json, write_json
+from .._support.files import read_json, sha256, write_json
 from ..backbones import fill_backbone
 from ..backbones.checkpoints import read_tensors
 from ..data.dataset import Dataset, load_dataset
@@ -22,7 +22,6 @@ from ..pretrained import (
     read_record,
     record_file,
     required_file,
-    sha256,
     weights_file,
 )
 from ..scenes import make_synthetic_dataset

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._support.devices import check_threads
 from .._support.errors import FestkitError, InputError, MissingFileError
+from .._support.files import sha256
 from .._support.names import find_name
 from ..metrics import Counts
 from ..pretrained import (
@@ -16,7 +17,7 @@ from ..pretrained import (
     outdated,
     read_named,
     record_file,
-    sha256,
+    stored_files,
     trained,
     weights_dir,
     weights_file,
@@ -78,31 +79,31 @@ def verify(
     known = [*ENTRIES, *FAMILIES]
     asked = [find_name("entry", name, known) for name in names] or known
     entries = [name for name in asked if name in trained() or record_file(name).is_file()]
-    measured = [path for name in asked for path in sorted(weights_dir().glob(f"{name}.on-*.json"))]
+    measured = {
+        label: path for name in asked for label, path in stored_files(f"{name}.on-*.json").items()
+    }
     unknown = [] if names else _unknown_files()
     if not (entries or measured or unknown):
         raise MissingFileError(f"no files to verify in {weights_dir()}; train an entry first")
     checks: dict[str, Callable[..., str]] = {name: partial(_check_entry, name) for name in entries}
-    for path in measured:
-        label = path.relative_to(weights_dir()).with_suffix("").as_posix()
-        checks[label] = partial(_check_measurement, path)
+    for label, path in measured.items():
+        checks[label.removesuffix(".json")] = partial(_check_measurement, path)
     for number, (label, check) in enumerate(checks.items(), 1):
         options = {"data_root": data_root, "device": device, "threads": threads}
         try:
             yield Verdict(label, "", check(number=f"{number}/{len(checks)}", **options))
         except (FestkitError, OSError) as error:
             yield Verdict(label, str(error), "")
-    for path in unknown:
-        label = path.relative_to(weights_dir()).as_posix()
+    for label in unknown:
         yield Verdict(label, "of no entry or FEST of the catalogue: remove it", "")
 
 
-def _unknown_files() -> list[Path]:
+def _unknown_files() -> list[str]:
     """Files of weights or records of nothing in the catalogue."""
     known = {*ENTRIES, *FAMILIES}
-    files = [*weights_dir().rglob("*.safetensors"), *weights_dir().rglob("*.json")]
-    names = {p: p.relative_to(weights_dir()).with_suffix("").as_posix() for p in files}
-    return sorted(p for p, name in names.items() if name.partition(".on-")[0] not in known)
+    files = [*stored_files("**/*.safetensors"), *stored_files("**/*.json")]
+    names = {file: file.rpartition(".")[0].partition(".on-")[0] for file in files}
+    return sorted(file for file, name in names.items() if name not in known)
 
 
 def _check_entry(name: str, **options: Any) -> str:

@@ -1,19 +1,15 @@
-"""Trained weights: their recipes, files and records (`pretrained.toml` holds the recipes)."""
+"""The catalogue of trained weights: entries and families (`entries.toml` holds the recipes)."""
 
-import hashlib
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ._support.errors import InputError, MissingFileError
-from ._support.files import NUMBER, read_json
-from ._support.names import find_name
-from .backbones import backbone_name
-from .training.config import TrainConfig
-from .training.run import METRICS_ROW
+from .._support.errors import InputError
+from .._support.names import find_name
+from ..backbones import backbone_name
+from ..training.config import TrainConfig
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
 """The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
@@ -72,7 +68,7 @@ class Family:
 
 def _read_catalogue() -> tuple[dict[str, Entry], dict[str, Family]]:
     """Entries, in the order in which they are trained, and families, by name."""
-    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("entries.toml").read_text(encoding="utf-8")
     recipes = tomllib.loads(text)
     entries = {
         name: Entry(
@@ -132,120 +128,6 @@ def family_of(name: str) -> Family | None:
     return next((family for family, names in parts if name in names), None)
 
 
-_TEXTS = ("entry", "sha256", "device", "train_split", "test_split", "protocol")
-
-_ENTRY: dict[str, Any] = {
-    **dict.fromkeys(_TEXTS, str),
-    **dict.fromkeys(("trained_on", "seed"), int),
-    "minutes": NUMBER | None,
-    "test": [METRICS_ROW],
-}
-
-_MEASUREMENT: dict[str, Any] = {
-    **dict.fromkeys(("entry", "dataset", "test_split", "command"), str),
-    "scales": dict,
-    "test": [METRICS_ROW],
-}
-"""What the record of an entry, and that of a measurement, hold at least."""
-
-_CLONE = Path(__file__).resolve().parents[1] / "weights"
-
-
-def weights_dir() -> Path:
-    """The folder of all weights: the environment's FESTKIT_WEIGHTS, else the clone's ``weights``.
-
-    Example:
-        >>> weights_dir().name
-        'weights'
-    """
-    return Path(os.environ.get("FESTKIT_WEIGHTS") or _CLONE).expanduser()
-
-
-def weights_file(name: str) -> Path:
-    """Path of the weights of an entry, which may not exist."""
-    return weights_dir() / f"{name}.safetensors"
-
-
-def record_file(name: str, dataset: str | None = None) -> Path:
-    """Path of the record of an entry, or of the evaluation of an entry or FEST on a dataset.
-
-    Example:
-        >>> record_file("union/acm-256", "NUAA-SIRST").name
-        'acm-256.on-nuaa-sirst.json'
-    """
-    on = "" if dataset is None else f".on-{dataset.lower()}"
-    return weights_dir() / f"{name}{on}.json"
-
-
-def read_record(name: str, dataset: str | None = None) -> dict[str, Any] | None:
-    """Read this record; None if it does not exist."""
-    path = record_file(name, dataset)
-    return read_named(path) if path.is_file() else None
-
-
-def fused_record(family: Family) -> dict[str, Any] | None:
-    """The record of the FEST of a family on its own dataset; None if it does not exist."""
-    if len(family.scales) == 1:
-        return None
-    return read_record(family.name, ENTRIES[family.scales[0]].config.dataset)
-
-
-def read_named(path: Path) -> dict[str, Any]:
-    """A record's file.
-
-    Raises:
-        ValueError: if it is damaged, or does not have two rows of metrics (without and with AS).
-    """
-    record: dict[str, Any] = read_json(path, _MEASUREMENT if ".on-" in path.name else _ENTRY)
-    if len(record["test"]) != 2:
-        raise InputError(
-            f"{path} has {len(record['test'])} rows of metrics, expected one without AS and one "
-            "with; restore it, or evaluate again"
-        )
-    return record
-
-
-def outdated(measurement: Mapping[str, Any]) -> str:
-    """Why an evaluation record is outdated; empty if it is current.
-
-    The record has the checksum of every scale. The scales must match the catalogue, and the
-    checksums must match their records.
-    """
-    scales, wanted = measurement["scales"], scales_of(measurement["entry"])
-    if tuple(scales) != wanted:
-        found = " + ".join(scales) or "no scale"
-        return f"measured with {found}, not with {' + '.join(wanted)}"
-    known = {name: (read_record(name) or {}).get("sha256") for name in scales}
-    replaced = [name for name, digest in scales.items() if known[name] != digest]
-    return f"measured with other weights of {', '.join(replaced)}" if replaced else ""
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file, 64 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def trained() -> list[str]:
-    """Names of the entries with weights, in the order of the catalogue."""
-    return [name for name in ENTRIES if weights_file(name).is_file()]
-
-
-def required_file(name: str) -> Path:
-    """The weights of an entry.
-
-    Raises:
-        FileNotFoundError: if they are missing; the message lists the available ones and how to
-            train.
-    """
-    if not weights_file(name).is_file():
-        raise MissingFileError(
-            f"{name} has no weights in {weights_dir()}. Available: "
-            f"{', '.join(trained()) or 'no entry (they come with a clone of the repository)'}. "
-            f"To train it: festkit zoo train {name}"
-        )
-    return weights_file(name)
-
-
 def find_family(backbone: str, dataset: str) -> Family:
     """The family of a backbone on a dataset; case and hyphens do not matter.
 
@@ -262,13 +144,3 @@ def find_family(backbone: str, dataset: str) -> Family:
         known = ", ".join(dict.fromkeys(family.backbone for family in FAMILIES.values()))
         raise InputError(f"the zoo has no entry of {name}; it has those of {known}")
     return own[find_name(f"dataset of the zoo's {name}", dataset, own)]
-
-
-def pretrained_files(backbone: str, dataset: str) -> list[Path]:
-    """The weights of a family's scales, in their order.
-
-    Raises:
-        FileNotFoundError: if one of them is missing.
-        ValueError: if the catalogue has no such family.
-    """
-    return [required_file(scale) for scale in find_family(backbone, dataset).scales]
