@@ -41,7 +41,7 @@ def predict(
     images: tyro.conf.Positional[tuple[Path, ...]],
     model: tuple[str, ...] = ("nuaa-sirst/acm",),
     out: Path = Path("runs/predicted"),
-    format: tuple[Literal["masks", "overlays", "csv", "json", "coco", "yolo"], ...] = (
+    format: tuple[Literal["masks", "overlays", "images", "csv", "json", "coco", "yolo"], ...] = (
         "masks",
         "overlays",
         "json",
@@ -65,8 +65,9 @@ def predict(
         model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
             several are the scales of one FEST.
         out: output folder, with targets.csv and what --format names.
-        format: several of masks (png), overlays (png, of a video mp4), json (detections.json), coco
-            (coco.json), yolo (labels), csv (targets.csv, always written).
+        format: several of masks (png), overlays (png, of a video mp4), images (png, as the networks
+            saw them), json (detections.json), coco (coco.json), yolo (labels), csv (targets.csv,
+            always written).
         tile: side in px of overlapping square tiles for large frames, about the size of the
             training images; default processes every image as a whole.
         levels: gray levels of the files that become black and white. auto keeps 8-bit files

@@ -1,8 +1,8 @@
 """Frames in, detections out: images, videos, folders, large frames in tiles.
 
-Reading order: `models` (a FEST by name), `frames` (one file), `sources` (which files), `gray`
-(levels and polarity), `stream` and `journal` (frame by frame, resumable), `outputs` (formats),
-`folder` (all of it); `reading` (one image; tiles).
+Reading order: `models` (a FEST by name), `frames`, `files` and `video` (one file), `sources`
+(which files), `gray` (levels and polarity), `stream` and `journal` (frame by frame, resumable),
+`outputs` (formats), `folder` (all of it); `reading` (for use in Python; tiles).
 """
 
 from .._support.lazy import lazy_names

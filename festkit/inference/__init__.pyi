@@ -1,8 +1,8 @@
 """Public names with their types; ``__init__.py`` imports them when they are first used."""
 
+from .files import open_frames as open_frames
 from .folder import SkippedImages as SkippedImages
 from .folder import predict_images as predict_images
-from .frames import open_frames as open_frames
 from .models import open_model as open_model
 from .models import trained_on as trained_on
 from .reading import read_frames as read_frames

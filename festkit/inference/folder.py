@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from functools import partial
@@ -22,16 +22,18 @@ from .._support.locks import file_lock
 from .._support.names import find_name
 from .._support.progress import progress
 from ..data.images import format_size
+from ..data.report import first_names
 from ..fest import BATCH, FEST, scale_name
 from ..sensitivity import Detection
 from .frames import RawFormat
 from .gray import POLARITIES, AskedLevels, GrayRules, Polarity, check_asked
-from .outputs import FORMATS, HotPixels, Result, Writer, make_record, remove_outputs
+from .journal import make_record
+from .outputs import FORMATS, PICTURES, HotPixels, Result, Writer, remove_outputs
 from .reading import tiled_maps, warn_if_shrunk
 from .sources import Source, Sources, find_sources, not_read
 from .stream import Begin, End, Event, Reader, Seen, in_batches, is_full
 
-Format = Literal["masks", "overlays", "csv", "json", "coco", "yolo"]
+Format = Literal["masks", "overlays", "images", "csv", "json", "coco", "yolo"]
 
 
 class SkippedImages(InputError):
@@ -51,9 +53,8 @@ class SkippedImages(InputError):
 
     def __str__(self) -> str:
         faults, files, table = self.args
-        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
         number = f"{len(faults)} of {files} files were not read to the end; other results: {table}"
-        return f"{number}: {'; '.join(faults[:10])}{more}"
+        return f"{number}: {first_names(faults, most=10)}"
 
 
 def predict_images(
@@ -77,8 +78,9 @@ def predict_images(
       peak and box, whose bottom and right are exclusive; one row for a frame without targets;
     - "masks": ``masks/NAME.png``, strong regions and weak centroids, at the frame's own size;
     - "overlays": ``overlays/NAME.png``, of a video ``overlays/NAME.mp4``, with targets framed;
+    - "images": ``images/NAME.png``, the gray levels that the networks saw;
     - "json": ``detections.json``, all frames, the levels and polarity of each file, hot pixels;
-    - "coco": ``coco.json``, boxes, areas and regions; "yolo": ``yolo/labels/NAME.txt``, boxes;
+    - "coco": ``coco.json``, boxes, areas and regions; "yolo": ``labels/NAME.txt``, boxes;
 
     and ``prediction.json`` (the settings) and ``journal/`` (the finished frames). Files in
     subfolders keep the subfolder in their name, as in ``masks/1/0001.png``; frames of a file are
@@ -146,13 +148,15 @@ def predict_images(
         kept = _claim(out, settings)
         resumed: Any = {"kept": kept, "keep": partial(_store, out, settings)}
         rules = GrayRules(sources.files, asked, hot, in_colour=palette_to_gray, **resumed)
-        reader = Reader(out, rules, overlays="overlays" in names)
-        return _write(fest, sources, reader, settings | {"formats": [*names]})
+        reader = Reader(out, rules, tuple(name for name in PICTURES if name in names))
+        return _write(fest, sources, reader, settings, [*names])
 
 
-def _write(fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any]) -> Path:
+def _write(
+    fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any], names: Sequence[str]
+) -> Path:
     """Write all formats; the table."""
-    names, table = settings.pop("formats"), reader.out / "targets.csv"
+    table = reader.out / "targets.csv"
     for name in ("targets.csv", "detections.json", "coco.json"):  # present only when complete
         (reader.out / name).unlink(missing_ok=True)
     with ExitStack() as stack:
@@ -161,7 +165,7 @@ def _write(fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any
         bar = stack.enter_context(
             progress(None, "predicting", unit="frame", total=len(sources.files))
         )
-        run = _Run(fest, reader.out, settings["tile"], writers, bar)
+        run = _Run(fest, reader, settings["tile"], writers, bar)
         batch = 1 if fest.device.type == "cpu" else BATCH
         for events in in_batches(ahead(reader.read(sources.files)), batch):
             run.take(events)
@@ -169,22 +173,17 @@ def _write(fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any
         facts = {"settings": settings, "files": run.files, "hot_pixels": hot.found}
         for writer in writers:
             writer.close(facts | {"not_read": [*faults, *map(str, sources.others)]})
-    _tell(run.complaints, reader.rules.notes, hot, sources)
+    notes = [*reader.rules.notes[:3], *run.complaints()]
+    _tell(notes, hot, sources)
     if faults:
         raise SkippedImages(faults, len(sources.files), table)
     return table
 
 
-def _tell(
-    complaints: Sequence[str], notes: Sequence[str], hot: HotPixels, sources: Sources
-) -> None:
+def _tell(notes: Sequence[str], hot: HotPixels, sources: Sources) -> None:
     """Warn of what may have gone wrong."""
-    for note in notes[:3]:
+    for note in notes:
         warnings.warn(note, stacklevel=4)
-    if complaints:
-        warnings.warn(complaints[0], stacklevel=4)
-    if len(complaints) > 1:
-        warnings.warn(f"{len(complaints)} frames have few or no gray levels left", stacklevel=4)
     for pixel in hot.found[:3]:
         where = "{sequence}: row {row}, column {column}".format(**pixel)
         warnings.warn(
@@ -200,12 +199,12 @@ class _Run:
     """The second half of a call: predict what is read, and write all formats."""
 
     def __init__(
-        self, fest: FEST, out: Path, tile: int | None, writers: Sequence[Writer], bar: Any
+        self, fest: FEST, reader: Reader, tile: int | None, writers: Sequence[Writer], bar: Any
     ) -> None:
-        self.fest, self.out, self.tile, self.writers, self.bar = fest, out, tile, writers, bar
+        self.fest, self.reader, self.tile, self.writers, self.bar = fest, reader, tile, writers, bar
         self.faults: dict[Source, str] = {}
         self.files: list[dict[str, Any]] = []
-        self.complaints: list[str] = []
+        self._complaint, self._complained = "", 0
 
     def take(self, events: Sequence[Event]) -> None:
         """Predict the frames among some events that are not finished, and write all."""
@@ -229,10 +228,17 @@ class _Run:
                     raise
                 self.faults[event.source] = str(error)
 
+    def complaints(self) -> Iterator[str]:
+        """The first complaint about gray levels, and how many frames have one."""
+        if self._complained:
+            yield self._complaint
+        if self._complained > 1:
+            yield f"{self._complained} frames have few or no gray levels left"
+
     def _begin(self, event: Begin) -> None:
         self.bar.total += max(event.count, 1) - 1
         if not event.journal.kept:
-            remove_outputs(self.out, event.source.stem)
+            remove_outputs(self.reader.out, event.source.stem)
 
     def _write(self, event: Seen, found: Detection | None) -> None:
         record = event.record
@@ -241,12 +247,19 @@ class _Run:
             event.journal.append(record)
         if record is None:
             return
-        one_of_many, is_new = event.facts["many"], event.record is None
-        result = Result(event.source, one_of_many, record, event.gray, is_new, event.facts["rate"])
+        result = Result(
+            event.source,
+            is_one_of_many=event.facts["many"],
+            record=record,
+            gray=event.gray,
+            is_new=event.record is None,
+            rate=event.facts["rate"],
+            is_saved="images" in self.reader.pictures,
+        )
         for writer in self.writers:
             writer.add(result)
-        if event.complaint:
-            self.complaints.append(event.complaint)
+        self._complaint = self._complaint or event.complaint
+        self._complained += bool(event.complaint)
         self.bar.update()
 
     def _end(self, event: End) -> None:

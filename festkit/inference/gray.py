@@ -27,7 +27,7 @@ from ..data.levels import (
     stretch,
     thin,
 )
-from .frames import COLOURED, Frame, FrameFile
+from .frames import Frame, FrameFile
 from .sources import Source
 
 LEVELS = ("auto", "file", "folder", "full")
@@ -42,6 +42,9 @@ POLARITIES: tuple[Polarity, ...] = ("white-hot", "black-hot", "auto")
 DARK_SHARE, NARROW_SHARE = 1 / 4, 1 / 16
 """Shares of the full range: brightest level and spread of pixels that are too low for 8 bit."""
 
+COLOURED = 0.01
+"""Share of coloured pixels above which an image counts as false-colour; coloured text has less."""
+
 SPOT = 9
 """Side of the square [px] that a spot has to fit into to speak for a polarity."""
 
@@ -49,8 +52,8 @@ MOST_JUDGED = 16
 """Largest number of frames that the polarity is judged by."""
 
 CLEARLY, FAR = 1.35, 2.0
-"""Dark spots that are so many times stronger than bright ones mean black-hot to "auto", and cause a
-warning otherwise."""
+"""Dark spots so many times as strong as bright ones mean black-hot to "auto"; else they cause a
+warning."""
 
 _OWN_LEVELS = (
     "Use levels within its range, or one folder per sensor, or levels of each file (--levels file)"
@@ -166,7 +169,7 @@ class GrayRules:
                 factors.append(spot_factor(frame.raster.levels))
             rasters.append(replace(frame.raster, levels=thin(frame.raster.levels)))
         factor = median(factors)
-        spots = f"dark spots up to {SPOT} px outdo bright ones {1 / factor:.2g} times"
+        spots = f"dark spots up to {SPOT} px are {1 / factor:.2g} times as strong as bright ones"
         inverted = self._polarity == "black-hot"
         if self._polarity == "auto":
             inverted = factor < 1 / CLEARLY
@@ -185,7 +188,7 @@ class GrayRules:
 
 
 def spot_factor(levels: NDArray[Any]) -> float:
-    """How many times the strongest bright spot of an image outdoes the strongest dark one.
+    """How many times as strong as the strongest dark spot the strongest bright one is.
 
     Spots are what an opening or closing by a square of 9 px removes (white and black top-hat) from
     the image smoothed over 3 px.

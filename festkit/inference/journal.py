@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._support.files import NUMBER, check_form
+from ..data.weak import region_of
+from ..sensitivity import Detection, Target
+from .frames import Frame
+
+Record = dict[str, Any]
 
 TARGET = {
     **{"kind": str, "row": NUMBER, "column": NUMBER, "area": int, "peak": NUMBER},
@@ -22,6 +30,44 @@ frame, as in COCO, and ``marks`` the pixels of the weak targets in the mask."""
 
 END = {"facts": {"frames": int, "many": bool, "rate": NUMBER}}
 """The last line of a finished file."""
+
+
+def make_record(frame: Frame, found: Detection) -> Record:
+    """What is kept of a frame."""
+    height, width = frame.raster.levels.shape
+    targets = []
+    for target in found.targets():
+        row, column = target.centroid
+        facts: Record = {"kind": target.kind, "row": row, "column": column, "area": target.area}
+        facts |= {"peak": target.peak, "box": list(target.box)}
+        facts["counts"] = _runs(target, height, width)
+        if frame.in_celsius:
+            hottest = frame.raster.levels[tuple(target.pixels.T)].max()
+            facts["temperature"] = round(float(hottest), 2)
+        targets.append(facts)
+    of = {"frame": frame.number, "time": frame.time, "height": height, "width": width}
+    return {**of, "targets": targets, "marks": found.weak.tolist()}
+
+
+def _runs(target: Target, height: int, width: int) -> list[int]:
+    """Lengths of the runs of background and target over the columns, as COCO counts them."""
+    places = np.sort(target.pixels[:, 1] * height + target.pixels[:, 0])
+    starts = np.flatnonzero(np.diff(places, prepend=-2) > 1)
+    ends = np.append(starts[1:], len(places)) - 1
+    edges = np.stack([places[starts], places[ends] + 1], axis=1).ravel()
+    return np.diff([0, *edges, height * width]).tolist()
+
+
+def mask_of(record: Record) -> NDArray[np.bool_]:
+    """(H, W) mask of a frame: strong regions and weak centroids."""
+    size = record["height"], record["width"]
+    mask = np.zeros(size, bool)
+    for target in record["targets"]:
+        if target["kind"] == "strong":
+            mask |= region_of(target["counts"], *size)
+    for row, column in record["marks"]:
+        mask[row, column] = True
+    return mask
 
 
 class Journal:
@@ -65,14 +111,14 @@ class Journal:
                     return
                 yield value, len(line)
 
-    def records(self) -> Iterator[dict[str, Any]]:
+    def records(self) -> Iterator[Record]:
         """The finished frames of earlier calls, in order."""
         kept = self.kept
         for number, (value, _) in enumerate(self._lines()):
             if 0 < number <= kept:
                 yield value
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, record: Record) -> None:
         """Add a finished frame."""
         self._write(record)
 

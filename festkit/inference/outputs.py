@@ -1,4 +1,4 @@
-"""Output formats: masks, overlays, CSV, JSON, COCO and YOLO, each written as the frames come."""
+"""Output formats: pictures, CSV, JSON, COCO and YOLO, each written as the frames come."""
 
 import csv
 import json
@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._support.files import atomic_write, write_text
-from ..data.weak import region_of
-from ..sensitivity import Detection, Target
-from .frames import Frame
+from .journal import Record, mask_of
 from .sources import Source
 
 COLUMNS = (
@@ -39,8 +37,6 @@ FEWEST_FRAMES, OFTEN, HOT_AREA = 10, 0.8, 9
 """A mark of at most this area [px] on one pixel in this share of at least so many frames is listed
 as a hot pixel."""
 
-Record = dict[str, Any]
-
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -50,9 +46,10 @@ class Result:
         source: its file.
         is_one_of_many: whether the file holds several frames, which get a folder.
         record: what was found.
-        gray: (H, W) uint8 as the networks saw it, for overlays; None if these are there already.
+        gray: (H, W) uint8 as the networks saw it; None if no picture of it is missing.
         is_new: whether the frame has been finished by this call.
         rate: frames per second of a video.
+        is_saved: whether the frame is written as an image.
     """
 
     source: Source
@@ -61,6 +58,7 @@ class Result:
     gray: NDArray[np.uint8] | None
     is_new: bool
     rate: float = 0.0
+    is_saved: bool = False
 
     @property
     def stem(self) -> str:
@@ -70,49 +68,8 @@ class Result:
     @property
     def image(self) -> str:
         """Name of the frame as an image file."""
-        return f"{self.stem}.png" if self.is_one_of_many else self.source.name
-
-
-def make_record(frame: Frame, found: Detection) -> Record:
-    """What is kept of a frame."""
-    height, width = frame.raster.levels.shape
-    targets = []
-    for target in found.targets():
-        row, column = target.centroid
-        facts: Record = {"kind": target.kind, "row": row, "column": column, "area": target.area}
-        facts |= {
-            "peak": target.peak,
-            "box": list(target.box),
-            "counts": _runs(target, height, width),
-        }
-        if frame.in_celsius:
-            hottest = frame.raster.levels[tuple(target.pixels.T)].max()
-            facts["temperature"] = round(float(hottest), 2)
-        targets.append(facts)
-    marks = found.weak.tolist()
-    size = {"frame": frame.number, "time": frame.time, "height": height, "width": width}
-    return {**size, "targets": targets, "marks": marks}
-
-
-def _runs(target: Target, height: int, width: int) -> list[int]:
-    """Lengths of the runs of background and target over the columns, as COCO counts them."""
-    places = np.sort(target.pixels[:, 1] * height + target.pixels[:, 0])
-    starts = np.flatnonzero(np.diff(places, prepend=-2) > 1)
-    ends = np.append(starts[1:], len(places)) - 1
-    edges = np.stack([places[starts], places[ends] + 1], axis=1).ravel()
-    return np.diff([0, *edges, height * width]).tolist()
-
-
-def mask_of(record: Record) -> NDArray[np.bool_]:
-    """(H, W) mask of a frame: strong regions and weak centroids."""
-    size = record["height"], record["width"]
-    mask = np.zeros(size, bool)
-    for target in record["targets"]:
-        if target["kind"] == "strong":
-            mask |= region_of(target["counts"], *size)
-    for row, column in record["marks"]:
-        mask[row, column] = True
-    return mask
+        is_own = self.is_one_of_many or self.is_saved
+        return f"{self.stem}.png" if is_own else self.source.name
 
 
 class Writer:
@@ -151,6 +108,16 @@ class _Masks(Writer):
                 Image.fromarray(mask_of(result.record)).save(part, format="png")
 
 
+class _Images(Writer):
+    """``images/NAME.png``: gray levels as the networks saw them."""
+
+    def add(self, result: Result) -> None:
+        path = picture_file(self.out, "images", result.source, result.stem)
+        if result.gray is not None and (result.is_new or not path.is_file()):
+            with atomic_write(path) as part:
+                Image.fromarray(result.gray).save(part, format="png")
+
+
 class _Overlays(Writer):
     """``overlays/NAME.png``, of a video ``overlays/NAME.mp4``: targets in coloured frames."""
 
@@ -167,7 +134,7 @@ class _Overlays(Writer):
             self._encode = self._encode or self._start(result, picture.shape)
             self._encode(picture)
         else:
-            with atomic_write(overlay_file(self.out, result.source, result.stem)) as part:
+            with atomic_write(self._path(result.source, result.stem)) as part:
                 Image.fromarray(picture).save(part, format="png")
 
     def _start(
@@ -177,7 +144,7 @@ class _Overlays(Writer):
         import av  # noqa: PLC0415 - an extra
 
         self._video = self.stack.enter_context(ExitStack())
-        path = overlay_file(self.out, result.source, result.source.stem)
+        path = self._path(result.source, result.source.stem)
         part = self._video.enter_context(atomic_write(path))
         container = self._video.enter_context(av.open(str(part), "w", format="mp4"))
         rate = Fraction(result.rate).limit_denominator(1001)
@@ -195,6 +162,9 @@ class _Overlays(Writer):
             container.mux(stream.encode(frame))
 
         return encode
+
+    def _path(self, source: Source, stem: str) -> Path:
+        return picture_file(self.out, "overlays", source, stem)
 
     def end(self, source: Source) -> None:
         if self._encode:
@@ -294,7 +264,7 @@ class _Coco(_Lists):
 
 
 class _Yolo(Writer):
-    """``yolo/labels/NAME.txt``: a line "0 x y width height" per target, in shares of the frame."""
+    """``labels/NAME.txt``: a line "0 x y width height" per target, in shares of the frame."""
 
     def add(self, result: Result) -> None:
         height, width = result.record["height"], result.record["width"]
@@ -304,10 +274,10 @@ class _Yolo(Writer):
             centre = (x0 + x1) / 2 / width, (y0 + y1) / 2 / height
             shares = (*centre, (x1 - x0) / width, (y1 - y0) / height)
             lines.append("0 " + " ".join(f"{share:.8f}" for share in shares) + "\n")
-        write_text(self.out / "yolo" / "labels" / f"{result.stem}.txt", "".join(lines))
+        write_text(self.out / "labels" / f"{result.stem}.txt", "".join(lines))
 
     def close(self, facts: dict[str, Any]) -> None:
-        write_text(self.out / "yolo" / "classes.txt", "target\n")
+        write_text(self.out / "classes.txt", "target\n")
 
 
 class HotPixels(Writer):
@@ -337,14 +307,18 @@ class HotPixels(Writer):
 
 
 FORMATS: dict[str, type[Writer]] = {
-    **{"masks": _Masks, "overlays": _Overlays, "csv": _Table, "json": _Detections},
-    **{"coco": _Coco, "yolo": _Yolo},
+    **{"masks": _Masks, "overlays": _Overlays, "images": _Images, "csv": _Table},
+    **{"json": _Detections, "coco": _Coco, "yolo": _Yolo},
 }
 
+PICTURES = ("overlays", "images")
+"""Formats that need the gray levels of a frame."""
 
-def overlay_file(out: Path, source: Source, stem: str) -> Path:
-    """The overlay of a frame, or of a whole video."""
-    return out / "overlays" / f"{stem}.{'mp4' if source.is_video else 'png'}"
+
+def picture_file(out: Path, name: str, source: Source, stem: str) -> Path:
+    """The picture of a frame, or the overlay of a whole video."""
+    suffix = "mp4" if name == "overlays" and source.is_video else "png"
+    return out / name / f"{stem}.{suffix}"
 
 
 def draw_overlay(gray: NDArray[np.uint8], record: Record) -> NDArray[np.uint8]:
@@ -367,7 +341,7 @@ def draw_overlay(gray: NDArray[np.uint8], record: Record) -> NDArray[np.uint8]:
 
 def remove_outputs(out: Path, stem: str) -> None:
     """Delete the outputs of an earlier version of a file of frames."""
-    for folder, suffix in (("masks", "png"), ("overlays", "png"), ("yolo/labels", "txt")):
+    for folder in ("masks", "overlays", "images", "labels"):
         shutil.rmtree(out / folder / stem, ignore_errors=True)
-        (out / folder / f"{stem}.{suffix}").unlink(missing_ok=True)
-    (out / "overlays" / f"{stem}.mp4").unlink(missing_ok=True)
+        for suffix in ("png", "mp4", "txt"):
+            (out / folder / f"{stem}.{suffix}").unlink(missing_ok=True)

@@ -11,7 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from .._support.errors import InputError, MissingFileError
 from ..data.pairing import find_files
-from .frames import STILLS, SUFFIXES, VIDEOS, FrameFile, RawFormat, open_frames
+from ..data.report import first_names
+from .files import STILLS, SUFFIXES, open_frames
+from .frames import FrameFile, RawFormat
+from .video import VIDEOS
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,4 @@ def not_read(others: Sequence[Path]) -> str:
     """
     if not others:
         return ""
-    names = ", ".join(str(other) for other in others[:5])
-    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-    return f"; not read are {names}{more}: save them as png, tif or npy"
+    return f"; not read are {first_names([*map(str, others)])}: save them as png, tif or npy"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .frames import Frame
 from .gray import GrayRule, GrayRules
 from .journal import Journal
-from .outputs import overlay_file
+from .outputs import picture_file
 from .sources import Source
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -43,7 +43,7 @@ class Seen:
         journal: where its record goes.
         facts: what is known of the file.
         record: the record of an earlier call, if any.
-        frame: its levels; None for finished frames that need no overlay.
+        frame: its levels; None for finished frames of which no picture is missing.
         rule: how the levels become gray.
         gray: (H, W) uint8, if it has been prepared.
         complaint: what was wrong with its levels, or an empty text.
@@ -105,12 +105,12 @@ class Reader:
     Attributes:
         out: folder of the outputs.
         rules: levels and polarity by file.
-        overlays: whether overlays are wanted, so that finished frames are read again.
+        pictures: pictures that are wanted, for which finished frames are read again.
     """
 
     out: Path
     rules: GrayRules
-    overlays: bool
+    pictures: tuple[str, ...]
 
     def read(self, sources: Iterable[Source]) -> Iterator[Event]:
         """All files, frame by frame; faults end a file.
@@ -137,8 +137,8 @@ class Reader:
         self, source: Source, journal: Journal, facts: dict[str, Any]
     ) -> Iterator[Event]:
         """The frames of one file."""
-        drawn = overlay_file(self.out, source, source.stem).is_file() or not self.overlays
-        if journal.facts and drawn:
+        drawn = [picture_file(self.out, name, source, source.stem) for name in self.pictures]
+        if journal.facts and all(path.is_file() for path in drawn):
             facts |= journal.facts
             yield Begin(source, journal, facts["frames"])
             for kept in journal.records():
@@ -151,13 +151,13 @@ class Reader:
             yield Begin(source, journal, file.count)
             for frame, rule in self.rules.apply(source, file):
                 if not facts["frames"]:
-                    facts |= rule.facts | {"levels": str(frame.raster.levels.dtype)}
+                    facts |= rule.facts | {"type": str(frame.raster.levels.dtype)}
                 facts["frames"] += 1
                 while record and record["frame"] < frame.number:
                     record = next(records, None)
                 same = record if record and record["frame"] == frame.number else None
                 seen = Seen(source, journal, facts, same, frame, rule)
-                if self.overlays or not same:
+                if self.pictures or not same:
                     seen.prepare()
                 yield seen
 

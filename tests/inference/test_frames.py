@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -20,11 +21,11 @@ from test_inference import bright, rows_of
 from festkit.data.dataset import load_dataset
 from festkit.data.weak import region_of
 from festkit.inference import folder as many
+from festkit.inference.files import open_frames
 from festkit.inference.folder import SkippedImages, predict_images
-from festkit.inference.frames import RawFormat, open_frames
-from festkit.inference.gray import spot_factor
-from festkit.inference.journal import Journal
-from festkit.inference.outputs import mask_of
+from festkit.inference.frames import RawFormat
+from festkit.inference.gray import CLEARLY, spot_factor
+from festkit.inference.journal import Journal, mask_of
 from festkit.inference.reading import read_frames
 from festkit.inference.sources import find_sources
 
@@ -196,7 +197,7 @@ class TestLevels:
             ("deep.tif", "20.00"),
             ("gray.png", "20.00"),
         ]
-        told = "polarity black-hot (auto: dark spots up to 9 px outdo bright ones"
+        told = "polarity black-hot (auto: dark spots up to 9 px are"
         assert (told in capsys.readouterr().out) == (asked == "auto")
 
     def test_auto_keeps_white_hot_frames(self, tmp_path, capsys):
@@ -211,6 +212,18 @@ class TestLevels:
         image[25:30, 25:30] -= 20
         assert spot_factor(image) == pytest.approx(3, rel=0.05)
         assert spot_factor(-image) == pytest.approx(1 / 3, rel=0.05)
+
+    @pytest.mark.real
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("name", "wrong"), [("NUAA-SIRST", 10), ("IRSTD-1K", 27), ("NUDT-SIRST", 220)]
+    )
+    def test_what_auto_would_invert_of_white_hot_images(self, name, wrong):
+        """The numbers of docs/howto/my_camera.md."""
+        if "FESTKIT_DATA" not in os.environ:
+            pytest.skip("FESTKIT_DATA is not set")
+        factors = [spot_factor(sample.image) for sample in load_dataset(name, "all")]
+        assert sum(factor < 1 / CLEARLY for factor in factors) == wrong
 
 
 class TestFormats:
@@ -237,7 +250,7 @@ class TestFormats:
         lines = [
             line
             for name in names
-            for line in (run / "yolo/labels" / name).with_suffix(".txt").read_text().splitlines()
+            for line in (run / "labels" / name).with_suffix(".txt").read_text().splitlines()
         ]
         for line, (top, left, bottom, right) in zip(lines, boxes, strict=True):
             _, x, y, width, height = (float(word) for word in line.split())
@@ -250,7 +263,7 @@ class TestFormats:
         assert (row["image"], row["frame"], row["peak"]) == ("empty.png", "0", "")
         frames = json.loads((run / "detections.json").read_text())["frames"]
         assert [frame["targets"] for frame in frames if frame["image"] == "empty.png"] == [[]]
-        assert (run / "yolo/labels/empty.txt").read_text() == ""
+        assert (run / "labels/empty.txt").read_text() == ""
         assert not np.asarray(Image.open(run / "masks/empty.png")).any()
 
     def test_regions_are_those_of_the_masks(self, run):
@@ -275,23 +288,30 @@ class TestFormats:
     @pytest.mark.filterwarnings("ignore:.*weak masks, drawn from boxes:UserWarning")
     def test_labels_are_read_back_as_a_dataset(self, form, tmp_path):
         """Spots are squares, so that their boxes are their regions."""
-        images = tmp_path / "set" / "images"
-        (images / "1").mkdir(parents=True)
-        for name, centres in (("1/a", [(10, 20), (30, 40)]), ("b", [])):
-            gray = cameras.scene(centres, SHAPE).astype(np.uint8)
-            Image.fromarray(gray).save(images / f"{name}.png")
+        frames = tmp_path / "in"
+        (frames / "1").mkdir(parents=True)
+        deep = cameras.scene([(10, 20), (30, 40)], SHAPE, **cameras.DEEP).astype(np.uint16)
+        tifffile.imwrite(frames / "1" / "a.tif", deep)
+        Image.fromarray(cameras.scene([], SHAPE).astype(np.uint8)).save(frames / "b.bmp")
+        np.save(frames / "film.npy", cameras.film(2, SHAPE)[0].astype(np.uint8))
         out = tmp_path / "out"
-        predict_images(bright(64), images, out, formats=["masks", form])
+        predict_images(bright(64), frames, out, formats=["masks", form])
+        predict_images(bright(64), frames, out, formats=["masks", "images", form])
+        for name in ("images", "labels", "coco.json"):
+            if (out / name).exists():
+                (tmp_path / "set").mkdir(exist_ok=True)
+                (out / name).rename(tmp_path / "set" / name)
         if form == "coco":
-            shutil.copy(out / "coco.json", tmp_path / "set")
-        else:
-            shutil.copytree(out / "yolo" / "labels", tmp_path / "set" / "labels")
+            images = json.loads((tmp_path / "set" / "coco.json").read_text())["images"]
+            assert all(
+                (tmp_path / "set" / "images" / each["file_name"]).is_file() for each in images
+            )
         samples = load_dataset(tmp_path / "set", "all")
-        assert sorted(samples.names) == ["1/a", "b"]
+        assert sorted(samples.names) == ["1/a", "b", "film/000000", "film/000001"]
         for sample in samples:
             mask = np.asarray(Image.open(out / "masks" / f"{sample.name}.png"))
             assert (sample.mask == mask).all()
-            assert mask.sum() == (18 if sample.name == "1/a" else 0)
+            assert mask.sum() == (0 if sample.name == "b" else 18)
 
     def test_a_record_holds_the_whole_mask(self):
         """Also marks of weak targets, which the lists leave out if they are close to another."""

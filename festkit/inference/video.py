@@ -1,0 +1,124 @@
+"""The frames of a video."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from .._support.errors import InputError
+from ..data.images import Raster, format_size
+from .frames import Frame, FrameFile, RawFormat
+
+VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".wmv")
+
+
+class VideoFile(FrameFile):
+    """The frames of a video, of 8 bit or more, turned as players show them.
+
+    Uncompressed pictures of 16 bit are gray levels: recorders of infrared cameras write them so,
+    though players take them as colours.
+    """
+
+    def __init__(self, path: Path, raw: RawFormat | None = None) -> None:
+        super().__init__(path)
+        self._raw = raw
+        with self._open() as container:
+            stream = container.streams.video[0]
+            self.rate = float(stream.average_rate or stream.base_rate or 25)
+            self._stated = stream.frames
+            self._seconds = (container.duration or 0) / 1e6
+            self.count = stream.frames or round(self._seconds * self.rate)
+
+    def _open(self) -> Any:
+        """The open container."""
+        try:
+            import av  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise InputError(f"{self.path} is a video, which needs PyAV: pip install av") from error
+        try:
+            container = av.open(str(self.path))
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(
+                f"cannot read video {self.path}: {error.strerror}; it may be cut off or damaged"
+            ) from error
+        if not container.streams.video:
+            raise InputError(f"{self.path} holds no video")
+        if codec := container.streams.video[0].codec_context:
+            codec.thread_type = "AUTO"
+        elif self._raw is None:
+            raise InputError(
+                f"{self.path} has an unknown codec, such as Y16; state the size and type of its"
+                " frames: --raw 640x512:uint16"
+            )
+        return container
+
+    def _pictures(self, container: Any) -> Iterator[Any]:
+        """Decoded pictures, or packets as stored if there is no codec."""
+        stream = container.streams.video[0]
+        if stream.codec_context:
+            return cast(Iterator[Any], container.decode(stream))
+        return (packet for packet in container.demux(stream) if packet.size)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames; one that is cut off gives those before."""
+        number, end, fault = 0, 0.0, ""
+        with self._open() as container:
+            try:
+                for picture in self._pictures(container):
+                    frame = self._frame(picture, number)
+                    yield frame
+                    number, end = number + 1, cast(float, frame.time)
+            except (OSError, ValueError) as error:  # errors of FFmpeg are of these kinds
+                if isinstance(error, InputError):
+                    raise
+                fault = f" ({error.strerror if isinstance(error, OSError) else error})"
+        if not number:
+            raise InputError(f"{self.path} holds no frames{fault}")
+        if fault or number < self._stated or end + 3 / self.rate < self._seconds:
+            of = f" of {self.count}" if self.count > number else ""
+            raise InputError(f"{self.path} ends after {number}{of} frames; it is cut off{fault}")
+
+    def frame(self, number: int) -> Frame:
+        """A frame near this number: the next one from which decoding can start."""
+        with self._open() as container:
+            if number and self._seconds:
+                container.seek(int(1e6 * number / self.rate))
+            try:
+                return self._frame(next(self._pictures(container)), number)
+            except (StopIteration, OSError, ValueError) as error:
+                raise InputError(f"{self.path}: no frame can be read near {number}") from error
+
+    def _frame(self, picture: Any, number: int) -> Frame:
+        """A picture in gray."""
+        if not hasattr(picture, "format"):
+            return Frame(self._stored(bytes(picture)), number, number / self.rate)
+        time = number / self.rate if picture.time is None else float(picture.time)
+        name, plane = picture.format.name, picture.planes[0]
+        deep = picture.format.components[0].bits > 8
+        if name in ("rgb555le", "rgb565le"):
+            stored = np.frombuffer(plane, "<u2").reshape(picture.height, -1)
+            name, levels = "gray16le", stored[:, : picture.width]
+        else:
+            levels = picture.to_ndarray(format="gray16le" if deep else "gray")
+        if name in ("gray", "gray16le") and plane.line_size < 0:  # stored from the bottom
+            levels = levels[::-1]
+        coloured = 0.0
+        if number == 0 and not name.startswith("gray"):
+            rgb = picture.to_ndarray(format="rgb24")
+            coloured = float((np.ptp(rgb, axis=-1) > 64).mean())
+        levels = np.ascontiguousarray(np.rot90(levels, round(picture.rotation / 90)))
+        raster = Raster(levels, name, 8 * levels.itemsize)
+        return Frame(raster, number, time, coloured=coloured)
+
+    def _stored(self, data: bytes) -> Raster:
+        """A frame without a codec."""
+        shape, dtype = cast(RawFormat, self._raw).shape, cast(RawFormat, self._raw).dtype
+        if len(data) != math.prod(shape) * dtype.itemsize:
+            raise InputError(
+                f"{self.path} has frames of {len(data)} bytes, which are not {format_size(shape)}"
+                f" {dtype.name}; check --raw"
+            )
+        levels = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+        return Raster(levels, str(levels.dtype), 8 * levels.itemsize)
