@@ -20,7 +20,7 @@ from ._support.arguments import check_number, html_table
 from ._support.cards import FEST_CARD, check_scale, saved_origin
 from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError, InputTypeError
-from ._support.files import check_form, write_json
+from ._support.files import check_form, write_json, write_text
 from ._support.progress import progress
 from .backbones import backbone_name, create_backbone, fill_backbone, network_card
 from .backbones.checkpoints import read_tensors
@@ -32,6 +32,8 @@ from .data.dataset import Dataset
 from .fusion import fuse
 from .metrics import Counts, count
 from .pretrained import pretrained_files
+from .pretrained.fetch import FEST_FILE, saved_fest
+from .pretrained.model_card import model_card
 from .sensitivity import Detection, adjust_sensitivity, as_maps, check_threshold
 from .training.config import TrainConfig, check_size
 from .training.run import Run
@@ -239,29 +241,39 @@ class FEST:
 
     @classmethod
     def from_pretrained(
-        cls, backbone: str, dataset: str, *, device: str | torch.device = "auto"
+        cls,
+        backbone: str | Path,
+        dataset: str | None = None,
+        *,
+        device: str | torch.device = "auto",
     ) -> "FEST":
-        """Load a pretrained FEST that comes with a clone of the repository; nothing is downloaded.
+        """Load a pretrained FEST: of the zoo, of a hub repository, or of a folder.
 
-        The weights of all its sizes must be present; :func:`festkit.open_model` opens a single one.
+        Weights of the zoo must be here already, those of all sizes (``festkit weights fetch``);
+        :func:`festkit.open_model` opens a single size. Only a repository of the hub is downloaded.
 
         Args:
-            backbone: name of a backbone; case and hyphens do not matter.
+            backbone: with a dataset, the name of a backbone of the zoo; case and hyphens do not
+                matter. Without, "hf://owner/name" or "hf://owner/name@revision" of the Hugging Face
+                hub (needs huggingface_hub), or a folder of :meth:`save_pretrained`.
             dataset: training dataset, such as "NUAA-SIRST"; "synthetic" (synthetic scenes only), or
                 "union" (the three public training sets).
             device: see :class:`FEST`.
 
         Raises:
-            FileNotFoundError: if the weights of a size are missing (in ``weights`` of the clone, or
-                FESTKIT_WEIGHTS); the message lists the available ones and how to train.
-            ValueError: if the zoo has no such entry.
+            FileNotFoundError: if the weights of a size, or the file in the folder, are missing; the
+                message says how to get them.
+            ConnectionError: if the repository cannot be downloaded.
+            ValueError: if the zoo has no such entry, or the file is no FEST.
 
         Example:
             >>> fest = FEST.from_pretrained("acm", "nuaa-sirst")
             >>> fest.th1, fest.th2, round(fest.mean, 3)
             (0.5, 0.1, 0.434)
         """
-        return cls.from_weights(pretrained_files(backbone, dataset), device=device)
+        if dataset is None:
+            return cls.load(saved_fest(backbone), device=device)
+        return cls.from_weights(pretrained_files(str(backbone), dataset), device=device)
 
     def fit(
         self,
@@ -489,6 +501,27 @@ class FEST:
         card: dict[str, Any] = {"kind": "FEST", "networks": networks}
         card |= {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
         return save_tensors(tensors, path, card)
+
+    def save_pretrained(
+        self, folder: str | Path, counts: Mapping[str, Counts] | None = None
+    ) -> Path:
+        """Write a folder to share, for instance as a repository of the Hugging Face hub.
+
+        Args:
+            folder: gets ``fest.safetensors`` (see :meth:`save`) and a model card, ``README.md``:
+                networks, training images, metrics, protocol, licences, how to load.
+            counts: counts of :meth:`evaluate` by name of the images, for the card.
+
+        Example:
+            >>> import tempfile
+            >>> folder = FEST({32: "ACM"}, th2=0.2).save_pretrained(tempfile.mkdtemp())
+            >>> FEST.from_pretrained(folder).th2
+            0.2
+        """
+        folder = Path(folder)
+        card = read_card(self.save(folder / FEST_FILE))
+        write_text(folder / "README.md", model_card(card, counts or {}))
+        return folder
 
     @classmethod
     def load(

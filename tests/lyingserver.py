@@ -11,6 +11,7 @@ class Server:
     def __init__(self, files):
         self.files = files
         self.fault = None
+        self.headers = {}
         self.ranges = []
         self.closing = threading.Event()
         self.url = ""
@@ -47,13 +48,19 @@ def serving(files):
                 self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
             if server.fault != "endless":
                 self.send_header("Content-Length", str(len(rest)))
+            for header in server.headers.items():
+                self.send_header(*header)
             self.end_headers()
+            if self.command == "HEAD":
+                return
             if server.fault in {"breaks off", "stalls"}:
                 rest = rest[: len(rest) // 2]
             self.wfile.write(rest)
             self.wfile.flush()
             if server.fault == "stalls":
                 server.closing.wait(20)
+
+        do_HEAD = do_GET
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     web.daemon_threads = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .._support.download import download
-from .._support.errors import DownloadError, InputError, MissingPackageError
+from .._support.errors import DownloadError, InputError, MissingFileError, MissingPackageError
 from .._support.files import atomic_write, sha256, write_json
 from .._support.names import find_name
 from .._support.shipped import shipped_folder
@@ -15,6 +15,9 @@ from .catalogue import ENTRIES, FAMILIES, scales_of
 from .files import fetched_dir, read_named, read_record, record_file, weights_file
 
 HUB = "hf://"
+
+FEST_FILE = "fest.safetensors"
+"""The file of a whole FEST, in a folder or a repository of the hub."""
 
 VARIABLE = "FESTKIT_WEIGHTS_URL"
 """Environment variable of the default source."""
@@ -120,3 +123,28 @@ def hub_file(address: str, file: str) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise DownloadError(f"cannot get {file} of {address}: {reason}") from error
+
+
+def saved_fest(source: str | Path) -> Path:
+    """The file of a FEST that FEST.save_pretrained has written.
+
+    Args:
+        source: its folder, or a repository of the hub, see :func:`hub_file`.
+
+    Raises:
+        FileNotFoundError: if a folder has no such file.
+
+    Example:
+        >>> saved_fest("ACM")
+        Traceback (most recent call last):
+        festkit._support.errors.MissingFileError: ACM is no folder with fest.safetensors and not ...
+    """
+    if str(source).startswith(HUB):
+        return hub_file(str(source), FEST_FILE)
+    path = Path(source).expanduser() / FEST_FILE
+    if not path.is_file():
+        raise MissingFileError(
+            f"{source} is no folder with {FEST_FILE} and not hf://owner/name; of a backbone, also "
+            "pass the dataset: FEST.from_pretrained('ACM', 'NUAA-SIRST')"
+        )
+    return path

@@ -1,5 +1,8 @@
 """Weights from a local server, and from a hub that is one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from lyingserver import serving
 from festkit._support import shipped
 from festkit._support.files import read_json
 from festkit.cli.main import main
+from festkit.fest import FEST
 from festkit.inference import open_model
 from festkit.pretrained import files, required_file, weights_dir, weights_file
 from festkit.pretrained.fetch import fetch_weights
@@ -125,3 +129,50 @@ def test_a_fault_is_one_line(cache, server, capsys, fault, said):
 def test_requests_that_cannot_be_met(installed, capsys, words, said):
     assert main(["weights", "fetch", *words]) == 1
     assert said in capsys.readouterr().err
+
+
+def ask_hub(server, tmp_path, code):
+    """Run Python with the hub at the local server."""
+    tmp_path.mkdir(exist_ok=True)
+    own = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hub"), "no_proxy": "127.0.0.1"}
+    server.headers = {"ETag": '"1f"', "X-Repo-Commit": "0" * 40}
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}"],
+        cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.system
+@pytest.mark.slow
+def test_a_fest_from_a_repository_of_the_hub(tmp_path):
+    FEST({32: "ACM"}, th2=0.2).save_pretrained(tmp_path / "saved")
+    content = (tmp_path / "saved" / "fest.safetensors").read_bytes()
+    with serving({"own/fest/resolve/v1/fest.safetensors": content}) as server:
+        load = "import festkit as fk; print(fk.FEST.from_pretrained('hf://own/fest@v1').th2)"
+        done = ask_hub(server, tmp_path, load)
+    assert done.stdout == "0.2\n", done.stderr
+
+
+@pytest.mark.system
+@pytest.mark.slow
+def test_an_entry_from_the_hub(tmp_path):
+    fetch = (
+        "from festkit.cli.main import main\n"
+        f"sys.exit(main(['weights', 'fetch', {ENTRY!r}, '--source', 'hf://own/zoo']))"
+    )
+    own = tmp_path / "own"
+    code = f"import os; os.environ['FESTKIT_WEIGHTS'] = {str(own)!r}\n{fetch}"
+    path = f"own/zoo/resolve/main/{ENTRY}.safetensors"
+    with serving({path: CONTENT[::-1]}) as server:
+        done = ask_hub(server, tmp_path, code)
+        assert done.returncode == 1
+        assert "is not the expected file: its SHA-256 starts with" in done.stderr
+        assert list(own.rglob("*.safetensors")) == []
+    with serving({path: CONTENT}) as server:
+        done = ask_hub(server, tmp_path / "other", code)
+        assert (done.returncode, done.stdout) == (0, f"{own / ENTRY}.safetensors\n"), done.stderr
+    with serving({}) as server:
+        done = ask_hub(server, tmp_path / "third", code.replace(ENTRY, "nuaa-sirst/acm-256-eedm"))
+        assert done.returncode == 1
+        (line,) = [line for line in done.stderr.splitlines() if "festkit" in line]
+        assert "cannot get nuaa-sirst/acm-256-eedm.safetensors of hf://own/zoo: " in line
