@@ -60,7 +60,7 @@ class TestErrors:
 
     def test_no_voila(self, here, monkeypatch):
         monkeypatch.setattr(serving, "find_spec", lambda _: None)
-        with pytest.raises(RuntimeError, match=r'pip install -e "\.\[app\]"'):
+        with pytest.raises(RuntimeError, match=r'pip install "festkit\[app\]"'):
             serve(["run"], app="voila")
 
     def test_a_port_that_is_taken(self, here):

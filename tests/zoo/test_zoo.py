@@ -328,7 +328,7 @@ class TestPretrained:
 
     def test_none_is_there(self, catalogue, tmp_path, monkeypatch):
         monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path))
-        with pytest.raises(FileNotFoundError, match=r"no entry .they come with a clone"):
+        with pytest.raises(FileNotFoundError, match=r"Available: no entry\. To train it"):
             FEST.from_pretrained("ACM", "hand")
 
     @pytest.mark.parametrize(
@@ -704,7 +704,7 @@ class TestListing:
         assert small[3:5] == [f"{100 * figures['iou']:.2f}", f"{100 * figures['pd']:.2f}"]
         assert small[-2:] == ["12", "cpu"]
         assert fest[7:9] == ["trained", f"{100 * fused['iou']:.2f}"]
-        assert large[2:4] == ["card", "only"]
+        assert large[2:4] == ["not", "here"]
         assert bce[2:] == ["not", "trained", *"–––––", "~7", "cpu,", "~2", "H100"]
         assert fest[:7] == ["hand/acm", "32-eedm", "+", "48-eedm", "1", "of", "2"]
 
