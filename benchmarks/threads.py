@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import tyro
 
-from festkit._support.devices import available_cpus, cpu_threads, idle_cpus, resolve_threads
+from festkit._support.cpus import available_cpus, idle_cpus
+from festkit._support.devices import cpu_threads, resolve_threads
 from festkit._support.files import write_utf8
 from festkit.backbones import create_backbone
 from festkit.backbones.forward import probability_map

@@ -3,50 +3,41 @@
 With one size this is the paper's LW-FEST: the EEDM loss and adjustable sensitivity, no fusion.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, Literal, get_args, overload
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ._support.arguments import check_number, html_table
 from ._support.cards import FEST_CARD, check_scale, saved_origin
-from ._support.devices import check_threads, cpu_threads, resolve_device, resolve_threads
+from ._support.cpus import check_threads
+from ._support.devices import cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json, write_text
-from ._support.progress import progress
 from .backbones import backbone_name, create_backbone, fill_backbone, network_card
 from .backbones.checkpoints import read_tensors
 from .backbones.contract import check_network, own_copy
-from .backbones.forward import gray_image, gray_levels, probability_map
+from .backbones.forward import probability_map
 from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
-from .data.dataset import Dataset
-from .fusion import fuse
-from .metrics import Counts, count
+from .model import Model, Rule, check_rule, scale_title
 from .pretrained import pretrained_files
 from .pretrained.fetch import FEST_FILE, saved_fest
 from .pretrained.model_card import model_card
-from .sensitivity import Detection, adjust_sensitivity, as_maps, check_threshold
+from .sensitivity import check_threshold
 from .training.config import TrainConfig, check_size
 from .training.run import Run
 from .training.trainer import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
-
-Rule = Literal["per_scale", "fused"]
-
-OneImage = np.ndarray[tuple[int, int], Any]
-
-Batch = np.ndarray[tuple[int, int, int], Any]
-
-Images = NDArray[Any] | Tensor
 
 SCALES_FILE = "fest.json"
 """File that :meth:`FEST.fit` writes next to its runs: their sizes, in the order of the scales."""
@@ -58,7 +49,7 @@ SETTINGS = ("th1", "th2", "rule", "mean", "std")
 """Attributes of a FEST that its card stores unchanged."""
 
 
-class FEST:
+class FEST(Model):
     """Networks by input size, with the thresholds that turn their fused map into targets.
 
     Args:
@@ -117,7 +108,7 @@ class FEST:
             )
         if not backbones:
             raise InputError("FEST needs at least one size, for instance {512: 'ACM', 768: 'ACM'}")
-        _check_rule(rule)
+        check_rule(rule)
         _check_statistics(mean, std)
         check_threads(threads)
         check_threshold("th1", th1)
@@ -162,7 +153,7 @@ class FEST:
             for name, fact in facts.items()
             if fact is not None
         )
-        networks = {_scale_title(size): scale_name(net) for size, net in self.backbones.items()}
+        networks = {scale_title(size): scale_name(net) for size, net in self.backbones.items()}
         return html_table(f"FEST: {settings}", networks)
 
     @classmethod
@@ -331,18 +322,6 @@ class FEST:
             network.to(self.device)
         return self
 
-    def scale_maps(self, image: Images) -> list[NDArray[np.float32]]:
-        """Probability maps (H, W) of an image, one per network, in the order of the sizes.
-
-        Args:
-            image: one image (H, W), see :meth:`predict`.
-
-        Raises:
-            ValueError: if the gray statistics of the training set are unknown, or ``image`` is not
-                gray.
-        """
-        return self._maps(gray_image(image))
-
     def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The maps of all scales, of one image or of several together."""
         if self.networks and (self.mean is None or self.std is None):
@@ -364,6 +343,26 @@ class FEST:
         return probability_map(scale, gray, size, **statistics)
 
     @property
+    def batch(self) -> int:
+        """Images that go through the networks together: one on the CPU, which gains nothing."""
+        with_detectors = len(self.networks) < len(self.backbones)
+        return 1 if self.device.type == "cpu" or with_detectors else BATCH
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the maps: networks, gray statistics, and a digest of the weights."""
+        digest = hashlib.sha256()
+        for network in self.networks:
+            for name, tensor in network.state_dict().items():
+                values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
+                digest.update(name.encode() + values.numpy().tobytes())
+        return {
+            "networks": {str(size): scale_name(net) for size, net in self.backbones.items()},
+            "weights": digest.hexdigest()[:12],
+            "mean": self.mean,
+            "std": self.std,
+        }
+
+    @property
     def networks(self) -> list[nn.Module]:
         """The scales that are networks."""
         return [net for net in self.backbones.values() if isinstance(net, nn.Module)]
@@ -371,116 +370,6 @@ class FEST:
     def _refuse_detectors(self, what: str) -> None:
         if len(self.networks) < len(self.backbones):
             raise InputError(f"{what} takes networks alone, and this FEST has detectors")
-
-    def probability(self, image: Images) -> NDArray[np.float32]:
-        """The fused probability map (H, W) in [0, 1] of one image, see :meth:`predict`.
-
-        Raises:
-            ValueError: see :meth:`scale_maps`.
-
-        Example:
-            >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
-            >>> fest.probability(np.zeros((40, 30), np.uint8)).shape
-            (40, 30)
-        """
-        maps = self.scale_maps(image)
-        return fuse(maps, maps[0].shape)
-
-    @overload
-    def predict(self, image: OneImage) -> Detection: ...
-    @overload
-    def predict(self, image: Batch) -> list[Detection]: ...
-    @overload
-    def predict(self, image: Images) -> Any: ...
-    def predict(self, image: Images) -> Detection | list[Detection]:
-        """Find strong and weak targets in one gray image, or in every image of a batch.
-
-        Args:
-            image: array or tensor (H, W) or (N, H, W): uint8; uint16 with white at 65535; or float
-                in [0, 1] with white at 1. It is converted to 8 bit.
-
-        Returns:
-            The detection for one image; for a batch, a list of detections. Type checkers treat an
-            array of unknown shape as one image.
-
-        Raises:
-            ValueError: if the gray statistics of the training set are unknown, or the input is not
-                gray images.
-
-        Example:
-            >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
-            >>> fest.predict(np.zeros((40, 30), np.uint8)).strong.shape
-            (40, 30)
-            >>> [found.mask.shape for found in fest.predict(torch.zeros(2, 40, 30))]
-            [(40, 30), (40, 30)]
-        """
-        gray = gray_levels(image)
-        images = gray.reshape(-1, *gray.shape[-2:])
-        if self.device.type == "cpu" or len(self.networks) < len(self.backbones):
-            found = [self.detect(self._maps(each)) for each in images]  # batches gain nothing there
-        else:
-            found = []
-            for start in range(0, len(images), BATCH):
-                maps = self._maps(images[start : start + BATCH])
-                found += [self.detect(of_one) for of_one in zip(*maps, strict=True)]
-        return found if gray.ndim == 3 else found[0]
-
-    def detect(self, scale_maps: Sequence[NDArray[np.float32]]) -> Detection:
-        """Fuse and refine existing probability maps with the thresholds of this FEST.
-
-        Args:
-            scale_maps: (H, W) in [0, 1], one per size, all at the image's own size. NaN counts as
-                background, and a warning says so.
-
-        Raises:
-            ValueError: if the number of maps differs from the number of sizes, the maps differ in
-                size, or values are outside [0, 1].
-
-        Example:
-            >>> maps = np.zeros((2, 40, 30), np.float32)
-            >>> maps[:, 7, 8] = 0.9, 0.3
-            >>> FEST({32: "ACM", 48: "ACM"}).detect(maps).targets()[0].kind
-            'strong'
-        """
-        _check_rule(self.rule)
-        shapes = [np.shape(prob) for prob in scale_maps]
-        alike = len(set(shapes)) == 1 and len(shapes[0]) == 2
-        if len(shapes) != len(self.backbones) or not alike:
-            raise InputError(
-                f"got maps of shapes {shapes} for the sizes {list(self.backbones)}; pass one map "
-                "per size, all at the size of the image, as returned by scale_maps"
-            )
-        given = zip(self.backbones, scale_maps, strict=True)
-        maps = [as_maps(f"the map of {_scale_title(size)}", prob)[0] for size, prob in given]
-        per_scale = len(maps) > 1 and self.rule == "per_scale"
-        return adjust_sensitivity(
-            fuse(maps, shapes[0]), self.th1, self.th2, scale_maps=maps if per_scale else None
-        )
-
-    def evaluate(self, dataset: Dataset) -> Counts:
-        """Counts over a dataset split, measured at the original size of each image.
-
-        Raises:
-            ValueError: if ``dataset`` is a name or folder instead of a loaded dataset.
-
-        Example:
-            >>> import tempfile
-            >>> from festkit.data import load_dataset
-            >>> from festkit.scenes import make_synthetic_dataset
-            >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)
-            >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
-            >>> fest.evaluate(load_dataset(folder, "test")).images
-            2
-        """
-        if isinstance(dataset, str | Path):
-            raise InputError(
-                f"evaluate takes a loaded dataset, got {str(dataset)!r}; "
-                f"pass load_dataset({str(dataset)!r}, 'test')"
-            )
-        total = Counts()
-        for sample in progress(dataset, "evaluating", unit="image"):
-            total = total + count(self.predict(sample.image).mask, sample.mask)
-        return total
 
     def save(self, path: str | Path) -> Path:
         """Write networks, thresholds and statistics to one ``.safetensors`` file.
@@ -602,11 +491,6 @@ def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
     return [train(config) for config in configs]
 
 
-def _scale_title(size: int | str) -> str:
-    """Of a network its size, of a detector its name."""
-    return size if isinstance(size, str) else f"{size} px"
-
-
 def scale_name(scale: Any) -> str:
     """Of a network its name, of a detector its parameters."""
     return repr(scale) if isinstance(scale, Detector) else backbone_name(scale)
@@ -616,12 +500,6 @@ def _ready(network: nn.Module, device: torch.device) -> nn.Module:
     """A network in eval mode, on the device and in the faster memory layout, channels last."""
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
-
-
-def _check_rule(rule: str) -> None:
-    """Refuse an unknown rule."""
-    if rule not in get_args(Rule):
-        raise InputError(f"unknown rule {rule!r}; choose from {', '.join(get_args(Rule))}")
 
 
 def _check_statistics(mean: float | None, std: float | None) -> None:

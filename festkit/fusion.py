@@ -5,16 +5,21 @@ to the image and averaged as probabilities. Every resize of the kit is :func:`re
 network output becomes a probability in :func:`probability_map`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from reprlib import repr as short
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ._support.errors import InputError, InputTypeError
+from ._support.tensors import is_tensor
 from .ops.resize import Map, check_map, resize_map
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
@@ -36,7 +41,7 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
         array([[0.5, 0.5],
                [0.5, 0.5]], dtype=float32)
     """
-    if not isinstance(maps, Sequence | np.ndarray | Tensor) or isinstance(maps, str):
+    if not (isinstance(maps, Sequence | np.ndarray) or is_tensor(maps)) or isinstance(maps, str):
         raise InputTypeError(f"maps is {short(maps)}, expected a list of one map per scale")
     if len(maps) == 0:
         raise InputError("fuse needs at least one probability map, got none")
@@ -59,4 +64,4 @@ def fuse(maps: Sequence[Map], size: int | tuple[int, int]) -> Map:
 
 
 def _place(prob: NDArray[Any] | Tensor) -> str:
-    return f"a tensor on {prob.device}" if isinstance(prob, Tensor) else "an array"
+    return f"a tensor on {prob.device}" if is_tensor(prob) else "an array"

@@ -8,18 +8,18 @@ Not to be confused with hysteresis thresholding, which keeps the *whole* low-thr
 a strong pixel: AS keeps the strong mask as it is, and drops the low-threshold region around it.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ._support.arguments import (
     ArrayValues,
@@ -30,10 +30,14 @@ from ._support.arguments import (
 )
 from ._support.errors import InputError
 from ._support.jit import compiled
+from ._support.tensors import is_tensor, torch
 from .ops.components import Components, binarize, columns, compact, find_components
 from .ops.components.compiled import find
 
-Array = TypeVar("Array", NDArray[Any], Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", "NDArray[Any]", "Tensor")
 
 MERGE_DISTANCE = 3.0
 """A weak target closer than this to a target listed before it is the same object [px]."""
@@ -109,9 +113,9 @@ class Detection(ArrayValues):
     th1: float
     th2: float | None
     _prob: Any
-    _weak_parts: "tuple[_Weak, ...]"
+    _weak_parts: tuple[_Weak, ...]
 
-    def numpy(self) -> "Detection":
+    def numpy(self) -> Detection:
         """Convert tensors to numpy arrays.
 
         Example:
@@ -222,7 +226,7 @@ def adjust_sensitivity(
             )
     nowhere = math.inf  # no component is above it
     weak = [_inject_weak(mask, scale, nowhere if th2 is None else th2) for scale in maps]
-    join = torch.cat if isinstance(strong, Tensor) else np.concatenate
+    join = torch.cat if is_tensor(strong) else np.concatenate
     centres = join([part.centres for part in weak])
     return Detection(
         mask=_like(prob, mask.reshape(prob.shape)),
@@ -325,7 +329,7 @@ def _threshold(name: str, prob: NDArray[Any] | Tensor, threshold: float) -> tupl
             return maps, strong, mask
     maps = _in_unit_range(name, maps)
     strong = binarize(maps, threshold)
-    return maps, strong, strong.clone() if isinstance(strong, Tensor) else strong.copy()
+    return maps, strong, strong.clone() if is_tensor(strong) else strong.copy()
 
 
 @compiled
@@ -348,7 +352,7 @@ def _mark_above(maps: Any, threshold: Any, strong: Any, mask: Any) -> Any:
 def _as_floats(name: str, prob: NDArray[Any] | Tensor) -> Any:
     """Floating-point maps as float32 (N, H, W)."""
     prob = as_numbers(name, prob)
-    floating = prob.is_floating_point() if isinstance(prob, Tensor) else prob.dtype.kind == "f"
+    floating = prob.is_floating_point() if is_tensor(prob) else prob.dtype.kind == "f"
     if not floating:
         raise InputError(
             f"{name} is {prob.dtype}, expected floating-point probabilities in [0, 1]; "
@@ -369,7 +373,7 @@ def _in_unit_range(name: str, maps: Any) -> Any:
             "background",
             stacklevel=4,
         )
-        where: Any = torch.where if isinstance(maps, Tensor) else np.where
+        where: Any = torch.where if is_tensor(maps) else np.where
         maps = where(missing, 0, maps)
         low, high = _range(maps)
     if low < -1e-6 or high > 1 + 1e-6:
@@ -382,7 +386,7 @@ def _in_unit_range(name: str, maps: Any) -> Any:
 
 def _native(prob: NDArray[Any] | Tensor) -> Any:
     """Where the work is done: in float32 arrays on the CPU, else in float32 tensors."""
-    if not isinstance(prob, Tensor):
+    if not is_tensor(prob):
         return prob.astype(np.float32, copy=False)
     floats = prob.detach().float()
     return floats.numpy() if prob.device.type == "cpu" else floats
@@ -392,7 +396,7 @@ def _range(maps: Any) -> tuple[float, float]:
     """Least and largest value, both NaN if there is one; zeros for no values."""
     if math.prod(maps.shape) == 0:
         return 0.0, 0.0
-    if isinstance(maps, Tensor):
+    if is_tensor(maps):
         low, high = torch.stack(maps.aminmax()).tolist()
         return low, high
     return float(maps.min()), float(maps.max())
@@ -416,10 +420,10 @@ def _targets(
 
 def _numpy(array: NDArray[Any] | Tensor) -> NDArray[Any]:
     """An array, of a tensor likewise."""
-    return array.cpu().numpy() if isinstance(array, Tensor) else array
+    return array.cpu().numpy() if is_tensor(array) else array
 
 
 def _like(prob: NDArray[Any] | Tensor, result: Any) -> Any:
     """A result as a tensor if the map was one; tensors pass."""
-    made_here = isinstance(prob, Tensor) and isinstance(result, np.ndarray)
+    made_here = is_tensor(prob) and isinstance(result, np.ndarray)
     return torch.from_numpy(result) if made_here else result

@@ -14,10 +14,11 @@ from torch import nn
 from festkit import fuse, resize_map
 from festkit._support.errors import InputTypeError
 from festkit.backbones.contract import input_channels
-from festkit.backbones.forward import gray_levels, network_input, probability_map
+from festkit.backbones.forward import network_input, probability_map
 from festkit.data.dataset import load_dataset
 from festkit.fest import FEST
 from festkit.ops.components import find_components
+from festkit.ops.gray import gray_levels
 from festkit.ops.resize import resize_image, resize_mask
 
 sides = st.integers(1, 9)

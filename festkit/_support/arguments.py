@@ -6,9 +6,9 @@ from reprlib import repr as short
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from .errors import InputError, InputTypeError
+from .tensors import is_tensor
 
 
 def as_numbers(name: str, values: Any) -> Any:
@@ -26,7 +26,7 @@ def as_numbers(name: str, values: Any) -> Any:
         Traceback (most recent call last):
         festkit._support.errors.InputTypeError: th1 is ['0.5'], expe...
     """
-    if isinstance(values, Tensor):
+    if is_tensor(values):
         return values
     if isinstance(values, np.ma.MaskedArray):
         raise InputTypeError(
@@ -182,7 +182,7 @@ def _public(values: Any) -> list[str]:
 
 def _equal(a: Any, b: Any) -> bool:
     """Whether two values are equal, on any device."""
-    a, b = (each.cpu() if isinstance(each, Tensor) else each for each in (a, b))
+    a, b = (each.cpu() if is_tensor(each) else each for each in (a, b))
     if hasattr(a, "shape") and hasattr(b, "shape"):
         return np.array_equal(a, b, equal_nan=True)
     return bool(a == b)

@@ -42,7 +42,7 @@ def demo(
         threads: CPU threads; default one per idle CPU.
         out: folder of the results; default runs/demo, or runs/demo-DATASET.
     """
-    from .._support.devices import check_threads
+    from .._support.cpus import check_threads
     from ..jobs.execute import run_notebook
 
     _check_training(sizes, backbone, epochs)

@@ -106,12 +106,13 @@ def _print_found(table: Path) -> None:
 
 def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "FEST":
     """A FEST with the given settings."""
-    from .._support.devices import resolve_threads
+    from .._support.cpus import check_threads
     from ..inference.models import open_model
     from ..sensitivity import check_threshold
 
     fest = open_model(*model, device=settings.device)
-    fest.threads = resolve_threads(settings.threads)
+    check_threads(settings.threads)
+    fest.threads = settings.threads
     for name in ("th1", "th2"):
         if (value := getattr(settings, name)) is not None:
             check_threshold(name, value)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._support.devices import available_cpus
+from .._support.cpus import available_cpus
 from .._support.errors import InputError
 from .._support.files import read_json, write_json, write_text
 from .._support.names import counted

@@ -1,6 +1,5 @@
 """Predict files of frames and write the results to a folder; an interrupted call can be resumed."""
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .. import __version__
 from .._support.ahead import ahead
-from .._support.devices import resolve_threads
+from .._support.cpus import check_threads
 from .._support.errors import ExistingFileError, InputError
 from .._support.files import read_json, write_json
 from .._support.locks import file_lock
@@ -23,7 +21,7 @@ from .._support.names import find_name
 from .._support.progress import progress
 from ..data.images import format_size
 from ..data.report import first_names
-from ..fest import BATCH, FEST, scale_name
+from ..model import Model
 from ..sensitivity import Detection
 from .frames import RawFormat
 from .gray import POLARITIES, AskedLevels, GrayRules, Polarity, check_asked
@@ -58,7 +56,7 @@ class SkippedImages(InputError):
 
 
 def predict_images(
-    fest: FEST,
+    fest: Model,
     images: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -131,8 +129,9 @@ def predict_images(
         ['coco.json', 'journal', 'prediction.json', 'targets.csv']
     """
     if threads is not None:
+        check_threads(threads)
         fest = copy(fest)
-        fest.threads = resolve_threads(threads)
+        fest.threads = threads
     names = dict.fromkeys(find_name("format", name, FORMATS) for name in ("csv", *formats))
     asked, hot = check_asked(levels), find_name("polarity", polarity, POLARITIES)
     options = {"levels": asked, "polarity": hot, "raw": raw, "tile": tile and int(tile)}
@@ -153,7 +152,7 @@ def predict_images(
 
 
 def _write(
-    fest: FEST, sources: Sources, reader: Reader, settings: dict[str, Any], names: Sequence[str]
+    fest: Model, sources: Sources, reader: Reader, settings: dict[str, Any], names: Sequence[str]
 ) -> Path:
     """Write all formats; the table."""
     table = reader.out / "targets.csv"
@@ -166,8 +165,7 @@ def _write(
             progress(None, "predicting", unit="frame", total=len(sources.files))
         )
         run = _Run(fest, reader, settings["tile"], writers, bar)
-        batch = 1 if fest.device.type == "cpu" else BATCH
-        for events in in_batches(ahead(reader.read(sources.files)), batch):
+        for events in in_batches(ahead(reader.read(sources.files)), fest.batch):
             run.take(events)
         faults = [*run.faults.values()]
         facts = {"settings": settings, "files": run.files, "hot_pixels": hot.found}
@@ -199,7 +197,7 @@ class _Run:
     """The second half of a call: predict what is read, and write all formats."""
 
     def __init__(
-        self, fest: FEST, reader: Reader, tile: int | None, writers: Sequence[Writer], bar: Any
+        self, fest: Model, reader: Reader, tile: int | None, writers: Sequence[Writer], bar: Any
     ) -> None:
         self.fest, self.reader, self.tile, self.writers, self.bar = fest, reader, tile, writers, bar
         self.faults: dict[Source, str] = {}
@@ -275,7 +273,7 @@ class _Run:
 
 
 def _detect(
-    fest: FEST, grays: Sequence[NDArray[np.uint8]], tile: int | None
+    fest: Model, grays: Sequence[NDArray[np.uint8]], tile: int | None
 ) -> Sequence[Detection]:
     """The targets of frames of one size, as a whole or by tiles."""
     if tile is not None:
@@ -285,22 +283,16 @@ def _detect(
     return cast(Sequence[Detection], found)
 
 
-def _settings(fest: FEST, options: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
+def _settings(fest: Model, options: Mapping[str, Any], sources: Sources) -> dict[str, Any]:
     """Everything that decides the result, and the folders of the images."""
-    digest = hashlib.sha256()
-    for network in fest.networks:
-        for name, tensor in network.state_dict().items():
-            values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(name.encode() + values.numpy().tobytes())
-    named = {name: getattr(fest, name) for name in ("th1", "th2", "mean", "std")}
+    thresholds = {"th1": fest.th1, "th2": fest.th2}
     levels = options["levels"]
     return {
         "festkit": __version__,
         "folders": list(sources.roots),
-        "networks": {str(size): scale_name(net) for size, net in fest.backbones.items()},
-        "weights": digest.hexdigest()[:12],
         "rule": fest.rule,
-        **{name: None if value is None else float(value) for name, value in named.items()},
+        **fest.identity(),
+        **{name: None if value is None else float(value) for name, value in thresholds.items()},
         **options,
         "levels": list(levels) if isinstance(levels, tuple) else levels,
     }

@@ -1,24 +1,24 @@
 """Read images and videos of any bit depth as 8-bit gray levels; predict large frames in tiles."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .._support.arguments import check_number
 from .._support.errors import InputError
 from .._support.files import check_path
 from .._support.names import find_name
-from ..backbones.forward import gray_image
 from ..data.images import Gray, colour_share, read_raster
 from ..data.levels import percentiles
-from ..fest import FEST
+from ..model import Images, Model
+from ..ops.gray import gray_image
 from .frames import Frame, RawFormat
 from .gray import (
     POLARITIES,
@@ -128,7 +128,7 @@ FEW = 9
 """Number of squares that are cheap at any size."""
 
 
-def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDArray[np.float32]]:
+def tiled_maps(fest: Model, image: Images, tile: int) -> list[NDArray[np.float32]]:
     """Probability maps of a large image, one per network, merged from overlapping tiles.
 
     Images are resized to the network's input, so small targets in large frames may vanish. Here
@@ -158,7 +158,7 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     check_number("tile", tile)
     if tile < 16 or tile != int(tile):
         raise InputError(f"tile is {tile}, expected a whole number of px, at least 16")
-    if len(fest.networks) < len(fest.backbones):
+    if any(isinstance(size, str) for size in fest.backbones):
         raise InputError("tile is for networks; detectors take whole images: leave tile out")
     tile = int(tile)
     image = gray_image(image)
@@ -185,7 +185,7 @@ def tiled_maps(fest: FEST, image: NDArray[Any] | Tensor, tile: int) -> list[NDAr
     return [np.minimum(total / weights, 1) for total in totals]
 
 
-def warn_if_shrunk(images: str, side: int, fest: FEST) -> None:
+def warn_if_shrunk(images: str, side: int, fest: Model) -> None:
     """Warn if small targets may vanish because images of this longer side [px] are shrunk.
 
     Detectors take every image at its own size.

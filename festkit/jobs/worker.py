@@ -26,7 +26,7 @@ class Workers:
     """
 
     def __init__(self, count: int = 1) -> None:
-        from .._support.devices import available_cpus  # noqa: PLC0415 - the child needs no torch
+        from .._support.cpus import available_cpus  # noqa: PLC0415 - the child needs no torch
 
         share = max(1, len(available_cpus()) // count)
         self._environment = {"OMP_NUM_THREADS": str(share)} if count > 1 else {}

@@ -1,21 +1,26 @@
 """Count pixels and targets: match predicted with true targets."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .._support.arguments import as_numbers, check_batch_shape, check_range
 from .._support.errors import InputError, InputTypeError
 from .._support.jit import compiled
 from .._support.names import find_name
+from .._support.tensors import is_tensor
 from ..ops.components import Components, find_components
 from ..ops.size_classes import SIZE_CLASSES
 from .counts import Counts, TargetCounts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MATCH_DISTANCE = 3.0
 """Centroids closer than this match [px]."""
@@ -330,7 +335,7 @@ def as_mask(name: str, value: NDArray[np.generic] | Tensor) -> Mask:
         >>> as_mask("mask", np.array([[0, 1]]))
         array([[False,  True]])
     """
-    array = as_numbers(name, value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+    array = as_numbers(name, value.detach().cpu().numpy() if is_tensor(value) else value)
     check_batch_shape(name, array.shape)
     mask: Mask = array.astype(bool, copy=False)
     if mask is not array and (mask != array).any():

@@ -1,22 +1,27 @@
 """Resizing of maps, images and masks: linear, half-pixel centres."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from numbers import Integral
 from operator import index
 from reprlib import repr as short
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .._support.arguments import as_numbers, refuse_channels_last
 from .._support.errors import InputError, InputTypeError
 from .._support.jit import compiled
+from .._support.tensors import is_tensor, torch
 from .components import compact, find_components
 
-Map = TypeVar("Map", NDArray[Any], Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Map = TypeVar("Map", "NDArray[Any]", "Tensor")
 
 
 def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
@@ -47,14 +52,13 @@ def resize_map(prob: Map, size: int | tuple[int, int]) -> Map:
     height, width = _sides(size)
     if prob.ndim < 2 or min(height, width, *prob.shape[-2:]) < 1:
         raise InputError(f"cannot resize a map of {tuple(prob.shape)} to {height} x {width} px")
-    rows, columns = _taps(prob.shape[-2], height), _taps(prob.shape[-1], width)
     resized: Any
-    if isinstance(prob, Tensor) and (prob.device.type != "cpu" or prob.requires_grad):
-        resized = _resize_tensor(prob.float(), rows, columns)
-    elif isinstance(prob, Tensor):
-        resized = torch.from_numpy(_resize_array(prob.float().numpy(), rows, columns))
+    if is_tensor(prob) and (prob.device.type != "cpu" or prob.requires_grad):
+        resized = resize_tensor(prob.float(), height, width, _lerp_tensor)
+    elif is_tensor(prob):
+        resized = torch.from_numpy(_resize_array(prob.float().numpy(), height, width))
     else:
-        resized = _resize_array(prob.astype(np.float32, copy=False), rows, columns)
+        resized = _resize_array(prob.astype(np.float32, copy=False), height, width)
     return cast(Map, resized)
 
 
@@ -119,7 +123,7 @@ def resize_mask(mask: NDArray[np.bool_], size: int) -> tuple[NDArray[np.bool_], 
 
 def check_map(name: str, prob: object) -> None:
     """Refuse what is not an array or tensor of numbers."""
-    if not isinstance(prob, np.ndarray | Tensor):
+    if not (isinstance(prob, np.ndarray) or is_tensor(prob)):
         raise InputTypeError(
             f"{name} is {short(prob)}, expected an array or tensor (..., H, W); pass numpy.asarray"
         )
@@ -139,21 +143,33 @@ def _sides(size: Any) -> tuple[int, int]:
     return height, width
 
 
-def _taps(source: int, target: int) -> tuple[Any, Any, Any]:
-    """For every target pixel the source pixels before and after it, and the weight of the latter.
+def _taps(source: int, target: int, pixel: Any) -> tuple[Any, Any, Any]:
+    """For target pixels 0, 1, ... the source pixels before and after each, and the weight after.
 
-    A pixel of weight 0 is not looked at: both are then the same.
+    Exact, in whole numbers of half target pixels. A pixel of weight 0 is not looked at: before and
+    after are then the same.
+
+    Args:
+        source: pixels of the source.
+        target: pixels of the target.
+        pixel: 0 to ``target - 1``, an array or tensor of int64.
     """
-    position = (np.arange(target) + 0.5) * (source / target) - 0.5
-    position = np.clip(position, 0, source - 1)
-    before = position.astype(np.int64)
-    weight = (position - before).astype(np.float32)
-    return before, before + (weight > 0), weight
+    position = ((2 * pixel + 1) * source - target).clip(0, 2 * target * (source - 1))
+    before = position // (2 * target)
+    rest = position - 2 * target * before
+    return before, before + (rest > 0), rest / (2 * target)
 
 
-def _resize_array(maps: NDArray[np.float32], rows: Any, columns: Any) -> NDArray[np.float32]:
+def _resize_array(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """Resize an array by compiled loops."""
-    shape = *maps.shape[:-2], len(rows[2]), len(columns[2])
+    rows, columns = (
+        (before, after, weight.astype(np.float32))
+        for before, after, weight in (
+            _taps(source, target, np.arange(target))
+            for source, target in zip(maps.shape[-2:], (height, width), strict=True)
+        )
+    )
+    shape = *maps.shape[:-2], height, width
     resized = np.empty(shape, np.float32)
     flat = compact(maps.reshape(-1, *maps.shape[-2:]))
     _resize(flat, rows, columns, resized.reshape(-1, *shape[-2:]))
@@ -183,13 +199,36 @@ def _lerp(a: Any, b: Any, weight: Any) -> Any:
     return a if a == b else a * (np.float32(1) - weight) + b * weight
 
 
-def _resize_tensor(maps: Tensor, rows: Any, columns: Any) -> Tensor:
-    """The same by tensor operations, on the maps' device and differentiable."""
-    for axis, taps in ((-2, rows), (-1, columns)):
-        before, after, weight = (torch.from_numpy(tap).to(maps.device) for tap in taps)
+def _lerp_tensor(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """The same of tensors."""
+    value = a + (b - a) * weight
+    infinite = torch.where(a == b, a, a * (1 - weight) + b * weight)
+    return torch.where(value.isnan(), infinite, value)
+
+
+def lerp_finite(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Between the finite values of two tensors.
+
+    Example:
+        >>> float(lerp_finite(torch.tensor(0.0), torch.tensor(1.0), torch.tensor(0.25)))
+        0.25
+    """
+    return a + (b - a) * weight
+
+
+def resize_tensor(
+    maps: Tensor, height: int, width: int, lerp: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Tensor:
+    """:func:`resize_map` of float32 tensors by operations that can be differentiated and exported.
+
+    Example:
+        >>> resize_tensor(torch.tensor([[0.0, 1.0]]), 1, 4, lerp_finite)
+        tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
+    """
+    for axis, target in ((-2, height), (-1, width)):
+        pixel = torch.arange(target, device=maps.device)
+        before, after, weight = _taps(maps.shape[axis], target, pixel)
+        weight = weight.float()
         a, b = maps.index_select(axis, before), maps.index_select(axis, after)
-        weight = weight[:, None] if axis == -2 else weight
-        value = a + (b - a) * weight
-        infinite = torch.where(a == b, a, a * (1 - weight) + b * weight)
-        maps = torch.where(value.isnan(), infinite, value)
+        maps = lerp(a, b, weight[:, None] if axis == -2 else weight)
     return maps

@@ -8,25 +8,30 @@ Reading order: `component_tree` (components at every level), `region` (counts of
 `image` (counts of a frame), `table` (the surface), `curves` (ROC).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .._support.arguments import as_numbers, check_range
-from .._support.devices import available_cpus
+from .._support.cpus import available_cpus
 from .._support.errors import InputError
 from .._support.progress import progress
+from .._support.tensors import is_tensor
 from ..metrics import as_mask
 from ..sensitivity import as_maps, check_threshold
 from .curves import ROC
 from .image import add_image
 from .region import TABLES
 from .table import OperatingPoint, ThresholdSurface
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["EIGHT_BIT", "ROC", "OperatingPoint", "ThresholdSurface", "roc", "threshold_surface"]
 
@@ -41,7 +46,7 @@ CHUNK = 8
 
 Floats = NDArray[np.float64]
 
-Map = NDArray[Any] | Tensor
+Map: TypeAlias = "NDArray[Any] | Tensor"
 
 Image = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]
 
@@ -157,7 +162,7 @@ def _length(items: Iterable[Any]) -> int | None:
 def _grid(name: str, thresholds: Sequence[float] | NDArray[np.floating]) -> Floats:
     """Checked thresholds as float64."""
     grid: Floats = as_numbers(name, thresholds)
-    grid = np.array(grid.cpu() if isinstance(grid, Tensor) else grid, np.float64)
+    grid = np.array(grid.cpu() if is_tensor(grid) else grid, np.float64)
     if grid.ndim != 1 or not len(grid):
         raise InputError(f"{name} has shape {grid.shape}, expected a list of thresholds")
     for value in grid[[0, -1]]:
@@ -203,7 +208,7 @@ def _one(name: str, maps: Any) -> NDArray[Any]:
     """The only image of a batch (1, H, W), in the one layout that is compiled for."""
     if len(maps) != 1:
         raise InputError(f"a {name} has {len(maps)} images; pass one map (H, W) per image")
-    array = maps.cpu().numpy() if isinstance(maps, Tensor) else maps
+    array = maps.cpu().numpy() if is_tensor(maps) else maps
     return np.require(array, requirements=["C", "W", "E"])
 
 

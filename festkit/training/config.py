@@ -149,7 +149,7 @@ class TrainConfig:
                 known = ", ".join(choices)
                 raise InputError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
         if self.threads is not None:
-            from .._support.devices import check_threads  # help and lists need no torch
+            from .._support.cpus import check_threads  # help and lists need no torch
 
             check_threads(self.threads)
         find_name("loss", self.loss, LOSS_NAMES)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .._support.devices import available_cpus, resolve_precision
+from .._support.cpus import available_cpus
+from .._support.devices import resolve_precision
 from .._support.errors import InputError
 from .._support.files import atomic_write
 from ..backbones import create_backbone

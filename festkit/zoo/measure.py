@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._support.devices import check_threads, resolve_device
+from .._support.cpus import check_threads
+from .._support.devices import resolve_device
 from .._support.errors import InputError
 from .._support.files import sha256, write_json
 from .._support.names import find_name, normalize_name

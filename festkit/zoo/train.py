@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .._support.devices import check_threads, resolve_device
+from .._support.cpus import check_threads
+from .._support.devices import resolve_device
 from .._support.errors import InputError
 from .._support.files import read_json, sha256, write_json
 from ..backbones import fill_backbone

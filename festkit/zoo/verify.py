@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .._support.devices import check_threads
+from .._support.cpus import check_threads
 from .._support.errors import FestkitError, InputError, MissingFileError
 from .._support.files import sha256
 from .._support.names import find_name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from festkit._support import devices as _cpus
+from festkit._support import cpus as _cpus
 from festkit._support.devices import cpu_threads, resolve_device, resolve_precision, resolve_threads
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")

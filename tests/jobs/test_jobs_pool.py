@@ -159,7 +159,7 @@ def test_no_worker(tmp_path):
 )
 def test_workers_share_the_cpus(monkeypatch, workers, given, threads):
     """Each would measure its load before the others have begun, and take all CPUs."""
-    monkeypatch.setattr("festkit._support.devices.available_cpus", lambda: tuple(range(8)))
+    monkeypatch.setattr("festkit._support.cpus.available_cpus", lambda: tuple(range(8)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)

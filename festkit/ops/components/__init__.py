@@ -7,19 +7,23 @@ There are two implementations with identical results: compiled loops for arrays,
 operations that stay on the device of the tensor.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..._support.arguments import ArrayValues, as_numbers, check_number
 from ..._support.errors import InputError
-from . import compiled, tensors
+from ..._support.tensors import is_tensor, torch
+from . import compiled
 
-Array = TypeVar("Array", NDArray[Any], Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", "NDArray[Any]", "Tensor")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +65,7 @@ class Components(ArrayValues):
     def centroid(self) -> Any:
         """(K, 2) mean row and mean column, float64; float32 on MPS, which has no other."""
         sums = columns(self.sum_y, self.sum_x)
-        return (sums.to(exact_type(sums.device)) if isinstance(sums, Tensor) else sums) / (
+        return (sums.to(exact_type(sums.device)) if is_tensor(sums) else sums) / (
             self.area[:, None]
         )
 
@@ -73,7 +77,7 @@ class Components(ArrayValues):
     def overlaps(self, mask: Any) -> Any:
         """(K,) whether each component shares a pixel with a mask of the batch's shape."""
         hit = mask.reshape(-1)[self.pixels]
-        if isinstance(hit, Tensor):
+        if is_tensor(hit):
             hits = hit.new_zeros(len(self), dtype=torch.int64)
             return hits.index_add_(0, self.label, hit.long()) > 0
         touched = np.zeros(len(self), bool)
@@ -100,7 +104,7 @@ def columns(*arrays: Array) -> Array:
                [2, 4]])
     """
     first = arrays[0]
-    return torch.stack(arrays, dim=1) if isinstance(first, Tensor) else np.array(arrays).T
+    return torch.stack(arrays, dim=1) if is_tensor(first) else np.array(arrays).T
 
 
 def binarize(values: Array, threshold: float) -> Array:
@@ -110,7 +114,7 @@ def binarize(values: Array, threshold: float) -> Array:
         >>> binarize(np.array([0.1, 0.5, 0.6], np.float32), 0.5)
         array([False, False,  True])
     """
-    if isinstance(values, Tensor):
+    if is_tensor(values):
         return values.float() > float(np.float32(threshold))
     return np.asarray(values, np.float32) > np.float32(threshold)
 
@@ -143,7 +147,9 @@ def find_components(values: NDArray[Any] | Tensor, threshold: float = 0.5) -> Co
             f"components need a map (H, W) or a batch (N, H, W), got {tuple(values.shape)}"
         )
     batch = values if values.ndim == 3 else values[None]
-    if isinstance(batch, Tensor):
+    if is_tensor(batch):
+        from . import tensors  # noqa: PLC0415 - it needs torch
+
         return Components(*tensors.find(batch.float(), float(np.float32(threshold))))
     if batch.dtype == bool and 0 <= threshold < 1:
         return Components(*compiled.find(compact(batch).view(np.uint8), np.uint8(0)))

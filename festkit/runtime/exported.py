@@ -1,0 +1,217 @@
+"""A model from a file written by :func:`festkit.export`, run without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._support.cpus import check_threads, idle_cpus
+from .._support.errors import InputError, MissingFileError
+from .._support.files import NUMBER, check_form
+from .._support.names import find_name
+from ..model import Model, check_rule
+
+CARD = "festkit"
+"""Name of the card among the facts that an exported file holds."""
+
+FORM = {
+    "sizes": [int],
+    "networks": dict,
+    "weights": str,
+    "th1": NUMBER,
+    "th2": NUMBER | None,
+    "rule": str,
+}
+"""What the card must hold."""
+
+Runtime = Literal["onnx", "openvino", "openvino-bf16"]
+
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
+"""The package of every runtime."""
+
+Run = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""From frames (N, 1, H, W) to the fused map and the maps of the scales."""
+
+
+class ExportedModel(Model):
+    """A model exported to ONNX or OpenVINO; it predicts like the :class:`FEST` it came from.
+
+    Args:
+        path: ``.onnx``, or ``.xml`` with its ``.bin``.
+        runtime: "onnx" (ONNX Runtime), "openvino", or "openvino-bf16", which multiplies in bfloat16
+            where the CPU has it and changes maps by about 0.01. Default: OpenVINO if it is
+            installed or the file is its own.
+        threads: number of CPU threads. Default: one per idle CPU at the first image. Several images
+            are computed side by side, one thread each.
+
+    Attributes:
+        card: what the file says of the model: networks, thresholds, origin, licence.
+        runtime: name of the runtime.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file was not written by festkit, or the runtime is unknown, not installed
+            or cannot read the file.
+    """
+
+    def __init__(
+        self, path: str | Path, *, runtime: Runtime | None = None, threads: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise MissingFileError(f"no such file: {path}; write it with festkit export")
+        check_threads(threads)
+        self.runtime = _choose(self.path, runtime)
+        self.threads = threads
+        self.card = self._read_card()
+        self.backbones = dict.fromkeys(self.card["sizes"], self.runtime)
+        self.th1, self.th2, self.rule = (self.card[name] for name in ("th1", "th2", "rule"))
+        check_rule(self.rule)
+        self._sessions: dict[int, Run] = {}
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{size} px" for size in self.backbones)
+        return (
+            f"ExportedModel({self.path.name}: {sizes}; th1={self.th1:g}, th2={self.th2}, "
+            f"rule={self.rule!r}, runtime={self.runtime!r})"
+        )
+
+    @property
+    def batch(self) -> int:
+        """Images that are computed side by side."""
+        self.threads = self.threads or max(1, idle_cpus())
+        return self.threads
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the maps: the card's networks, the file, and the runtime."""
+        digest = hashlib.sha256(self.path.read_bytes())
+        if self.path.suffix == ".xml":
+            digest.update(self.path.with_suffix(".bin").read_bytes())
+        return {
+            "networks": self.card["networks"],
+            "weights": digest.hexdigest()[:12],
+            "runtime": self.runtime,
+        }
+
+    def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """The maps of all scales, of one image (H, W) or of several (N, H, W)."""
+        threads = self.batch
+        frames = gray.reshape(-1, 1, 1, *gray.shape[-2:])
+        side_by_side = min(threads, len(frames))
+        run = self._session(side_by_side)
+        if side_by_side == 1:
+            found = [run(frame)[1] for frame in frames]
+        else:
+            found = [maps for _, maps in self._pool.map(run, frames)]
+        maps = np.concatenate(found)  # (N, S, H, W)
+        return [maps[:, scale].reshape(gray.shape) for scale in range(maps.shape[1])]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.batch)
+
+    def _session(self, side_by_side: int) -> Run:
+        """The runtime, set up for so many images at once; kept for the next."""
+        if side_by_side not in self._sessions:
+            open_session = _open_onnx if self.runtime == "onnx" else _open_openvino
+            self._sessions[side_by_side] = open_session(
+                self.path, self.batch, side_by_side, bf16=self.runtime == "openvino-bf16"
+            )
+        return self._sessions[side_by_side]
+
+    def _read_card(self) -> dict[str, Any]:
+        """The card in the file."""
+        try:
+            if self.runtime == "onnx":
+                text = _onnx_session(self.path, 1).get_modelmeta().custom_metadata_map.get(CARD)
+            else:
+                model = _openvino_core().read_model(self.path)
+                text = model.get_rt_info(["framework", CARD]).astype(str)
+            card = json.loads(text or "null")
+        except Exception as error:
+            raise InputError(
+                f"{self.path} was not written by festkit export, or is damaged ({error})"
+            ) from error
+        check_form(f"the card of {self.path}", card, FORM)
+        return dict(card)
+
+
+def available_runtimes(path: Path) -> list[Runtime]:
+    """The runtimes that are installed and read a file, the usually fastest first.
+
+    Example:
+        >>> set(available_runtimes(Path("fest.xml"))) <= {"openvino"}
+        True
+    """
+    names: list[Runtime] = ["openvino", "onnx"] if path.suffix == ".onnx" else ["openvino"]
+    return [name for name in names if find_spec(PACKAGES[name])]
+
+
+def _choose(path: Path, asked: Runtime | None) -> Runtime:
+    """A runtime that is installed and reads the file."""
+    if path.suffix not in (".onnx", ".xml"):
+        raise InputError(f"{path} ends in {path.suffix!r}, expected .onnx or .xml")
+    available = available_runtimes(path)
+    if not available:
+        raise InputError(f"no runtime for {path} is installed; pip install 'festkit[export]'")
+    if asked is None:
+        return available[0]
+    name = find_name("runtime", asked, PACKAGES)
+    if PACKAGES[name] not in {PACKAGES[each] for each in available}:
+        raise InputError(
+            f"runtime {name} cannot read {path.name} here; installed ones that can: "
+            f"{', '.join(available)}"
+        )
+    return name  # type: ignore[return-value]
+
+
+def _onnx_session(path: Path, threads: int) -> Any:
+    """A session of ONNX Runtime, whose messages are left out."""
+    import onnxruntime  # noqa: PLC0415 - an extra
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _open_onnx(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Run:
+    """ONNX Runtime; a session may be used by several threads at once."""
+    del bf16
+    session = _onnx_session(path, max(1, threads // side_by_side))
+    return lambda frames: tuple(session.run(["fused", "maps"], {"gray": frames}))  # type: ignore[return-value]
+
+
+def _openvino_core() -> Any:
+    import openvino  # noqa: PLC0415 - an extra
+
+    return openvino.Core()
+
+
+def _open_openvino(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Run:
+    """OpenVINO; every image has a request of its own."""
+    compiled = _openvino_core().compile_model(
+        path,
+        "CPU",
+        {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": side_by_side,
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        },
+    )
+
+    def run(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        request = compiled.create_infer_request()
+        request.infer({"gray": frames})
+        return tuple(np.array(request.get_tensor(name).data) for name in ("fused", "maps"))  # type: ignore[return-value]
+
+    return run
