@@ -28,6 +28,7 @@ ROOMS = {
     "metrics": "Metrics",
     "surface": "Threshold surfaces, ROC",
     "weights": "Weights",
+    "runtime": "Export and runtimes",
     "inference": "Inference",
     "jobs": "Jobs",
     "tables": "Tables of the paper",

@@ -10,6 +10,7 @@ from . import losses as losses
 from . import metrics as metrics
 from . import ops as ops
 from . import plots as plots
+from . import runtime as runtime
 from . import scenes as scenes
 from . import sensitivity as sensitivity
 from . import surface as surface
@@ -50,6 +51,7 @@ from .plots import plot_history as plot_history
 from .plots import plot_roc as plot_roc
 from .plots import plot_surface as plot_surface
 from .plots import show as show
+from .runtime import export as export
 from .scenes import make_synthetic_dataset as make_synthetic_dataset
 from .sensitivity import Detection as Detection
 from .sensitivity import Target as Target

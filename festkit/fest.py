@@ -29,6 +29,7 @@ from .backbones.contract import check_network, own_copy
 from .backbones.forward import probability_map
 from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
+from .metrics import Counts
 from .model import Model, Rule, check_rule, scale_title
 from .pretrained import pretrained_files
 from .pretrained.fetch import FEST_FILE, saved_fest

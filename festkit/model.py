@@ -44,6 +44,8 @@ class Model(ABC):
         th2: threshold of weak targets, in [0, 1]; None disables weak targets.
         rule: source of weak targets, "per_scale" or "fused".
         threads: number of CPU threads; None takes one per idle CPU at the first image.
+        origin: training dataset and fingerprints of its training and test images, if known.
+        chosen_on: dataset and metrics of the threshold tuning, if any.
     """
 
     backbones: Mapping[Any, Any]
@@ -51,6 +53,8 @@ class Model(ABC):
     th2: float | None
     rule: Rule
     threads: int | None
+    origin: dict[str, str] | None = None
+    chosen_on: dict[str, Any] | None = None
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from festkit._support.files import atomic_write, write_text, write_utf8
 from festkit.data.dataset import load_dataset
-from festkit.inference.models import open_model
+from festkit.inference.models import load_fest
 from festkit.metrics import Counts, confidence_intervals
 from festkit.zoo.measure import count_images
 
@@ -98,7 +98,7 @@ def store_counts(data_root: str | None) -> None:
     for name, entries in ENTRIES.items():
         testset = load_dataset(name, "test", root=data_root)
         for entry in entries:
-            fest = open_model(f"{name.lower()}/{entry}", device="cpu")
+            fest = load_fest(f"{name.lower()}/{entry}", device="cpu")
             for how, counts in zip(("", " AS"), count_images(fest, testset), strict=True):
                 rows += [{"dataset": name, "method": entry + how, **vars(c)} for c in counts]
     with atomic_write(COUNTS) as part:

@@ -13,7 +13,7 @@ import tyro
 from festkit._support.files import write_utf8
 from festkit._support.names import find_name
 from festkit.data.dataset import load_dataset
-from festkit.inference.models import open_model
+from festkit.inference.models import load_fest
 from festkit.metrics import Counts, confidence_intervals
 from festkit.pretrained import ENTRIES, FAMILIES, trained
 from festkit.zoo.measure import count_images
@@ -49,9 +49,9 @@ def compare(family: str, data_root: str | None = None) -> str:
         raise FileNotFoundError(f"nothing of {known.name} has been trained: festkit zoo list")
     testset = load_dataset(of["dataset"], "test", root=data_root)
     pairs = [pair for pair in combinations(names, 2) if _differ_in_one(*pair)]
-    counted = {name: count_images(open_model(name), testset) for name in names}
+    counted = {name: count_images(load_fest(name), testset) for name in names}
     if len(known.scales) > 1 and set(known.scales) <= set(names):
-        counted["FEST"] = count_images(open_model(known.name), testset)
+        counted["FEST"] = count_images(load_fest(known.name), testset)
         pairs.append((known.light, "FEST"))
     heads = [head for head, _ in METRICS.values()]
     lines = [f"{known.backbone} on {testset.name}: {len(testset)} test images.", ""]

@@ -12,7 +12,7 @@ import tyro
 from .._support.errors import InputError
 
 if TYPE_CHECKING:
-    from ..fest import FEST
+    from ..model import Model
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Settings:
         th2: threshold of weak targets; default the model's.
         rule: source of weak targets: the map of each scale, or the fused map; default the model's.
         device: cpu, cuda, mps, or auto.
+        runtime: torch, onnx, openvino, openvino-bf16 (changes maps by about 0.01), or auto: the
+            fastest here, measured once. Default torch, for exported files the fastest installed.
         threads: CPU threads; default one per idle CPU.
     """
 
@@ -31,6 +33,7 @@ class Settings:
     th2: float | None = None
     rule: Literal["per_scale", "fused"] | None = None
     device: str = "auto"
+    runtime: Literal["auto", "torch", "onnx", "openvino", "openvino-bf16"] | None = None
     threads: int | None = None
 
 
@@ -62,8 +65,8 @@ def predict(
         images: files (png, bmp, jpg, pgm, tif, npy, npz, radiometric jpg, avi, mp4, mkv), folders,
             which are searched recursively, globs, text files with a path per line, or - for paths
             on standard input.
-        model: an entry or family of the zoo (festkit zoo list), a weights file, or run folders;
-            several are the scales of one FEST.
+        model: an entry or family of the zoo (festkit zoo list), a weights file, a file of festkit
+            export, or run folders; several are the scales of one FEST.
         out: output folder, with targets.csv and what --format names.
         format: several of masks (png), overlays (png, of a video mp4), images (png, as the networks
             saw them), json (detections.json), coco (coco.json), yolo (labels), csv (targets.csv,
@@ -104,13 +107,13 @@ def _print_found(table: Path) -> None:
     print(f"{table}: {kinds['strong']} strong and {kinds['weak']} weak targets")
 
 
-def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "FEST":
+def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "Model":
     """A FEST with the given settings."""
     from .._support.cpus import check_threads
-    from ..inference.models import open_model
+    from ..inference.opening import open_model
     from ..sensitivity import check_threshold
 
-    fest = open_model(*model, device=settings.device)
+    fest = open_model(*model, device=settings.device, runtime=settings.runtime)
     check_threads(settings.threads)
     fest.threads = settings.threads
     for name in ("th1", "th2"):
@@ -126,7 +129,7 @@ def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) 
     return fest
 
 
-def _warn_if_no_weak(fest: "FEST") -> None:
+def _warn_if_no_weak(fest: "Model") -> None:
     """Warn if no scale alone can pass th2; thresholds of one map are checked elsewhere."""
     scales = len(fest.backbones) if fest.rule == "per_scale" else 1
     if scales > 1 and fest.th2 is not None and fest.th2 >= scales * fest.th1:

@@ -14,33 +14,18 @@ from ..classical.registry import create_detector, list_detectors
 from ..data.catalogue import dataset_name
 from ..fest import FEST, SCALES_FILE
 from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
+from ..runtime import ExportedModel
 from ..training.run import Run
 from ..weights import read_card
+from .opening import EXPORTED
 
 
-def open_model(*sources: str | Path, device: str = "auto") -> FEST:
-    """Open a FEST from one source, or from several sources that are its scales.
-
-    Args:
-        sources: names of the zoo ("nuaa-sirst/acm" is the FEST of all its sizes,
-            "nuaa-sirst/acm-512-eedm" is one size), weights files, files written by
-            :meth:`FEST.save` or folders with one such file, folders of finished runs, or the folder
-            of :meth:`FEST.fit`. One may be the name of a training-free detector, such as "PSTNN".
-        device: "cpu", "cuda", "mps", or "auto" (the fastest available).
-
-    Returns:
-        The FEST, with the thresholds of its first card. A warning is issued if the same runs were
-        tuned to other thresholds.
-
-    Raises:
-        FileNotFoundError: if weights of the zoo are missing, or a run has not finished.
-        ValueError: if there are no sources, a name is unknown, the sources are not scales of one
-            FEST, or the device is not available.
+def load_fest(*sources: str | Path, device: str = "auto") -> FEST:
+    """Load a FEST from the sources of :func:`festkit.open_model`, apart from exported files.
 
     Example:
-        >>> fest = open_model("nuaa-sirst/acm", device="cpu")
-        >>> list(fest.backbones), fest.th1, fest.th2
-        ([512, 768], 0.5, 0.1)
+        >>> load_fest("nuaa-sirst/acm-512-eedm", device="cpu").mean is None
+        False
     """
     if len(sources) == 1 and (name := _detector(sources[0])):
         return FEST({name: create_detector(name)}, device=device)
@@ -60,7 +45,7 @@ def trained_on(*sources: str | Path) -> dict[str, str | None]:
     """The datasets that a model was trained on, according to its cards.
 
     Args:
-        sources: see :func:`open_model`.
+        sources: see :func:`festkit.open_model`.
 
     Returns:
         For every dataset, the fingerprint of its test images. None if the card lacks it, as for
@@ -106,6 +91,8 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
     if _detector(source):
         return []
     path = Path(source).expanduser()
+    if path.suffix in EXPORTED:
+        return [ExportedModel(path).card.get("origin") or {}]
     if path.is_dir() and (runs := _runs(path)):
         return [run.record for run in runs]
     files = _weights_files(source)

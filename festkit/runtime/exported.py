@@ -76,6 +76,7 @@ class ExportedModel(Model):
         self.backbones = dict.fromkeys(self.card["sizes"], self.runtime)
         self.th1, self.th2, self.rule = (self.card[name] for name in ("th1", "th2", "rule"))
         check_rule(self.rule)
+        self.origin = self.card.get("origin")
         self._sessions: dict[int, Run] = {}
 
     def __repr__(self) -> str:
@@ -134,7 +135,7 @@ class ExportedModel(Model):
             if self.runtime == "onnx":
                 text = _onnx_session(self.path, 1).get_modelmeta().custom_metadata_map.get(CARD)
             else:
-                model = _openvino_core().read_model(self.path)
+                model = openvino_core().read_model(self.path)
                 text = model.get_rt_info(["framework", CARD]).astype(str)
             card = json.loads(text or "null")
         except Exception as error:
@@ -188,10 +189,16 @@ def _open_onnx(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Ru
     """ONNX Runtime; a session may be used by several threads at once."""
     del bf16
     session = _onnx_session(path, max(1, threads // side_by_side))
-    return lambda frames: tuple(session.run(["fused", "maps"], {"gray": frames}))  # type: ignore[return-value]
+    return lambda frames: tuple(session.run(["fused", "maps"], {"gray": frames}))
 
 
-def _openvino_core() -> Any:
+def openvino_core() -> Any:
+    """OpenVINO's devices and files.
+
+    Example:
+        >>> "CPU" in openvino_core().available_devices
+        True
+    """
     import openvino  # noqa: PLC0415 - an extra
 
     return openvino.Core()
@@ -199,7 +206,7 @@ def _openvino_core() -> Any:
 
 def _open_openvino(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Run:
     """OpenVINO; every image has a request of its own."""
-    compiled = _openvino_core().compile_model(
+    compiled = openvino_core().compile_model(
         path,
         "CPU",
         {

@@ -20,6 +20,7 @@ from ..data.levels import FileSet
 from ..data.pairing import files_by_name
 from ..fest import FEST
 from ..fusion import fuse
+from ..model import Model
 from ..ops.size_classes import MOST_SHARE
 from ..training.run import LOCK, Run
 from ..training.stored_maps import open_maps
@@ -105,7 +106,7 @@ def of_runs(
     )
 
 
-def of_fest(fest: FEST, dataset: Dataset) -> Source:
+def of_fest(fest: Model, dataset: Dataset) -> Source:
     """Maps computed by a FEST on every image of a dataset; they stay in memory."""
     if not len(dataset):
         raise InputError(f"{dataset.name} ({dataset.split}) has no images")
@@ -262,7 +263,7 @@ def _save_to_runs(runs: Sequence[Run], tuned: dict[str, Any]) -> str:
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
 
 
-def _save_to_fest(fest: FEST, tuned: dict[str, Any]) -> str:
+def _save_to_fest(fest: Model, tuned: dict[str, Any]) -> str:
     """Set the thresholds of a FEST."""
     fest.th1, fest.th2, fest.rule = tuned["th1"], tuned["th2"], tuned["rule"]
     fest.chosen_on = tuned

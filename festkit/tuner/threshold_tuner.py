@@ -11,7 +11,7 @@ from IPython import get_ipython
 from .._support.errors import InputError
 from .._support.names import find_name
 from ..data.dataset import Dataset
-from ..fest import FEST, Rule
+from ..model import Model, Rule
 from ..sensitivity import check_threshold
 from ..training.run import Run
 from . import sources
@@ -103,7 +103,7 @@ class ThresholdTuner:
 
     @classmethod
     def from_fest(
-        cls, fest: FEST, dataset: Dataset, *, th1: float | None = None, th2: float | None = None
+        cls, fest: Model, dataset: Dataset, *, th1: float | None = None, th2: float | None = None
     ) -> "ThresholdTuner":
         """Tune the maps that a FEST computes on a dataset; saving sets the FEST's thresholds.
 

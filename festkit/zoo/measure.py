@@ -22,8 +22,9 @@ from .._support.progress import progress
 from ..data.catalogue import dataset_card, find_folder, images_of
 from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
-from ..inference.models import open_model, trained_on
+from ..inference.models import load_fest, trained_on
 from ..metrics import Counts, count, protocol_of, record_of
+from ..model import Model
 from ..pretrained import ENTRIES, FAMILIES, Entry, record_file, scales_of, weights_file
 from ..scenes import make_synthetic_dataset
 from ..training.trainer import device_name, versions
@@ -102,7 +103,7 @@ POINTS = {name: 1e6 if name == "fa" else 100.0 for name in Counts.ratios}
 Rows = list[dict[str, Any]]
 
 
-def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
+def measure(fest: Model, dataset: Dataset, *, label: str | None = None) -> Rows:
     """Evaluate a FEST without adjustable sensitivity (th1 only) and with it (th1 and th2).
 
     Args:
@@ -139,7 +140,7 @@ def measure(fest: FEST, dataset: Dataset, *, label: str | None = None) -> Rows:
 
 
 def count_images(
-    fest: FEST, dataset: Dataset, *, label: str | None = None
+    fest: Model, dataset: Dataset, *, label: str | None = None
 ) -> tuple[list[Counts], list[Counts]]:
     """Counts of every image without adjustable sensitivity, and with it.
 
@@ -214,7 +215,7 @@ def open_entry(
     """
     name = find_name("entry", name, [*ENTRIES, *FAMILIES])
     check_threads(threads)
-    fest = open_model(name, device=device)
+    fest = load_fest(name, device=device)
     fest.threads = threads
     return name, fest, {scale: sha256(weights_file(scale)) for scale in scales_of(name)}
 

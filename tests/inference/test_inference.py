@@ -28,7 +28,8 @@ from festkit.fest import FEST
 from festkit.inference import folder as many
 from festkit.inference.folder import SkippedImages, predict_images
 from festkit.inference.gray import GrayRule
-from festkit.inference.models import open_model, trained_on
+from festkit.inference.models import trained_on
+from festkit.inference.opening import open_model
 from festkit.inference.reading import _starts, read_image, tiled_maps
 from festkit.pretrained import weights_file
 from festkit.weights import load_weights, read_card, save_weights

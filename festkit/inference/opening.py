@@ -1,0 +1,52 @@
+"""Open a model: from the zoo, from weights and runs, or from an exported file."""
+
+from pathlib import Path
+
+from .._support.errors import InputError
+from ..model import Model
+from ..runtime.choice import Choice, open_exported, run_with
+
+EXPORTED = (".onnx", ".xml")
+"""Suffixes of the files that :func:`festkit.export` writes."""
+
+
+def open_model(*sources: str | Path, device: str = "auto", runtime: Choice | None = None) -> Model:
+    """Open a model from one source, or from several sources that are its scales.
+
+    Args:
+        sources: names of the zoo ("nuaa-sirst/acm" is the FEST of all its sizes,
+            "nuaa-sirst/acm-512-eedm" is one size), weights files, files written by
+            :meth:`FEST.save` or folders with one such file, folders of finished runs, or the folder
+            of :meth:`FEST.fit`. One may be the name of a training-free detector, such as "PSTNN",
+            or a file written by :func:`festkit.export`, which is opened without PyTorch.
+        device: "cpu", "cuda", "mps", or "auto" (the fastest available).
+        runtime: "torch", "onnx" (ONNX Runtime), "openvino", "openvino-bf16" (multiplies in
+            bfloat16, which changes maps by about 0.01), or "auto": the fastest on this machine,
+            measured once, printed and kept. Networks are exported first. Default: torch, for
+            exported files OpenVINO or ONNX Runtime.
+
+    Returns:
+        The model, with the thresholds of its first card: a :class:`FEST`, or with another runtime
+        an exported model, which predicts and evaluates but is not trained. A warning is issued if
+        the same runs were tuned to other thresholds.
+
+    Raises:
+        FileNotFoundError: if weights of the zoo are missing, or a run has not finished.
+        ValueError: if there are no sources, a name is unknown, the sources are not scales of one
+            FEST, or the device or runtime is not available.
+
+    Example:
+        >>> fest = open_model("nuaa-sirst/acm", device="cpu")
+        >>> list(fest.backbones), fest.th1, fest.th2
+        ([512, 768], 0.5, 0.1)
+    """
+    paths = [Path(source).expanduser() for source in sources]
+    exported = [path for path in paths if path.suffix in EXPORTED]
+    if exported and len(sources) > 1:
+        raise InputError(f"{exported[0]} holds a whole model; pass it alone")
+    if exported:
+        return open_exported(exported[0], runtime)
+    from .models import load_fest  # noqa: PLC0415 - it needs torch
+
+    fest = load_fest(*sources, device=device)
+    return fest if runtime is None else run_with(fest, runtime)
