@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 DOCS = Path(__file__).parent
 KIT = DOCS.parent / "festkit"
 ROOMS = """_support ops data scenes backbones classical losses fusion sensitivity metrics surface
-model weights training pretrained fest runtime inference jobs tables plots evaluation tuner zoo cli""".split()  # noqa: SIM905
+model weights training pretrained fest runtime inference jobs tables plots evaluation tuner
+zoo cli""".split()  # noqa: SIM905
 
 
 def imports(room: str) -> set[str]:

@@ -137,7 +137,7 @@ class ExportedModel(Model):
             else:
                 model = openvino_core().read_model(self.path)
                 text = model.get_rt_info(["framework", CARD]).astype(str)
-            card = json.loads(text or "null")
+            card = json.loads(text)
         except Exception as error:
             raise InputError(
                 f"{self.path} was not written by festkit export, or is damaged ({error})"
