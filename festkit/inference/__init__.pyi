@@ -3,7 +3,6 @@
 from .files import open_frames as open_frames
 from .folder import SkippedImages as SkippedImages
 from .folder import predict_images as predict_images
-from .frames import open_frames as open_frames
 from .models import trained_on as trained_on
 from .opening import open_model as open_model
 from .reading import read_frames as read_frames

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
-from ..fest import Rule
 from ..metrics import FA_LIMIT, Counts, count, record_of
+from ..model import Rule
 from ..ops.components import find_components
 from ..surface import ThresholdSurface, threshold_surface
 from .frames import Frame, Source, detect, is_ordered

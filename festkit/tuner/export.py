@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..fest import Rule
 from ..metrics import METRICS
+from ..model import Rule
 from ..plots import plot_surface, show
 from ..tables.records import summary_table
 from .charts import SetMetrics, measure_all

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
-from ..fest import Rule
 from ..metrics import as_mask
+from ..model import Rule
 from ..sensitivity import Detection, adjust_sensitivity, as_maps
 
 MEMORY = 256 * 1024 * 1024

@@ -15,7 +15,7 @@ import anywidget
 import traitlets
 
 from .._support.errors import InputError
-from ..fest import Rule
+from ..model import Rule
 from ..sensitivity import check_threshold
 from ..surface import ThresholdSurface
 from .charts import (
