@@ -88,6 +88,7 @@ class Model(ABC):
             ValueError: see :meth:`scale_maps`.
 
         Example:
+            >>> from festkit import FEST
             >>> fest = FEST({32: "ACM", 48: "ACM"}, mean=0.4, std=0.1)
             >>> fest.probability(np.zeros((40, 30), np.uint8)).shape
             (40, 30)
@@ -117,6 +118,8 @@ class Model(ABC):
                 gray images.
 
         Example:
+            >>> import torch
+            >>> from festkit import FEST
             >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
             >>> fest.predict(np.zeros((40, 30), np.uint8)).strong.shape
             (40, 30)
@@ -143,6 +146,7 @@ class Model(ABC):
                 size, or values are outside [0, 1].
 
         Example:
+            >>> from festkit import FEST
             >>> maps = np.zeros((2, 40, 30), np.float32)
             >>> maps[:, 7, 8] = 0.9, 0.3
             >>> FEST({32: "ACM", 48: "ACM"}).detect(maps).targets()[0].kind
@@ -171,6 +175,7 @@ class Model(ABC):
 
         Example:
             >>> import tempfile
+            >>> from festkit import FEST
             >>> from festkit.data import load_dataset
             >>> from festkit.scenes import make_synthetic_dataset
             >>> folder = make_synthetic_dataset(f"{tempfile.mkdtemp()}/s", train=1, test=2, size=32)

@@ -123,6 +123,7 @@ def predict_images(
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())
         >>> Image.fromarray(np.zeros((40, 60), np.uint8)).save(folder / "sky.png")
+        >>> from festkit import FEST
         >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
         >>> table = predict_images(fest, folder, folder / "out", formats=["coco"])
         >>> sorted(path.name for path in table.parent.iterdir())

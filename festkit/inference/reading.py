@@ -151,6 +151,7 @@ def tiled_maps(fest: Model, image: Images, tile: int) -> list[NDArray[np.float32
             :meth:`FEST.scale_maps`.
 
     Example:
+        >>> from festkit import FEST
         >>> fest = FEST({32: "ACM"}, mean=0.4, std=0.1)
         >>> [prob.shape for prob in tiled_maps(fest, np.zeros((70, 100), np.uint8), 32)]
         [(70, 100)]
