@@ -35,9 +35,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "Max-Median, window 5": {"name": "Max-Median", "window": 5},
     "TDLMS, 4 scans": {"name": "TDLMS", "scans": 4},
     "DT-CWT, no isotropy gate": {"name": "DT-CWT", "isotropy": False},
+    "BEMD, no entropy weight": {"name": "BEMD", "entropy": None},
     "MPCM, both signs": {"name": "MPCM", "bright_only": False},
 }
-"""What is measured: every method with its defaults, and four variants."""
+"""What is measured: every method with its defaults, and five variants."""
 
 SLOW = ("IPI", "NIPPS")
 """Methods that are measured on every k-th image."""

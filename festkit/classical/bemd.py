@@ -18,12 +18,18 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class FABEMD(ArrayDetector):
-    """Sum of the finest modes of an image, which contain its small structures.
+    """Sum of the finest modes of an image, weighted by local inverse entropy.
 
     Bhuiyan, Adhami and Khan, EURASIP JASP 2008, 728356, in place of the sifting by interpolated
     surfaces of Nunes et al. (2003). The envelopes of each mode are maximum and minimum filters,
     smoothed by a mean of the same width; the width depends on the distances between extrema. A mode
     is the image minus the mean of both envelopes; ``s = max(Σ modes, 0)``.
+
+    Chen et al., Infrared Phys. Technol. 66, 2014, then segment by local inverse entropy: the
+    entropy of a window is low where few pixels dominate it. The published form was not available;
+    here the map is s / H (:func:`local_entropy`).
+
+    The defaults have the best IoU on the training images of NUAA-SIRST.
 
     Args:
         modes: number of modes to sum.
@@ -31,25 +37,51 @@ class FABEMD(ArrayDetector):
             and "d2" the larger of the two smallest distances, "d3" the smaller and "d4" the larger
             of the two largest.
         widest: no mode has a wider window [px]. An image with few extrema would give windows far
-            wider than targets, and halos. Chosen on training images of NUAA-SIRST, where it raises
-            the best IoU from 11.6 to 18.4.
+            wider than targets, and halos.
+        entropy: side of the window of the entropy [px]; None leaves out the weight.
     """
 
-    modes: int = 3
+    modes: int = 5
     rule: str = "d2"
-    widest: int = 31
+    widest: int = 13
+    entropy: int | None = 15
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         if self.modes < 1:
             raise InputError(f"modes is {self.modes}, expected at least 1")
         check_odd("widest", self.widest)
+        if self.entropy is not None:
+            check_odd("entropy", self.entropy)
         if self.rule not in RULES:
             raise InputError(f"rule is {self.rule!r}, expected one of {', '.join(RULES)}")
 
     def _array_map(self, image: NDArray[Any]) -> NDArray[Any]:
         modes, _ = decompose(image, self.modes, self.rule, self.widest)
-        return np.maximum(sum(modes, np.zeros_like(image)), 0)
+        found = np.maximum(sum(modes, np.zeros_like(image)), 0)
+        return found if self.entropy is None else found / local_entropy(found, self.entropy)
+
+
+def local_entropy(levels: NDArray[Any], side: int) -> NDArray[Any]:
+    """Entropy of the shares of gray of the pixels in the window around each pixel, at least 1 nat.
+
+    With the shares p_i = f_i / Σ f it is ``H = -Σ p_i log p_i``, from 0, where one pixel has all
+    the gray, to log side². Below 1 nat it counts as 1: single pixels are not preferred to targets
+    of three.
+
+    Args:
+        levels: (H, W) float, at least 0.
+        side: of the square window [px].
+
+    Example:
+        >>> float(local_entropy(np.ones((9, 9), np.float32), 3)[4, 4])  # log 9
+        2.197224...
+    """
+    window: Any = {"ksize": (side, side), "normalize": False, "borderType": cv2.BORDER_REPLICATE}
+    total = cv2.boxFilter(levels, cv2.CV_64F, **window)
+    terms = levels * np.log(np.where(levels > 0, levels, 1))
+    some = np.maximum(total, np.finfo(np.float32).tiny)
+    return np.maximum(np.log(some) - cv2.boxFilter(terms, cv2.CV_64F, **window) / some, 1)
 
 
 RULES = {

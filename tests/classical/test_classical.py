@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from festkit.classical import create_detector, list_detectors, normalize_map
-from festkit.classical.bemd import decompose
+from festkit.classical.bemd import decompose, local_entropy
 from festkit.classical.dtcwt import forward, inverse, oriented
 from festkit.classical.low_rank import soft_values
 from festkit.classical.patch_image import robust_pca
@@ -253,6 +253,18 @@ class TestTransform:
         (mode, *_), _ = decompose(wave + 0.05 * x, 1, "d4")
         inside = np.s_[16:-16, 16:-16]
         assert np.corrcoef(mode[inside].ravel(), wave[inside].ravel())[0, 1] > 0.95
+
+
+    def test_the_entropy_of_windows(self):
+        image = small((12, 14))
+        expected = np.empty(image.shape)
+        for y, x in pixels(image):
+            share = window(image.astype(np.float64), y, x, 5) / window(image, y, x, 5).sum()
+            expected[y, x] = -(share * np.log(share)).sum()
+        assert local_entropy(image, 5) == pytest.approx(expected, rel=1e-5)
+        single = np.zeros((9, 9))
+        single[4, 4] = 9
+        assert local_entropy(single, 5)[2:7, 2:7] == pytest.approx(1)
 
 
 class TestLowRank:
