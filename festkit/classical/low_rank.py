@@ -6,6 +6,10 @@ from torch import Tensor
 FEW = 64
 """Up to so many columns, all singular vectors are computed."""
 
+SPARE, MORE = 10, 32
+"""Singular vectors that are computed beyond the last rank: as many as this rank, at most MORE, and
+a few random ones to spare."""
+
 
 def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Singular values of a matrix (..., m, n), largest first, and its right singular vectors.
@@ -22,50 +26,105 @@ def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.to(matrix.real.dtype), vectors.flip(-1).to(matrix.dtype)
 
 
-def soft_values(
-    matrix: Tensor,
-    threshold: float,
-    keep: int = 0,
-    start: Tensor | None = None,
-    out: Tensor | None = None,
-) -> tuple[Tensor, Tensor, int]:
+def soft_values(matrix: Tensor, threshold: float, keep: int = 0) -> Tensor:
     """A matrix with its singular values lowered by a threshold, at least to 0.
-
-    With ``start``, only as many vectors are computed, by a step of subspace iteration; if all of
-    their values exceed the threshold, all vectors are.
 
     Args:
         matrix: (..., m, n), real or complex.
         threshold: what singular values are lowered by.
         keep: how many of the largest stay as they are (partial sum of singular values).
-        start: (n, r), near the leading right singular vectors.
-        out: memory for the matrix.
-
-    Returns:
-        The matrix, the right singular vectors (..., n, r), and how many of them it has.
 
     Example:
-        >>> soft_values(torch.diag(torch.tensor([3.0, 2.0, 0.5])), 1.0)[0].diagonal()
+        >>> soft_values(torch.diag(torch.tensor([3.0, 2.0, 0.5])), 1.0).diagonal()
         tensor([2.0000, 1.0000, 0.0000])
     """
-    columns = matrix.shape[-1]
-    if start is not None and columns > FEW and 3 * start.shape[1] < columns:
-        left = torch.linalg.qr(matrix @ start).Q
-        part = (left.mH @ matrix).mH  # (n, r)
-        values, turns = singular(part)
-        if float(values[-1]) <= threshold:
-            factor = _factor(values, threshold, keep)
-            rank = int((factor > 0).sum())
-            turned = turns * factor
-            middle = left @ (turns[:, :rank] @ turned[:, :rank].mH)
-            lowered = torch.matmul(middle, part.mH, out=out)
-            return lowered, part @ turns / values.clamp(min=torch.finfo(values.dtype).tiny), rank
     values, vectors = singular(matrix)
     factor = _factor(values, threshold, keep)
-    rank = int((factor > 0).reshape(-1, columns).any(0).sum())
+    rank = int((factor > 0).reshape(-1, matrix.shape[-1]).any(0).sum())
     used = vectors[..., :rank]
-    middle = matrix @ (used * factor[..., None, :rank])
-    return torch.matmul(middle, used.mH, out=out), vectors, rank
+    return matrix @ (used * factor[..., None, :rank]) @ used.mH
+
+
+def soft_values_near(
+    matrix: Tensor,
+    threshold: float,
+    keep: int,
+    *,
+    vectors: Tensor,
+    rank: int,
+    most: float,
+    out: Tensor,
+) -> tuple[Tensor, int]:
+    """:func:`soft_values` of a matrix (m, n) whose leading right singular vectors are nearly known.
+
+    A step of subspace iteration improves them and adds others, until the smallest value is below
+    the threshold. Values near the threshold are approximate, slightly too small.
+
+    Args:
+        matrix: (m, n), real.
+        threshold: what singular values are lowered by.
+        keep: how many of the largest stay as they are.
+        vectors: (n, r) orthonormal, near the leading right singular vectors.
+        rank: about how many values exceed the threshold, at most r.
+        most: largest rank of use.
+        out: (m, n), filled with the result, unless its rank is larger than ``most``.
+
+    Returns:
+        The vectors (n, r) to begin with the next time, and the rank of the result.
+    """
+    columns = matrix.shape[1]
+    while True:
+        size = rank + SPARE + min(rank, MORE)
+        if 5 * size > 4 * most:  # so many values tell whether the rank is larger
+            size = max(size, int(most) + 1)
+        found = None
+        if columns > FEW and 3 * size <= columns:
+            found = _leading(matrix, _extended(vectors[:, : size - SPARE], size))
+        if found is None:
+            values, vectors = singular(matrix)
+            image, left = matrix, vectors
+            break
+        image, left, values, vectors = found
+        if float(values[-1]) <= threshold or size > most:
+            break
+        rank = size
+    factor = _factor(values, threshold, keep)
+    rank = int((factor > 0).sum())
+    if rank <= most:
+        lowered = image @ (left[:, :rank] * factor[:rank])
+        torch.matmul(lowered, vectors[:, :rank].mH, out=out)
+    return vectors, rank
+
+
+def _extended(vectors: Tensor, size: int) -> Tensor:
+    """Orthonormal vectors and random ones, orthogonal to them and nearly so to each other."""
+    generator = torch.Generator().manual_seed(0)
+    shape = len(vectors), size - vectors.shape[1]
+    noise = torch.randn(shape, generator=generator).to(vectors) / len(vectors) ** 0.5
+    return torch.cat([vectors, noise - vectors @ (vectors.mH @ noise)], dim=1)
+
+
+def _leading(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    """Singular values and vectors of a matrix M within the image of a nearly orthonormal start.
+
+    The image Y is made orthonormal by the Cholesky factor of its Gram matrix.
+
+    Returns:
+        Y, a matrix whose product with Y has the columns σ u, the values σ, and the right vectors;
+        None if Y does not have full rank.
+    """
+    image = matrix @ start
+    back = matrix.mH @ image
+    gram = start.mH @ back
+    tiny = torch.finfo(gram.dtype).tiny
+    scale = gram.diagonal().clamp(min=tiny).rsqrt()
+    root, failed = torch.linalg.cholesky_ex(scale[:, None] * gram * scale, upper=True)
+    if failed:
+        return None
+    basis = torch.linalg.solve_triangular(root, scale.diag(), upper=True, left=False)
+    part = back @ basis
+    values, turns = singular(part)
+    return image, basis @ turns * values, values, part @ turns / values.clamp(min=tiny)
 
 
 def _factor(values: Tensor, threshold: float, keep: int) -> Tensor:

@@ -80,7 +80,7 @@ def line_medians(padded, window):  # type: ignore[no-untyped-def]
                 continue
             middle = (y + radius) * stride + x + radius
             for k in range(window):
-                _insert(sorted_line, k, flat[middle + (k - radius) * step])
+                insert_sorted(sorted_line, k, flat[middle + (k - radius) * step])
             while True:
                 index = y * width + x
                 largest[index] = max(largest[index], sorted_line[radius])
@@ -93,7 +93,7 @@ def line_medians(padded, window):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _insert(values, count, new):  # type: ignore[no-untyped-def]
+def insert_sorted(values, count, new):  # type: ignore[no-untyped-def]
     """Insert a value into the first ``count`` values, which are sorted."""
     k = count
     while k > 0 and values[k - 1] > new:

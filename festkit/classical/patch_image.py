@@ -8,12 +8,8 @@ from torch import Tensor
 
 from .._support.errors import InputError
 from .detector import Detector
-from .low_rank import singular, soft_values
+from .low_rank import singular, soft_values_near
 from .patches import patch_grid
-
-SPARE, MORE = 10, 32
-"""Random vectors from which further singular vectors are found: the last rank, at most MORE, and a
-few to spare."""
 
 FIRST, GROWTH, LARGEST = 1.25, 1.5, 1.25e7
 """The penalty μ at the first step, its factor from step to step, and its limit; the first and last
@@ -60,18 +56,15 @@ class IPI(Detector):
         if self.rule not in ("image", "patch_max", "patch_min"):
             raise InputError(f"rule is {self.rule!r}, expected image, patch_max or patch_min")
 
-    def _dtype(self) -> torch.dtype:
-        return torch.float32
-
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
         patches = grid.cut(image).flatten(1).T.contiguous()
         sides = {"image": image.shape, "patch_max": patches.shape, "patch_min": patches.shape}
         longest = min if self.rule == "patch_min" else max
-        _, target = robust_pca(
+        target = sparse_part(
             patches, longest(sides[self.rule]) ** -0.5, truncation=TRUNCATION, tol=self.tolerance
         )
-        return grid.median(target.T.clamp(min=0).unflatten(1, (grid.height, grid.width)))
+        return grid.median(target.T.clamp(min=0))
 
 
 @dataclass(frozen=True)
@@ -98,14 +91,11 @@ class NIPPS(Detector):
         """Check the parameters."""
         check_patches(self.patch, self.step)
 
-    def _dtype(self) -> torch.dtype:
-        return torch.float32
-
     def _target_map(self, image: Tensor) -> Tensor:
         grid = patch_grid(tuple(image.shape), self.patch, self.step)
         patches = grid.cut(image).flatten(1).T.contiguous()
         spare = self.weight * min(patches.shape) ** -0.5
-        _, target = robust_pca(
+        target = sparse_part(
             patches,
             spare,
             energy=0.005,
@@ -113,10 +103,10 @@ class NIPPS(Detector):
             truncation=TRUNCATION,
             tol=self.tolerance,
         )
-        return grid.mean(target.T.unflatten(1, (grid.height, grid.width)))
+        return grid.mean(target.T)
 
 
-def robust_pca(
+def sparse_part(
     data: Tensor,
     weight: float,
     *,
@@ -124,12 +114,13 @@ def robust_pca(
     nonnegative: bool = False,
     truncation: float = 1,
     tol: float = 1e-7,
-) -> tuple[Tensor, Tensor]:
-    """Split a matrix into low rank and sparse parts by inexact augmented Lagrange multipliers.
+) -> Tensor:
+    """The sparse part T of a matrix of low rank and sparse parts, D = B + T (robust PCA).
 
-    With Y the multipliers, a step is ``T = soft(D + Y/μ - B, λ/μ)``, ``B = SVT(D + Y/μ - T, 1/μ)``,
-    ``Y += μ (D - B - T)``. D + Y/μ - T is D + Y/μ cut to B ± λ/μ, and Y/μ becomes this less the new
-    B, so neither T nor Y is computed at every step.
+    By inexact augmented Lagrange multipliers Y. A step is ``T = soft(D + Y/μ - B, λ/μ)``,
+    ``B = SVT(D + Y/μ - T, 1/μ)``, ``Y += μ (D - B - T)``. D + Y/μ - T is D + Y/μ cut to B ± λ/μ,
+    and Y/μ becomes this less the new B, so neither T nor Y is computed at every step. With more
+    than a few columns, singular values near 1/μ are approximate (:func:`soft_values_near`).
 
     Args:
         data: (m, n) float.
@@ -139,52 +130,44 @@ def robust_pca(
         truncation: stop when the rank exceeds this share of the smaller side.
         tol: of the residual over the data, in the Frobenius norm.
 
-    Returns:
-        The low-rank part and the sparse part, (m, n) each.
-
     Example:
         >>> spike = torch.zeros(30, 30); spike[3, 4] = 50
-        >>> low, sparse = robust_pca(torch.ones(30, 30) + spike, 0.2)
-        >>> bool(torch.allclose(sparse, spike, atol=1e-3))
+        >>> bool(torch.allclose(sparse_part(torch.ones(30, 30) + spike, 0.2), spike, atol=1e-3))
         True
     """
     norm = float(data.norm())
     if norm == 0:
-        return data, torch.zeros_like(data)
+        return torch.zeros_like(data)
     values, vectors = singular(data)
     spectral = float(values[0])
     keep = max(1, int((values >= energy * spectral).sum())) if energy else 0
-    rank, most_rank = keep, max(keep, truncation * min(data.shape))
+    most = max(keep, truncation * min(data.shape))
+    share = 1 / max(spectral, float(data.abs().max()) / weight)
     mu, low, scaled = _first_step(
-        data,
-        values,
-        vectors,
-        share=1 / max(spectral, float(data.abs().max()) / weight),
-        weight=weight,
-        keep=keep,
-        tol=tol,
-        most_rank=most_rank,
+        data, values, vectors, share=share, weight=weight, keep=keep, tol=tol, most=most
     )
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn((data.shape[1], MORE + SPARE), generator=generator).to(data)
-    target = torch.empty_like(data)
+    rank = max(keep, 1)
+    cut = torch.empty_like(data)
     rows = -(-BLOCK // data.shape[1])
-    blocks = list(zip(*(each.split(rows) for each in (data, scaled, low, target)), strict=True))
+    blocks = list(zip(*(x.split(rows) for x in (data, scaled, low, cut)), strict=True))
     for _ in range(MOST_STEPS):
-        for data_, scaled_, low_, target_ in blocks:
-            torch.minimum(data_ + scaled_, low_ + weight / mu, out=target_)
+        for data_, scaled_, low_, cut_ in blocks:
+            torch.minimum(data_ + scaled_, low_ + weight / mu, out=cut_)
             if not nonnegative:
-                torch.maximum(target_, low_ - weight / mu, out=target_)
-        guess = torch.cat([vectors[:, :rank], noise[:, : min(rank, MORE) + SPARE]], dim=1)
-        _, vectors, rank = soft_values(target, 1 / mu, keep, guess, out=low)
-        residual = torch.stack([(t - b - y).norm() for _, y, b, t in blocks]).norm()
-        if float(residual) <= tol * norm or rank > most_rank:
+                torch.maximum(cut_, low_ - weight / mu, out=cut_)
+        vectors, rank = soft_values_near(
+            cut, 1 / mu, keep, vectors=vectors, rank=rank, most=most, out=low
+        )
+        if rank > most:
+            break
+        residual = torch.stack([(c - b).sub_(y).norm() for _, y, b, c in blocks]).norm()
+        if float(residual) <= tol * norm:
             break
         growth = min(GROWTH, LARGEST / (mu * spectral))
         mu *= growth
-        for _, scaled_, low_, target_ in blocks:
-            torch.sub(target_, low_, out=scaled_).div_(growth)
-    return low, (data + scaled).sub_(target)
+        for _, scaled_, low_, cut_ in blocks:
+            torch.sub(cut_, low_, out=scaled_).div_(growth)
+    return scaled.add_(data).sub_(cut)
 
 
 def _first_step(
@@ -196,20 +179,23 @@ def _first_step(
     weight: float,
     keep: int,
     tol: float,
-    most_rank: float,
+    most: float,
 ) -> tuple[float, Tensor, Tensor]:
     """μ, B and Y / μ before the first step at which T is not 0 or the steps end.
 
     Until then B and Y have the singular vectors of D, so a step changes singular values alone. They
     are kept as shares of those of D; ``share`` is that of the first Y.
     """
+    left = data[:, :0]
 
-    def matrix(shares: Tensor) -> Tensor:
-        """The matrix whose singular values are these shares; all but the first are equal."""
+    def matrix(shares: Tensor) -> tuple[float, Tensor, Tensor]:
+        """a, P and Q of ``a D + P Q``, with these shares; all but the first of them are equal."""
+        nonlocal left
         rest = float(shares[-1])
         first = int((shares != rest).sum())
-        used = vectors[:, :first]
-        return torch.addmm(data, data @ (used * (shares[:first] - rest)), used.T, beta=rest)
+        if left.shape[1] < first:
+            left = data @ vectors[:, : 2 * first]
+        return rest, left[:, :first] * (shares[:first] - rest), vectors[:, :first].T
 
     mu = FIRST / float(values[0])
     low, dual = torch.zeros_like(values), torch.full_like(values, share)
@@ -217,10 +203,21 @@ def _first_step(
         lifted = 1 + dual / mu
         after = (lifted - 1 / (mu * values)).clamp(min=0)
         after[:keep] = lifted[:keep]
-        ends = (values * (1 - after)).norm() <= tol * values.norm() or (after > 0).sum() > most_rank
-        if ends or matrix(lifted - low).abs().max() > weight / mu:
-            return mu, matrix(low), matrix(dual / mu)
+        ends = (values * (1 - after)).norm() <= tol * values.norm() or (after > 0).sum() > most
+        if ends or _exceeds(data, *matrix(lifted - low), weight / mu):
+            parts = [matrix(low), matrix(dual / mu)]
+            return mu, *(torch.addmm(data, p, q, beta=a) for a, p, q in parts)
         low, dual, mu = after, mu * (lifted - after), GROWTH * mu
+
+
+def _exceeds(data: Tensor, a: float, p: Tensor, q: Tensor, limit: float) -> bool:
+    """Whether an entry of ``a D + P Q`` is outside ± limit."""
+    rows = -(-BLOCK // data.shape[1])
+    for part, left in zip(data.split(rows), p.split(rows), strict=True):
+        smallest, largest = torch.addmm(part, left, q, beta=a).aminmax()
+        if max(float(largest), -float(smallest)) > limit:
+            return True
+    return False
 
 
 def check_patches(side: int, step: int) -> None:

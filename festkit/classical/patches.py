@@ -1,12 +1,16 @@
 """Images as overlapping patches, and back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from .._support.jit import compiled
+from .max_median import insert_sorted
 
 
 class Grid(NamedTuple):
@@ -24,38 +28,19 @@ class Grid(NamedTuple):
         windows = image.unfold(0, self.height, 1).unfold(1, self.width, 1)
         return windows[y[:, None], x].flatten(0, 1)
 
-    def _places(self) -> Iterator[tuple[slice, slice]]:
-        """Rows and columns of each patch."""
-        for y, x in product(self.rows, self.columns):
-            yield slice(y, y + self.height), slice(x, x + self.width)
-
     def mean(self, patches: Tensor) -> Tensor:
         """The image (H, W) of patches, by the mean where they overlap."""
-        total, count = patches.new_zeros((2, *self._sides()))
-        for place, patch in zip(self._places(), patches, strict=True):
-            total[place] += patch
-            count[place] += 1
-        return total / count
+        return self._joined(joined_by_mean, patches)
 
     def median(self, patches: Tensor) -> Tensor:
-        """The image (H, W) of patches, by the median where they overlap.
+        """The image (H, W) of patches, by the median where they overlap."""
+        return self._joined(joined_by_median, patches)
 
-        Fast where most values are 0, as in sparse patches: such a pixel is 0 without sorting.
-        """
-        down, across = _apart(self.rows, self.height), _apart(self.columns, self.width)
-        layers = patches.new_full((down, across, *self._sides()), torch.inf)  # no overlap within
-        zeros, count = torch.zeros((2, *self._sides()), dtype=torch.int64, device=patches.device)
-        for k, (place, patch) in enumerate(zip(self._places(), patches, strict=True)):
-            i, j = divmod(k, len(self.columns))
-            layers[i % down, j % across][place] = patch
-            zeros[place] += patch == 0
-            count[place] += 1
-        mixed = 2 * zeros <= count
-        values, count = layers.flatten(0, 1)[:, mixed].sort(0).values, count[mixed][None]
-        low, high = values.gather(0, (count - 1) // 2), values.gather(0, count // 2)
-        image = patches.new_zeros(self._sides())
-        image[mixed] = ((low + high) / 2)[0]
-        return image
+    def _joined(self, join: Callable[..., NDArray[Any]], patches: Tensor) -> Tensor:
+        table = patches.reshape(len(self.rows), len(self.columns), self.height, self.width)
+        values = table.cpu().contiguous().numpy()
+        image = join(values, np.array(self.rows), np.array(self.columns), self._sides())
+        return torch.from_numpy(image).to(patches.device)
 
     def _sides(self) -> tuple[int, int]:
         return self.rows[-1] + self.height, self.columns[-1] + self.width
@@ -78,10 +63,37 @@ def _starts(length: int, side: int, step: int) -> tuple[int, ...]:
     return tuple(sorted({*range(0, length - side + 1, step), length - side}))
 
 
-def _apart(starts: tuple[int, ...], side: int) -> int:
-    """The smallest k so that no patch overlaps the k-th after it."""
-    gaps = range(1, len(starts))
-    return next(
-        (k for k in gaps if all(b - a >= side for a, b in zip(starts, starts[k:], strict=False))),
-        len(starts),
-    )
+@compiled
+def joined_by_mean(patches, rows, columns, shape):  # type: ignore[no-untyped-def]
+    """The image of patches (rows, columns, height, width), by the mean where they overlap."""
+    height, width = patches.shape[2:]
+    total, count = np.zeros(shape, patches.dtype), np.zeros(shape, patches.dtype)
+    for i, y in enumerate(rows):
+        for j, x in enumerate(columns):
+            total[y : y + height, x : x + width] += patches[i, j]
+            count[y : y + height, x : x + width] += 1
+    return total / count
+
+
+@compiled
+def joined_by_median(patches, rows, columns, shape):  # type: ignore[no-untyped-def]
+    """The image of patches (rows, columns, height, width), by the median where they overlap."""
+    height, width = patches.shape[2:]
+    image = np.empty(shape, patches.dtype)
+    values = np.empty(len(rows) * len(columns), patches.dtype)
+    top = 0
+    for y in range(shape[0]):
+        top += rows[top] + height <= y
+        left = 0
+        for x in range(shape[1]):
+            left += columns[left] + width <= x
+            count, i = 0, top
+            while i < len(rows) and rows[i] <= y:
+                j = left
+                while j < len(columns) and columns[j] <= x:
+                    insert_sorted(values, count, patches[i, j, y - rows[i], x - columns[j]])
+                    count += 1
+                    j += 1
+                i += 1
+            image[y, x] = (values[(count - 1) // 2] + values[count // 2]) / 2
+    return image

@@ -93,7 +93,7 @@ def unpunished_rank(data: Tensor) -> int:
 def tensor_soft_values(data: Tensor, threshold: float, keep: int) -> Tensor:
     """Lower the singular values of every frontal slice in the Fourier domain of the third mode."""
     slices = torch.fft.rfft(data.permute(2, 0, 1), dim=0)
-    lowered, _, _ = soft_values(slices, threshold, keep)
+    lowered = soft_values(slices, threshold, keep)
     return torch.fft.irfft(lowered, n=data.shape[2], dim=0).permute(1, 2, 0)
 
 

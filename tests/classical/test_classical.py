@@ -9,8 +9,8 @@ import torch
 from festkit.classical import create_detector, list_detectors, normalize_map
 from festkit.classical.bemd import decompose, local_entropy
 from festkit.classical.dtcwt import forward, inverse, oriented
-from festkit.classical.low_rank import soft_values
-from festkit.classical.patch_image import robust_pca
+from festkit.classical.low_rank import soft_values, soft_values_near
+from festkit.classical.patch_image import sparse_part
 from festkit.classical.patches import patch_grid
 from festkit.classical.pstnn import corner_prior, unpunished_rank
 from festkit.classical.thresholds import best_threshold, detect
@@ -254,7 +254,6 @@ class TestTransform:
         inside = np.s_[16:-16, 16:-16]
         assert np.corrcoef(mode[inside].ravel(), wave[inside].ravel())[0, 1] > 0.95
 
-
     def test_the_entropy_of_windows(self):
         image = small((12, 14))
         expected = np.empty(image.shape)
@@ -291,9 +290,33 @@ class TestLowRank:
         matrix = torch.from_numpy(np.random.default_rng(1).normal(size=(60, 90)))
         u, s, v = np.linalg.svd(matrix.numpy(), full_matrices=False)
         s[keep:] = np.maximum(s[keep:] - 9, 0)
-        lowered, _, rank = soft_values(matrix, 9, keep)
-        assert lowered.numpy() == pytest.approx((u * s) @ v, abs=1e-8)
-        assert rank == np.count_nonzero(s)
+        assert soft_values(matrix, 9, keep).numpy() == pytest.approx((u * s) @ v, abs=1e-8)
+
+    @pytest.mark.parametrize(
+        ("threshold", "rank", "most"), [(9, 20, 300), (9, 1, 300), (9, 20, 12)]
+    )
+    def test_singular_values_near_known_vectors(self, threshold, rank, most):
+        source = np.random.default_rng(2)
+        u, _ = np.linalg.qr(source.normal(size=(300, 200)))
+        v, _ = np.linalg.qr(source.normal(size=(200, 200)))
+        s = np.r_[np.geomspace(1000, 10, 20), np.geomspace(0.1, 1e-3, 180)]
+        matrix, near = (u * s) @ v.T, v[:, :rank] + 1e-3 * source.normal(size=(200, rank))
+        out = torch.zeros(300, 200, dtype=torch.float64)
+        vectors, found = soft_values_near(
+            torch.from_numpy(matrix),
+            threshold,
+            2,
+            vectors=torch.from_numpy(near),
+            rank=rank,
+            most=most,
+            out=out,
+        )
+        s[2:] = np.maximum(s[2:] - threshold, 0)
+        assert found == 20 if most > 20 else found > most
+        if found <= most:
+            assert out.numpy() == pytest.approx((u * s) @ v.T, abs=0.01)
+        angles = np.linalg.svd(vectors[:, :12].numpy().T @ v[:, :12], compute_uv=False)
+        assert angles == pytest.approx(1, abs=1e-5)
 
     @pytest.mark.parametrize("nonnegative", [False, True])
     def test_recovery(self, nonnegative):
@@ -301,8 +324,8 @@ class TestLowRank:
         low = source.normal(size=(100, 3)) @ source.normal(size=(3, 80))
         sparse = np.where(source.random((100, 80)) < 0.01, source.uniform(5, 10, (100, 80)), 0)
         data = torch.from_numpy(low + sparse)
-        found, spikes = robust_pca(data, 0.1, nonnegative=nonnegative)
-        assert np.linalg.norm(found.numpy() - low) < 1e-4 * np.linalg.norm(low)
+        spikes = sparse_part(data, 0.1, nonnegative=nonnegative)
+        assert np.linalg.norm((data - spikes).numpy() - low) < 1e-4 * np.linalg.norm(low)
         assert np.linalg.norm(spikes.numpy() - sparse) < 1e-4 * np.linalg.norm(sparse)
         assert not nonnegative or (spikes >= 0).all()
 
@@ -329,7 +352,7 @@ class TestLowRank:
             done = np.linalg.norm(data - b - t) <= tol * np.linalg.norm(data)
             if done or rank > max(keep, truncation * 50):
                 break
-        low, sparse = robust_pca(
+        sparse = sparse_part(
             torch.from_numpy(data),
             weight,
             energy=energy,
@@ -337,12 +360,10 @@ class TestLowRank:
             truncation=truncation,
             tol=tol,
         )
-        assert low.numpy() == pytest.approx(b, abs=1e-6)
         assert sparse.numpy() == pytest.approx(t, abs=1e-6)
 
     def test_a_large_weight_leaves_no_target(self):
-        _, spikes = robust_pca(torch.from_numpy(small()), 1e3)
-        assert not spikes.any()
+        assert not sparse_part(torch.from_numpy(small()), 1e3).any()
 
 
 class TestThresholds:
