@@ -205,8 +205,8 @@ def _first_step(
         after[:keep] = lifted[:keep]
         ends = (values * (1 - after)).norm() <= tol * values.norm() or (after > 0).sum() > most
         if ends or _exceeds(data, *matrix(lifted - low), weight / mu):
-            parts = [matrix(low), matrix(dual / mu)]
-            return mu, *(torch.addmm(data, p, q, beta=a) for a, p, q in parts)
+            (a, p, q), (b, r, s) = matrix(low), matrix(dual / mu)
+            return mu, torch.addmm(data, p, q, beta=a), torch.addmm(data, r, s, beta=b)
         low, dual, mu = after, mu * (lifted - after), GROWTH * mu
 
 
