@@ -73,14 +73,14 @@ def test_every_file_of_the_kit_is_installed(user):
 
 
 def test_demo(user):
-    words = ["demo", "--sizes", "32", "48", "--epochs", "2", "--threads", "1"]
-    printed = user.run("festkit", *words)
+    user.run("festkit", "data", "synth", "sky", "--train", "4", "--test", "2", "--size", "64")
+    words = ["--dataset", "sky", "--sizes", "32", "48", "--epochs", "2", "--out", "demo"]
+    printed = user.run("festkit", "demo", *words)
     assert "pretrained.png  another scene, with the shipped weights of ACM" in printed
-    assert (user.folder / "runs" / "demo" / "fest.safetensors").is_file()
+    assert (user.folder / "demo" / "fest.safetensors").is_file()
 
 
 def test_predict_and_from_pretrained(user):
-    user.run("festkit", "data", "synth", "sky", "--train", "1", "--test", "2", "--size", "64")
     user.run("festkit", "predict", "sky/images", "--model", "nuaa-sirst/acm", "--out", "found")
     assert (user.folder / "found" / "targets.csv").is_file()
     code = "import festkit as fk; print(fk.FEST.from_pretrained('ACM', 'union'))"
@@ -88,8 +88,7 @@ def test_predict_and_from_pretrained(user):
 
 
 def test_tune(user):
-    runs = user.folder / "runs" / "demo"
-    run = next(path.parent for path in sorted(runs.rglob("record.json")))
+    run = next((user.folder / "demo").rglob("record.json")).parent
     process = user.start("festkit", "tune", str(run), "--no-browser")
     try:
         assert re.search(r"The tuner is at http://127\.0\.0\.1:\d+", process.stdout.readline())
