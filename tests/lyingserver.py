@@ -58,7 +58,7 @@ def serving(files):
             self.wfile.write(rest)
             self.wfile.flush()
             if server.fault == "stalls":
-                server.closing.wait(20)
+                server.closing.wait(60)
 
         do_HEAD = do_GET
 

@@ -89,7 +89,7 @@ def _receive(url: str, part: Path, timeout: float, path: Path) -> None:
             f"to {path} from another machine"
         ) from error
     except BROKEN as error:
-        raise DownloadError(f"{url}: the connection broke off ({error!r}){kept}") from error
+        raise DownloadError(f"{url}: the connection broke off ({error}){kept}") from error
 
 
 def _append(answer: HTTPResponse, part: Path, done: int, label: str) -> None:
