@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .._support.errors import InputError
 from ..data.decoding import orientation, page_sizes
 from ..data.images import EXTENSIONS, Raster, colour_share, format_size, read_raster, turn
-from .frames import Frame, FrameFile, RawFormat
+from .frames import Frame, FrameFile, RawFormat, raster_of
 from .video import VIDEOS, VideoFile
 
 ARRAYS = (".npy", ".npz")
@@ -129,11 +129,10 @@ class ArrayFile(FrameFile):
         data = self._file.read(self._bytes)
         if len(data) < self._bytes:
             raise InputError(f"{self.path} is cut off in frame {number} of {self.count}")
-        stored = np.frombuffer(data, self._dtype).reshape(self._shape)
-        levels = stored.astype(self._dtype.newbyteorder("="))
-        if not np.isfinite(levels).all():
+        raster = raster_of(data, self._shape, self._dtype)
+        if not np.isfinite(raster.levels).all():
             raise InputError(f"{self.path}: frame {number} contains NaN or infinity")
-        return Frame(Raster(levels, str(levels.dtype), 8 * levels.dtype.itemsize), number)
+        return Frame(raster, number)
 
     def _open(self) -> BinaryIO:
         """The file, or the only array of a npz."""

@@ -169,11 +169,12 @@ def _write(
         for events in in_batches(ahead(reader.read(sources.files)), fest.batch):
             run.take(events)
         faults = [*run.faults.values()]
+        unknown = (f"{path} is of an unknown format" for path in sources.others)
         facts = {"settings": settings, "files": run.files, "hot_pixels": hot.found}
+        facts["not_read"] = [*faults, *unknown]
         for writer in writers:
-            writer.close(facts | {"not_read": [*faults, *map(str, sources.others)]})
-    notes = [*reader.rules.notes[:3], *run.complaints()]
-    _tell(notes, hot, sources)
+            writer.close(facts)
+    _tell([*reader.rules.notes[:3], *run.complaints()], hot, sources)
     if faults:
         raise SkippedImages(faults, len(sources.files), table)
     return table
@@ -191,7 +192,7 @@ def _tell(notes: Sequence[str], hot: HotPixels, sources: Sources) -> None:
             stacklevel=4,
         )
     if sources.others:
-        warnings.warn(f"there are other files{not_read(sources.others)}", stacklevel=4)
+        warnings.warn(not_read(sources.others), stacklevel=4)
 
 
 class _Run:

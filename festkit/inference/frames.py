@@ -70,6 +70,17 @@ class RawFormat:
         return cls((int(found[2]), int(found[1])), dtype)
 
 
+def raster_of(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Raster:
+    """The levels of a frame without a header.
+
+    Example:
+        >>> raster_of(bytes([1, 2]), (1, 1), np.dtype(">u2")).levels
+        array([[258]], dtype=uint16)
+    """
+    levels = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return Raster(levels, str(levels.dtype), 8 * levels.itemsize)
+
+
 class FrameFile(ABC):
     """The frames of one file: iterate over all, or take one by its number.
 

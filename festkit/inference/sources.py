@@ -133,7 +133,8 @@ def _expand(given: str, leave: Path | None) -> tuple[Path, list[Path], list[Path
         others = [file for file in unknown if file.suffix.lower() not in SUFFIXES]
         if not found:
             read = ", ".join(SUFFIXES)
-            raise MissingFileError(f"{path} contains no images ({read}){not_read(others)}")
+            more = f"; {not_read(others)}" if others else ""
+            raise MissingFileError(f"{path} contains no images ({read}){more}")
         return path, found, others
     if path.suffix.lower() == ".txt" and path.is_file():
         with path.open(encoding="utf-8-sig") as lines:
@@ -187,12 +188,11 @@ def _check_names(sources: Sequence[Source]) -> None:
 
 
 def not_read(others: Sequence[Path]) -> str:
-    """Names of files of unknown formats, as the end of a message.
+    """What to say of files of unknown formats.
 
     Example:
         >>> not_read([Path("a.gif")])
-        '; not read are a.gif: save them as png, tif or npy'
+        'unknown formats are not read: a.gif; save them as png, tif or npy'
     """
-    if not others:
-        return ""
-    return f"; not read are {first_names([*map(str, others)])}: save them as png, tif or npy"
+    names = first_names([*map(str, others)])
+    return f"unknown formats are not read: {names}; save them as png, tif or npy"

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._support.errors import InputError
 from ..data.images import Raster, format_size
-from .frames import Frame, FrameFile, RawFormat
+from .frames import Frame, FrameFile, RawFormat, raster_of
 
 VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".wmv")
 
@@ -114,11 +114,11 @@ class VideoFile(FrameFile):
 
     def _stored(self, data: bytes) -> Raster:
         """A frame without a codec."""
-        shape, dtype = cast(RawFormat, self._raw).shape, cast(RawFormat, self._raw).dtype
+        raw = cast(RawFormat, self._raw)
+        shape, dtype = raw.shape, raw.dtype
         if len(data) != math.prod(shape) * dtype.itemsize:
             raise InputError(
                 f"{self.path} has frames of {len(data)} bytes, which are not {format_size(shape)}"
                 f" {dtype.name}; check --raw"
             )
-        levels = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-        return Raster(levels, str(levels.dtype), 8 * levels.itemsize)
+        return raster_of(data, shape, dtype)

@@ -629,13 +629,11 @@ class TestPredictImages:
     def test_other_formats_are_told(self, frames, tmp_path):
         for name in ("x.gif", "y.fits", "z.seq", "notes.txt"):
             (frames / name).write_bytes(b"x")
-        with pytest.warns(
-            UserWarning, match=r"not read are \S*x\.gif, \S*y\.fits, \S*z\.seq: save"
-        ):
+        with pytest.warns(UserWarning, match=r"not read: \S*x\.gif, \S*y\.fits, \S*z\.seq; save"):
             assert len(rows_of(predict_images(bright(64), frames, tmp_path / "out"))) == 3
         for name in "abc":
             (frames / f"{name}.png").unlink()
-        with pytest.raises(FileNotFoundError, match=r"contains no images .*not read are \S*x\.gif"):
+        with pytest.raises(FileNotFoundError, match=r"contains no images .*not read: \S*x\.gif"):
             predict_images(bright(64), frames, tmp_path / "other")
 
     def test_positions_are_those_of_the_picture_that_is_shown(self, tmp_path):
