@@ -1,9 +1,9 @@
 """Networks and FEST by PyTorch, ONNX Runtime and OpenVINO, side by side in one run.
 
-``python -m benchmarks.runtimes [NAME ...] [--dataset NUAA-SIRST]`` prints milliseconds per frame,
-the ratio to PyTorch in float32, and the largest difference of the maps; for models of the zoo on a
-dataset also the change of IoU, Pd and Fa on its test images. Names are backbones, at 256 px with
-untrained weights, or entries of the zoo. ``--rate`` times ``predict_images`` on the test images
+``python -m benchmarks.runtimes [NAME ...] [--dataset NUAA-SIRST]`` prints CPU milliseconds per
+frame of one thread, the ratio to PyTorch in float32, and the largest difference of the maps; with a
+dataset also IoU, Pd and Fa on its test images. Names are backbones, at 256 px with untrained
+weights, or entries of the zoo. ``--rate`` times ``predict_images`` on the test images
 instead, in images per second with all CPUs.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 import tyro
 
 import festkit as fk
+from festkit._support.cpus import available_cpus
 from festkit._support.files import write_utf8
 from festkit.inference.models import load_fest
 from festkit.model import Model
@@ -37,11 +38,10 @@ class Row:
     seconds: list[float]
 
 
-def main(  # noqa: PLR0917 - every one is an option of the command line
+def main(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     dataset: str | None = None,
     images: int | None = None,
-    threads: int = 1,
     rounds: int = 7,
     rate: bool = False,
 ) -> None:
@@ -51,24 +51,23 @@ def main(  # noqa: PLR0917 - every one is an option of the command line
         names: backbones or entries of the zoo; default: all backbones, and the FEST of ACM.
         dataset: measure on its test images, too.
         images: only so many of them.
-        threads: CPU threads.
         rounds: counted rounds.
         rate: images per second of predict_images on the dataset.
     """
     names = names or (*fk.list_backbones(), "nuaa-sirst/acm")
     pictures = None if dataset is None else fk.load_dataset(dataset, "test")[:images]
-    print(f"{threads} thread(s), frame of {FRAME[1]} x {FRAME[0]} px, medians of {rounds} rounds\n")
-    columns = ("model", "runtime", "ms", "torch / this", "largest difference of maps")
+    print(f"One thread, frame of {FRAME[1]} x {FRAME[0]} px, medians of {rounds} rounds\n")
+    columns = ("model", "runtime", "CPU ms", "torch / this", "largest difference of maps")
     columns += ("images/s",) if rate else ("IoU", "Pd", "Fa [1e-6]") if dataset else ()
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name in names:
         with TemporaryDirectory() as folder:
-            for row in _rows(name, Path(folder), threads, rounds, pictures, rate=rate):
+            for row in _rows(name, Path(folder), rounds, pictures, rate=rate):
                 print(f"| {' | '.join(row)} |", flush=True)
 
 
 def _rows(
-    name: str, folder: Path, threads: int, rounds: int, pictures: Any, *, rate: bool
+    name: str, folder: Path, rounds: int, pictures: Any, *, rate: bool
 ) -> list[tuple[str, ...]]:
     """The rows of one model."""
     of_zoo = name not in fk.list_backbones()
@@ -82,13 +81,13 @@ def _rows(
     rows = [Row(getattr(model, "runtime", "torch"), model, []) for model in models]
     frame = np.random.default_rng(0).integers(0, 256, FRAME, np.uint8)
     for row in rows:
-        row.model.threads = threads
+        row.model.threads = 1
         row.model.scale_maps(frame)
     for _ in range(rounds):
         for row in rows:
-            start = time.perf_counter()
+            start = time.process_time()
             row.model.scale_maps(frame)
-            row.seconds.append(time.perf_counter() - start)
+            row.seconds.append(time.process_time() - start)
     return [_row(name, row, rows[0], frame, pictures, rate=rate) for row in rows]
 
 
@@ -111,6 +110,7 @@ def _row(
 def _images_per_second(model: Model, pictures: Any) -> float:
     """The rate of a whole call, reading and writing included."""
     files = [pair.image for pair in pictures.pairs]
+    model.threads = len(available_cpus())
     with TemporaryDirectory() as folder:
         start = time.perf_counter()
         fk.predict_images(model, files, Path(folder) / "out")

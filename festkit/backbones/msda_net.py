@@ -70,7 +70,7 @@ class Haar(nn.Module):
         """One map per band."""
         if self.stride == 1:
             x = F.pad(x, (1, 0, 1, 0))
-        channels = x.shape[1]
+        channels = int(x.shape[1])  # a constant of the exported graph
         filters = (kernel.to(x.dtype).expand(channels, -1, -1, -1) for kernel in self.kernels)
         return [F.conv2d(x, each, stride=self.stride, groups=channels) for each in filters]
 

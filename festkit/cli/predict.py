@@ -115,7 +115,7 @@ def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) 
 
     fest = open_model(*model, device=settings.device, runtime=settings.runtime)
     check_threads(settings.threads)
-    fest.threads = settings.threads
+    fest.threads = settings.threads or fest.threads
     for name in ("th1", "th2"):
         if (value := getattr(settings, name)) is not None:
             check_threshold(name, value)

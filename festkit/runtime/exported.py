@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -50,8 +49,8 @@ class ExportedModel(Model):
         runtime: "onnx" (ONNX Runtime), "openvino", or "openvino-bf16", which multiplies in bfloat16
             where the CPU has it and changes maps by about 0.01. Default: OpenVINO if it is
             installed or the file is its own.
-        threads: number of CPU threads. Default: one per idle CPU at the first image. Several images
-            are computed side by side, one thread each.
+        threads: number of CPU threads. Default: one per idle CPU when the file is opened. Several
+            images are computed side by side, one thread each.
 
     Attributes:
         card: what the file says of the model: networks, thresholds, origin, licence.
@@ -71,13 +70,14 @@ class ExportedModel(Model):
             raise MissingFileError(f"no such file: {path}; write it with festkit export")
         check_threads(threads)
         self.runtime = _choose(self.path, runtime)
-        self.threads = threads
+        self.threads = threads or max(1, idle_cpus())
+        self._graph = self._read()
         self.card = self._read_card()
         self.backbones = dict.fromkeys(self.card["sizes"], self.runtime)
         self.th1, self.th2, self.rule = (self.card[name] for name in ("th1", "th2", "rule"))
         check_rule(self.rule)
         self.origin = self.card.get("origin")
-        self._sessions: dict[int, Run] = {}
+        self._runs: dict[tuple[int, int], Run] = {}
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{size} px" for size in self.backbones)
@@ -89,8 +89,7 @@ class ExportedModel(Model):
     @property
     def batch(self) -> int:
         """Images that are computed side by side."""
-        self.threads = self.threads or max(1, idle_cpus())
-        return self.threads
+        return self.threads or max(1, idle_cpus())
 
     def identity(self) -> dict[str, Any]:
         """What decides the maps: the card's networks, the file, and the runtime."""
@@ -105,43 +104,47 @@ class ExportedModel(Model):
 
     def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The maps of all scales, of one image (H, W) or of several (N, H, W)."""
-        threads = self.batch
         frames = gray.reshape(-1, 1, 1, *gray.shape[-2:])
-        side_by_side = min(threads, len(frames))
-        run = self._session(side_by_side)
+        side_by_side = min(self.batch, len(frames))
+        run = self._run(side_by_side)
         if side_by_side == 1:
             found = [run(frame)[1] for frame in frames]
         else:
-            found = [maps for _, maps in self._pool.map(run, frames)]
+            with ThreadPoolExecutor(side_by_side) as pool:
+                found = [maps for _, maps in pool.map(run, frames)]
         maps = np.concatenate(found)  # (N, S, H, W)
         return [maps[:, scale].reshape(gray.shape) for scale in range(maps.shape[1])]
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.batch)
+    def _run(self, side_by_side: int) -> Run:
+        """The graph, set up for so many images at once; kept for the next."""
+        asked = self.batch, side_by_side
+        if asked not in self._runs:
+            if self.runtime == "onnx":
+                self._runs[asked] = _run_onnx(self.path, self._graph, *asked)
+            else:
+                bf16 = self.runtime == "openvino-bf16"
+                self._runs[asked] = _run_openvino(self._graph, *asked, bf16=bf16)
+        return self._runs[asked]
 
-    def _session(self, side_by_side: int) -> Run:
-        """The runtime, set up for so many images at once; kept for the next."""
-        if side_by_side not in self._sessions:
-            open_session = _open_onnx if self.runtime == "onnx" else _open_openvino
-            self._sessions[side_by_side] = open_session(
-                self.path, self.batch, side_by_side, bf16=self.runtime == "openvino-bf16"
-            )
-        return self._sessions[side_by_side]
+    def _read(self) -> Any:
+        """The graph in the file, as its runtime holds it."""
+        try:
+            if self.runtime == "onnx":
+                return _onnx_session(self.path, self.batch)
+            return openvino_core().read_model(self.path)
+        except Exception as error:
+            raise InputError(f"{self.path} is damaged, or holds no graph ({error})") from error
 
     def _read_card(self) -> dict[str, Any]:
         """The card in the file."""
         try:
             if self.runtime == "onnx":
-                text = _onnx_session(self.path, 1).get_modelmeta().custom_metadata_map.get(CARD)
+                text = self._graph.get_modelmeta().custom_metadata_map[CARD]
             else:
-                model = openvino_core().read_model(self.path)
-                text = model.get_rt_info(["framework", CARD]).astype(str)
+                text = self._graph.get_rt_info(["framework", CARD]).astype(str)
             card = json.loads(text)
         except Exception as error:
-            raise InputError(
-                f"{self.path} was not written by festkit export, or is damaged ({error})"
-            ) from error
+            raise InputError(f"{self.path} was not written by festkit export") from error
         check_form(f"the card of {self.path}", card, FORM)
         return dict(card)
 
@@ -185,10 +188,11 @@ def _onnx_session(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _open_onnx(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Run:
+def _run_onnx(path: Path, session: Any, threads: int, side_by_side: int) -> Run:
     """ONNX Runtime; a session may be used by several threads at once."""
-    del bf16
-    session = _onnx_session(path, max(1, threads // side_by_side))
+    own = threads // side_by_side
+    if session.get_session_options().intra_op_num_threads != own:
+        session = _onnx_session(path, own)
     return lambda frames: tuple(session.run(["fused", "maps"], {"gray": frames}))
 
 
@@ -204,10 +208,10 @@ def openvino_core() -> Any:
     return openvino.Core()
 
 
-def _open_openvino(path: Path, threads: int, side_by_side: int, *, bf16: bool) -> Run:
+def _run_openvino(graph: Any, threads: int, side_by_side: int, *, bf16: bool) -> Run:
     """OpenVINO; every image has a request of its own."""
     compiled = openvino_core().compile_model(
-        path,
+        graph,
         "CPU",
         {
             "INFERENCE_NUM_THREADS": threads,
