@@ -103,10 +103,13 @@ class Predictions:
         return resize_map(prob, (shape[0], shape[1]))
 
     def boxes_of(self, name: str, shape: tuple[int, ...]) -> Boxes:
-        """The boxes of an image, clipped to its frame; an image without any has none."""
+        """The boxes of an image, clipped to its frame; an image without any has none.
+
+        Shares of the frame are rounded to hundredths of a pixel, as their files are rounded.
+        """
         rows = (self.boxes or {}).get(name, np.zeros((0, 5)))
         frame = np.array([*shape, *shape], np.float64)
-        box = rows[:, :4] * (frame if self.normalised else 1.0)
+        box = np.round(rows[:, :4] * frame, 2) if self.normalised else rows[:, :4]
         inside = np.clip(box, 0, frame)
         outside = (np.abs(inside - box) > 1e-3).any(1)
         self.faults["outside"].extend([name] * int(outside.sum()))

@@ -1,9 +1,8 @@
 """Several methods on the same images: figures, paired differences, table, plots and files."""
 
-import csv
-import io
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,12 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .. import __version__
 from .._support.cpus import available_cpus
 from .._support.errors import InputError
 from .._support.files import read_json, write_json, write_text
 from .._support.names import counted
 from .._support.progress import progress
 from ..data.dataset import Dataset
+from ..data.unions import shared_images
+from ..data.weak import weak_masks
 from ..metrics import (
     ALL_METRICS,
     BOX_IOU,
@@ -70,13 +72,17 @@ class Evaluation:
 
     @property
     def caption(self) -> str:
-        """Images, intervals and protocols in words."""
+        """Images, intervals, how predictions were read, and protocols, in words."""
         images = counted(self.record["images"], "image")
         left_out = len(self.record["left_out"])
         images += f", {left_out} left out" * bool(left_out)
         protocols = {m: of["protocol"]["name"] for m, of in self.record["methods"].items()}
+        levels = defaultdict(list)
+        for method, of in self.record["methods"].items():
+            levels[of["levels"]].append(method)
+        read = [f"{', '.join(methods)}: {what}" for what, methods in levels.items()]
         lines = [f"{self.record['dataset']}, {self.record['split']}: {images}", "95 % intervals"]
-        return "; ".join([*lines, *protocol_lines(protocols)])
+        return "; ".join([*lines, *read, *protocol_lines(protocols)])
 
     def render(self, style: Style | str = "text") -> str:
         """The table as "text", "markdown", "latex", "html" (a page) or "csv" (numbers).
@@ -121,15 +127,14 @@ class Evaluation:
     def _csv(self) -> str:
         """A row for every method, or difference, and metric: value and ends of the interval."""
         rows = {name: of["metrics"] for name, of in self.record["methods"].items()}
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["method", "metric", "value", "low", "high"])
-        for method, row in (rows | self.record["differences"]).items():
-            for name in ALL_METRICS:
-                if row.get(name) is not None:
-                    ends = row["intervals"].get(name) or ("", "")
-                    writer.writerow([method, name, row[name], *ends])
-        return text.getvalue()
+        cells = [
+            (method, name, row[name], *(row["intervals"].get(name) or ("", "")))
+            for method, row in (rows | self.record["differences"]).items()
+            for name in ALL_METRICS
+            if row.get(name) is not None
+        ]
+        heads = ["method", "metric", "value", "low", "high"]
+        return str(pd.DataFrame(cells, columns=heads).to_csv(index=False, lineterminator="\n"))
 
 
 def evaluate_predictions(
@@ -195,10 +200,12 @@ def evaluate_predictions(
     sets = {m: Scores([of[name] for name in kept]) for m, of in scores.items()}
     first, *others = sets
     record = {
+        "festkit": __version__,
         "dataset": images.name,
         "split": images.split,
         "fingerprint": images.fingerprint,
         "images": len(kept),
+        "notes": _notes(images),
         "left_out": sorted(set(images.names) - set(kept)),
         "box_iou": BOX_IOU,
         "intervals": INTERVALS,
@@ -271,6 +278,16 @@ def _report(found: Predictions, *, skip: bool, only: Sequence[str] | None = None
             warnings.warn(line + "; left out" * (kind in UNUSABLE), stacklevel=3)
 
 
+def _notes(images: Dataset) -> list[str]:
+    """What limits figures on this dataset: masks drawn from labels, images that count twice."""
+    members = {
+        part: [pair for pair in images.pairs if pair.name.startswith(f"{part}_")]
+        for part in images.name.split("+")
+    }
+    drawn = [weak_masks(images.weak_masks)] if images.weak_masks else []
+    return [*drawn, *shared_images(members)]
+
+
 def _choose(
     source: str | Path, on: Dataset, images: Dataset, max_fa: float
 ) -> tuple[float, dict[str, Any]]:
@@ -282,10 +299,13 @@ def _choose(
     masks = [on.mask(index) for index in range(len(on))]
     probs = (found.prob(name, mask.shape) for name, mask in zip(on.names, masks, strict=True))
     surface = threshold_surface(probs, masks, EIGHT_BIT, [1.0], quiet=True)
-    allowed = surface.th1[surface.fa[:, 0] < max_fa]
-    if not len(allowed):
-        raise InputError(f"no threshold has Fa below {max_fa:g} on {on.name} {on.split}")
-    th1 = surface.best(max_fa).th1 if surface.targets else float(allowed[0])
+    useful = (surface.fa < max_fa) & ((surface.detected > 0) | (surface.targets == 0))
+    if not useful.any():
+        raise InputError(
+            f"no threshold of {source} detects a target of {on.name} {on.split} with Fa below "
+            f"{max_fa:g}; allow more false alarms (--max-fa), or choose on more images (--on)"
+        )
+    th1 = surface.best(max_fa).th1 if surface.targets else float(surface.th1[useful[:, 0]][0])
     shared = len(set(on.pairs) & set(images.pairs))
     if shared:
         warnings.warn(

@@ -156,11 +156,12 @@ class TestEqualFigures:
             (tmp_path / f"{name}.json").write_text(json.dumps(content))
             assert evaluate(tmp_path / f"{name}.json", images) == expected
         (tmp_path / "yolo").mkdir()
-        lines = {name: [] for name in MASKS}
+        lines = {name: [] for name in MASKS}  # 6 decimals, as they are usually written
         for row in rows:
             x, y, w, h = row["bbox"]
             shares = ((x + w / 2) / WIDTH, (y + h / 2) / HEIGHT, w / WIDTH, h / HEIGHT)
-            lines[row["image_id"]].append(" ".join(map(repr, (0, *shares, row["score"]))))
+            rounded = (f"{share:.6f}" for share in shares)
+            lines[row["image_id"]].append(" ".join(["0", *rounded, repr(row["score"])]))
         for name, each in lines.items():
             (tmp_path / "yolo" / f"{name}.txt").write_text("\n".join(each))
         assert evaluate(tmp_path / "yolo", images) == expected
@@ -374,6 +375,15 @@ class TestBadInput:
         with pytest.raises(FestkitError, match=r"e0\.txt is no YOLO file"):
             evaluate(tmp_path / "y", images)
 
+    def test_what_limits_the_dataset_is_recorded(self, tmp_path):
+        for name in ("sky", "sea"):
+            make_set(tmp_path / name, test=2)
+        with pytest.warns(UserWarning, match="2 images of sea are also in sky"):
+            both = load_dataset("sky+sea", "test", root=tmp_path)
+        maps = {f"{place}_e{n}": MAPS[f"e{n}"] for place in ("sky", "sea") for n in range(2)}
+        found = evaluate_predictions(save(tmp_path / "maps", maps), both)
+        assert "2 images of sea are also in sky" in found.record["notes"][0]
+
     def test_pickles_are_not_opened(self, images, tmp_path):
         np.savez(tmp_path / "it.npz", **{name: np.array([{}], object) for name in MAPS})
         with pytest.raises(FestkitError, match="unreadable predictions: 6"):
@@ -462,6 +472,12 @@ class TestChosenThresholds:
         assert metrics(found, "it")["fa"] == 0
         json.dumps(found.record, allow_nan=False)
 
+    def test_a_threshold_that_detects_nothing_is_refused(self, images, tmp_path):
+        inverted = {name: 65535 - prob for name, prob in MAPS.items()}
+        folder = save(tmp_path / "maps", inverted)
+        with pytest.raises(FestkitError, match=r"no threshold .* Fa below 1e-05; allow"):
+            evaluate(folder, images, choose_on=images, max_fa=1e-5)
+
     def test_the_same_images_are_told(self, images, tmp_path):
         with pytest.warns(
             UserWarning, match="6 images choose the threshold of .* and are evaluated"
@@ -483,7 +499,7 @@ class TestCommand:
         assert r"\begin{tabular}{lr}" in capsys.readouterr().out
 
     def test_chosen_on_a_list(self, images, tmp_path, capsys):
-        maps = MAPS | {f"t{n}": MAPS[f"e{n}"] * 0 for n in range(2)}
+        maps = MAPS | {f"t{n}": np.uint16(65535 * scene(n)[1]) for n in range(2)}
         folder = str(save(tmp_path / "maps", maps))
         (tmp_path / "some.txt").write_text("t0\nt1\n")
         words = ["evaluate", folder, "--dataset", str(tmp_path / "hand"), "--choose-thresholds"]
