@@ -37,7 +37,12 @@ def user(tmp_path_factory):
     folder = top / "empty"
     folder.mkdir()
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and "FESTKIT" not in k}
-    env = kept | {"XDG_CACHE_HOME": str(top / "cache"), "OMP_NUM_THREADS": "1"}
+    env = kept | {
+        "XDG_CACHE_HOME": str(top / "cache"),
+        "JUPYTER_PATH": str(Path(sys.prefix, "share", "jupyter")),  # templates of the pages
+        "NUMBA_DISABLE_JIT": "1",  # a new installation compiles for a minute
+        "OMP_NUM_THREADS": "1",
+    }
 
     def start(program, *words):
         return subprocess.Popen(
