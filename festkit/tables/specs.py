@@ -124,12 +124,12 @@ def _rows_of_options(profile: Profile, network: str, _: str) -> Rows:
 def _rows_of_schemes(profile: Profile, network: str, dataset: str) -> Rows:
     """Original, LW-FEST and FEST of one network, as the paper compares them."""
     dataset = paper_dataset(dataset)
-    small, large = (profile.size(size) for size in dataset_card(dataset).fusion_sizes)
+    small, *larger = map(profile.size, dataset_card(dataset).fusion_sizes)
     light = first_training(profile, network, small)
     schemes = {
         "Original": (first_training(profile, network, small, "BCE"),),
         "LW-FEST": (light,),
-        "FEST": (light, further_training(profile, light, large)),
+        "FEST": (light, *(further_training(profile, light, size) for size in larger)),
     }
     return {f"{network}, {scheme}, {dataset}": each for scheme, each in schemes.items()}
 
