@@ -19,7 +19,10 @@ def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
     gram = matrix.mH @ matrix
     try:
         squares, vectors = torch.linalg.eigh(gram)
-    except torch.linalg.LinAlgError:  # LAPACK in single precision, on some matrices of low rank
+        failed = not vectors.isfinite().all()
+    except torch.linalg.LinAlgError:
+        failed = True
+    if failed:  # LAPACK in single precision, on some matrices of low rank
         deep = torch.promote_types(gram.dtype, torch.float64)
         squares, vectors = torch.linalg.eigh(gram.to(deep))
     values = squares.flip(-1).clamp(min=0).sqrt()
@@ -82,9 +85,10 @@ def soft_values_near(
             found = _leading(matrix, _extended(vectors[:, : size - SPARE], size))
         if found is None:
             values, vectors = singular(matrix)
-            image, left = matrix, vectors
+            image, left, right = matrix, vectors, vectors
             break
-        image, left, values, vectors = found
+        image, left, values, right = found
+        vectors = torch.linalg.qr(right).Q
         if float(values[-1]) <= threshold or size > most:
             break
         rank = size
@@ -92,7 +96,7 @@ def soft_values_near(
     rank = int((factor > 0).sum())
     if rank <= most:
         lowered = image @ (left[:, :rank] * factor[:rank])
-        torch.matmul(lowered, vectors[:, :rank].mH, out=out)
+        torch.matmul(lowered, right[:, :rank].mH, out=out)
     return vectors, rank
 
 
@@ -110,8 +114,8 @@ def _leading(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     The image Y is made orthonormal by the Cholesky factor of its Gram matrix.
 
     Returns:
-        Y, a matrix whose product with Y has the columns σ u, the values σ, and the right vectors;
-        None if Y does not have full rank.
+        Y, a matrix whose product with Y has the columns u, the values σ, and the columns σ v (no
+        division by σ, which may be 0); None if Y does not have full rank.
     """
     image = matrix @ start
     back = matrix.mH @ image
@@ -124,7 +128,7 @@ def _leading(matrix: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     basis = torch.linalg.solve_triangular(root, scale.diag(), upper=True, left=False)
     part = back @ basis
     values, turns = singular(part)
-    return image, basis @ turns * values, values, part @ turns / values.clamp(min=tiny)
+    return image, basis @ turns, values, part @ turns
 
 
 def _factor(values: Tensor, threshold: float, keep: int) -> Tensor:

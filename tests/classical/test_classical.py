@@ -9,7 +9,7 @@ import torch
 from festkit.classical import create_detector, list_detectors, normalize_map
 from festkit.classical.bemd import decompose, local_entropy
 from festkit.classical.dtcwt import forward, inverse, oriented
-from festkit.classical.low_rank import soft_values, soft_values_near
+from festkit.classical.low_rank import singular, soft_values, soft_values_near
 from festkit.classical.patch_image import sparse_part
 from festkit.classical.patches import patch_grid
 from festkit.classical.pstnn import corner_prior, unpunished_rank
@@ -317,6 +317,35 @@ class TestLowRank:
             assert out.numpy() == pytest.approx((u * s) @ v.T, abs=0.01)
         angles = np.linalg.svd(vectors[:, :12].numpy().T @ v[:, :12], compute_uv=False)
         assert angles == pytest.approx(1, abs=1e-5)
+
+    def test_vectors_that_lapack_leaves_undefined(self, monkeypatch):
+        plain = torch.linalg.eigh
+
+        def undefined(gram):
+            values, vectors = plain(gram)
+            return values, vectors * (torch.nan if gram.dtype == torch.float32 else 1)
+
+        monkeypatch.setattr(torch.linalg, "eigh", undefined)
+        values, vectors = singular(torch.diag(torch.tensor([3.0, 1.0])))
+        assert values.tolist() == pytest.approx([3, 1])
+        assert vectors.isfinite().all()
+
+    def test_values_lost_in_single_precision(self):
+        """Their vectors stay finite, and the next step begins with them."""
+        source = np.random.default_rng(4)
+        u, _ = np.linalg.qr(source.normal(size=(300, 200)))
+        v, _ = np.linalg.qr(source.normal(size=(200, 200)))
+        s = np.geomspace(1e5, 1e-4, 200)
+        matrix = torch.from_numpy(((u * s) @ v.T).astype(np.float32))
+        out, vectors, rank = torch.empty_like(matrix), torch.eye(200)[:, :2], 2
+        for _ in range(3):
+            vectors, rank = soft_values_near(
+                matrix, 900.0, 1, vectors=vectors, rank=rank, most=300, out=out
+            )
+            assert vectors.isfinite().all()
+        assert rank == (s > 900).sum()
+        s[1:] = np.maximum(s[1:] - 900, 0)
+        assert out.numpy() == pytest.approx((u * s) @ v.T, abs=1)
 
     @pytest.mark.parametrize("nonnegative", [False, True])
     def test_recovery(self, nonnegative):
