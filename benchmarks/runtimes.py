@@ -24,7 +24,7 @@ from festkit._support.files import write_utf8
 from festkit.inference.models import load_fest
 from festkit.model import Model
 from festkit.runtime import ExportedModel, export
-from festkit.runtime.exported import available_runtimes, openvino_core
+from festkit.runtime.exported import usable_runtimes
 
 SIZE, FRAME = 256, (512, 640)
 
@@ -55,6 +55,8 @@ def main(
         rate: images per second of predict_images on the dataset.
     """
     names = names or (*fk.list_backbones(), "nuaa-sirst/acm")
+    if rate and dataset is None:
+        raise SystemExit("--rate needs --dataset")
     pictures = None if dataset is None else fk.load_dataset(dataset, "test")[:images]
     print(f"One thread, frame of {FRAME[1]} x {FRAME[0]} px, medians of {rounds} rounds\n")
     columns = ("model", "runtime", "CPU ms", "torch / this", "largest difference of maps")
@@ -71,12 +73,10 @@ def _rows(
 ) -> list[tuple[str, ...]]:
     """The rows of one model."""
     of_zoo = name not in fk.list_backbones()
-    made = {} if of_zoo else {"mean": 0.4, "std": 0.15, "device": "cpu"}
-    fest = load_fest(name, device="cpu") if of_zoo else fk.FEST({SIZE: name}, **made)
+    untrained = {"mean": 0.4, "std": 0.15, "device": "cpu"}
+    fest = load_fest(name, device="cpu") if of_zoo else fk.FEST({SIZE: name}, **untrained)
     path = export(fest, folder / "fest.onnx")
-    names = available_runtimes(path)
-    if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        names = [*names, "openvino-bf16"]
+    names = usable_runtimes(path)
     models: list[Model] = [fest, *(ExportedModel(path, runtime=each) for each in names)]
     rows = [Row(getattr(model, "runtime", "torch"), model, []) for model in models]
     frame = np.random.default_rng(0).integers(0, 256, FRAME, np.uint8)

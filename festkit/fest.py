@@ -325,12 +325,7 @@ class FEST(Model):
 
     def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The maps of all scales, of one image or of several together."""
-        if self.networks and (self.mean is None or self.std is None):
-            raise InputError(
-                "the gray statistics of the training set are unknown: call fit, or pass mean= and "
-                "std= to FEST"
-            )
-        _check_statistics(self.mean, self.std)  # they may have been set since
+        self.check_statistics()
         self.threads = resolve_threads(self.threads)
         with cpu_threads(self.threads):
             return [self._map(size, gray) for size in self.backbones]
@@ -362,6 +357,22 @@ class FEST(Model):
             "mean": self.mean,
             "std": self.std,
         }
+
+    def check_statistics(self) -> None:
+        """Refuse networks without the gray statistics of their training set, or with wrong ones.
+
+        Raises:
+            ValueError: if they are unknown or out of range.
+
+        Example:
+            >>> FEST({32: "ACM"}, mean=0.4, std=0.1).check_statistics()
+        """
+        if self.networks and (self.mean is None or self.std is None):
+            raise InputError(
+                "the gray statistics of the training set are unknown: call fit, or pass mean= and "
+                "std= to FEST"
+            )
+        _check_statistics(self.mean, self.std)  # they may have been set since
 
     @property
     def networks(self) -> list[nn.Module]:

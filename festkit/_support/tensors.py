@@ -20,7 +20,7 @@ else:
 
 
 def is_tensor(value: object) -> "TypeIs[Tensor]":
-    """Whether a value is a PyTorch tensor; before anybody imports torch, nothing is.
+    """Whether a value is a PyTorch tensor; False until torch is imported.
 
     Example:
         >>> is_tensor([1.0])

@@ -27,6 +27,7 @@ def export(
     from .._support.errors import FestkitError, InputError
     from ..inference.models import load_fest
     from ..inference.reading import read_frames
+    from ..model import scale_title
     from ..runtime import ExportedModel, check_parity
     from ..runtime import export as write
     from ..runtime.exported import available_runtimes
@@ -35,14 +36,14 @@ def export(
         raise InputError("no model given; pass an entry of the zoo, a weights file, or run folders")
     fest = load_fest(*model, device="cpu")
     path = write(fest, out, half=half)
-    print(f"{path}: {', '.join(f'{size} px' for size in fest.backbones)}")
+    print(f"{path}: {', '.join(map(scale_title, fest.backbones))}")
     if check is None:
         return
-    unexplained = 0
+    holds = True
     for name in available_runtimes(path):
         images = (gray for _, gray in read_frames(check))
         parity = check_parity(ExportedModel(path, runtime=name), fest, images)
         print(f"{name}: {parity}")
-        unexplained += parity.unexplained
-    if unexplained:
-        raise FestkitError(f"{path} finds other targets than the original; see above")
+        holds &= parity.holds
+    if not holds:
+        raise FestkitError(f"{path} differs from the original; see above")

@@ -25,7 +25,8 @@ class Settings:
         rule: source of weak targets: the map of each scale, or the fused map; default the model's.
         device: cpu, cuda, mps, or auto.
         runtime: torch, onnx, openvino, openvino-bf16 (changes maps by about 0.01), or auto: the
-            fastest here, measured once. Default torch, for exported files the fastest installed.
+            fastest here, measured once. Default torch; for exported files OpenVINO if
+            installed, else ONNX Runtime.
         threads: CPU threads; default one per idle CPU.
     """
 
@@ -109,13 +110,11 @@ def _print_found(table: Path) -> None:
 
 def open_with(model: tuple[str, ...], settings: Settings, *, weak: bool = True) -> "Model":
     """A FEST with the given settings."""
-    from .._support.cpus import check_threads
     from ..inference.opening import open_model
     from ..sensitivity import check_threshold
 
-    fest = open_model(*model, device=settings.device, runtime=settings.runtime)
-    check_threads(settings.threads)
-    fest.threads = settings.threads or fest.threads
+    device, runtime, threads = settings.device, settings.runtime, settings.threads
+    fest = open_model(*model, device=device, runtime=runtime, threads=threads)
     for name in ("th1", "th2"):
         if (value := getattr(settings, name)) is not None:
             check_threshold(name, value)

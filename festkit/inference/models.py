@@ -130,7 +130,7 @@ def _weights_files(source: str | Path) -> list[Path]:
 def _runs(folder: Path) -> list[Run]:
     """The run of a folder, or the runs by size that FEST.fit has put into it, in its order.
 
-    None where the folder holds saved FESTs instead.
+    Empty if the folder holds saved FESTs instead.
     """
     scales = folder / SCALES_FILE
     if not scales.is_file():

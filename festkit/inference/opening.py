@@ -1,16 +1,28 @@
 """Open a model: from the zoo, from weights and runs, or from an exported file."""
 
 from pathlib import Path
+from typing import Any
 
+from .._support.cpus import check_threads
 from .._support.errors import InputError
+from .._support.names import find_name
 from ..model import Model
 from ..runtime.choice import Choice, open_exported, run_with
+from ..runtime.exported import PACKAGES
 
 EXPORTED = (".onnx", ".xml")
 """Suffixes of the files that :func:`festkit.export` writes."""
 
+CHOICES = ("auto", "torch", *PACKAGES)
+"""Values of ``runtime``."""
 
-def open_model(*sources: str | Path, device: str = "auto", runtime: Choice | None = None) -> Model:
+
+def open_model(
+    *sources: str | Path,
+    device: str = "auto",
+    runtime: Choice | None = None,
+    threads: int | None = None,
+) -> Model:
     """Open a model from one source, or from several sources that are its scales.
 
     Args:
@@ -22,8 +34,9 @@ def open_model(*sources: str | Path, device: str = "auto", runtime: Choice | Non
         device: "cpu", "cuda", "mps", or "auto" (the fastest available).
         runtime: "torch", "onnx" (ONNX Runtime), "openvino", "openvino-bf16" (multiplies in
             bfloat16, which changes maps by about 0.01), or "auto": the fastest on this machine,
-            measured once, printed and kept. Networks are exported first. Default: torch, for
-            exported files OpenVINO or ONNX Runtime.
+            measured once, printed and kept. Networks are exported first, and run on the CPU.
+            Default: torch; for exported files OpenVINO if installed, else ONNX Runtime.
+        threads: number of CPU threads; default: one per idle CPU.
 
     Returns:
         The model, with the thresholds of its first card: a :class:`FEST`, or with another runtime
@@ -44,9 +57,16 @@ def open_model(*sources: str | Path, device: str = "auto", runtime: Choice | Non
     exported = [path for path in paths if path.suffix in EXPORTED]
     if exported and len(sources) > 1:
         raise InputError(f"{exported[0]} holds a whole model; pass it alone")
+    asked: Any = None if runtime is None else find_name("runtime", runtime, CHOICES)
+    check_threads(threads)
+    if (exported or asked in PACKAGES) and device not in ("auto", "cpu"):
+        raise InputError(
+            f"device {device!r} is for torch; exported models run on the CPU: choose 'cpu'"
+        )
     if exported:
-        return open_exported(exported[0], runtime)
+        return open_exported(exported[0], asked, threads)
     from .models import load_fest  # noqa: PLC0415 - it needs torch
 
-    fest = load_fest(*sources, device=device)
-    return fest if runtime is None else run_with(fest, runtime)
+    fest = load_fest(*sources, device="cpu" if asked in PACKAGES else device)
+    fest.threads = threads
+    return fest if asked is None else run_with(fest, asked)

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,14 +17,15 @@ import platformdirs
 from .. import __version__
 from .._support.errors import InputError
 from .._support.files import read_json, write_json
+from ..data.images import format_size
 from ..model import Model
-from .exported import ExportedModel, Runtime, available_runtimes
+from .exported import ExportedModel, Runtime, usable_runtimes
 
 if TYPE_CHECKING:
     from ..fest import FEST
 
 Choice = Literal["auto", "torch"] | Runtime
-"""What may be asked for."""
+"""Values of ``runtime``."""
 
 FRAME = (512, 640)
 """Height and width of the frame that runtimes are compared on [px]."""
@@ -32,49 +34,38 @@ REPEATS = 3
 """A runtime takes the least time of so many repeats, after one more that is not counted."""
 
 
-def open_exported(path: Path, runtime: Choice | None) -> ExportedModel:
+def open_exported(path: Path, runtime: Choice | None, threads: int | None = None) -> ExportedModel:
     """Open an exported file; "auto" takes the fastest runtime that reads it."""
     if runtime == "torch":
-        raise InputError(f"{path} is an exported model, which torch cannot run; see open_model")
-    if runtime != "auto":
-        return ExportedModel(path, runtime=runtime)
-    models = [ExportedModel(path, runtime=name) for name in _candidates(path)]
+        raise InputError(
+            f"{path} is an exported model, which torch cannot run; choose onnx, openvino or auto"
+        )
+    names = usable_runtimes(path) if runtime == "auto" else [runtime]
+    models = [ExportedModel(path, runtime=name, threads=threads) for name in names or [None]]
     return models[_fastest(models)]
 
 
 def run_with(fest: FEST, runtime: Choice) -> Model:
     """The same model on another runtime; "auto" takes the fastest, torch among them.
 
-    The exported file is kept in the user's cache. On an accelerator "auto" is torch.
+    The networks are exported to a temporary file. "auto" is torch on an accelerator, for detectors,
+    and where no other runtime is installed.
     """
-    on_cpu = fest.device.type == "cpu"
-    if runtime == "torch" or (runtime == "auto" and not on_cpu):
+    if runtime == "torch":
         return fest
-    if not on_cpu:
-        raise InputError(f"runtime {runtime} works on the CPU, not on {fest.device}; use 'cpu'")
+    names = [runtime] if runtime != "auto" else usable_runtimes(Path("fest.onnx"))
+    exportable = fest.device.type == "cpu" and len(fest.networks) == len(fest.backbones)
+    if runtime == "auto" and not (exportable and names):
+        return fest
     from .convert import export  # noqa: PLC0415 - it needs torch
 
-    path = _cache() / "exports" / f"{_digest(fest.identity(), __version__)}.onnx"
-    if not path.is_file():
-        export(fest, path)
-    names = _candidates(path) if runtime == "auto" else [runtime]
-    models: list[Model] = [ExportedModel(path, runtime=name) for name in names]
-    for model in models:
-        for name in ("th1", "th2", "rule", "threads", "origin", "chosen_on"):
-            setattr(model, name, getattr(fest, name))
-    models += [fest] if runtime == "auto" else []
+    folder = TemporaryDirectory()
+    path = export(fest, Path(folder.name) / "fest.onnx")
+    exported = [ExportedModel(path, runtime=name, threads=fest.threads) for name in names]
+    for model in exported:
+        model.keep(folder)
+    models: list[Model] = [*exported, fest] if runtime == "auto" else [*exported]
     return models[_fastest(models)]
-
-
-def _candidates(path: Path) -> list[Runtime]:
-    """The runtimes that read a file; bfloat16 where the CPU has it."""
-    names = available_runtimes(path)
-    if "openvino" in names:
-        from .exported import openvino_core  # noqa: PLC0415
-
-        if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            return ["openvino-bf16", *names]
-    return names
 
 
 def _fastest(models: list[Any]) -> int:
@@ -82,7 +73,7 @@ def _fastest(models: list[Any]) -> int:
     if len(models) == 1:
         return 0
     names = [getattr(model, "runtime", "torch") for model in models]
-    facts = [models[0].card["weights"], names, __version__, _machine()]
+    facts = [models[0].card["weights"], names, models[0].batch, __version__, _machine()]
     kept, known = _cache() / "runtimes.json", {}
     with suppress(InputError, OSError):  # not there, or damaged
         known = read_json(kept, dict)
@@ -90,14 +81,13 @@ def _fastest(models: list[Any]) -> int:
     if key not in known:
         milliseconds = [round(_milliseconds(model), 1) for model in models]
         known[key] = dict(zip(names, milliseconds, strict=True))
-        write_json(kept, known)
+        with suppress(OSError):  # no place to keep them
+            write_json(kept, known)
     times = known[key]
     best = min(names, key=lambda name: times[name])
     listed = ", ".join(f"{name} {times[name]:g}" for name in names)
-    print(
-        f"runtime {best}: milliseconds per frame of 640 x 512 px: {listed} (kept in {kept})",
-        file=sys.stderr,
-    )
+    frame = format_size(FRAME)
+    print(f"runtime {best}: ms per frame of {frame}: {listed} (kept in {kept})", file=sys.stderr)
     return names.index(best)
 
 
@@ -113,7 +103,7 @@ def _milliseconds(model: Model) -> float:
 
 
 def _cache() -> Path:
-    """Where exported files and measured times are kept."""
+    """Where measured times are kept."""
     return Path(platformdirs.user_cache_dir("festkit"))
 
 

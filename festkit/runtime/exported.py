@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.cpus import check_threads, idle_cpus
-from .._support.errors import InputError, MissingFileError
+from .._support.errors import InputError, MissingFileError, MissingPackageError
 from .._support.files import NUMBER, check_form
 from .._support.names import find_name
 from ..model import Model, check_rule
+from ..sensitivity import check_threshold
 
 CARD = "festkit"
 """Name of the card among the facts that an exported file holds."""
@@ -47,8 +49,8 @@ class ExportedModel(Model):
     Args:
         path: ``.onnx``, or ``.xml`` with its ``.bin``.
         runtime: "onnx" (ONNX Runtime), "openvino", or "openvino-bf16", which multiplies in bfloat16
-            where the CPU has it and changes maps by about 0.01. Default: OpenVINO if it is
-            installed or the file is its own.
+            where the CPU has it and changes maps by about 0.01. Default: OpenVINO if installed,
+            else ONNX Runtime.
         threads: number of CPU threads. Default: one per idle CPU when the file is opened. Several
             images are computed side by side, one thread each.
 
@@ -76,7 +78,10 @@ class ExportedModel(Model):
         self.backbones = dict.fromkeys(self.card["sizes"], self.runtime)
         self.th1, self.th2, self.rule = (self.card[name] for name in ("th1", "th2", "rule"))
         check_rule(self.rule)
-        self.origin = self.card.get("origin")
+        for name, value in (("th1", self.th1), ("th2", self.th2)):
+            if value is not None:
+                check_threshold(name, value)
+        self.origin, self.chosen_on = self.card.get("origin"), self.card.get("chosen_on")
         self._runs: dict[tuple[int, int], Run] = {}
 
     def __repr__(self) -> str:
@@ -88,8 +93,14 @@ class ExportedModel(Model):
 
     @property
     def batch(self) -> int:
-        """Images that are computed side by side."""
-        return self.threads or max(1, idle_cpus())
+        """Images that are computed side by side, one for each thread."""
+        check_threads(self.threads)
+        self.threads = self.threads or max(1, idle_cpus())
+        return self.threads
+
+    def keep(self, folder: object) -> None:
+        """Keep a temporary folder, which holds the file, as long as the model."""
+        self._folder = folder
 
     def identity(self) -> dict[str, Any]:
         """What decides the maps: the card's networks, the file, and the runtime."""
@@ -105,18 +116,15 @@ class ExportedModel(Model):
     def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The maps of all scales, of one image (H, W) or of several (N, H, W)."""
         frames = gray.reshape(-1, 1, 1, *gray.shape[-2:])
-        side_by_side = min(self.batch, len(frames))
+        side_by_side = self.batch if len(frames) > 1 else 1
         run = self._run(side_by_side)
-        if side_by_side == 1:
-            found = [run(frame)[1] for frame in frames]
-        else:
-            with ThreadPoolExecutor(side_by_side) as pool:
-                found = [maps for _, maps in pool.map(run, frames)]
+        with ThreadPoolExecutor(side_by_side) as pool:
+            found = [maps for _, maps in pool.map(run, frames)]
         maps = np.concatenate(found)  # (N, S, H, W)
         return [maps[:, scale].reshape(gray.shape) for scale in range(maps.shape[1])]
 
     def _run(self, side_by_side: int) -> Run:
-        """The graph, set up for so many images at once; kept for the next."""
+        """The graph, set up for one image or for as many as threads; kept for the next."""
         asked = self.batch, side_by_side
         if asked not in self._runs:
             if self.runtime == "onnx":
@@ -128,6 +136,7 @@ class ExportedModel(Model):
 
     def _read(self) -> Any:
         """The graph in the file, as its runtime holds it."""
+        import_module(PACKAGES[self.runtime])  # an error of its own
         try:
             if self.runtime == "onnx":
                 return _onnx_session(self.path, self.batch)
@@ -160,13 +169,29 @@ def available_runtimes(path: Path) -> list[Runtime]:
     return [name for name in names if find_spec(PACKAGES[name])]
 
 
+def usable_runtimes(path: Path) -> list[Runtime]:
+    """The same, with bfloat16 where the CPU has it.
+
+    Example:
+        >>> set(available_runtimes(Path("a.onnx"))) <= set(usable_runtimes(Path("a.onnx")))
+        True
+    """
+    names = available_runtimes(path)
+    if "openvino" in names:
+        abilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        names += ["openvino-bf16"] if "BF16" in abilities else []
+    return names
+
+
 def _choose(path: Path, asked: Runtime | None) -> Runtime:
     """A runtime that is installed and reads the file."""
     if path.suffix not in (".onnx", ".xml"):
         raise InputError(f"{path} ends in {path.suffix!r}, expected .onnx or .xml")
     available = available_runtimes(path)
     if not available:
-        raise InputError(f"no runtime for {path} is installed; pip install 'festkit[export]'")
+        raise MissingPackageError(
+            f"no runtime for {path} is installed; pip install 'festkit[export]'"
+        )
     if asked is None:
         return available[0]
     name = find_name("runtime", asked, PACKAGES)

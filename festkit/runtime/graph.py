@@ -1,6 +1,7 @@
 """The whole pipeline as one network, from gray frames of any size to probability maps."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +31,9 @@ class Pipeline(nn.Module):
         super().__init__()
         if len(fest.networks) < len(fest.backbones):
             raise InputError("a detector cannot be exported; export a FEST of networks alone")
-        if fest.mean is None or fest.std is None:
-            raise InputError(
-                "the gray statistics of the training set are unknown: call fit, or pass mean= and "
-                "std= to FEST"
-            )
+        fest.check_statistics()
         self.sizes = list(fest.backbones)
-        self.mean, self.std = fest.mean, fest.std
+        self.statistics: Any = {"mean": fest.mean, "std": fest.std}
         networks = [deepcopy(network).cpu() for network in fest.networks]
         self.networks = nn.ModuleList(networks).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.eval()
@@ -55,6 +52,6 @@ class Pipeline(nn.Module):
         maps = []
         for size, network in zip(self.sizes, self.networks, strict=True):
             resized = resize_tensor(levels, size, size, lerp_finite).round() / 255
-            prob = probabilities(network, resized, mean=self.mean, std=self.std)
+            prob = probabilities(network, resized, **self.statistics)
             maps.append(resize_tensor(prob, height, width, lerp_finite))
         return sum(maps[1:], maps[0]) / len(maps), torch.cat(maps, 1)
