@@ -66,7 +66,7 @@ def model_card(card: Mapping[str, Any], counts: Mapping[str, Counts]) -> str:
         ...         "th2": 0.1, "rule": "per_scale", "mean": 0.43, "std": 0.12,
         ...         "origin": {"dataset": "NUAA-SIRST"}}
         >>> print(model_card(card, {}).partition("# ")[2].splitlines()[0])
-        FEST: ACM at 512 px, trained on NUAA-SIRST
+        LW-FEST: ACM at 512 px, trained on NUAA-SIRST
     """
     networks, origin = card["networks"], card.get("origin") or {}
     names = " + ".join(dict.fromkeys(each["backbone"] for each in networks))

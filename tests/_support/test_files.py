@@ -206,7 +206,7 @@ class TestJson:
             read_json(tmp_path / "half.json")
 
     def test_files_are_written_through_whole_file(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(_files, "_flush", no_space)
+        monkeypatch.setattr(_files, "flush", no_space)
         with pytest.raises(OSError, match="No space"):
             write_json(tmp_path / "a.json", json.loads("[1]"))
         assert entries(tmp_path) == []

@@ -179,7 +179,9 @@ class TestRuns:
         preds = (fk.adjust_sensitivity(p, 0.5, 0.1).mask for p in run.test_maps().values())
         assert tuner.metrics().total == fk.evaluate(preds, [s.mask for s in testset])
         assert tuner.metrics().total.record() == {
-            k: v for k, v in run.record["test"][1].items() if k not in ("th1", "th2", "intervals")
+            k: v
+            for k, v in run.record["test"][1].items()
+            if k not in ("th1", "th2", "intervals", "evaluation")
         }
         assert (tuner._source.read(1).image == testset[1].image).all()
 
