@@ -7,7 +7,6 @@ weights, or entries of the zoo. ``--rate`` times ``predict_images`` on the test 
 instead, in images per second with all CPUs.
 """
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,4 +118,4 @@ def _images_per_second(model: Model, pictures: Any) -> float:
 
 if __name__ == "__main__":
     write_utf8()
-    sys.exit(tyro.cli(main))
+    tyro.cli(main)

@@ -244,6 +244,8 @@ class TestEncodings:
             "zoo evaluate": [self.MODEL, "--dataset", hand, *device],
             "zoo verify": [self.MODEL, "--data-root", out],
             "tune": [run],
+            "export": [run, "--out", f"{out}/fest.onnx"],
+            "weights fetch": [self.MODEL],
         }
         assert set(walk) == set(COMMANDS)
         said = ""

@@ -19,6 +19,7 @@ OUTSIDE = ("MSDANet_best", "tcp://", "my_study")
 """Words of blocks that need a checkpoint, a cluster or a notebook of the reader's own."""
 SMALLER = {
     "epochs=80": "epochs=1",
+    "flights/*.mp4": "data/samples/images",
     "epochs=60": "epochs=1",
     '"NUAA-SIRST", size': '"data/samples", size',
     'load_dataset("NUAA-SIRST"': 'load_dataset("data/samples"',
