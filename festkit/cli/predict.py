@@ -24,7 +24,7 @@ class Settings:
         th2: threshold of weak targets; default the model's.
         rule: source of weak targets: the map of each scale, or the fused map; default the model's.
         device: cpu, cuda, mps, or auto.
-        runtime: torch, onnx, openvino, openvino-bf16 (changes maps by about 0.01), or auto: the
+        runtime: torch, onnx, openvino, openvino-bf16 (bfloat16; not yet measured), or auto: the
             fastest here, measured once. Default torch; for exported files OpenVINO if
             installed, else ONNX Runtime.
         threads: CPU threads; default one per idle CPU.

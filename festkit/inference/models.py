@@ -15,9 +15,9 @@ from ..data.catalogue import dataset_name
 from ..fest import FEST, SCALES_FILE
 from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
 from ..runtime import ExportedModel
+from ..runtime.exported import SUFFIXES
 from ..training.run import Run
 from ..weights import read_card
-from .opening import EXPORTED
 
 
 def load_fest(*sources: str | Path, device: str = "auto") -> FEST:
@@ -91,7 +91,7 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
     if _detector(source):
         return []
     path = Path(source).expanduser()
-    if path.suffix in EXPORTED:
+    if path.suffix in SUFFIXES:
         return [ExportedModel(path).card.get("origin") or {}]
     if path.is_dir() and (runs := _runs(path)):
         return [run.record for run in runs]

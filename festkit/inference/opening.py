@@ -8,10 +8,7 @@ from .._support.errors import InputError
 from .._support.names import find_name
 from ..model import Model
 from ..runtime.choice import Choice, open_exported, run_with
-from ..runtime.exported import PACKAGES
-
-EXPORTED = (".onnx", ".xml")
-"""Suffixes of the files that :func:`festkit.export` writes."""
+from ..runtime.exported import PACKAGES, SUFFIXES
 
 CHOICES = ("auto", "torch", *PACKAGES)
 """Values of ``runtime``."""
@@ -33,7 +30,7 @@ def open_model(
             or a file written by :func:`festkit.export`, which is opened without PyTorch.
         device: "cpu", "cuda", "mps", or "auto" (the fastest available).
         runtime: "torch", "onnx" (ONNX Runtime), "openvino", "openvino-bf16" (multiplies in
-            bfloat16, which changes maps by about 0.01), or "auto": the fastest on this machine,
+            bfloat16; not yet measured), or "auto": the fastest on this machine,
             measured once, printed and kept. Networks are exported first, and run on the CPU.
             Default: torch; for exported files OpenVINO if installed, else ONNX Runtime.
         threads: number of CPU threads; default: one per idle CPU.
@@ -54,7 +51,7 @@ def open_model(
         ([512, 768], 0.5, 0.1)
     """
     paths = [Path(source).expanduser() for source in sources]
-    exported = [path for path in paths if path.suffix in EXPORTED]
+    exported = [path for path in paths if path.suffix in SUFFIXES]
     if exported and len(sources) > 1:
         raise InputError(f"{exported[0]} holds a whole model; pass it alone")
     asked: Any = None if runtime is None else find_name("runtime", runtime, CHOICES)

@@ -21,7 +21,7 @@ from .._support.files import atomic_write, write_text
 from .._support.names import counted
 from .._support.progress import progress
 from ..fest import FEST
-from .exported import CARD, ExportedModel
+from .exported import CARD, SUFFIXES, ExportedModel
 from .graph import Pipeline
 
 OPSET = 17
@@ -47,8 +47,8 @@ def export(fest: FEST, path: str | Path, *, half: bool = False) -> Path:
         half: store weights as float16, half as large. All is computed in float32.
 
     Raises:
-        ValueError: for another suffix, a FEST with detectors or without gray statistics, or if
-            ``onnx`` or ``openvino`` is not installed.
+        ValueError: for another suffix, or a FEST with detectors or without gray statistics.
+        ImportError: if ``onnx`` or ``openvino`` is not installed.
 
     Example:
         >>> import tempfile
@@ -58,7 +58,7 @@ def export(fest: FEST, path: str | Path, *, half: bool = False) -> Path:
         (40, 30)
     """
     path = Path(path)
-    if path.suffix not in (".onnx", ".xml"):
+    if path.suffix not in SUFFIXES:
         raise InputError(f"{path} ends in {path.suffix!r}; choose .onnx, or .xml for OpenVINO")
     card = json.dumps(_card(fest, half=half))
     if path.suffix == ".xml":

@@ -21,6 +21,9 @@ from .._support.names import find_name
 from ..model import Model, check_rule
 from ..sensitivity import check_threshold
 
+SUFFIXES = (".onnx", ".xml")
+"""Of exported files; the second is OpenVINO's own, with its weights in a ``.bin``."""
+
 CARD = "festkit"
 """Name of the card among the facts that an exported file holds."""
 
@@ -49,8 +52,8 @@ class ExportedModel(Model):
     Args:
         path: ``.onnx``, or ``.xml`` with its ``.bin``.
         runtime: "onnx" (ONNX Runtime), "openvino", or "openvino-bf16", which multiplies in bfloat16
-            where the CPU has it and changes maps by about 0.01. Default: OpenVINO if installed,
-            else ONNX Runtime.
+            where the CPU has it; what it costs is not yet measured. Default: OpenVINO if
+            installed, else ONNX Runtime.
         threads: number of CPU threads. Default: one per idle CPU when the file is opened. Several
             images are computed side by side, one thread each.
 
@@ -60,8 +63,9 @@ class ExportedModel(Model):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file was not written by festkit, or the runtime is unknown, not installed
-            or cannot read the file.
+        ValueError: if the file was not written by festkit, or the runtime is unknown or cannot read
+            the file.
+        ImportError: if no runtime is installed.
     """
 
     def __init__(
@@ -185,7 +189,7 @@ def usable_runtimes(path: Path) -> list[Runtime]:
 
 def _choose(path: Path, asked: Runtime | None) -> Runtime:
     """A runtime that is installed and reads the file."""
-    if path.suffix not in (".onnx", ".xml"):
+    if path.suffix not in SUFFIXES:
         raise InputError(f"{path} ends in {path.suffix!r}, expected .onnx or .xml")
     available = available_runtimes(path)
     if not available:
