@@ -14,6 +14,7 @@ from ..classical.registry import create_detector, list_detectors
 from ..data.catalogue import dataset_name
 from ..fest import FEST, SCALES_FILE
 from ..pretrained import ENTRIES, FAMILIES, required_file, scales_of, trained
+from ..pretrained.fetch import HUB, saved_fest
 from ..runtime import ExportedModel
 from ..runtime.exported import SUFFIXES
 from ..training.run import Run
@@ -104,6 +105,8 @@ def _cards(source: str | Path) -> list[dict[str, Any]]:
 
 def _weights_files(source: str | Path) -> list[Path]:
     """The weights files of a source, one for every scale or one of a whole FEST."""
+    if str(source).startswith(HUB):
+        return [saved_fest(source)]
     path = Path(source).expanduser()
     if path.is_file():
         if path.suffix != ".safetensors":

@@ -26,8 +26,9 @@ def open_model(
         sources: names of the zoo ("nuaa-sirst/acm" is the FEST of all its sizes,
             "nuaa-sirst/acm-512-eedm" is one size), weights files, files written by
             :meth:`FEST.save` or folders with one such file, folders of finished runs, or the folder
-            of :meth:`FEST.fit`. One may be the name of a training-free detector, such as "PSTNN",
-            or a file written by :func:`festkit.export`, which is opened without PyTorch.
+            of :meth:`FEST.fit`. One may be the name of a training-free detector, such as "PSTNN", a
+            repository of the Hugging Face hub, "hf://owner/name", or a file written by
+            :func:`festkit.export`, which is opened without PyTorch.
         device: "cpu", "cuda", "mps", or "auto" (the fastest available).
         runtime: "torch", "onnx" (ONNX Runtime), "openvino", "openvino-bf16" (multiplies in
             bfloat16; not yet measured), or "auto": the fastest on this machine,

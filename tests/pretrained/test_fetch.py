@@ -144,12 +144,13 @@ def ask_hub(server, tmp_path, code):
 
 @pytest.mark.system
 @pytest.mark.slow
-def test_a_fest_from_a_repository_of_the_hub(tmp_path):
+@pytest.mark.parametrize("load", ["FEST.from_pretrained", "open_model"])
+def test_a_fest_from_a_repository_of_the_hub(load, tmp_path):
     FEST({32: "ACM"}, th2=0.2).save_pretrained(tmp_path / "saved")
     content = (tmp_path / "saved" / "fest.safetensors").read_bytes()
     with serving({"own/fest/resolve/v1/fest.safetensors": content}) as server:
-        load = "import festkit as fk; print(fk.FEST.from_pretrained('hf://own/fest@v1').th2)"
-        done = ask_hub(server, tmp_path, load)
+        code = f"import festkit as fk; print(fk.{load}('hf://own/fest@v1').th2)"
+        done = ask_hub(server, tmp_path, code)
     assert done.stdout == "0.2\n", done.stderr
 
 
