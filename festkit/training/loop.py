@@ -251,7 +251,7 @@ class Loop:
         """Validate the averaged weights; keep them if they are the best so far."""
         state, first = self.state, selection_start(self.config)
         network = state.average.module
-        calibrate(network, self.config, self.images)
+        calibrate(network, self.config, self.images, quiet=True)
         counts = validate(network, self.config, self.images, self.val_set)
         score = 0.0 if math.isnan(counts.score) else counts.score
         value = counts.valid + score  # a valid Score beats every other

@@ -81,13 +81,16 @@ def selection_start(config: TrainConfig) -> int | None:
     return first.get(config.protocol)
 
 
-def calibrate(network: nn.Module, config: TrainConfig, images: TrainingImages) -> None:
+def calibrate(
+    network: nn.Module, config: TrainConfig, images: TrainingImages, *, quiet: bool = False
+) -> None:
     """Estimate batch-norm statistics on random training images, and switch to eval mode."""
     torch.manual_seed(config.seed)
     order = torch.randperm(len(images), generator=Generator().manual_seed(config.seed))
     starts = range(0, max(len(images) - 1, 1), config.batch_size)[:CALIBRATION_BATCHES]
     channels = input_channels(network)
-    grays = (images.at(order[start : start + config.batch_size])[0] for start in starts)
+    bar = progress(starts, "estimating batch-norm statistics", unit="batch", quiet=quiet)
+    grays = (images.at(order[start : start + config.batch_size])[0] for start in bar)
     update_bn((images.normalised(gray.float() / 255, channels) for gray in grays), network)
     network.eval()
 

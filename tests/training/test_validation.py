@@ -161,8 +161,8 @@ class TestHoldout:
         )  # fmt: skip
         states, calibrated = {}, training.loop.calibrate
 
-        def note(network, config, images):
-            calibrated(network, config, images)
+        def note(network, config, images, **options):
+            calibrated(network, config, images, **options)
             states[len(states) + 1] = {n: t.clone() for n, t in network.state_dict().items()}
 
         monkeypatch.setattr(training.loop, "calibrate", note)
