@@ -57,15 +57,17 @@ def compare(family: str, data_root: str | None = None) -> str:
     lines = [f"{known.backbone} on {testset.name}: {len(testset)} test images.", ""]
     lines += ["| | " + " | ".join(heads) + " |", "|:--|" + "--:|" * len(heads)]
     for name, (without, with_as) in counted.items():
-        lines.append(_row(f"{_short(name)}: AS − no AS", with_as, without))
+        lines.append(difference_row(f"{_short(name)}: AS − no AS", with_as, without))
     for how, k in (("no AS", 0), ("AS", 1)):
         for one, other in pairs:
             label = f"{_short(other)} − {_short(one)}, {how}"
-            lines.append(_row(label, counted[other][k], counted[one][k]))
+            lines.append(difference_row(label, counted[other][k], counted[one][k]))
     for name, scheme in ((known.light, "LW-FEST"), ("FEST", "FEST")):
         if known.original in counted and name in counted:
             original = counted[known.original][0]
-            lines.append(_row(f"{scheme} − Original, as in the paper", counted[name][1], original))
+            lines.append(
+                difference_row(f"{scheme} − Original, as in the paper", counted[name][1], original)
+            )
     return "\n".join([*lines, ""])
 
 
@@ -84,7 +86,8 @@ def _short(name: str) -> str:
     return name.partition("/")[2] or name
 
 
-def _row(label: str, ours: Sequence[Counts], theirs: Sequence[Counts]) -> str:
+def difference_row(label: str, ours: Sequence[Counts], theirs: Sequence[Counts]) -> str:
+    """A Markdown row: what one method gains over another, with paired intervals."""
     intervals = confidence_intervals(ours, baseline=theirs)
     totals = sum(ours, Counts()), sum(theirs, Counts())
     cells = []
