@@ -60,8 +60,6 @@ def test_a_page_of_what_has_finished(subset, tmp_path):
     assert f"| 896 − 512, ours | +{100 * (large.iou - small.iou):.2f} [" in answer
     assert "| 896 − 512, paper | +4.59 | +8.61 | −1.93 | +6.60 |" in answer
     assert "1024 instead of 512: IoU up, Pd up, Fa unclear, Score up. In the paper" in answer
-        "1024 instead of 512: IoU up, Pd up, Fa unclear, Score up. In the paper: IoU up" in answer
-    )
     fused = section(text, "Does fusion help?")
     assert "896+768+1024 instead of 896: IoU down" in fused
     assert "Not run." in section(text, "Does EEDM help?")
