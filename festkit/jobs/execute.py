@@ -1,5 +1,6 @@
 """Run one notebook headless with papermill, in a kernel that ends with the run."""
 
+import logging
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ from .._support.errors import InputError
 from .._support.files import write_text
 from .parameters import check_parameters, find_notebook, read_notebook
 from .status import NotebookError, RunRecorder, Status
+
+# Papermill does not see parameters typed "str | None", and calls them unknown; ours are checked.
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 def run_notebook(

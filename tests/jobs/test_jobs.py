@@ -55,7 +55,9 @@ class TestSuccess:
         assert "line 2" in page
         assert page.rstrip().endswith("</html>")
 
-    def test_prints_reach_the_terminal_while_it_runs(self, tmp_path, capfd, monkeypatch):
+    def test_prints_reach_the_terminal_while_it_runs(
+        self, tmp_path, capfd, caplog, monkeypatch
+    ):
         class Terminal(io.StringIO):
             def write(self, text):
                 if "working" in text:
@@ -74,9 +76,11 @@ while not Path({str(tmp_path / "seen")!r}).exists():
     assert time.monotonic() < deadline, "the first cell's print has not arrived"
     time.sleep(0.05)
 """,
+            parameters="root: str | None = None",
         )
-        run_notebook(source, {}, tmp_path / "out")
+        run_notebook(source, {"root": "here"}, tmp_path / "out")
         assert "hard" in capfd.readouterr().err
+        assert "unknown parameter" not in caplog.text
 
 
 PIXEL = (
