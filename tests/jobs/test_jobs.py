@@ -55,9 +55,7 @@ class TestSuccess:
         assert "line 2" in page
         assert page.rstrip().endswith("</html>")
 
-    def test_prints_reach_the_terminal_while_it_runs(
-        self, tmp_path, capfd, caplog, monkeypatch
-    ):
+    def test_prints_reach_the_terminal_while_it_runs(self, tmp_path, capfd, caplog, monkeypatch):
         class Terminal(io.StringIO):
             def write(self, text):
                 if "working" in text:
