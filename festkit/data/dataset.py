@@ -301,6 +301,11 @@ def require_files(pair: Pair) -> None:
             f"{what_is_there(pair)}; restore the file, correct the list (one image name per line),"
             " or remove the name from the list"
         )
+    if not pair.mask.is_file() and not pair.files.masks:
+        raise InputError(
+            f"image {pair.image} has no labels: {pair.mask.parent} holds no file named"
+            f" {pair.mask.name}.*; write one without labels if the image has no targets"
+        )
     if not pair.mask.is_file():
         raise InputError(
             f"image {pair.image} has no mask: {pair.mask.parent} holds no png, bmp, jpg or tif file"

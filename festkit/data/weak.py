@@ -5,13 +5,13 @@ the targets.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from .._support.errors import InputError
 from .images import Mask, Raster
@@ -109,18 +109,26 @@ def _run_lengths(text: str) -> list[int]:
 def _box(numbers: list[float], shape: tuple[int, ...]) -> Mask:
     """The pixels of a point or a box."""
     x, y, width, height = (*numbers, 0, 0)[:4]
-    left, top = round(x), round(y)
-    right, bottom = max(round(x + width), left + 1), max(round(y + height), top + 1)
+    left, top, right, bottom = (math.floor(side + 0.5) for side in (x, y, x + width, y + height))
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
     part = np.zeros(shape, bool)
     part[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
     return part
 
 
 def _polygon(numbers: list[float], shape: tuple[int, ...]) -> Mask:
-    """The pixels of a polygon, its border included."""
-    picture = Image.new("1", (shape[1], shape[0]))
-    ImageDraw.Draw(picture).polygon(numbers, fill=1, outline=1)
-    return np.asarray(picture)
+    """The pixels whose centre is inside a polygon, else the one that holds the mean of its corners.
+
+    A polygon along the sides of a box then marks the same pixels as the box.
+    """
+    part = np.zeros(shape, bool)
+    corners = np.reshape(numbers, (-1, 2))
+    rows, columns = (np.arange(length) + 0.5 for length in shape)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        crossed = np.flatnonzero((y0 <= rows) != (y1 <= rows))
+        at = x0 + (rows[crossed] - y0) * (x1 - x0) / ((y1 - y0) or 1)
+        part[crossed] ^= columns < at[:, None]
+    return part if part.any() else _box([*corners.mean(axis=0) - 0.5], shape)
 
 
 def read_labels(path: Path, form: str) -> Shapes:
@@ -197,10 +205,14 @@ def _labelme(text: str) -> Iterator[tuple[float, ...]]:
         if kind == "rectangle":
             (left, right), (top, bottom) = map(sorted, zip(*points, strict=True))
             yield left, top, right - left, bottom - top
-        elif kind == "point" or (kind == "polygon" and len(points) > 2):
+        elif kind == "point" and len(points) == 1:
+            yield tuple(number - 0.5 for number in points[0])  # a pixel reaches from 0 to 1
+        elif kind == "polygon" and len(points) > 2:
             yield tuple(float(number) for point in points for number in point)
         else:
-            raise ValueError(f"a {kind} of {len(points)} points, expected polygon or rectangle")
+            raise ValueError(
+                f"a {kind} of {len(points)} points, expected polygon, rectangle or point"
+            )
 
 
 _PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc, "labelme": _labelme}
@@ -232,8 +244,11 @@ def read_coco(path: Path) -> dict[str, Shapes] | None:
                 counts = _run_lengths(counts) if isinstance(counts, str) else counts
                 regions[names[label["image_id"]]].append((tuple(counts), height, width))
                 continue
-            shapes = polygons if isinstance(polygons, list) and polygons else [label["bbox"]]
-            items[names[label["image_id"]]] += [tuple(map(float, shape)) for shape in shapes]
+            shapes = [tuple(map(float, shape)) for shape in polygons or [label["bbox"]]]
+            odd = [len(shape) for shape in shapes if len(shape) < 6 or len(shape) % 2]
+            if polygons and odd:
+                raise ValueError(f"a polygon of {odd[0]} numbers, expected 6, 8, 10, ...")
+            items[names[label["image_id"]]] += shapes
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is a damaged COCO JSON: {type(error).__name__} {error}"

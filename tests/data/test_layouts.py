@@ -179,7 +179,7 @@ def test_polygons_are_drawn(tmp_path):
     dataset = load_dataset(tmp_path, "train")
     assert dataset.weak_masks == "polygons"
     rows = dataset[0].mask.sum(axis=1)
-    assert rows.tolist() == [0, 0, 5, 4, 3, 2, 1, 0, 0, 0, 0, 0]
+    assert rows.tolist() == [0, 0, 3, 2, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
 def test_of_several_places_and_lists_the_first_is_used(tmp_path):
