@@ -1,9 +1,10 @@
 """Decode image files of every format: gray levels, as stored, and the EXIF orientation."""
 
 import io
+import mmap
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,25 @@ from PIL import Image
 
 from .._support.errors import InputError
 
-Decoded = tuple[NDArray[Any], str, int, int]
-"""(H, W) levels, Pillow's mode or the type of the levels, bits per channel, EXIF orientation."""
+
+class Decoded(NamedTuple):
+    """The pixels of an image file as stored, not turned.
+
+    Attributes:
+        levels: (H, W) gray levels.
+        mode: Pillow's mode, or the type of the levels.
+        bits: bits per channel.
+        orientation: EXIF orientation.
+        coloured: share of pixels whose channels differ by more than a quarter of the brightest
+            level; JPEG leaves less of gray.
+    """
+
+    levels: NDArray[Any]
+    mode: str
+    bits: int
+    orientation: int
+    coloured: float = 0.0
+
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -24,12 +42,12 @@ _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def decode(path: Path, page: int | None = None) -> Decoded:
-    """The pixels of an image file, not turned, and what is known of them.
+def decode(path: Path, page: Any = None) -> Decoded:
+    """The pixels of an image file, and what is known of them.
 
     Args:
         path: the file.
-        page: the page of a TIFF, from 0; None expects a file of one image.
+        page: a page of the open TIFF; None expects a file of one image.
 
     Raises:
         ValueError: if it has several images or channels that are not read.
@@ -40,9 +58,25 @@ def decode(path: Path, page: int | None = None) -> Decoded:
         >>> path = Path(tempfile.mkdtemp()) / "one.png"
         >>> Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
         >>> decode(path)[1:]
-        ('L', 8, 1)
+        ('L', 8, 1, 0.0)
     """
-    return _decode_tiff(path, page) or _decode_other(path, page)
+    if page is not None:
+        return _decode_page(path, page)
+    return _decode_tiff(path) or _decode_other(path)
+
+
+def open_tiff(path: Path) -> Any:
+    """A TIFF with its pages, kept open.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "film.tif"
+        >>> _tifffile().imwrite(path, np.zeros((2, 4, 6), np.uint16))
+        >>> with open_tiff(path) as tiff:
+        ...     len(tiff.pages)
+        2
+    """
+    return _tifffile().TiffFile(path)
 
 
 def page_sizes(path: Path) -> dict[int, tuple[int, int]]:
@@ -67,6 +101,22 @@ def page_sizes(path: Path) -> dict[int, tuple[int, int]]:
             }
     except Exception as error:  # damaged files make decoders fail in many ways
         raise InputError(f"cannot read image file {path}: {error}") from error
+
+
+def colour_share(stored: NDArray[Any]) -> float:
+    """Share of coloured pixels of (H, W) or (H, W, channels), see :class:`Decoded`.
+
+    Example:
+        >>> colour_share(np.array([[[9, 9, 9], [200, 9, 9]]], np.uint8))
+        0.5
+    """
+    if stored.ndim == 2 or stored.shape[-1] < 3:
+        return 0.0
+    red, green, blue = np.moveaxis(stored[..., :3], -1, 0)
+    if (red == green).all() and (green == blue).all():
+        return 0.0
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return float((spread > (64 if stored.dtype == np.uint8 else stored[..., :3].max() / 4)).mean())
 
 
 def is_deep(path: Path) -> bool:
@@ -111,27 +161,41 @@ def orientation(path: Path) -> int:
         return 1
 
 
-def _decode_tiff(path: Path, number: int | None) -> Decoded | None:
+def _decode_tiff(path: Path) -> Decoded | None:
     """A TIFF of more than 8 bit; None for other files."""
     if not _is_tiff(path):
         return None
-    with _tifffile().TiffFile(path) as tiff:
-        page = tiff.pages.first if number is None else tiff.pages[number].aspage()
-        if number is None:
-            same = [series for series in tiff.series if series.keyframe.shape == page.shape]
-            _expect_one(path, sum(series.size // page.size for series in same))  # no thumbnails
-        if not _is_deep_page(page):
-            return None
-        levels = _luma(path, _tiff_pixels(path, page))
-        kind, white_is_zero = page.photometric.name, page.photometric == 0
-        if page.photometric not in (0, 1, 2) or levels.dtype.kind not in "uif":
-            raise InputError(f"{path} is a TIFF of {kind} {page.dtype}; save it as gray or RGB")
-        bits = np.ravel(page.bitspersample)[0]
-        orientation = page.tags.valueof(_ORIENTATION, 1)
-    if white_is_zero:
-        levels = _inverted(levels, int(bits))
+    with open_tiff(path) as tiff:
+        page = tiff.pages.first
+        same = [series for series in tiff.series if series.keyframe.shape == page.shape]
+        _expect_one(path, sum(series.size // page.size for series in same))  # no thumbnails
+        return _decode_deep(path, page) if _is_deep_page(page) else None
+
+
+def _decode_page(path: Path, page: Any) -> Decoded:
+    """A page of an open TIFF; no other page is read, apart from palettes and 1 bit."""
+    if _is_deep_page(page):
+        return _decode_deep(path, page)
+    if page.dtype != np.uint8 or page.photometric not in (1, 2):
+        return _decode_other(path, page)
+    stored = _tiff_pixels(path, page)
+    image = Image.fromarray(stored[..., :3] if stored.ndim == 3 else stored)
+    gray, turned = np.asarray(image.convert("L")), page.tags.valueof(_ORIENTATION, 1)
+    return Decoded(gray, image.mode, 8, turned, colour_share(stored))
+
+
+def _decode_deep(path: Path, page: Any) -> Decoded:
+    """A page of more than 8 bit."""
+    stored = _tiff_pixels(path, page)
+    levels, coloured = _luma(path, stored), colour_share(stored)
+    kind, bits = page.photometric.name, int(np.ravel(page.bitspersample)[0])
+    if page.photometric not in (0, 1, 2) or levels.dtype.kind not in "uif":
+        raise InputError(f"{path} is a TIFF of {kind} {page.dtype}; save it as gray or RGB")
+    if page.photometric == 0:  # white is zero
+        levels = _inverted(levels, bits)
     mode = "I;16" if levels.dtype == np.uint16 and kind != "RGB" else f"{kind} {levels.dtype}"
-    return levels, mode, 8 * levels.dtype.itemsize, orientation
+    turned = page.tags.valueof(_ORIENTATION, 1)
+    return Decoded(levels, mode, 8 * levels.dtype.itemsize, turned, coloured)
 
 
 def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
@@ -144,7 +208,8 @@ def _tiff_pixels(path: Path, page: Any) -> NDArray[Any]:
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
-        return _opencv_pixels(_unturned_tiff(path)[0], page.index).astype(page.dtype)  # has codecs
+        data = np.frombuffer(_bytes_of(path, page), np.uint8)
+        return _opencv_pixels(data).astype(page.dtype)  # has codecs
     return np.moveaxis(stored, 0, -1) if page.axes == "SYX" else stored
 
 
@@ -155,49 +220,55 @@ def _inverted(levels: NDArray[Any], bits: int) -> NDArray[Any]:
     return ~levels if levels.dtype.kind == "i" else -levels
 
 
-def _decode_other(path: Path, page: int | None) -> Decoded:
+def _decode_other(path: Path, page: Any = None) -> Decoded:
     """A file that Pillow reads; PNG of 16 bit by OpenCV, as colour, too."""
     with Image.open(path) as image:
         image.verify()  # the checksums and the end of a PNG, which loading does not ask for
-    source, orientation = _unturned_tiff(path) if _is_tiff(path) else (path, None)
+    source: Path | io.BytesIO = path
+    turned = 0
+    if _is_tiff(path):
+        with open_tiff(path) as tiff:
+            first = tiff.pages.first if page is None else page
+            source = io.BytesIO(_bytes_of(path, first))
+            turned = first.tags.valueof(_ORIENTATION, 1)
     with Image.open(source) as image:
-        if page is None:
-            _expect_one(path, _count_pages(image))
-        else:
-            image.seek(page)
+        _expect_one(path, _count_pages(image))
         image.load()
-    orientation = orientation or image.getexif().get(_ORIENTATION, 1)
+    turned = turned or image.getexif().get(_ORIENTATION, 1)
     image.info.pop("transparency", None)  # alpha plays no part in gray levels
+    is_gray = image.mode[0] in "1LIF" and image.mode != "LAB"
+    coloured = 0.0 if is_gray else colour_share(np.asarray(image.convert("RGB")))
     if _is_deep_png(path) or (image.format == "PPM" and image.mode == "I"):  # Pillow scales PGM
-        levels = _luma(path, _opencv_pixels(io.BytesIO(path.read_bytes())))
-        return levels, image.mode, 16, orientation
+        levels = _luma(path, _opencv_pixels(np.fromfile(path, np.uint8)))
+        return Decoded(levels, image.mode, 16, turned, coloured)
     if image.mode[0] in "IF":
         raise InputError(f"{path} is a {image.format} of more than 8 bit; save it as PNG or TIFF")
     bits = 1 if image.mode == "1" else 8
-    return np.asarray(image.convert("L")), image.mode, bits, orientation
+    return Decoded(np.asarray(image.convert("L")), image.mode, bits, turned, coloured)
 
 
-def _unturned_tiff(path: Path) -> tuple[io.BytesIO, int]:
-    """A TIFF without its orientation, and that: OpenCV turns it, Pillow mixes up its pixels."""
-    data = bytearray(path.read_bytes())
-    with _tifffile().TiffFile(io.BytesIO(data)) as tiff:
-        tag = tiff.pages.first.tags.get(_ORIENTATION)
-        if tag is None:
-            return io.BytesIO(data), 1
-        struct.pack_into(f"{tiff.byteorder}H", data, tag.valueoffset, 1)
-    return io.BytesIO(data), tag.value
+def _bytes_of(path: Path, page: Any) -> mmap.mmap:
+    """The bytes of a TIFF, mapped, as if it held only one page, which is not to be turned.
+
+    OpenCV turns it, and Pillow mixes up its pixels.
+    """
+    form = page.parent.tiff
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    (tags,) = struct.unpack_from(form.tagnoformat, data, page.offset)
+    struct.pack_into(form.offsetformat, data, form.offsetsize, page.offset)  # the first page
+    after = page.offset + form.tagnosize + tags * form.tagsize
+    struct.pack_into(form.offsetformat, data, after, 0)  # no next page
+    if tag := page.tags.get(_ORIENTATION):
+        struct.pack_into(f"{form.byteorder}H", data, tag.valueoffset, 1)
+    return data
 
 
-def _opencv_pixels(file: io.BytesIO, page: int = 0) -> NDArray[Any]:
+def _opencv_pixels(data: NDArray[np.uint8]) -> NDArray[Any]:
     """(H, W) or (H, W, channels) as stored, not turned, in the order red, green, blue, alpha."""
     import cv2  # noqa: PLC0415 - most datasets have 8 bit
 
-    data = np.frombuffer(file.getbuffer(), np.uint8)
-    if page:
-        found, pages = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
-        stored = pages[0] if found and pages else None
-    else:
-        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError("it is damaged, or compressed in an unknown way")
     return np.asarray(stored if stored.ndim == 2 else stored[..., [2, 1, 0, 3][: stored.shape[2]]])

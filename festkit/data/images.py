@@ -38,6 +38,7 @@ class Raster:
         bits: bits per channel: 1, 8, 16, 32 or 64.
         turned: whether an EXIF orientation was applied.
         least_top: lower bound of the level that means "target" in a mask, see ``top``.
+        coloured: share of coloured pixels, see :class:`festkit.data.decoding.Decoded`.
     """
 
     levels: NDArray[Any]
@@ -45,6 +46,7 @@ class Raster:
     bits: int
     turned: bool = False
     least_top: int = 1
+    coloured: float = 0.0
 
     @property
     def gray(self) -> Gray:
@@ -103,14 +105,14 @@ class Raster:
         return self.levels.dtype != np.uint8
 
 
-def read_raster(path: str | Path, page: int | None = None) -> Raster:
+def read_raster(path: str | Path, page: Any = None) -> Raster:
     """Read one image file.
 
     Args:
         path: a png, bmp, jpg, pgm or tif file; its EXIF orientation is applied. TIFF may have
             integers or floats of any depth (floats in which zero is white are negated), other
             formats 8 or 16 bit.
-        page: the page of a TIFF, from 0; None expects a file of one image.
+        page: a page of the open TIFF; None expects a file of one image.
 
     Raises:
         ValueError: if the file is missing, truncated, not an image or of another format, or has
@@ -125,7 +127,7 @@ def read_raster(path: str | Path, page: int | None = None) -> Raster:
     """
     path = Path(path)
     try:
-        levels, mode, bits, orientation = decode(path, page)
+        levels, mode, bits, orientation, coloured = decode(path, page)
     except InputError:
         raise
     except Exception as error:  # damaged files make decoders fail in many ways
@@ -134,7 +136,7 @@ def read_raster(path: str | Path, page: int | None = None) -> Raster:
         raise InputError(
             f"{path} contains NaN or infinity; replace them, for example by its minimum"
         )
-    return turn(Raster(levels, mode, bits), orientation)
+    return turn(Raster(levels, mode, bits, coloured=coloured), orientation)
 
 
 def turn(raster: Raster, orientation: int) -> Raster:
@@ -184,7 +186,7 @@ def _faults_of_mask(path: Path, raster: Raster) -> Iterator[str]:
     if peak and not raster.mask.any():
         beside = f" ({raster.least_top} is a target in other masks)" * (raster.least_top > 1)
         yield f"has levels up to {peak} but none above 127 of 255{beside}, so it would be empty"
-    if colour_share(path, raster.mode):
+    if raster.coloured:
         yield "is a colour picture, whose gray levels depend on the hue"
 
 
@@ -228,16 +230,3 @@ def _differs_in_alpha(path: Path) -> bool:
             return False
         low, high = image.convert("RGBA").getchannel("A").getextrema()
     return low != high
-
-
-def colour_share(path: str | Path, mode: str) -> float:
-    """Share of pixels whose channels differ by more than a quarter: JPEG leaves less of gray.
-
-    Args:
-        path: image file.
-        mode: its mode, as of :class:`Raster`.
-    """
-    if mode not in ("RGB", "RGBA", "P", "PA"):
-        return 0.0
-    with Image.open(path) as image:
-        return float((np.ptp(np.asarray(image.convert("RGB")), axis=-1) > 64).mean())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._support.errors import InputError, MissingFileError
 from .._support.files import NUMBER, check_form, read_json
 from .._support.names import counted
-from ..data.images import EXTENSIONS, colour_share, format_size, read_raster
+from ..data.images import EXTENSIONS, format_size, read_raster
 from ..data.pairing import find_files
 from ..metrics import Boxes
 from ..ops.resize import resize_map
@@ -216,7 +216,7 @@ def _gray(path: Path) -> NDArray[Any]:
     except InputError as error:
         kind = "not finite" if "NaN" in str(error) else "unreadable"
         raise UnusableError(kind, str(error)) from error
-    if colour_share(path, raster.mode):
+    if raster.coloured:
         raise UnusableError("colour", path.name)
     return raster.levels
 

@@ -5,7 +5,7 @@ A file of any length needs the memory of a few frames.
 
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError
-from ..data.decoding import orientation, page_sizes
-from ..data.images import EXTENSIONS, Raster, colour_share, format_size, read_raster, turn
+from ..data.decoding import open_tiff, orientation, page_sizes
+from ..data.images import EXTENSIONS, Raster, format_size, read_raster, turn
 from .frames import Frame, FrameFile, RawFormat, raster_of
 from .video import VIDEOS, VideoFile
 
@@ -55,8 +55,8 @@ def open_frames(path: Path, raw: RawFormat | None = None) -> FrameFile:
         return ArrayFile(path)
     if suffix in VIDEOS:
         return VideoFile(path, raw)
-    if suffix in (".tif", ".tiff") and len(page_sizes(path)) > 1:
-        return PageFile(path)
+    if suffix in (".tif", ".tiff") and len(sizes := page_sizes(path)) > 1:
+        return PageFile(path, sizes)
     if suffix in EXTENSIONS:
         return ImageFile(path)
     if raw is None:
@@ -76,18 +76,21 @@ class ImageFile(FrameFile):
         """The image; of a radiometric JPEG its temperatures."""
         if self.path.suffix.lower() in (".jpg", ".jpeg") and _is_radiometric(self.path):
             return Frame(_temperatures(self.path), in_celsius=True)
-        raster = read_raster(self.path)
-        return Frame(raster, coloured=colour_share(self.path, raster.mode))
+        return Frame(read_raster(self.path))
 
 
 class PageFile(FrameFile):
     """The pages of a TIFF that have the size of the first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sizes: Mapping[int, tuple[int, int]]) -> None:
         super().__init__(path)
-        self._sizes = page_sizes(path)
-        self._size = next(iter(self._sizes.values()))
-        self.count = len(self._sizes)
+        self._tiff, self._sizes = open_tiff(path), sizes
+        self._size = next(iter(sizes.values()))
+        self.count = len(sizes)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tiff.close()
 
     def _numbers(self) -> Iterator[int]:
         yield from self._sizes
@@ -100,7 +103,7 @@ class PageFile(FrameFile):
                 f" {format_size(self._size)}; save it to its own file"
             )
         try:
-            raster = read_raster(self.path, page=number)
+            raster = read_raster(self.path, self._tiff.pages[number].aspage())
         except InputError as error:
             raise InputError(f"{error} (page {number})") from error
         return Frame(raster, number)

@@ -25,14 +25,12 @@ class Frame:
         number: its number in the file, from 0.
         time: seconds from the start of a video; None for other files.
         in_celsius: whether the levels are temperatures in °C.
-        coloured: share of pixels in false colours.
     """
 
     raster: Raster
     number: int = 0
     time: float | None = None
     in_celsius: bool = False
-    coloured: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class GrayRules:
         """
         rule: GrayRule | None = None
         for frame in file:
-            if not self._in_colour and (said := false_colours(frame, source.name)):
+            if not self._in_colour and (said := false_colours(frame.raster, source.name)):
                 raise InputError(f"{said}, or read its luma with --palette-to-gray")
             rule = rule or self._rule_of(source, file, frame.raster)
             yield frame, rule
@@ -226,14 +226,14 @@ def check_asked(levels: AskedLevels) -> AskedLevels:
     return check_levels(cast(Levels, levels))
 
 
-def false_colours(frame: Frame, name: str) -> str:
+def false_colours(raster: Raster, name: str) -> str:
     """A complaint about a frame in false colours, or an empty text.
 
     Example:
-        >>> false_colours(Frame(Raster(np.zeros((2, 3), np.uint8), "RGB", 8)), "a.png")
+        >>> false_colours(Raster(np.zeros((2, 3), np.uint8), "RGB", 8), "a.png")
         ''
     """
-    if frame.coloured <= COLOURED:
+    if raster.coloured <= COLOURED:
         return ""
     return (
         f"{name} is a colour picture, and its gray levels depend on the hue: hot red is darker than"

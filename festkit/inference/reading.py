@@ -15,11 +15,11 @@ from .._support.arguments import check_number
 from .._support.errors import InputError
 from .._support.files import check_path
 from .._support.names import find_name
-from ..data.images import Gray, colour_share, read_raster
+from ..data.images import Gray, read_raster
 from ..data.levels import percentiles
 from ..model import Images, Model
 from ..ops.gray import gray_image
-from .frames import Frame, RawFormat
+from .frames import RawFormat
 from .gray import (
     POLARITIES,
     AskedLevels,
@@ -70,8 +70,7 @@ def read_image(path: str | Path, levels: AskedLevels = "auto") -> Gray:
         stored = asked == "auto" and not raster.is_deep
         asked = None if stored else percentiles([raster])
     gray, complaint = GrayRule(asked).gray(raster, path.name)
-    frame = Frame(raster, coloured=colour_share(path, raster.mode))
-    if complaint := complaint or false_colours(frame, path.name):
+    if complaint := complaint or false_colours(raster, path.name):
         warnings.warn(complaint, stacklevel=2)
     return gray
 

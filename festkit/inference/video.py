@@ -1,6 +1,7 @@
 """The frames of a video."""
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -8,10 +9,14 @@ from typing import Any, cast
 import numpy as np
 
 from .._support.errors import InputError
+from ..data.decoding import colour_share
 from ..data.images import Raster, format_size
 from .frames import Frame, FrameFile, RawFormat, raster_of
 
 VIDEOS = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".wmv")
+
+JUDGED = 25
+"""Every so many frames it is checked whether a video is in false colours."""
 
 
 class VideoFile(FrameFile):
@@ -28,7 +33,8 @@ class VideoFile(FrameFile):
             stream = container.streams.video[0]
             self.rate = float(stream.average_rate or stream.base_rate or 25)
             self._stated = stream.frames
-            self._seconds = (container.duration or 0) / 1e6
+            self._start = stream.start_time or 0
+            self._seconds = _seconds(container, stream)
             self.count = stream.frames or round(self._seconds * self.rate)
 
     def _open(self) -> Any:
@@ -63,11 +69,16 @@ class VideoFile(FrameFile):
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames; one that is cut off gives those before."""
-        number, end, fault = 0, 0.0, ""
+        number, end, fault, shape = 0, 0.0, "", None
         with self._open() as container:
             try:
                 for picture in self._pictures(container):
                     frame = self._frame(picture, number)
+                    if (size := frame.raster.levels.shape) != (shape := shape or size):
+                        raise InputError(
+                            f"{self.path}: frame {number} is {format_size(size)}, the first"
+                            f" {format_size(shape)}; cut the video there"
+                        )
                     yield frame
                     number, end = number + 1, cast(float, frame.time)
             except (OSError, ValueError) as error:  # errors of FFmpeg are of these kinds
@@ -84,7 +95,9 @@ class VideoFile(FrameFile):
         """A frame near this number: the next one from which decoding can start."""
         with self._open() as container:
             if number and self._seconds:
-                container.seek(int(1e6 * number / self.rate))
+                stream = container.streams.video[0]
+                steps = int(number / self.rate / stream.time_base)
+                container.seek(self._start + steps, stream=stream)
             try:
                 return self._frame(next(self._pictures(container)), number)
             except (StopIteration, OSError, ValueError) as error:
@@ -94,23 +107,26 @@ class VideoFile(FrameFile):
         """A picture in gray."""
         if not hasattr(picture, "format"):
             return Frame(self._stored(bytes(picture)), number, number / self.rate)
-        time = number / self.rate if picture.time is None else float(picture.time)
+        time = number / self.rate
+        if picture.pts is not None:
+            time = float((picture.pts - self._start) * picture.time_base)
         name, plane = picture.format.name, picture.planes[0]
-        deep = picture.format.components[0].bits > 8
         if name in ("rgb555le", "rgb565le"):
             stored = np.frombuffer(plane, "<u2").reshape(picture.height, -1)
             name, levels = "gray16le", stored[:, : picture.width]
+        elif name.startswith("gray"):
+            levels = picture.to_ndarray(format=name)  # of 10 bit, too, as stored
         else:
+            deep = picture.format.components[0].bits > 8
             levels = picture.to_ndarray(format="gray16le" if deep else "gray")
-        if name in ("gray", "gray16le") and plane.line_size < 0:  # stored from the bottom
-            levels = levels[::-1]
         coloured = 0.0
-        if number == 0 and not name.startswith("gray"):
-            rgb = picture.to_ndarray(format="rgb24")
-            coloured = float((np.ptp(rgb, axis=-1) > 64).mean())
+        if name.startswith("gray"):
+            levels = levels[::-1] if plane.line_size < 0 else levels  # stored from the bottom
+        elif number % JUDGED == 0:
+            coloured = colour_share(picture.to_ndarray(format="rgb24"))
         levels = np.ascontiguousarray(np.rot90(levels, round(picture.rotation / 90)))
-        raster = Raster(levels, name, 8 * levels.itemsize)
-        return Frame(raster, number, time, coloured=coloured)
+        raster = Raster(levels, name, 8 * levels.itemsize, coloured=coloured)
+        return Frame(raster, number, time)
 
     def _stored(self, data: bytes) -> Raster:
         """A frame without a codec."""
@@ -122,3 +138,13 @@ class VideoFile(FrameFile):
                 f" {dtype.name}; check --raw"
             )
         return raster_of(data, shape, dtype)
+
+
+def _seconds(container: Any, stream: Any) -> float:
+    """Length of a video, if stated without its sound; 0 if unknown."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if stated := re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(float, stated.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    return (container.duration or 0) / 1e6

@@ -10,8 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
+from fractions import Fraction
 
 import cameras
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -132,6 +135,90 @@ class TestReaders:
             assert [frame.number for frame in frames] == [0, 1, 2]
             assert (np.stack([frame.raster.levels for frame in frames]) == levels).all()
             assert (last.raster.levels == levels[0]).all()
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_page_needs_the_memory_of_a_page(self, dtype, packed, tmp_path):
+        """Also where OpenCV has to unpack it."""
+        pages = np.random.default_rng(0).integers(0, 200, (100, 96, 128)).astype(dtype)
+        path = tmp_path / "a.tif"
+        if packed:
+            cv2.imwritemulti(str(path), list(pages))  # LZW
+        else:
+            tifffile.imwrite(path, pages, photometric="minisblack")
+        with open_frames(path) as file:
+            next(iter(file))
+            tracemalloc.start()
+            assert all((frame.raster.levels == pages[frame.number]).all() for frame in file)
+            assert tracemalloc.get_traced_memory()[1] < path.stat().st_size / 3
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("big", [False, True])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_pages_are_shown_upright(self, order, big, dtype, tmp_path):
+        pages = np.arange(3 * 6 * 8).reshape(3, 6, 8).astype(dtype)
+        tag = (274, 3, 1, 6, True)
+        with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=big, byteorder=order) as file:
+            for page in pages:
+                file.write(page, photometric="minisblack", extratags=[tag])
+        with open_frames(tmp_path / "a.tif") as file:
+            assert all((f.raster.levels == np.rot90(pages[f.number], -1)).all() for f in file)
+
+    @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "packbits", "tiff_deflate"])
+    @pytest.mark.parametrize("mode", ["L", "P", "1"])
+    def test_pages_of_8_bit(self, mode, compression, tmp_path):
+        pages = np.random.default_rng(0).integers(0, 255, (3, 48, 64)).astype(np.uint8)
+        first, *others = (Image.fromarray(page).convert(mode) for page in pages)
+        options = {"append_images": others, "compression": compression}
+        first.save(tmp_path / "a.tif", save_all=True, **options)
+        with open_frames(tmp_path / "a.tif") as file:
+            for frame, page in zip(file, [first, *others], strict=True):
+                assert (frame.raster.levels == np.asarray(page.convert("L"))).all()
+
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_a_video_may_be_shorter_than_its_sound(self, suffix, tmp_path):
+        av = pytest.importorskip("av")
+        frames = cameras.film(25, SHAPE)[0].astype(np.uint8)
+        with av.open(str(tmp_path / f"a.{suffix}"), "w") as container:
+            stream, sound = container.add_stream("libx264", rate=25), container.add_stream("aac")
+            stream.height, stream.width = SHAPE
+            for levels in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(levels, format="gray")))
+            for start in range(0, 2 * sound.rate, 1024):
+                silence = np.zeros((1, 1024), np.float32)
+                samples = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+                samples.rate, samples.pts = sound.rate, start
+                container.mux(sound.encode(samples))
+            for each in (stream, sound):
+                container.mux(each.encode())
+        with open_frames(tmp_path / f"a.{suffix}") as file:
+            assert len(list(file)) == file.count == 25
+
+    @pytest.mark.parametrize("bits", [10, 12, 14])
+    def test_gray_videos_keep_their_levels(self, bits, tmp_path):
+        av = pytest.importorskip("av")
+        levels = (np.arange(48 * 64).reshape(SHAPE) % 2**bits).astype(np.uint16)
+        with av.open(str(tmp_path / "a.mkv"), "w") as container:
+            stream = container.add_stream("ffv1", rate=25)
+            (stream.height, stream.width), stream.pix_fmt = SHAPE, f"gray{bits}le"
+            frame = av.VideoFrame.from_ndarray(levels, format=stream.pix_fmt)
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        (read,) = open_frames(tmp_path / "a.mkv")
+        assert (read.raster.levels == levels).all()
+
+    def test_times_start_at_the_first_frame(self, tmp_path):
+        av = pytest.importorskip("av")
+        with av.open(str(tmp_path / "a.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.height, stream.width = SHAPE
+            for number, levels in enumerate(cameras.film(3, SHAPE)[0].astype(np.uint8)):
+                frame = av.VideoFrame.from_ndarray(levels, format="gray")
+                frame.pts, frame.time_base = 50 + number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        assert [frame.time for frame in open_frames(tmp_path / "a.mp4")] == [0, 0.04, 0.08]
 
     @pytest.mark.parametrize("text", ["640x512", "0x5:uint8", "640,512:uint16", "6x5:complex64"])
     def test_other_raw_formats(self, text):
@@ -451,6 +538,32 @@ def coloured(path):
     Image.fromarray(jet).save(path)
 
 
+def coloured_pages(path):
+    jet = np.zeros((3, *SHAPE, 3), np.uint8)
+    jet[..., 2], jet[:, 4:20, 4:8] = 200, (255, 60, 0)
+    tifffile.imwrite(path, jet, photometric="rgb")
+
+
+def coloured_deep(path):
+    jet = np.zeros((*SHAPE, 3), np.uint16)
+    jet[..., 2], jet[4:20, 4:8] = 12000, (16000, 4000, 0)
+    tifffile.imwrite(path, jet, photometric="rgb")
+
+
+def coloured_later(path):
+    """A video whose first frames are black."""
+    av = pytest.importorskip("av")
+    jet = np.zeros((*SHAPE, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        (stream.height, stream.width), stream.pix_fmt = SHAPE, "yuv420p"
+        for number in range(30):
+            if number == 20:
+                jet[..., 2], jet[4:20, 4:8] = 200, (255, 60, 0)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(jet, format="rgb24")))
+        container.mux(stream.encode())
+
+
 def with_nan(path):
     frames = cameras.film(3, SHAPE)[0].astype(np.float32)
     frames[1, 4, 5], frames[2, 4, 5] = np.nan, np.inf
@@ -469,6 +582,9 @@ BAD = {
     "not.mp4": (lambda p: p.write_bytes(b"x" * 999), "cannot read video .*cut off or damaged", 0),
     "sizes.tif": (two_sizes, r"page 1 is 64 × 40 px, the first page 64 × 48 px; save it to", 2),
     "nan.npy": (with_nan, "frame 1 contains NaN.*frame 2 contains NaN or infinity", 1),
+    "pages.tif": (coloured_pages, r"pages\.tif is a colour picture.*--palette-to-gray", 0),
+    "deep.tif": (coloured_deep, r"deep\.tif is a colour picture.*--palette-to-gray", 0),
+    "later.mp4": (coloured_later, r"later\.mp4 is a colour picture.*--palette-to-gray", 24),
     "jet.png": (coloured, r"jet\.png is a colour picture.*--palette-to-gray", 0),
     "half.raw": (half_raw, r"no whole number of frames of 64 × 48 px uint16: 1 frames and 10 b", 0),
     "names.npz": (
