@@ -1,6 +1,7 @@
 """Predict files of frames and write the results to a folder; an interrupted call can be resumed."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
@@ -52,7 +53,8 @@ class SkippedImages(InputError):
     def __str__(self) -> str:
         faults, files, table = self.args
         number = f"{len(faults)} of {files} files were not read to the end; other results: {table}"
-        return f"{number}: {first_names(faults, most=10)}"
+        more = [f"and {len(faults) - 10} more"] if len(faults) > 10 else []
+        return "\n  ".join([number, *faults[:10], *more])
 
 
 def predict_images(
@@ -97,9 +99,9 @@ def predict_images(
         tile: side [px] of the tiles for large frames, see :func:`tiled_maps`; None processes every
             frame as a whole.
         levels: gray levels of the files that become 0 and 255. "auto": 8 bit as they are, deeper
-            ones by the percentiles 0.1 and 99.99 of the images of each folder, or of each file of
-            several frames. "folder" and "file" do so at any depth. "full" or None: the full range.
-            Chosen levels are printed and stored for resumed calls.
+            ones by the percentiles 0.1 and 99.99 of the images of each folder and format, or of
+            each file of several frames. "folder" and "file" do so at any depth. "full" or None: the
+            full range. Chosen levels are printed and stored for resumed calls.
         polarity: "white-hot", "black-hot" (gray levels are inverted), or "auto" by the strongest
             small spots of up to 16 frames, see :func:`festkit.inference.gray.spot_factor`.
         raw: size and type of frames without a header, such as "640x512:uint16".
@@ -204,7 +206,7 @@ class _Run:
         self.fest, self.reader, self.tile, self.writers, self.bar = fest, reader, tile, writers, bar
         self.faults: dict[Source, str] = {}
         self.files: list[dict[str, Any]] = []
-        self._complaint, self._complained = "", 0
+        self._complaint, self._complained = "", Counter[str]()
 
     def take(self, events: Sequence[Event]) -> None:
         """Predict the frames among some events that are not finished, and write all."""
@@ -214,7 +216,7 @@ class _Run:
             grays = [event.prepare() for event in seen]  # all, so that batches are always the same
             found = dict(zip(seen, _detect(self.fest, grays, self.tile), strict=True))
         for event in events:
-            if event.source in self.faults:
+            if event.source in self.faults and not isinstance(event, End):
                 continue
             try:
                 if isinstance(event, Begin):
@@ -229,11 +231,12 @@ class _Run:
                 self.faults[event.source] = str(error)
 
     def complaints(self) -> Iterator[str]:
-        """The first complaint about gray levels, and how many frames have one."""
+        """The first complaint about gray levels, and which files have one."""
         if self._complained:
             yield self._complaint
-        if self._complained > 1:
-            yield f"{self._complained} frames have few or no gray levels left"
+        if (frames := self._complained.total()) > 1:
+            files = first_names([*self._complained])
+            yield f"{frames} frames have few or no gray levels left, in {files}"
 
     def _begin(self, event: Begin) -> None:
         self.bar.total += max(event.count, 1) - 1
@@ -259,7 +262,8 @@ class _Run:
         for writer in self.writers:
             writer.add(result)
         self._complaint = self._complaint or event.complaint
-        self._complained += bool(event.complaint)
+        if event.complaint:
+            self._complained[event.source.name] += 1
         self.bar.update()
 
     def _end(self, event: End) -> None:
@@ -267,8 +271,8 @@ class _Run:
             writer.end(event.source)
         self.files.append(event.facts)
         if event.fault:
-            self.faults[event.source] = event.fault
-        elif event.journal:
+            self.faults.setdefault(event.source, event.fault)
+        elif event.journal and event.source not in self.faults:
             event.journal.finish(event.facts)
         if event.journal:
             event.journal.close()

@@ -1,7 +1,8 @@
 """From the levels of a frame to 8-bit gray: black and white, and polarity.
 
 Black and white are those of a folder, of a file, or fixed. They are chosen when the first frame of
-a folder or file is read, from up to 100 of its frames.
+a folder or file is read, from up to 100 files of the folder, or 16 frames of the file. Files of
+different formats in one folder, such as png and tif, have their own.
 """
 
 import math
@@ -125,18 +126,18 @@ class GrayRules:
         rule: GrayRule | None = None
         for frame in file:
             if not self._in_colour and (said := false_colours(frame.raster, source.name)):
-                raise InputError(f"{said}, or read its luma with --palette-to-gray")
+                raise InputError(f"{said}, or read its luma (palette_to_gray, --palette-to-gray)")
             rule = rule or self._rule_of(source, file, frame.raster)
             yield frame, rule
 
     def _rule_of(self, source: Source, file: FrameFile, first: Raster) -> GrayRule:
         """The rule of a file by its first frame."""
         by_file = self._levels == "file" or not file.is_still
-        key = f"{source.name if by_file else source.folder}: {first.levels.dtype}"
+        key = f"{source.name if by_file else source.group}: {first.levels.dtype}"
         if key not in self._kept:
             frames = file.sample(MOST_JUDGED) if by_file else self._of_folder(source, first)
-            named = source.name if by_file else "" if source.folder == "." else f"{source.folder}/"
-            rule = self._choose(list(frames) or [Frame(first)], f"{named}: " if named else "")
+            named = source.name if by_file else source.group
+            rule = self._choose(list(frames) or [Frame(first)], f"{named}: ")
             if file.is_still and by_file:
                 return rule
             self._kept[key] = [*(rule.levels or (None, None)), rule.inverted]
@@ -145,12 +146,8 @@ class GrayRules:
         return GrayRule(None if black is None else (black, white), inverted)
 
     def _of_folder(self, source: Source, first: Raster) -> Iterator[Frame]:
-        """Evenly spaced images of a file's folder, of its type of levels."""
-        beside = [
-            other
-            for other in self._sources
-            if (other.folder, other.path.suffix) == (source.folder, source.path.suffix)
-        ]
+        """Evenly spaced images of a file's folder, of its format and type of levels."""
+        beside = [other for other in self._sources if other.group == source.group]
         for other in beside[:: math.ceil(len(beside) / MOST_FILES)]:
             try:
                 with other.open() as file:

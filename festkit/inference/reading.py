@@ -29,7 +29,7 @@ from .gray import (
     check_asked,
     false_colours,
 )
-from .sources import find_sources
+from .sources import find_sources, not_read
 
 
 def read_image(path: str | Path, levels: AskedLevels = "auto") -> Gray:
@@ -81,16 +81,19 @@ def read_frames(
     levels: AskedLevels = "auto",
     polarity: Polarity = "white-hot",
     raw: str | None = None,
+    palette_to_gray: bool = False,
 ) -> Iterator[tuple[str, Gray]]:
     """Read the frames of images and videos one at a time, as :func:`predict_images` does.
 
     A warning is issued for a file that cannot be read to its end; reading continues with the next.
+    Another one names files of unknown formats.
 
     Args:
         images: see :func:`predict_images`.
         levels: see :func:`predict_images`.
         polarity: see :func:`predict_images`.
         raw: see :func:`predict_images`.
+        palette_to_gray: see :func:`predict_images`.
 
     Yields:
         The name of a frame, numbered for a file of several, and gray levels (H, W) uint8.
@@ -108,9 +111,11 @@ def read_frames(
     """
     given = [images] if isinstance(images, str | Path) else images
     hot = find_name("polarity", polarity, POLARITIES)
-    files = find_sources(given, raw=RawFormat.parse(raw) if raw else None).files
-    rules = GrayRules(files, check_asked(levels), hot)
-    for source in files:
+    sources = find_sources(given, raw=RawFormat.parse(raw) if raw else None)
+    if sources.others:
+        warnings.warn(not_read(sources.others), stacklevel=2)
+    rules = GrayRules(sources.files, check_asked(levels), hot, in_colour=palette_to_gray)
+    for source in sources.files:
         try:
             with source.open() as file:
                 for frame, rule in rules.apply(source, file):

@@ -41,6 +41,11 @@ class Source:
         """The part of the name before the last slash."""
         return str(PurePosixPath(self.name).parent)
 
+    @property
+    def group(self) -> str:
+        """Its folder and format, such as "1/*.tif": files that are taken for those of a sensor."""
+        return str(PurePosixPath(self.name).parent / f"*{self.path.suffix.lower()}")
+
     def stem_of(self, frame: int, *, of_many: bool) -> str:
         """Name of a frame without extension; numbered if the file holds several."""
         return f"{self.stem}/{frame:06}" if of_many else self.stem
@@ -172,8 +177,8 @@ def _check_names(sources: Sequence[Source]) -> None:
         other = first.setdefault(source.stem.casefold(), source)
         if other is not source:
             raise InputError(
-                f"{other.path} and {source.path} would have the same output name; write them to"
-                " different folders"
+                f"{other.path} and {source.path} would have the same output name; rename one, or"
+                " pass each format alone, such as '*.tif', with its own out folder"
             )
         if source.name.encode(errors="replace") != os.fsencode(source.name):
             raise InputError(f"the name of {source.path!r} is not text (UTF-8); rename the file")

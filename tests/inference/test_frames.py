@@ -271,6 +271,16 @@ class TestLevels:
             ("b.tif", "20.00"),
         ]
 
+    def test_two_formats_in_a_folder_are_two_sensors(self, tmp_path):
+        deep = cameras.scene([(20, 30)], SHAPE, **cameras.DEEP).astype(np.uint16)
+        Image.fromarray(deep - 7000).save(tmp_path / "a.png")
+        tifffile.imwrite(tmp_path / "b.tif", deep)
+        table = predict_images(bright(64), tmp_path, tmp_path / "out")
+        assert [(r["image"], r["row"]) for r in rows_of(table)] == [
+            ("a.png", "20.00"),
+            ("b.tif", "20.00"),
+        ]
+
     @pytest.mark.parametrize("asked", ["black-hot", "auto"])
     def test_dark_targets_are_found_where_black_is_hot(self, asked, tmp_path, capsys):
         deep = 16000 - cameras.scene([(20, 30)], SHAPE, **cameras.DEEP)
@@ -644,8 +654,25 @@ class TestBadInput:
             return sources
 
         monkeypatch.setattr(many, "find_sources", found)
-        with pytest.raises(SkippedImages, match=r"1 of 2 files .*b\.png"):
+        with pytest.raises(SkippedImages, match=r"(?s)1 of 2 files .*b\.png"):
             predict_images(bright(64), tmp_path, tmp_path / "out")
+
+    def test_a_video_that_cannot_be_written(self, tmp_path):
+        """The overlay of the next one is its own."""
+        pytest.importorskip("av")
+        (tmp_path / "in").mkdir()
+        frames = cameras.film(3, SHAPE)[0].astype(np.uint8)
+        for name in "ab":
+            cameras.write_video(tmp_path / "in" / f"{name}.mp4", frames, "libx264", "yuv420p")
+        out = tmp_path / "out"
+        predict_images(bright(64), tmp_path / "in", out, formats=["csv"])
+        (out / "labels").mkdir()
+        (out / "labels" / "a").write_text("in the way")
+        with pytest.raises(SkippedImages, match="1 of 2 files"):
+            predict_images(bright(64), tmp_path / "in", out, formats=["json", "overlays", "yolo"])
+        assert len(list(open_frames(out / "overlays" / "b.mp4"))) == 3
+        files = json.loads((out / "detections.json").read_text())["files"]
+        assert [file["image"] for file in files] == ["a.mp4", "b.mp4"]
 
     def test_a_file_that_grows_while_it_is_read(self, tmp_path, monkeypatch):
         frames = cameras.film(3, SHAPE, **cameras.DEEP)[0].astype(np.uint16)
@@ -676,9 +703,17 @@ def test_frames_are_read_with_the_levels_of_a_prediction(tmp_path):
     gray = (255 - cameras.scene([(20, 30)], SHAPE)).astype(np.uint8)
     Image.fromarray(gray).save(tmp_path / "gray.png")
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"a\.png is empty"):
+    (tmp_path / "c.gif").write_bytes(b"GIF")
+    with (
+        pytest.warns(UserWarning, match=r"a\.png is empty"),
+        pytest.warns(UserWarning, match=r"unknown formats are not read: .*c\.gif"),
+    ):
         frames = dict(read_frames(tmp_path, levels=(7000, 10000)))
     assert list(frames) == ["film/000000", "film/000001", "gray"]
     assert (frames["film/000001"] == np.rint((deep[1] - 7000.0) / 3000 * 255)).all()
     ((_, turned),) = read_frames(tmp_path / "gray.png", polarity="auto")
     assert (turned == 255 - gray).all()
+    coloured(tmp_path / "jet.png")
+    with pytest.warns(UserWarning, match=r"colour picture.*palette_to_gray"):
+        assert not dict(read_frames(tmp_path / "jet.png"))
+    assert dict(read_frames(tmp_path / "jet.png", palette_to_gray=True))

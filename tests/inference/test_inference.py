@@ -203,7 +203,7 @@ class TestReadImage:
             predict_images(bright(64), tmp_path, tmp_path / "out", levels=None)
         first, others = (str(one.message) for one in caught)
         assert first.startswith("a.png has 16 bit")
-        assert others == "3 frames have few or no gray levels left"
+        assert others == "3 frames have few or no gray levels left, in a.png, b.png, c.png"
 
     def test_a_hot_pixel_does_not_hide_few_levels(self, tmp_path):
         frame = np.full((40, 40), 21500, np.uint16)
@@ -263,8 +263,8 @@ class TestReadImage:
             predict_images(bright(64), tmp_path, tmp_path / "out")
         rules = json.loads((tmp_path / "out" / "prediction.json").read_text())["gray_rules"]
         assert {name: rule[0] > 5000 for name, rule in rules.items()} == {
-            ".: uint16": True,
-            ".: float32": False,
+            "*.png: uint16": True,
+            "*.tif: float32": False,
         }
 
     @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ class TestReadImage:
     def test_levels_of_another_sensor_are_told_once_and_counted(self, frames, tmp_path):
         with pytest.warns(UserWarning, match="no gray levels remain") as caught:
             predict_images(bright(64), frames, tmp_path / "out", levels=(2000, 4000))
-        assert str(caught[1].message) == "3 frames have few or no gray levels left"
+        assert str(caught[1].message).startswith("3 frames have few or no gray levels left, in ")
 
     @pytest.mark.parametrize("dtype", ["int16", "uint32", "int32", "float32", "float64"])
     def test_kelvin_and_other_depths(self, dtype, tmp_path):
@@ -485,11 +485,12 @@ class TestPredictImages:
         record = json.loads((out / "prediction.json").read_text())
         assert record["levels"] == "auto"
         rules, said = record["gray_rules"], capsys.readouterr().out
-        assert list(rules) == ["1: uint16", "2: uint16"]
+        assert list(rules) == ["1/*.tif: uint16", "2/*.tif: uint16"]
         for folder in "12":
-            black, white, inverted = rules[f"{folder}: uint16"]
+            black, white, inverted = rules[f"{folder}/*.tif: uint16"]
             assert (7700 < black < 7900, white, inverted) == (True, 9100, False)
-            assert f"{folder}/: gray levels {black} and 9100 become black and white (auto)" in said
+            told = f"{folder}/*.tif: gray levels {black} and 9100 become black and white (auto)"
+            assert told in said
         for kind in ("masks", "overlays"):
             files = sorted((out / kind).rglob("*.*"))
             names = [file.relative_to(out / kind).as_posix() for file in files]
@@ -534,7 +535,7 @@ class TestPredictImages:
 
     def test_a_result_that_cannot_be_written_is_told_at_the_end(self, frames, tmp_path):
         shutil.copy(frames / "a.png", frames / f"{'a' * 251}.png")
-        with pytest.raises(ValueError, match=r"1 of 4 files were not read.*name too long"):
+        with pytest.raises(ValueError, match=r"(?s)1 of 4 files were not read.*name too long"):
             predict_images(bright(64), frames, tmp_path / "out")
         assert len(rows_of(tmp_path / "out" / "targets.csv")) == 3
 
