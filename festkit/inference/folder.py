@@ -148,6 +148,8 @@ def predict_images(
     with file_lock(out / ".lock", wait=False):
         settings = _settings(fest, options, sources)
         kept = _claim(out, settings)
+        for part in list(out.rglob(".*.part")):  # of a killed call
+            part.unlink()
         resumed: Any = {"kept": kept, "keep": partial(_store, out, settings)}
         rules = GrayRules(sources.files, asked, hot, in_colour=palette_to_gray, **resumed)
         reader = Reader(out, rules, tuple(name for name in PICTURES if name in names))

@@ -187,7 +187,7 @@ def test_regions_of_coco_are_exact(packed, tmp_path):
 def test_an_image_without_a_label_file(tmp_path):
     save_images(tmp_path / "images")
     write(tmp_path / "labels" / "b.txt", yolo(BOXES["c"]))
-    with pytest.raises(ValueError, match=r"no file named 1/a\.\*; write one without labels"):
+    with pytest.raises(ValueError, match=r"labels.1 holds no file named a\.\*; write one without"):
         convert_dataset(tmp_path, tmp_path.with_name("drawn"))
 
 

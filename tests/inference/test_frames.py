@@ -477,8 +477,10 @@ class TestInterrupted:
         assert not (tmp_path / "out" / "targets.csv").exists()
         journal = tmp_path / "out" / "journal" / "film.tif.jsonl"
         journal.write_bytes(journal.read_bytes()[: -torn or None])
+        (tmp_path / "out" / "masks" / ".film.0123.part").write_bytes(b"of a killed call")
         predict_images(bright(64), film, tmp_path / "out", formats=FORMATS)
         assert len(calls) == 6 + 1 + (8 - 4 + bool(torn))
+        assert not list((tmp_path / "out").rglob("*.part"))
         assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
     def test_a_full_disk_keeps_finished_frames(self, film, tmp_path, monkeypatch):
