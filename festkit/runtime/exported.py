@@ -214,6 +214,7 @@ def _onnx_session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # 30 MB less, no slower
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
