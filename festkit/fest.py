@@ -77,6 +77,7 @@ class FEST(Model):
         backbones: the networks by size, in eval mode; detectors by name.
         device: device of the networks; :meth:`to` changes it.
         chosen_on: dataset and metrics of the threshold tuning, if any; saved with the FEST.
+        bf16: whether networks multiply in bfloat16 (autocast); False by default.
         origin: training dataset and fingerprints of its training and test images, if known; saved
             with the FEST.
 
@@ -121,6 +122,7 @@ class FEST(Model):
                 "every size needs its own network, but one was passed for several sizes"
             )
         self.device = resolve_device(device)
+        self.bf16 = False
         self.backbones: dict[Any, Any] = {}
         for size, given in backbones.items():
             if isinstance(given, Detector):
@@ -336,7 +338,8 @@ class FEST(Model):
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
         statistics: Any = {"mean": self.mean, "std": self.std}  # scale_maps refuses unknown ones
-        return probability_map(scale, gray, size, **statistics)
+        with torch.autocast(self.device.type, torch.bfloat16, self.bf16):
+            return probability_map(scale, gray, size, **statistics)
 
     @property
     def batch(self) -> int:
@@ -356,7 +359,7 @@ class FEST(Model):
             "weights": digest.hexdigest()[:12],
             "mean": self.mean,
             "std": self.std,
-        }
+        } | ({"runtime": "torch-bf16"} if self.bf16 else {})
 
     def check_statistics(self) -> None:
         """Refuse networks without the gray statistics of their training set, or with wrong ones.

@@ -24,8 +24,8 @@ class Settings:
         th2: threshold of weak targets; default the model's.
         rule: source of weak targets: the map of each scale, or the fused map; default the model's.
         device: cpu, cuda, mps, or auto.
-        runtime: torch, onnx, openvino, openvino-bf16 (bfloat16; not yet measured), or auto: the
-            fastest here, measured once. Default torch; for exported files OpenVINO if
+        runtime: torch, onnx, openvino, torch-bf16 or openvino-bf16 (bfloat16; not yet measured), or
+            auto: the fastest here, measured once. Default torch; for exported files OpenVINO if
             installed, else ONNX Runtime.
         threads: CPU threads; default one per idle CPU.
     """
@@ -34,7 +34,9 @@ class Settings:
     th2: float | None = None
     rule: Literal["per_scale", "fused"] | None = None
     device: str = "auto"
-    runtime: Literal["auto", "torch", "onnx", "openvino", "openvino-bf16"] | None = None
+    runtime: Literal["auto", "torch", "torch-bf16", "onnx", "openvino", "openvino-bf16"] | None = (
+        None
+    )
     threads: int | None = None
 
 

@@ -10,7 +10,7 @@ from ..model import Model
 from ..runtime.choice import Choice, open_exported, run_with
 from ..runtime.exported import PACKAGES, SUFFIXES
 
-CHOICES = ("auto", "torch", *PACKAGES)
+CHOICES = ("auto", "torch", "torch-bf16", *PACKAGES)
 """Values of ``runtime``."""
 
 
@@ -30,9 +30,9 @@ def open_model(
             repository of the Hugging Face hub, "hf://owner/name", or a file written by
             :func:`festkit.export`, which is opened without PyTorch.
         device: "cpu", "cuda", "mps", or "auto" (the fastest available).
-        runtime: "torch", "onnx" (ONNX Runtime), "openvino", "openvino-bf16" (multiplies in
-            bfloat16; not yet measured), or "auto": the fastest on this machine,
-            measured once, printed and kept. Networks are exported first, and run on the CPU.
+        runtime: "torch", "onnx" (ONNX Runtime), "openvino", "torch-bf16" or "openvino-bf16" (they
+            multiply in bfloat16; not yet measured), or "auto": the fastest on this machine, measured
+            once, printed and kept. But for torch, networks are exported first, and run on the CPU.
             Default: torch; for exported files OpenVINO if installed, else ONNX Runtime.
         threads: number of CPU threads; default: one per idle CPU.
 

@@ -263,6 +263,14 @@ class TestChoice:
         gc.collect()
         assert not path.exists()
 
+    def test_torch_in_bfloat16(self, fest, tmp_path):
+        image, file = frames(1)[0], tmp_path / "fest.safetensors"
+        fest.save(file)
+        half = fk.open_model(file, device="cpu", runtime="torch-bf16", threads=1)
+        gap = np.abs(np.array(half.scale_maps(image)) - np.array(fest.scale_maps(image))).max()
+        assert 0 < gap < 0.1
+        assert half.identity() != fk.open_model(file, device="cpu").identity()
+
     def test_auto_is_torch_where_nothing_else_can(self, fest, cache, monkeypatch):
         detector = fk.FEST({"Top-Hat": fk.create_detector("Top-Hat")}, device="cpu")
         assert choice.run_with(detector, "auto") is detector
