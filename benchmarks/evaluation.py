@@ -13,35 +13,64 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+import torch
 import tyro
+from matplotlib.figure import Figure
 
 import festkit as fk
+from festkit._support.cpus import available_cpus
 from festkit._support.files import write_utf8
+
+from .report import RESULTS, machine, write_section
 
 SIDE, NUMBERS = 512, (125, 250, 500, 1000)
 
 MOST_SECONDS, MOST_RATIO = 20.0, 2.6
 
+PLOT = "evaluation.svg"
 
-def main() -> int:
-    """Print the table; 1 if a limit is exceeded."""
+
+def main(write: bool = False) -> int:
+    """Print the table; 1 if a limit is exceeded.
+
+    Args:
+        write: write table and plot to benchmarks/RESULTS.md, too.
+    """
     warnings.simplefilter("ignore")
+    lines = ["| images | CPU s | ms an image | wall s |", "|--:|--:|--:|--:|"]
+    print("\n".join(lines))
+    seconds = []
     with TemporaryDirectory() as folder:
         images = write_maps(Path(folder))
         fk.evaluate_predictions(Path(folder) / "maps", images[:2])  # compiles
-        seconds = []
-        print("| images | CPU s | ms an image | wall s |\n|--:|--:|--:|--:|")
         for number in NUMBERS:
             began = time.process_time(), time.perf_counter()
             fk.evaluate_predictions(Path(folder) / "maps", images[:number])
-            seconds.append(time.process_time() - began[0])
-            wall = time.perf_counter() - began[1]
-            print(
-                f"| {number} | {seconds[-1]:.1f} | {1e3 * seconds[-1] / number:.1f} | {wall:.1f} |"
-            )
+            cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
+            seconds.append(cpu)
+            lines.append(f"| {number} | {cpu:.1f} | {1e3 * cpu / number:.1f} | {wall:.1f} |")
+            print(lines[-1], flush=True)
     worst = max(after / before for before, after in pairwise(seconds))
-    print(f"twice the images take at most {worst:.2f} times as long")
+    lines += ["", f"Twice the images take at most {worst:.2f} times as long."]
+    print(lines[-1])
+    if write:
+        draw(seconds).savefig(RESULTS.with_name(PLOT), metadata={"Date": None})
+        what = "Of `festkit evaluate`: 8-bit maps of 512² px, 50 thresholds, figures and intervals."
+        where = machine(torch.device("cpu"), len(available_cpus()))
+        plot = f"![CPU seconds over images]({PLOT})"
+        write_section("Evaluation of predictions, CPU", [*where, what, "", *lines, "", plot])
     return int(seconds[-1] > MOST_SECONDS or worst > MOST_RATIO)
+
+
+def draw(seconds: list[float]) -> Figure:
+    """CPU seconds over images, beside a straight line through the origin."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, NUMBERS[-1]), (0, seconds[-1]), "--", color="0.6", label="proportional")
+    axes.plot(NUMBERS, seconds, "o-", label="festkit evaluate")
+    axes.set(xlabel="images of 512² px", ylabel="CPU seconds", xlim=(0, None), ylim=(0, None))
+    axes.legend()
+    return figure
 
 
 def write_maps(folder: Path) -> fk.data.Dataset:
