@@ -1,7 +1,7 @@
 """Open a model: from the zoo, from weights and runs, or from an exported file."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .._support.cpus import check_threads
 from .._support.errors import InputError
@@ -17,7 +17,7 @@ CHOICES = ("auto", "torch", "torch-bf16", *PACKAGES)
 def open_model(
     *sources: str | Path,
     device: str = "auto",
-    runtime: Choice | None = None,
+    runtime: Choice | Literal["torch-bf16"] | None = None,
     threads: int | None = None,
 ) -> Model:
     """Open a model from one source, or from several sources that are its scales.
@@ -56,6 +56,8 @@ def open_model(
     if exported and len(sources) > 1:
         raise InputError(f"{exported[0]} holds a whole model; pass it alone")
     asked: Any = None if runtime is None else find_name("runtime", runtime, CHOICES)
+    bf16 = asked == "torch-bf16"
+    asked = "torch" if bf16 else asked
     check_threads(threads)
     if (exported or asked in PACKAGES) and device not in ("auto", "cpu"):
         raise InputError(
@@ -66,5 +68,5 @@ def open_model(
     from .models import load_fest  # noqa: PLC0415 - it needs torch
 
     fest = load_fest(*sources, device="cpu" if asked in PACKAGES else device)
-    fest.threads = threads
+    fest.threads, fest.bf16 = threads, bf16
     return fest if asked is None else run_with(fest, asked)

@@ -24,7 +24,7 @@ from .exported import ExportedModel, Runtime, usable_runtimes
 if TYPE_CHECKING:
     from ..fest import FEST
 
-Choice = Literal["auto", "torch", "torch-bf16"] | Runtime
+Choice = Literal["auto", "torch"] | Runtime
 """Values of ``runtime``."""
 
 FRAME = (512, 640)
@@ -36,7 +36,7 @@ REPEATS = 3
 
 def open_exported(path: Path, runtime: Choice | None, threads: int | None = None) -> ExportedModel:
     """Open an exported file; "auto" takes the fastest runtime that reads it."""
-    if runtime in ("torch", "torch-bf16"):
+    if runtime == "torch":
         raise InputError(
             f"{path} is an exported model, which torch cannot run; choose onnx, openvino or auto"
         )
@@ -51,8 +51,7 @@ def run_with(fest: FEST, runtime: Choice) -> Model:
     The networks are exported to a temporary file. "auto" is torch on an accelerator, for detectors,
     and where no other runtime is installed.
     """
-    if runtime in ("torch", "torch-bf16"):
-        fest.bf16 = runtime == "torch-bf16"
+    if runtime == "torch":
         return fest
     names = [runtime] if runtime != "auto" else usable_runtimes(Path("fest.onnx"))
     exportable = fest.device.type == "cpu" and len(fest.networks) == len(fest.backbones)
