@@ -142,8 +142,11 @@ def _expand(given: str, leave: Path | None) -> tuple[Path, list[Path], list[Path
             raise MissingFileError(f"{path} contains no images ({read}){more}")
         return path, found, others
     if path.suffix.lower() == ".txt" and path.is_file():
-        with path.open(encoding="utf-8-sig") as lines:
-            return _together(_listed(lines, path.parent), given)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"the list {path} is not text in UTF-8; save it as UTF-8") from error
+        return _together(_listed(text.splitlines(), path.parent), given)
     if path.exists():
         return path.parent, [path], []
     if not glob.has_magic(given):

@@ -249,6 +249,9 @@ class TestSources:
         (tree / "list.txt").write_text("3/a.png\n", encoding="utf-8")
         with pytest.raises(FileNotFoundError, match=r"the list names 3/a\.png, but there is no"):
             self.names(tree / "list.txt", tree=tree)
+        (tree / "list.txt").write_bytes("目标.png\n".encode("gbk"))
+        with pytest.raises(ValueError, match=r"list\.txt is not text in UTF-8; save it as UTF-8"):
+            self.names(tree / "list.txt", tree=tree)
         with pytest.raises(FileNotFoundError, match="names no files"):
             self.names(f"{tree}/*/c.png", tree=tree)
 
