@@ -265,6 +265,7 @@ class TestChoice:
         gc.collect()
         assert not path.exists()
 
+    @pytest.mark.slow
     def test_torch_in_bfloat16(self, fest, tmp_path):
         image, file = frames(1)[0], tmp_path / "fest.safetensors"
         fest.save(file)
