@@ -1,6 +1,7 @@
 """Loops compiled by numba, cached on disk for every version of the sources."""
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,10 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 from platformdirs import user_cache_path
+
+from .progress import in_notebook
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,6 +42,28 @@ def compiled(function: Function) -> Function:
             return cast(Function, numba.njit(nogil=True)(function))
         finally:
             caching.CACHE_DIR = before
+
+
+class _Announcement(event.Listener):  # type: ignore[misc]
+    """Says once, to somebody who waits at a terminal or a notebook, that loops are compiled."""
+
+    said = False
+
+    def on_start(self, started: event.Event) -> None:
+        own = str(started.data["dispatcher"].__module__).startswith("festkit")
+        if self.said or not own:
+            return
+        self.said = True
+        line = "festkit compiles its loops: up to a minute, once per machine"
+        if in_notebook():
+            print(line, flush=True)
+        elif sys.stderr.isatty():
+            print(line, file=sys.stderr, flush=True)
+
+    def on_end(self, _: event.Event) -> None: ...
+
+
+event.register("numba:compile", _Announcement())
 
 
 @cache

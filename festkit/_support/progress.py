@@ -40,13 +40,22 @@ def progress(
         >>> list(progress([1, 2], "reading", unit="image"))
         [1, 2]
     """
-    in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
-    stream = sys.stdout if in_notebook else sys.stderr
+    stream = sys.stdout if in_notebook() else sys.stderr
     interval = 0.5 if stream.isatty() else 5.0
     times = {"delay": DELAY, "mininterval": interval, "maxinterval": interval}
     options = {"initial": done, "total": total, "disable": quiet, "dynamic_ncols": True}
     options["unit_scale"] = unit == "B"
     return tqdm(items, file=stream, desc=label, unit=unit, **times, **options)
+
+
+def in_notebook() -> bool:
+    """Whether standard output is a notebook's cell.
+
+    Example:
+        >>> in_notebook()
+        False
+    """
+    return type(sys.stdout).__module__.startswith("ipykernel")
 
 
 def say(line: str) -> None:

@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,3 +79,15 @@ def test_a_function_without_a_file_is_compiled_anew():
 
 def test_it_is_compiled():
     assert isinstance(compiled(twice), numba.core.registry.CPUDispatcher)
+
+
+def test_somebody_who_waits_is_told_once(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setitem(jit.event._registered, "numba:compile", [jit._Announcement()])
+    numba.njit(lambda x: x + 2)(1)  # of another package
+    assert capsys.readouterr().err == ""
+    for _ in range(2):
+        ours = numba.njit(lambda x: x + 1)
+        ours.__module__ = "festkit.ops"
+        ours(1)
+    assert capsys.readouterr().err.count("once per machine") == 1
