@@ -44,7 +44,7 @@ def compiled(function: Function) -> Function:
             caching.CACHE_DIR = before
 
 
-class _Announcement(event.Listener):  # type: ignore[misc]
+class _Announcement(event.Listener):
     """Says once, to somebody who waits at a terminal or a notebook, that loops are compiled."""
 
     said = False
