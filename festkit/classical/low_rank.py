@@ -10,23 +10,33 @@ SPARE, MORE = 10, 32
 """Singular vectors that are computed beyond the last rank: as many as this rank, at most MORE, and
 a few random ones to spare."""
 
+TILE = 16
+"""Products of matrices are fastest with a multiple of so many columns."""
+
 
 def singular(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Singular values of a matrix (..., m, n), largest first, and its right singular vectors.
 
     Eigenvectors of the Gram matrix take a fraction of the time of a singular value decomposition.
     """
-    gram = matrix.mH @ matrix
-    try:
-        squares, vectors = torch.linalg.eigh(gram)
-        failed = not vectors.isfinite().all()
-    except torch.linalg.LinAlgError:
-        failed = True
-    if failed:  # LAPACK in single precision, on some matrices of low rank
-        deep = torch.promote_types(gram.dtype, torch.float64)
-        squares, vectors = torch.linalg.eigh(gram.to(deep))
-    values = squares.flip(-1).clamp(min=0).sqrt()
-    return values.to(matrix.real.dtype), vectors.flip(-1).to(matrix.dtype)
+    for kind in (matrix.dtype, torch.promote_types(matrix.dtype, torch.float64)):
+        try:
+            squares, vectors = torch.linalg.eigh(_gram(matrix.to(kind)))
+        except torch.linalg.LinAlgError:  # LAPACK fails on some matrices of low rank
+            continue
+        if vectors.isfinite().all():
+            values = squares.flip(-1).clamp(min=0).sqrt()
+            return values.to(matrix.real.dtype), vectors.flip(-1).to(matrix.dtype)
+    _, values, adjoint = torch.linalg.svd(matrix.to(kind), full_matrices=False)
+    return values.to(matrix.real.dtype), adjoint.mH.to(matrix.dtype)
+
+
+def _gram(matrix: Tensor) -> Tensor:
+    """Inner products of the columns; numpy computes only half of a symmetric product."""
+    if matrix.device.type == "cpu" and matrix.ndim == 2:
+        array = matrix.numpy()
+        return torch.from_numpy(array.conj().T @ array)
+    return matrix.mH @ matrix
 
 
 def soft_values(matrix: Tensor, threshold: float, keep: int = 0) -> Tensor:
@@ -43,7 +53,7 @@ def soft_values(matrix: Tensor, threshold: float, keep: int = 0) -> Tensor:
     """
     values, vectors = singular(matrix)
     factor = _factor(values, threshold, keep)
-    rank = int((factor > 0).reshape(-1, matrix.shape[-1]).any(0).sum())
+    rank = int((factor > 0).reshape(-1, values.shape[-1]).any(0).sum())
     used = vectors[..., :rank]
     return matrix @ (used * factor[..., None, :rank]) @ used.mH
 
@@ -73,23 +83,26 @@ def soft_values_near(
         out: (m, n), filled with the result, unless its rank is larger than ``most``.
 
     Returns:
-        The vectors (n, r) to begin with the next time, and the rank of the result.
+        The vectors (n, r) to begin with the next time, and the rank of the result, or a number
+        above ``most``.
     """
     columns = matrix.shape[1]
+    enough = int(most) + 1 + SPARE  # so many values tell whether the rank is larger than most
     while True:
         size = rank + SPARE + min(rank, MORE)
-        if 5 * size > 4 * most:  # so many values tell whether the rank is larger
-            size = max(size, int(most) + 1)
+        size = enough if 5 * size > 4 * enough else -(-size // TILE) * TILE
         found = None
-        if columns > FEW and 3 * size <= columns:
+        if columns > FEW and 2 * size <= columns:
             found = _leading(matrix, _extended(vectors[:, : size - SPARE], size))
         if found is None:
             values, vectors = singular(matrix)
             image, left, right = matrix, vectors, vectors
             break
         image, left, values, right = found
+        if size == enough and float(values[int(most)]) > threshold:
+            return vectors, int(most) + 1
         vectors = torch.linalg.qr(right).Q
-        if float(values[-1]) <= threshold or size > most:
+        if float(values[-1]) <= threshold or size >= enough:
             break
         rank = size
     factor = _factor(values, threshold, keep)

@@ -1,12 +1,15 @@
 """IPI and NIPPS: background patches are alike, targets are few."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .._support.errors import InputError
+from .._support.jit import compiled
 from .detector import Detector
 from .low_rank import singular, soft_values_near
 from .patches import patch_grid
@@ -17,6 +20,9 @@ times the largest singular value of D."""
 
 BLOCK = 2**16
 """Entries of a matrix that are processed together, so that they stay in the cache."""
+
+COMPILED_ON = ("cpu",)
+"""Devices on which a step's sums are compiled loops; others use torch."""
 
 MOST_STEPS = 1000
 """Maximum number of solver steps."""
@@ -142,31 +148,23 @@ def sparse_part(
     spectral = float(values[0])
     keep = max(1, int((values >= energy * spectral).sum())) if energy else 0
     most = max(keep, truncation * min(data.shape))
-    share = 1 / max(spectral, float(data.abs().max()) / weight)
+    share = 1 / max(spectral, _largest(data) / weight)
     mu, low, scaled = _first_step(
         data, values, vectors, share=share, weight=weight, keep=keep, tol=tol, most=most
     )
-    rank = max(keep, 1)
-    cut = torch.empty_like(data)
-    rows = -(-BLOCK // data.shape[1])
-    blocks = list(zip(*(x.split(rows) for x in (data, scaled, low, cut)), strict=True))
+    rank, growth = max(keep, 1), 1.0
+    cut = low + scaled
     for _ in range(MOST_STEPS):
-        for data_, scaled_, low_, cut_ in blocks:
-            torch.minimum(data_ + scaled_, low_ + weight / mu, out=cut_)
-            if not nonnegative:
-                torch.maximum(cut_, low_ - weight / mu, out=cut_)
+        limit = weight / mu
+        limits = -math.inf if nonnegative else -limit, limit
+        _next_cut((data, scaled, low, cut), growth, limits)
         vectors, rank = soft_values_near(
             cut, 1 / mu, keep, vectors=vectors, rank=rank, most=most, out=low
         )
-        if rank > most:
-            break
-        residual = torch.stack([(c - b).sub_(y).norm() for _, y, b, c in blocks]).norm()
-        if float(residual) <= tol * norm:
+        if rank > most or _residual(scaled, low, cut) <= tol * norm:
             break
         growth = min(GROWTH, LARGEST / (mu * spectral))
         mu *= growth
-        for _, scaled_, low_, cut_ in blocks:
-            torch.sub(cut_, low_, out=scaled_).div_(growth)
     return scaled.add_(data).sub_(cut)
 
 
@@ -197,6 +195,18 @@ def _first_step(
             left = data @ vectors[:, : 2 * first]
         return rest, left[:, :first] * (shares[:first] - rest), vectors[:, :first].T
 
+    outside: dict[int, float] = {}
+
+    def exceeds(shares: Tensor, limit: float) -> bool:
+        """Whether an entry of the matrix with these shares is outside ± limit."""
+        a, p, q = matrix(shares)
+        first = p.shape[1]
+        if first not in outside:
+            outside[first] = _largest_sum(data, 1, -left[:, :first], q)
+        inside = shares[:first].abs() @ (left[:, :first].abs().amax(0) * q.abs().amax(1))
+        bound = abs(a) * outside[first] + float(inside)
+        return bound > limit and _largest_sum(data, a, p, q) > limit
+
     mu = FIRST / float(values[0])
     low, dual = torch.zeros_like(values), torch.full_like(values, share)
     while True:
@@ -204,20 +214,69 @@ def _first_step(
         after = (lifted - 1 / (mu * values)).clamp(min=0)
         after[:keep] = lifted[:keep]
         ends = (values * (1 - after)).norm() <= tol * values.norm() or (after > 0).sum() > most
-        if ends or _exceeds(data, *matrix(lifted - low), weight / mu):
+        if ends or exceeds(lifted - low, weight / mu):
             (a, p, q), (b, r, s) = matrix(low), matrix(dual / mu)
             return mu, torch.addmm(data, p, q, beta=a), torch.addmm(data, r, s, beta=b)
         low, dual, mu = after, mu * (lifted - after), GROWTH * mu
 
 
-def _exceeds(data: Tensor, a: float, p: Tensor, q: Tensor, limit: float) -> bool:
-    """Whether an entry of ``a D + P Q`` is outside ± limit."""
+def _largest_sum(data: Tensor, a: float, p: Tensor, q: Tensor) -> float:
+    """The largest magnitude of ``a D + P Q``."""
     rows = -(-BLOCK // data.shape[1])
-    for part, left in zip(data.split(rows), p.split(rows), strict=True):
-        smallest, largest = torch.addmm(part, left, q, beta=a).aminmax()
-        if max(float(largest), -float(smallest)) > limit:
-            return True
-    return False
+    blocks = zip(data.split(rows), p.split(rows), strict=True)
+    return max(_largest(torch.addmm(part, left, q, beta=a)) for part, left in blocks)
+
+
+def _largest(values: Tensor) -> float:
+    """The largest magnitude."""
+    low, high = values.aminmax()
+    return max(float(high), -float(low))
+
+
+def _next_cut(matrices: tuple[Tensor, ...], growth: float, limits: tuple[float, float]) -> None:
+    """Begin a step: Y/μ and D + Y/μ - T, in place of those of the step before.
+
+    Args:
+        matrices: D, Y/μ, B, and D + Y/μ - T.
+        growth: factor of μ.
+        limits: smallest and largest value of the last less B.
+    """
+    data, scaled, low, cut = matrices
+    if data.device.type in COMPILED_ON:
+        numbers = np.array([1 / growth, *limits], cut.numpy().dtype)
+        next_cut(*(each.numpy() for each in matrices), numbers)
+    else:
+        torch.sub(cut, low, out=scaled).div_(growth)
+        torch.add(data, scaled, out=cut).clamp_(low + limits[0], low + limits[1])
+
+
+def _residual(scaled: Tensor, low: Tensor, cut: Tensor) -> float:
+    """Frobenius norm of D - B - T."""
+    if cut.device.type in COMPILED_ON:
+        return float(residual(scaled.numpy(), low.numpy(), cut.numpy()))
+    return float((cut - low).sub_(scaled).norm())
+
+
+@compiled
+def next_cut(data, scaled, low, cut, numbers):  # type: ignore[no-untyped-def]
+    """The compiled part of :func:`_next_cut`."""
+    share, least, most = numbers
+    for i in range(cut.shape[0]):
+        for j in range(cut.shape[1]):
+            scaled[i, j] = (cut[i, j] - low[i, j]) * share
+            value = max(data[i, j] + scaled[i, j], low[i, j] + least)
+            cut[i, j] = min(value, low[i, j] + most)
+
+
+@compiled
+def residual(scaled, low, cut):  # type: ignore[no-untyped-def]
+    """The compiled part of :func:`_residual`; a sum for every column, which the CPU vectorises."""
+    squares = np.zeros(cut.shape[1], cut.dtype)
+    for i in range(cut.shape[0]):
+        for j in range(cut.shape[1]):
+            rest = cut[i, j] - low[i, j] - scaled[i, j]
+            squares[j] += rest * rest
+    return math.sqrt(squares.sum())
 
 
 def check_patches(side: int, step: int) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from festkit.classical import create_detector, list_detectors, normalize_map
+from festkit.classical import create_detector, list_detectors, normalize_map, patch_image
 from festkit.classical.bemd import decompose, local_entropy
 from festkit.classical.dtcwt import forward, inverse, oriented
 from festkit.classical.low_rank import singular, soft_values, soft_values_near
@@ -315,8 +315,8 @@ class TestLowRank:
         assert found == 20 if most > 20 else found > most
         if found <= most:
             assert out.numpy() == pytest.approx((u * s) @ v.T, abs=0.01)
-        angles = np.linalg.svd(vectors[:, :12].numpy().T @ v[:, :12], compute_uv=False)
-        assert angles == pytest.approx(1, abs=1e-5)
+            angles = np.linalg.svd(vectors[:, :12].numpy().T @ v[:, :12], compute_uv=False)
+            assert angles == pytest.approx(1, abs=1e-5)
 
     def test_vectors_that_lapack_leaves_undefined(self, monkeypatch):
         plain = torch.linalg.eigh
@@ -329,6 +329,21 @@ class TestLowRank:
         values, vectors = singular(torch.diag(torch.tensor([3.0, 1.0])))
         assert values.tolist() == pytest.approx([3, 1])
         assert vectors.isfinite().all()
+
+    def test_matrices_that_lapack_cannot_decompose(self, monkeypatch):
+        def fails(gram):
+            raise torch.linalg.LinAlgError("failed to converge")
+
+        matrix = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 9)))
+        expected = soft_values(matrix, 1)
+        monkeypatch.setattr(torch.linalg, "eigh", fails)
+        assert soft_values(matrix, 1).numpy() == pytest.approx(expected.numpy())
+
+    def test_compiled_steps_equal_those_of_torch(self, monkeypatch):
+        data = torch.from_numpy(small()).double()
+        compiled = sparse_part(data, 0.1)
+        monkeypatch.setattr(patch_image, "COMPILED_ON", ())
+        assert sparse_part(data, 0.1).numpy() == pytest.approx(compiled.numpy(), abs=1e-6)
 
     def test_values_lost_in_single_precision(self):
         """Their vectors stay finite, and the next step begins with them."""
