@@ -141,9 +141,16 @@ def sparse_part(
         >>> bool(torch.allclose(sparse_part(torch.ones(30, 30) + spike, 0.2), spike, atol=1e-3))
         True
     """
+    used = data.any(0)
+    if not used.all():  # black patches stay black, and LAPACK fails on many zero columns
+        target, rest = torch.zeros_like(data), data[:, used]
+        if rest.numel():
+            share = truncation * min(data.shape) / min(rest.shape)
+            target[:, used] = sparse_part(
+                rest, weight, energy=energy, nonnegative=nonnegative, truncation=share, tol=tol
+            )
+        return target
     norm = float(data.norm())
-    if norm == 0:
-        return torch.zeros_like(data)
     values, vectors = singular(data)
     spectral = float(values[0])
     keep = max(1, int((values >= energy * spectral).sum())) if energy else 0

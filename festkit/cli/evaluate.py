@@ -37,11 +37,11 @@ def evaluate(
     the paired differences to the first.
 
     Args:
-        sources: a model: an entry or family of the zoo (festkit zoo list), a weights file, a file
-            of festkit export, or run folders (several are the scales of one FEST). Or predictions,
-            several being several methods: folders of probability maps or masks (png, bmp, jpg, tif,
-            npy, npz) or of YOLO txt files, npz files, or COCO json files. Or files evaluation.json
-            of --out.
+        sources: a model: an entry or family of the zoo (festkit zoo list), a training-free detector
+            (festkit detectors), a weights file, a file of festkit export, or run folders (several
+            are the scales of one FEST). Or predictions, several being several methods: folders of
+            probability maps or masks (png, bmp, jpg, tif, npy, npz) or of YOLO txt files, npz
+            files, or COCO json files. Or files evaluation.json of --out.
         dataset: a known dataset, or a folder.
         split: test, train, val or all.
         data_root: folder of the datasets; default FESTKIT_DATA, else data.

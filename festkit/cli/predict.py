@@ -68,8 +68,9 @@ def predict(
         images: files (png, bmp, jpg, pgm, tif, npy, npz, radiometric jpg, avi, mp4, mkv), folders,
             which are searched recursively, globs, text files with a path per line, or - for paths
             on standard input.
-        model: an entry or family of the zoo (festkit zoo list), a weights file, a file of festkit
-            export, or run folders; several are the scales of one FEST.
+        model: an entry or family of the zoo (festkit zoo list), a training-free detector (festkit
+            detectors), a weights file, a file of festkit export, or run folders; several are the
+            scales of one FEST.
         out: output folder, with targets.csv and what --format names.
         format: several of masks (png), overlays (png, of a video mp4), images (png, as the networks
             saw them), json (detections.json), coco (coco.json), yolo (labels), csv (targets.csv,

@@ -406,6 +406,17 @@ class TestLowRank:
         )
         assert sparse.numpy() == pytest.approx(t, abs=1e-6)
 
+    @pytest.mark.parametrize("truncation", [1, 0.3])
+    def test_black_patches_stay_black(self, truncation, monkeypatch):
+        data = torch.from_numpy(small((90, 50))).double()
+        data[:, 5:40] = 0
+        target = sparse_part(data, 0.1, truncation=truncation)
+        assert not target[:, 5:40].any()
+        monkeypatch.setattr(torch.Tensor, "any", lambda *_: torch.tensor(True))
+        assert target.numpy() == pytest.approx(
+            sparse_part(data, 0.1, truncation=truncation).numpy(), abs=1e-6
+        )
+
     def test_a_large_weight_leaves_no_target(self):
         assert not sparse_part(torch.from_numpy(small()), 1e3).any()
 
