@@ -180,20 +180,22 @@ def refined_table(rows: dict[str, dict[str, Any]], train: int) -> list[str]:
 
 def answer(rows: dict[str, dict[str, Any]]) -> str:
     """Whether AS helps where targets are found and not filled."""
-    found = {k: row for k, row in rows.items() if row["off"]["pd"][0] >= 90 > row["off"]["iou"][0]}
+    found = {name: row for name, row in rows.items() if row["off"]["pd"][0] >= 90}
     if not found:
         return "No method reaches a Pd of 90 % at its th1."
     better = [name for name, row in found.items() if row["gain"]["pd"][1] > 0]
     filled = [name for name, row in found.items() if row["gain"]["iou"][1] > 0]
-    pd, iou, fa = (
-        [row["gain"][metric][0] for row in found.values()] for metric in ("pd", "iou", "fa")
-    )
+    gains = {metric: [row["gain"][metric][0] for row in found.values()] for metric in METRICS}
+    span = {
+        metric: f"{min(values):+.1f} to {max(values):+.1f}".replace("-", "−")
+        for metric, values in gains.items()
+    }
     return (
         f"Pd is at least 90 % without AS for {len(found)} methods ({', '.join(found)}). For these "
-        f"AS changes Pd by {min(pd):+.1f} to {max(pd):+.1f} points, IoU by {min(iou):+.1f} to "
-        f"{max(iou):+.1f} points, and Fa by {min(fa):+.1f} to {max(fa):+.1f} · 10⁻⁶. The whole "
-        f"interval is above 0 for Pd of {len(better)} and for IoU of {len(filled)} of them. AS "
-        "adds one pixel for every weak target, so it cannot give a target its shape."
+        f"AS changes Pd by {span['pd']} points, IoU by {span['iou']} points, and Fa by "
+        f"{span['fa']} · 10⁻⁶. The whole interval is above 0 for Pd of {len(better)} and for IoU "
+        f"of {len(filled)} of them. AS adds one pixel for every weak target, so it cannot give a "
+        "target its shape."
     )
 
 
