@@ -87,22 +87,23 @@ def soft_values_near(
         above ``most``.
     """
     columns = matrix.shape[1]
-    enough = int(most) + 1 + SPARE  # so many values tell whether the rank is larger than most
     while True:
         size = rank + SPARE + min(rank, MORE)
-        size = enough if 5 * size > 4 * enough else -(-size // TILE) * TILE
+        if 5 * size > 4 * most:  # so many values tell whether the rank is larger
+            size = max(size, int(most) + 1)
+        size = -(-size // TILE) * TILE
         found = None
-        if columns > FEW and 2 * size <= columns:
+        if columns > FEW and 3 * size <= columns:
             found = _leading(matrix, _extended(vectors[:, : size - SPARE], size))
         if found is None:
             values, vectors = singular(matrix)
             image, left, right = matrix, vectors, vectors
             break
         image, left, values, right = found
-        if size == enough and float(values[int(most)]) > threshold:
+        if size > most and float(values[int(most)]) > threshold:
             return vectors, int(most) + 1
         vectors = torch.linalg.qr(right).Q
-        if float(values[-1]) <= threshold or size >= enough:
+        if float(values[-1]) <= threshold or size > most:
             break
         rank = size
     factor = _factor(values, threshold, keep)

@@ -251,7 +251,7 @@ def _next_cut(matrices: tuple[Tensor, ...], growth: float, limits: tuple[float, 
     data, scaled, low, cut = matrices
     if data.device.type in COMPILED_ON:
         numbers = np.array([1 / growth, *limits], cut.numpy().dtype)
-        next_cut(*(each.numpy() for each in matrices), numbers)
+        next_cut(data.numpy(), scaled.numpy(), low.numpy(), cut.numpy(), numbers)
     else:
         torch.sub(cut, low, out=scaled).div_(growth)
         torch.add(data, scaled, out=cut).clamp_(low + limits[0], low + limits[1])
