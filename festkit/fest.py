@@ -25,7 +25,7 @@ from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json, write_text
 from .backbones import backbone_name, create_backbone, fill_backbone, network_card
 from .backbones.checkpoints import read_tensors
-from .backbones.contract import check_network, own_copy
+from .backbones.contract import check_network, device_of, own_copy
 from .backbones.forward import probability_map
 from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
@@ -338,7 +338,7 @@ class FEST(Model):
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
         statistics: Any = {"mean": self.mean, "std": self.std}  # scale_maps refuses unknown ones
-        with torch.autocast(self.device.type, torch.bfloat16, self.bf16):
+        with torch.autocast(device_of(scale).type, torch.bfloat16, self.bf16):
             return probability_map(scale, gray, size, **statistics)
 
     @property

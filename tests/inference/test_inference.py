@@ -804,7 +804,7 @@ def test_the_notebook(frames, tmp_path):
     assert metrics["targets"] == {kind: kinds.count(kind) for kind in ("strong", "weak")}
     assert metrics["targets"]["strong"] >= 3
     assert (metrics["th1"], metrics["th2"]) == (0.4, 0.1)
-    assert re.search(r"1 of 4 files were not read.*broken\.png", metrics["left_out"])
+    assert re.search(r"1 of 4 files were not read.*\n.*broken\.png", metrics["left_out"])
     assert len(list(Path(metrics["table"]).parent.glob("overlays/*.png"))) == 3
 
 
