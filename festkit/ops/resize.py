@@ -147,7 +147,7 @@ def _taps(source: int, target: int, pixel: Any) -> tuple[Any, Any, Any]:
     """For target pixels 0, 1, ... the source pixels before and after each, and the weight after.
 
     Exact, in whole numbers of half target pixels. A pixel of weight 0 is not looked at: before and
-    after are then the same.
+    after are then the same. Weights are looked up: OpenVINO divides by multiplying with an inverse.
 
     Args:
         source: pixels of the source.
@@ -157,17 +157,18 @@ def _taps(source: int, target: int, pixel: Any) -> tuple[Any, Any, Any]:
     position = ((2 * pixel + 1) * source - target).clip(0, 2 * target * (source - 1))
     before = position // (2 * target)
     rest = position - 2 * target * before
-    return before, before + (rest > 0), rest / (2 * target)
+    if is_tensor(rest):
+        weights: Any = torch.arange(2 * target, device=rest.device) / (2 * target)
+    else:
+        weights = (np.arange(2 * target) / (2 * target)).astype(np.float32)
+    return before, before + (rest > 0), weights[rest]
 
 
 def _resize_array(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """Resize an array by compiled loops."""
     rows, columns = (
-        (before, after, weight.astype(np.float32))
-        for before, after, weight in (
-            _taps(source, target, np.arange(target))
-            for source, target in zip(maps.shape[-2:], (height, width), strict=True)
-        )
+        _taps(source, target, np.arange(target))
+        for source, target in zip(maps.shape[-2:], (height, width), strict=True)
     )
     shape = *maps.shape[:-2], height, width
     resized = np.empty(shape, np.float32)
@@ -233,7 +234,6 @@ def resize_tensor(
     for axis, target in ((-2, height), (-1, width)):
         pixel = torch.arange(target, device=maps.device)
         before, after, weight = _taps(maps.shape[axis], target, pixel)
-        weight = weight.float()
         a, b = maps.index_select(axis, before), maps.index_select(axis, after)
         maps = lerp(a, b, weight[:, None] if axis == -2 else weight)
     return maps

@@ -156,6 +156,16 @@ class TestExactPositions:
         resized = resize_map(line[None], (1, target))[0]
         assert np.allclose(resized, expected, atol=2e-7, rtol=0)
 
+    @pytest.mark.parametrize("runtime", RUNTIMES)
+    def test_gray_levels_are_rounded_alike(self, runtime, tmp_path):
+        level = torch.nn.Conv2d(1, 1, 1)  # its map shows every gray level
+        level.in_channels = 1
+        torch.nn.init.constant_(level.weight, 4.0)
+        torch.nn.init.zeros_(level.bias)
+        fest = fk.FEST({192: level}, mean=0.5, std=1, device="cpu", threads=1)
+        model = ExportedModel(fk.export(fest, tmp_path / "level.onnx"), runtime=runtime, threads=1)
+        assert check_parity(model, fest, frames(3, (128, 160))).difference < 1e-5
+
 
 class TestCard:
     def test_thresholds_rule_and_origin_travel(self, fest, file):
