@@ -57,7 +57,7 @@ ORDER = ("896", "768", "1024", "640", "512", "384", "256")
 """Sizes in the order in which the paper fuses them; no image here chooses it."""
 
 QUESTIONS = {
-    "Does a larger input help?": ("input_size", "512", ("256", "768", "896", "1024")),
+    "Does a larger input help?": ("input_size", "512", ("256", "384", "640", "768", "896", "1024")),
     "Does EEDM help?": ("losses", "BCE", ("EE", "DM", "EEDM")),
     "Does fusion help?": ("fusion", "896", ("896+768", "896+768+1024")),
     "Does a lower th1 help?": ("th1", "th1 0.5", ("th1 0.1", "th1 0.3")),
@@ -128,9 +128,16 @@ def _page(out: Path, data_root: str) -> str:
         for table in ("th1", "th2"):
             counted[table] = _at_thresholds(fused[FUSED], paper_table(table))
             maps[table] = dict.fromkeys(counted[table], fused[FUSED])
-    answers = ["## Answers"]
+    answers, open_ones = ["## Answers"], []
     for question, (table, baseline, names) in QUESTIONS.items():
-        answers += _answer(question, counted.get(table, {}), paper_table(table), baseline, names)
+        rows = {name: counted.get(table, {}).get(name) for name in (baseline, *names)}
+        done = {name: counts for name, counts in rows.items() if counts}
+        if len(done) > 1 and baseline in done:
+            answers += _answer(question, done, paper_table(table))
+        else:
+            open_ones.append(question)
+    if open_ones:
+        answers += ["", f"Not answered, since the networks are not trained: {' '.join(open_ones)}"]
     tables = ["", "## Tables", ""]
     for table in TABLES_OF_PAGE:
         if rows := counted.get(table):
@@ -177,16 +184,12 @@ def _at_thresholds(maps: RunMaps, paper: pd.DataFrame) -> Rows:
     return rows
 
 
-def _answer(
-    question: str, rows: Rows, paper: pd.DataFrame, baseline: str, names: Sequence[str]
-) -> list[str]:
-    """What rows gain over another, ours and the paper's."""
-    done = [name for name in names if name in rows and baseline in rows]
-    if not done:
-        return ["", f"### {question}", "", "Not run."]
+def _answer(question: str, rows: Rows, paper: pd.DataFrame) -> list[str]:
+    """What rows gain over the first, ours and the paper's."""
+    baseline, *others = rows
     heads = " | ".join(head for head, _ in METRICS.values())
     lines = ["", f"### {question}", "", f"| | {heads} |", "|:--|" + "--:|" * len(METRICS)]
-    for name in done:
+    for name in others:
         label = f"{name} − {baseline}"
         lines.append(difference_row(f"{label}, ours", rows[name], rows[baseline]))
         gains = [paper.loc[name, column] - paper.loc[baseline, column] for column in COLUMNS]

@@ -62,7 +62,7 @@ def test_a_page_of_what_has_finished(subset, tmp_path):
     assert "1024 instead of 512: IoU up, Pd up, Fa unclear, Score up. In the paper" in answer
     fused = section(text, "Does fusion help?")
     assert "896+768+1024 instead of 896: IoU down" in fused
-    assert "Not run." in section(text, "Does EEDM help?")
+    assert "not trained: Does EEDM help?" in text
     assert "**Table 1.**" in text
     assert "| BCE |" not in text
     assert "**Table 5.**" in text
