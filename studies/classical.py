@@ -55,7 +55,7 @@ PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text(e
 
 def main(
     dataset: tuple[str, ...] = DATASETS,
-    slow: tuple[int, ...] = (2, 8, 16),
+    slow: tuple[int, ...] = (1, 16, 32),
     data_root: str | None = None,
     out: Path = Path("runs/classical"),
     page: Path = Path("docs/classical.md"),
