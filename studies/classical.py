@@ -218,7 +218,11 @@ def table(dataset: str, rows: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-HEAD = """# Training-free detectors on the public test lists
+HEAD = """---
+html_theme.sidebar_secondary.remove: true
+---
+
+# Training-free detectors on the public test lists
 
 By `python -m studies.classical`, one thread of a busy machine. The rule decides as much as the
 method. *best256* is the one threshold of 256 levels with the highest IoU over the whole test list:

@@ -71,7 +71,11 @@ QUESTIONS = {
 }  # fmt: skip
 """Table, row that is compared with, and rows that are compared."""
 
-HEAD = f"""# The paper's tables on data like the paper's
+HEAD = f"""---
+html_theme.sidebar_secondary.remove: true
+---
+
+# The paper's tables on data like the paper's
 
 W-IRSTD, on which the paper's Tables 1 to 5 stand, is not public. 2,841 of its 9,000 images come
 from public datasets; `festkit data build-wirstd` puts those at hand together again as the *W-IRSTD
