@@ -138,9 +138,8 @@ def _dual_tree(side: int, dtype: str) -> Array:
     half = side // 2
     place = np.r_[0:half:2, np.arange(1, half, 2)[::-1]]
     matrix = np.zeros((side, side))
-    for k in range(half):
-        for m in range(10):
-            column = order[(2 * k + 5 - m) % side]
-            matrix[place[k], column] += low[m]
-            matrix[half + place[k], column] += high[m]
+    for m in range(10):
+        columns = order[(2 * np.arange(half) + 5 - m) % side]
+        matrix[place, columns] += low[m]
+        matrix[half + place, columns] += high[m]
     return matrix.astype(dtype)
