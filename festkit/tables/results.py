@@ -81,8 +81,7 @@ the last epoch was kept; another network and other images than the paper's, so n
     if isinstance(run["sizes"], dict):
         found = compare.with_sizes(found, {row: [size] for row, size in run["sizes"].items()})
     if profile == "smoke":
-        numbers = [name for name in found if name.endswith(("_paper", "_difference"))]
-        found[numbers] = float("nan")
+        _leave_paper_out(found)
     found.attrs["profile"] = profile
     save_table(out, found, "table")
     thresholds = found.loc[found["seeds"] > 0, found.columns.intersection(["th1", "th2"])]
@@ -178,6 +177,7 @@ def save_paper_tables(
 
     Returns:
         The tables by the name of their files, TABLE-PROFILE-DATASET-NETWORK, in the paper's order.
+        Those of the profile "smoke" leave the paper's numbers out.
 
     Example:
         >>> import tempfile
@@ -202,10 +202,17 @@ def save_paper_tables(
         name = _file_name(list(runs.values()))
         name = f"{name}-{group}" if name in tables else name
         tables[name] = compare.compare_files(list(runs), paper_table(known[number]))
+        if all(run.get("profile") == "smoke" for run in runs.values()):
+            _leave_paper_out(tables[name])
         old = [f"{each.name} ({stale[each.name]})" for each in runs if each.name in stale]
         tables[name].attrs["caption"] += f". Stale: {', '.join(old)}" if old else ""
         save_table(out, tables[name], name)
     return tables
+
+
+def _leave_paper_out(table: pd.DataFrame) -> None:
+    """Barely trained networks are not compared with the paper's."""
+    table[[name for name in table if name.endswith(("_paper", "_difference"))]] = math.nan
 
 
 def _group(run: dict[str, Any]) -> str:
