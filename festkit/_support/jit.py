@@ -50,6 +50,7 @@ class _Announcement(event.Listener):
     said = False
 
     def on_start(self, started: event.Event) -> None:
+        """Print the line, if it is a loop of festkit."""
         own = str(started.data["dispatcher"].__module__).startswith("festkit")
         if self.said or not own:
             return
@@ -60,7 +61,8 @@ class _Announcement(event.Listener):
         elif sys.stderr.isatty():
             print(line, file=sys.stderr, flush=True)
 
-    def on_end(self, _: event.Event) -> None: ...
+    def on_end(self, _: event.Event) -> None:
+        """Say nothing; numba asks for it."""
 
 
 event.register("numba:compile", _Announcement())

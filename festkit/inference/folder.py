@@ -27,7 +27,7 @@ from ..sensitivity import Detection
 from .frames import RawFormat
 from .gray import POLARITIES, AskedLevels, GrayRules, Polarity, check_asked
 from .journal import make_record
-from .outputs import FORMATS, PICTURES, HotPixels, Result, Writer, remove_outputs
+from .outputs import FORMATS, PICTURES, HotPixels, Result, Writer, remove_outputs, remove_parts
 from .reading import tiled_maps, warn_if_shrunk
 from .sources import Source, Sources, find_sources, not_read
 from .stream import Begin, End, Event, Reader, Seen, in_batches, is_full
@@ -148,8 +148,7 @@ def predict_images(
     with file_lock(out / ".lock", wait=False):
         settings = _settings(fest, options, sources)
         kept = _claim(out, settings)
-        for part in list(out.rglob(".*.part")):  # of a killed call
-            part.unlink()
+        remove_parts(out)
         resumed: Any = {"kept": kept, "keep": partial(_store, out, settings)}
         rules = GrayRules(sources.files, asked, hot, in_colour=palette_to_gray, **resumed)
         reader = Reader(out, rules, tuple(name for name in PICTURES if name in names))

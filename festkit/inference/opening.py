@@ -32,8 +32,9 @@ def open_model(
         device: "cpu", "cuda", "mps", or "auto" (the fastest available).
         runtime: "torch", "onnx" (ONNX Runtime), "openvino", "torch-bf16" or "openvino-bf16" (they
             multiply in bfloat16; not yet measured), or "auto": the fastest on this machine,
-            measured once, printed and kept. But for torch, networks are exported first, and run on
-            the CPU. Default: torch; for exported files OpenVINO if installed, else ONNX Runtime.
+            measured once, printed and kept. Except by torch, networks run
+            exported, on the CPU. Default: torch; for exported files OpenVINO if installed, else
+            ONNX Runtime.
         threads: number of CPU threads; default: one per idle CPU.
 
     Returns:

@@ -339,9 +339,20 @@ def draw_overlay(gray: NDArray[np.uint8], record: Record) -> NDArray[np.uint8]:
     return picture
 
 
+FOLDERS = ("masks", "overlays", "images", "labels")
+
+
+def remove_parts(out: Path) -> None:
+    """Delete the half written files of a killed call, and no other program's."""
+    inside = [(out / folder).rglob(".*.part") for folder in (*FOLDERS, "journal")]
+    for part in [*out.glob(".*.part"), *(part for parts in inside for part in parts)]:
+        if part.is_file():
+            part.unlink()
+
+
 def remove_outputs(out: Path, stem: str) -> None:
     """Delete the outputs of an earlier version of a file of frames."""
-    for folder in ("masks", "overlays", "images", "labels"):
+    for folder in FOLDERS:
         shutil.rmtree(out / folder / stem, ignore_errors=True)
         for suffix in ("png", "mp4", "txt"):
             (out / folder / f"{stem}.{suffix}").unlink(missing_ok=True)

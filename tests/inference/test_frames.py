@@ -481,9 +481,13 @@ class TestInterrupted:
         journal = tmp_path / "out" / "journal" / "film.tif.jsonl"
         journal.write_bytes(journal.read_bytes()[: -torn or None])
         (tmp_path / "out" / "masks" / ".film.0123.part").write_bytes(b"of a killed call")
+        foreign = tmp_path / "out" / "mine" / ".download.part"
+        foreign.parent.mkdir()
+        foreign.write_bytes(b"of another program")
         predict_images(bright(64), film, tmp_path / "out", formats=FORMATS)
         assert len(calls) == 6 + 1 + (8 - 4 + bool(torn))
-        assert not list((tmp_path / "out").rglob("*.part"))
+        assert list((tmp_path / "out").rglob("*.part")) == [foreign]
+        shutil.rmtree(foreign.parent)
         assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
     def test_a_full_disk_keeps_finished_frames(self, film, tmp_path, monkeypatch):
