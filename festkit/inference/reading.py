@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from ..data.images import Gray, read_raster
 from ..data.levels import percentiles
 from ..model import Images, Model
 from ..ops.gray import gray_image
+from ..ops.tiles import blend_tiles, tile_corners
 from .frames import RawFormat
 from .gray import (
     POLARITIES,
@@ -125,9 +124,6 @@ def read_frames(
             warnings.warn(str(error), stacklevel=2)
 
 
-OVERLAP = 0.25
-"""Least share of a square that its neighbour sees, too: wider than any target is long."""
-
 FEW = 9
 """Number of squares that are cheap at any size."""
 
@@ -167,10 +163,7 @@ def tiled_maps(fest: Model, image: Images, tile: int) -> list[NDArray[np.float32
         raise InputError("tile is for networks; detectors take whole images: leave tile out")
     tile = int(tile)
     image = gray_image(image)
-    height, width = image.shape
-    totals = [np.zeros((height, width), np.float32) for _ in fest.backbones]
-    weights = np.zeros((height, width), np.float32)
-    corners = list(product(_starts(height, tile), _starts(width, tile)))
+    corners = tile_corners(image.shape, tile)
     side, size = min(tile, max(image.shape)), max(fest.backbones)
     warn_if_shrunk(f"tiles of {side} px", side, fest)
     if len(corners) > FEW and 4 * side < size:
@@ -180,14 +173,11 @@ def tiled_maps(fest: Model, image: Images, tile: int) -> list[NDArray[np.float32
             "training images",
             stacklevel=2,
         )
-    for top, left in corners:
-        place = slice(top, top + tile), slice(left, left + tile)
-        maps = fest.scale_maps(image[place])
-        weight = _weight(maps[0].shape)
-        weights[place] += weight
-        for total, prob in zip(totals, maps, strict=True):
-            total[place] += weight * prob
-    return [np.minimum(total / weights, 1) for total in totals]
+    maps = (
+        ((top, left), np.stack(fest.scale_maps(image[top : top + tile, left : left + tile])))
+        for top, left in corners
+    )
+    return list(blend_tiles(maps, (len(fest.backbones), *image.shape)))
 
 
 def warn_if_shrunk(images: str, side: int, fest: Model) -> None:
@@ -202,17 +192,3 @@ def warn_if_shrunk(images: str, side: int, fest: Model) -> None:
             f"{size} px (tile, --tile)",
             stacklevel=4,
         )
-
-
-def _starts(length: int, tile: int) -> list[int]:
-    """Where squares begin along a side: from end to end, evenly."""
-    if length <= tile:
-        return [0]
-    steps = math.ceil((length - tile) / (tile * (1 - OVERLAP)))
-    return [round(k * (length - tile) / steps) for k in range(steps + 1)]
-
-
-def _weight(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Rises from the edges of a square to its middle, nowhere 0."""
-    rows, columns = (np.minimum(np.arange(n) + 1, n - np.arange(n)) for n in shape)
-    return np.outer(rows, columns).astype(np.float32)

@@ -95,3 +95,13 @@ def _warn_if_dark(brightest: float, white: int) -> None:
             "pass floats in [0, 1]",
             stacklevel=3,
         )
+
+
+def gray_statistics(gray: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of an image (H, W), in [0, 1]; the latter at least one level.
+
+    Example:
+        >>> gray_statistics(np.full((4, 6), 51, np.uint8))
+        (0.2, 0.00392156862745098)
+    """
+    return float(gray.mean()) / 255, max(float(gray.std()), 1.0) / 255

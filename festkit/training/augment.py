@@ -101,11 +101,11 @@ class PartGenerator(Generator):
     own: slice
 
 
-def _part(generator: Generator, gray: Tensor) -> tuple[int, slice]:
+def part_of_batch(generator: Generator, images: Tensor) -> tuple[int, slice]:
     """The images of the whole batch, and those of this part."""
     if isinstance(generator, PartGenerator):
         return generator.total, generator.own
-    return len(gray), slice(None)
+    return len(images), slice(None)
 
 
 def augment(
@@ -170,7 +170,7 @@ def paste_targets(
     if not len(bank):
         return gray, mask
     count, _, height, width = gray.shape
-    total, own = _part(generator, gray)
+    total, own = part_of_batch(generator, gray)
     patch = bank.mask.shape[-1]
     chosen = torch.randint(len(bank), (total,), generator=generator)[own]
     top = torch.randint(height - patch + 1, (total, TRIES), generator=generator)[own]
@@ -210,7 +210,7 @@ def flip_and_turn(gray: Tensor, mask: Tensor, generator: Generator) -> tuple[Ten
     Returns:
         Turned images and masks.
     """
-    total, own = _part(generator, gray)
+    total, own = part_of_batch(generator, gray)
     moves = _moves(total, generator)[own]
     turned, turned_mask = torch.empty_like(gray), torch.empty_like(mask)
     for index, move in enumerate(moves):
@@ -236,7 +236,7 @@ def warp(
     Returns:
         Warped images and masks.
     """
-    total, own = _part(generator, gray)
+    total, own = part_of_batch(generator, gray)
     chosen = torch.rand(total, generator=generator)[own] < probability
     angle, size, dx, dy = torch.rand(4, total, generator=generator)[:, own] * 2 - 1
     angle, size = angle * math.radians(DEGREES), 1 / (1 + SCALE * size)
@@ -284,7 +284,7 @@ def crop_images(
         >>> cut.shape, int(cut.sum())
         (torch.Size([2, 1, 8, 8]), 2)
     """
-    total, own = _part(generator, gray)
+    total, own = part_of_batch(generator, gray)
     height, width = gray.shape[-2:]
     draws = send(torch.rand(total, 4, generator=generator)[own], gray.device)
     wanted, chosen = draws[:, 0] < on_target, draws[:, 1]
@@ -326,7 +326,7 @@ def change_values(
     Returns:
         (N, 1, H, W) float in [0, 1].
     """
-    total, own = _part(generator, gray)
+    total, own = part_of_batch(generator, gray)
     bright, strong, noisy = torch.rand(3, total, 1, 1, 1, generator=generator) * 2 - 1
     seed = int(torch.randint(2**62, (), generator=generator).numpy())
     bright, strong = (send(each[own], gray.device) for each in (bright, strong))
@@ -340,6 +340,58 @@ def change_values(
             if image in place:
                 changed[place[image]] += strength * white
     return changed.clamp_(0, 1)
+
+
+def change_sensor(
+    gray: Tensor,
+    generator: Generator,
+    *,
+    gain: float = 1.6,
+    offset: float = 0.5,
+    noise: float = 0.2,
+    stripes: float = 0.15,
+    blur: float = 0.8,
+) -> Tensor:
+    """Change normalised images as other cameras would: gain, offset, blur, stripes and noise.
+
+    Every image gets a gain and an offset; a third each get blur, stripes along rows or columns, and
+    white noise.
+
+    Args:
+        gray: (N, 1, S, S) float, mean 0 and deviation 1 over the frame.
+        generator: random generator, on the CPU.
+        gain: largest factor; the smallest is its inverse.
+        offset: maximum shift.
+        noise: maximum standard deviation of the noise.
+        stripes: maximum standard deviation of the stripes.
+        blur: maximum standard deviation of the Gaussian blur [px].
+
+    Returns:
+        (N, 1, S, S) float.
+
+    Example:
+        >>> change_sensor(torch.zeros(2, 1, 8, 8), Generator().manual_seed(0)).shape
+        torch.Size([2, 1, 8, 8])
+    """
+    total, own = part_of_batch(generator, gray)
+    draws = torch.rand(9, total, 1, 1, 1, generator=generator)[:, own]
+    side = gray.shape[-1]
+    white, rows, columns = (
+        torch.randn(total, 1, *shape, generator=generator)[own]
+        for shape in ((side, side), (side, 1), (1, side))
+    )
+    share, shift, wanted, strong = draws[0], draws[1], draws[2:5] < 1 / 3, draws[5:8]
+    lines = torch.where(draws[8] < 0.5, rows, columns)
+    added = offset * (2 * shift - 1) + wanted[0] * noise * strong[0] * white
+    added = added + wanted[1] * stripes * strong[1] * lines
+    width = torch.where(wanted[2], blur * strong[2], 0.0).clamp(min=1e-3)
+    taps = torch.exp(-0.5 * (torch.arange(-2, 3) / width) ** 2)  # (N, 1, 1, 5)
+    taps = send(taps / taps.sum(-1, keepdim=True), gray.device)
+    factor = send(gain ** (2 * share - 1), gray.device)
+    flat = F.pad(gray, (2, 2, 2, 2), mode="replicate").transpose(0, 1)
+    count = len(gray)
+    flat = F.conv2d(F.conv2d(flat, taps, groups=count), taps.transpose(-1, -2), groups=count)
+    return flat.transpose(0, 1) * factor + send(added, gray.device)
 
 
 def _moves(count: int, generator: Generator) -> list[list[bool]]:

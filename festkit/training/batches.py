@@ -23,6 +23,7 @@ from ..data.dataset import Dataset
 from ..ops.resize import resize_image, resize_mask
 from .augment import PartGenerator, TargetBank, augment, cut_targets
 from .config import TrainConfig
+from .squares import NativeImages
 
 
 class Batch(NamedTuple):
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """A whole training set at one size.
+    """A whole training set at one size, see also :class:`NativeImages`.
 
     Attributes:
         gray: (N, 1, S, S) uint8.
@@ -118,10 +119,41 @@ class TrainingImages:
         index = send(index, self.gray.device)
         return send(self.gray[index], self.device), send(self.mask[index], self.device)
 
+    def batch(
+        self, index: Tensor, crop: tuple[int | None, float], channels: int, generator: Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Augmented network input and masks of images by index; see :meth:`TrainConfig.crop_at`."""
+        side, on_target = crop
+        gray, mask = self.at(index)
+        gray, mask = augment(gray, mask, self.bank, generator, crop=side, on_target=on_target)
+        return self.normalised(gray, channels), mask
+
+    def natural(self, index: Tensor, channels: int, generator: Generator) -> Tensor:
+        """Network input of images by index, without augmentation."""
+        return self.normalised(self.at(index)[0].float() / 255, channels)
+
     def normalised(self, gray: Tensor, channels: int) -> Tensor:
         """Normalised network input, channels last, from gray values in [0, 1]."""
         image = network_input(gray, mean=self.mean, std=self.std, channels=channels)
         return image.contiguous(memory_format=torch.channels_last)
+
+
+def read_images(
+    dataset: Dataset, config: TrainConfig, device: torch.device, *, within: Dataset | None = None
+) -> TrainingImages | NativeImages:
+    """A training set in memory: at one size, or for networks at scale factors.
+
+    Args:
+        dataset: the images to train on.
+        config: configuration; ``scales`` decides.
+        device: training device.
+        within: dataset from which mean and std are computed; default: ``dataset`` itself.
+
+    Raises:
+        ValueError: see :meth:`TrainingImages.read` and :meth:`NativeImages.read`.
+    """
+    kind = TrainingImages if config.scales is None else NativeImages
+    return kind.read(dataset, config, device, within=within)
 
 
 @dataclass(frozen=True)
@@ -138,7 +170,7 @@ class Batches:
         ValueError: if a batch has fewer than two images per process.
     """
 
-    images: TrainingImages
+    images: TrainingImages | NativeImages
     config: TrainConfig
     rank: int = 0
     processes: int = 1
@@ -199,11 +231,8 @@ class Batches:
         generator = PartGenerator()
         generator.manual_seed(seed_of(self.config.seed, epoch, step))
         generator.total, generator.own = len(chosen), slice(self.rank, None, self.processes)
-        gray, mask = self.images.at(chosen[generator.own])
-        crop, on_target = self.config.crop_at(epoch)
-        bank = self.images.bank
-        gray, mask = augment(gray, mask, bank, generator, crop=crop, on_target=on_target)
-        return Batch(self.images.normalised(gray, channels), mask, len(chosen))
+        index, crop = chosen[generator.own], self.config.crop_at(epoch)
+        return Batch(*self.images.batch(index, crop, channels, generator), len(chosen))
 
 
 def _hand_over(batch: Batch, ready: Any) -> Batch:

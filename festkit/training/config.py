@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -71,6 +71,10 @@ class TrainConfig:
             share of target pixels is natural.
         whole_epochs: epochs on whole images after the crop epochs; their learning rate starts at
             a sixth of ``learning_rate``.
+        scales: factors by which the network's images are enlarged, such as (1.3, 2.0), instead of
+            being resized to a square; inference fuses them. ``size`` is then the side of the tiles
+            in which it sees them. Trained on squares of the native images at factors from the
+            smallest / 1.2 to the largest x 1.2, half of which contain a target.
         learning_rate: maximum learning rate of AdamW.
         schedule: learning-rate schedule: "cosine" decays to zero; "constant" as in the published
             code.
@@ -118,6 +122,7 @@ class TrainConfig:
     crop: int | None = None
     natural_epochs: int = 0
     whole_epochs: int = 0
+    scales: tuple[float, ...] | None = None
     learning_rate: float = 3e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_steps: int = 100
@@ -163,13 +168,21 @@ class TrainConfig:
 
     def _check_crop(self) -> None:
         late = self.natural_epochs + self.whole_epochs
-        if self.crop is None:
+        if self.scales is not None:
+            check_scales(self.scales)
+            if self.crop is not None or self.whole_epochs:
+                raise InputError(
+                    "crop and whole_epochs are for images resized to a square; with scales, size "
+                    "is the side of the squares"
+                )
+        elif self.crop is None:
             if late:
                 raise InputError("natural_epochs and whole_epochs need crop; set crop as well")
             return
-        check_size(self.crop, self.backbone, name="crop")
-        if self.crop > self.size:
-            raise InputError(f"crop is {self.crop}, expected at most size, {self.size}")
+        else:
+            check_size(self.crop, self.backbone, name="crop")
+            if self.crop > self.size:
+                raise InputError(f"crop is {self.crop}, expected at most size, {self.size}")
         if late > self.epochs:
             raise InputError(
                 f"natural_epochs + whole_epochs is {late}, expected at most epochs, {self.epochs}"
@@ -187,9 +200,10 @@ class TrainConfig:
             ((128, 0.5), (128, 0.0))
         """
         whole_from = self.epochs - self.whole_epochs
-        if self.crop is None or epoch >= whole_from:
+        side = self.crop if self.scales is None else self.size
+        if side is None or epoch >= whole_from:
             return None, 0.0
-        return self.crop, 0.0 if epoch >= whole_from - self.natural_epochs else 0.5
+        return side, 0.0 if epoch >= whole_from - self.natural_epochs else 0.5
 
     @property
     def folder(self) -> Path:
@@ -214,6 +228,7 @@ class TrainConfig:
             "backbone_options": dict(self.backbone_options),
             "loss_options": dict(self.loss_options),
             "dataset": dataset_name(self.dataset),
+            "scales": None if self.scales is None else list(self.scales),
         }
         return {k: v for k, v in (vars(self) | names).items() if k not in RUNTIME_PARAMETERS}
 
@@ -230,7 +245,8 @@ class TrainConfig:
             if option.name in RUNTIME_PARAMETERS or value in (option.default, {}):
                 continue
             value = backbone_name(self.backbone) if option.name == "backbone" else value
-            pairs = value.items() if isinstance(value, Mapping) else [(value,)]
+            listed = [value] if isinstance(value, tuple) else [(value,)]
+            pairs = value.items() if isinstance(value, Mapping) else listed
             pairs = [] if value is True else pairs  # a switch
             flag = "--" + option.name.replace("_", "-")
             words += [flag, *(str(part) for pair in pairs for part in pair)]
@@ -274,6 +290,23 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
         raise InputError(
             f"{name} {size} px is not a positive multiple of {divisor}, as "
             f"{backbone_name(backbone)} requires; the next valid size is {fit}"
+        )
+
+
+def check_scales(scales: Sequence[float]) -> None:
+    """Check scale factors.
+
+    Raises:
+        ValueError: if there are none, one is out of range, or two are equal.
+
+    Example:
+        >>> check_scales((1.3, 2.0))
+    """
+    wrong = [factor for factor in scales if not 0.125 <= factor <= 8]
+    if wrong or not scales or len(set(scales)) < len(scales):
+        raise InputError(
+            f"scales is {tuple(scales)}, expected different factors of the image's size, each from "
+            "0.125 to 8"
         )
 
 

@@ -26,6 +26,7 @@ from .interrupt import Stop
 from .memory import kept_memory
 from .processes import Processes
 from .run import Run
+from .squares import NativeImages
 from .state import Best, Row, TrainState
 from .validation import calibrate, selection_start, validate
 
@@ -101,7 +102,7 @@ class Loop:
         self,
         config: TrainConfig,
         run: Run,
-        images: TrainingImages,
+        images: TrainingImages | NativeImages,
         val_set: Dataset,
         processes: Processes,
     ) -> None:

@@ -21,7 +21,7 @@ from ..data.catalogue import dataset_folder
 from ..data.dataset import Dataset, load_dataset
 from ..ops.resize import MASK_RULE
 from ..weights import read_card, save_weights
-from .batches import TrainingImages
+from .batches import read_images
 from .config import TrainConfig
 from .interrupt import Stop
 from .loop import Loop
@@ -92,7 +92,7 @@ def train(
         if run.finished:
             _check_weights(run)
             return run
-        images = TrainingImages.read(trainset, config, processes.device, within=listed)
+        images = read_images(trainset, config, processes.device, within=listed)
         val_set = testset if config.protocol == "paper" else heldout
         loop = Loop(config, run, images, val_set, processes)
         with Stop(max_minutes) as stop:

@@ -18,13 +18,16 @@ from .._support.errors import InputError
 from .._support.progress import progress
 from ..backbones.contract import input_channels
 from ..backbones.forward import probability_map
+from ..backbones.scaled import scaled_map
 from ..data.dataset import Dataset, Sample
+from ..fusion import fuse
 from ..metrics import FA_LIMIT, Counts, count, evaluate_images, protocol_of, record_of
 from ..ops.components import binarize
 from ..sensitivity import adjust_sensitivity
 from ..surface import threshold_surface
 from .batches import TrainingImages
 from .config import TrainConfig
+from .squares import NativeImages
 
 CALIBRATION_BATCHES = 12
 """Batches from which the batch-norm statistics of the averaged weights are estimated."""
@@ -82,7 +85,11 @@ def selection_start(config: TrainConfig) -> int | None:
 
 
 def calibrate(
-    network: nn.Module, config: TrainConfig, images: TrainingImages, *, quiet: bool = False
+    network: nn.Module,
+    config: TrainConfig,
+    images: TrainingImages | NativeImages,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Estimate batch-norm statistics on random training images, and switch to eval mode."""
     torch.manual_seed(config.seed)
@@ -90,13 +97,14 @@ def calibrate(
     starts = range(0, max(len(images) - 1, 1), config.batch_size)[:CALIBRATION_BATCHES]
     channels = input_channels(network)
     bar = progress(starts, "estimating batch-norm statistics", unit="batch", quiet=quiet)
-    grays = (images.at(order[start : start + config.batch_size])[0] for start in bar)
-    update_bn((images.normalised(gray.float() / 255, channels) for gray in grays), network)
+    draws = Generator().manual_seed(config.seed)
+    parts = (order[start : start + config.batch_size] for start in bar)
+    update_bn((images.natural(part, channels, draws) for part in parts), network)
     network.eval()
 
 
 def predict(
-    network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
+    network: nn.Module, config: TrainConfig, images: TrainingImages | NativeImages, dataset: Dataset
 ) -> tuple[Maps, Masks]:
     """Probability maps and masks of a dataset by image name, each at its image's size."""
     maps, masks = Maps(), Masks()
@@ -107,7 +115,7 @@ def predict(
 
 
 def validate(
-    network: nn.Module, config: TrainConfig, images: TrainingImages, dataset: Dataset
+    network: nn.Module, config: TrainConfig, images: TrainingImages | NativeImages, dataset: Dataset
 ) -> Counts:
     """Counts over a dataset at th1 = 0.5, without weak targets."""
     found = (count(binarize(_map(network, config, images, s), 0.5), s.mask) for s in dataset)
@@ -115,9 +123,12 @@ def validate(
 
 
 def _map(
-    network: nn.Module, config: TrainConfig, images: TrainingImages, sample: Sample
+    network: nn.Module, config: TrainConfig, images: TrainingImages | NativeImages, sample: Sample
 ) -> NDArray[np.float32]:
     """The probability map of a training's network."""
+    if config.scales is not None:
+        maps = [scaled_map(network, sample.image, factor, config.size) for factor in config.scales]
+        return fuse(maps, maps[0].shape)
     return probability_map(network, sample.image, config.size, mean=images.mean, std=images.std)
 
 
