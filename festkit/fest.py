@@ -27,6 +27,7 @@ from .backbones import backbone_name, create_backbone, fill_backbone, network_ca
 from .backbones.checkpoints import read_tensors
 from .backbones.contract import check_network, device_of, own_copy
 from .backbones.forward import probability_map
+from .backbones.scaled import scaled_map
 from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
 from .metrics import Counts
@@ -35,7 +36,7 @@ from .pretrained import pretrained_files
 from .pretrained.fetch import FEST_FILE, saved_fest
 from .pretrained.model_card import model_card
 from .sensitivity import check_threshold
-from .training.config import TrainConfig, check_size
+from .training.config import TrainConfig, check_scales, check_size
 from .training.run import Run
 from .training.trainer import train
 from .weights import create_from_card, load_weights, read_card, save_tensors
@@ -45,6 +46,9 @@ SCALES_FILE = "fest.json"
 
 BATCH = 8
 """Images that go through the networks together on an accelerator."""
+
+TILE = 128
+"""Default side of the tiles at scale factors [px]."""
 
 SETTINGS = ("th1", "th2", "rule", "mean", "std")
 """Attributes of a FEST that its card stores unchanged."""
@@ -60,7 +64,9 @@ class FEST(Model):
             tuple that starts with the main logits, or a dict with the key "out". The FEST copies
             the network and leaves the original unchanged. A scale may also be a training-free
             detector, under a name: {"PSTNN": create_detector("PSTNN")}; its map is computed at the
-            image's own size and scaled to [0, 1].
+            image's own size and scaled to [0, 1]. A float is a scale factor instead of a size,
+            {1.3: network, 2.0: network}: the image is enlarged by it and seen in tiles, so that no
+            frame is squeezed; one network may serve several factors. It needs no mean and std.
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None disables weak targets.
         rule: source of weak targets. "per_scale": the map of each scale in order, as in the
@@ -69,6 +75,7 @@ class FEST(Model):
         mean: mean gray value of the training set, in [0, 1]; :meth:`fit` and :meth:`from_runs` set
             it.
         std: standard deviation of the training set's gray values, in [0, 1]; set likewise.
+        tile: side of the tiles at scale factors [px], the size that their networks were trained on.
         threads: number of CPU threads. Default: one per idle CPU, measured at the first image and
             then kept, because the number of threads affects rounding.
         device: device of training and prediction: "cpu", "cuda", "mps", or "auto" (the fastest).
@@ -101,6 +108,7 @@ class FEST(Model):
         rule: Rule = "per_scale",
         mean: float | None = None,
         std: float | None = None,
+        tile: int = TILE,
         threads: int | None = None,
         device: str | torch.device = "auto",
     ) -> None:
@@ -116,7 +124,8 @@ class FEST(Model):
         check_threshold("th1", th1)
         if th2 is not None:
             check_threshold("th2", th2)
-        networks = [net for net in backbones.values() if not isinstance(net, str)]
+        by_size = {size: net for size, net in backbones.items() if not isinstance(size, float)}
+        networks = [net for net in by_size.values() if not isinstance(net, str)]
         if len({id(net) for net in networks}) < len(networks):
             raise InputError(
                 "every size needs its own network, but one was passed for several sizes"
@@ -130,19 +139,25 @@ class FEST(Model):
                 continue
             network = create_backbone(given) if isinstance(given, str) else own_copy(given)
             side: Any = size  # what is no size is refused
-            check_size(side, network)
+            if isinstance(side, float):
+                check_scales([side])
+                check_size(tile, network, name="tile")
+            else:
+                check_size(side, network)
             self.backbones[side] = _ready(network, self.device)
-            check_network(network, side)
+            check_network(network, tile if isinstance(side, float) else side)
         self._names = {size: net for size, net in backbones.items() if isinstance(net, str)}
         self.th1, self.th2 = float(th1), None if th2 is None else float(th2)
         self.rule = rule
-        self.mean, self.std, self.threads = mean, std, threads
+        self.mean, self.std, self.tile, self.threads = mean, std, tile, threads
         self.chosen_on: dict[str, Any] | None = None
         self.origin: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         networks = ", ".join(
-            f"{scale_name(net)} {size} px" if isinstance(net, nn.Module) else scale_name(net)
+            f"{scale_name(net)} {scale_title(size)}"
+            if isinstance(net, nn.Module)
+            else scale_name(net)
             for size, net in self.backbones.items()
         )
         return f"FEST({networks}; th1={self.th1:g}, th2={self.th2}, rule={self.rule!r})"
@@ -225,11 +240,13 @@ class FEST(Model):
         """A FEST of weights files with their cards, in the order of the scales."""
         cards = [card for card, _ in scales]
         _check_scales(cards)
-        nets = {
-            card["size"]: load_weights(path, backbones.get(card["size"])) for card, path in scales
-        }
+        nets: dict[int | float, nn.Module] = {}
+        for card, path in scales:
+            network = load_weights(path, backbones.get(card["size"]))
+            nets |= dict.fromkeys(_keys(card), network)
         gray = {name: cards[0][name] for name in ("mean", "std")}
-        fest = cls(nets, **gray, **settings)
+        tiles = [card["size"] for card in cards if card.get("scales")]
+        fest = cls(nets, tile=tiles[0] if tiles else TILE, **gray, **settings)
         fest.origin = _origin(cards[0])
         return fest
 
@@ -297,7 +314,13 @@ class FEST(Model):
         self._refuse_detectors("fit")
         networks = {size: self._names.get(size, net) for size, net in self.backbones.items()}
         configs = [
-            TrainConfig(size=size, backbone=given, out=str(Path(out) / str(size)), **options)
+            TrainConfig(
+                size=self.tile if isinstance(size, float) else size,
+                scales=(size,) if isinstance(size, float) else None,
+                backbone=given,
+                out=str(Path(out) / str(size)),
+                **options,
+            )
             for size, given in networks.items()
         ]
         runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
@@ -337,6 +360,11 @@ class FEST(Model):
         scale = self.backbones[size]
         if isinstance(scale, Detector):
             return normalize_map(scale.target_map(gray))
+        if isinstance(size, float):
+            with torch.autocast(device_of(scale).type, torch.bfloat16, self.bf16):
+                frames = gray.reshape(-1, *gray.shape[-2:])
+                maps = [scaled_map(scale, frame, size, self.tile) for frame in frames]
+            return np.stack(maps).reshape(gray.shape)
         statistics: Any = {"mean": self.mean, "std": self.std}  # scale_maps refuses unknown ones
         with torch.autocast(device_of(scale).type, torch.bfloat16, self.bf16):
             return probability_map(scale, gray, size, **statistics)
@@ -354,12 +382,16 @@ class FEST(Model):
             for name, tensor in network.state_dict().items():
                 values = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
                 digest.update(name.encode() + values.numpy().tobytes())
-        return {
-            "networks": {str(size): scale_name(net) for size, net in self.backbones.items()},
-            "weights": digest.hexdigest()[:12],
-            "mean": self.mean,
-            "std": self.std,
-        } | ({"runtime": "torch-bf16"} if self.bf16 else {})
+        return (
+            {
+                "networks": {str(size): scale_name(net) for size, net in self.backbones.items()},
+                "weights": digest.hexdigest()[:12],
+                "mean": self.mean,
+                "std": self.std,
+            }
+            | ({"tile": self.tile} if any(isinstance(key, float) for key in self.backbones) else {})
+            | ({"runtime": "torch-bf16"} if self.bf16 else {})
+        )
 
     def check_statistics(self) -> None:
         """Refuse networks without the gray statistics of their training set, or with wrong ones.
@@ -370,7 +402,8 @@ class FEST(Model):
         Example:
             >>> FEST({32: "ACM"}, mean=0.4, std=0.1).check_statistics()
         """
-        if self.networks and (self.mean is None or self.std is None):
+        sizes = any(isinstance(size, int) for size in self.backbones)
+        if sizes and (self.mean is None or self.std is None):
             raise InputError(
                 "the gray statistics of the training set are unknown: call fit, or pass mean= and "
                 "std= to FEST"
@@ -401,7 +434,11 @@ class FEST(Model):
             for size, net in self.backbones.items()
             for name, tensor in net.state_dict().items()
         }
-        networks = [{"size": size, **network_card(net)} for size, net in self.backbones.items()]
+        networks = [
+            ({"size": self.tile, "scale": size} if isinstance(size, float) else {"size": size})
+            | network_card(net)
+            for size, net in self.backbones.items()
+        ]
         card: dict[str, Any] = {"kind": "FEST", "networks": networks}
         card |= {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
         return save_tensors(tensors, path, card)
@@ -452,17 +489,19 @@ class FEST(Model):
                 f"{path} holds the weights of one network, not a FEST; see load_weights"
             )
         check_form(f"the card of {path}", card, FEST_CARD)
-        nets: dict[int, nn.Module] = {}
+        nets: dict[int | float, nn.Module] = {}
         for entry in card["networks"]:
-            size = entry["size"]
+            size = entry.get("scale", entry["size"])
             given = (backbones or {}).get(size)
             nets[size] = create_from_card(entry, path) if given is None else given
             names = [name for name in tensors if name.startswith(f"{size}.")]
-            own = {name.partition(".")[2]: tensors.pop(name) for name in names}
+            own = {name.removeprefix(f"{size}."): tensors.pop(name) for name in names}
             fill_backbone(nets[size], own, path)
         if tensors:
             raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
-        fest = cls(nets, **{name: card[name] for name in SETTINGS}, device=device)
+        tiles = [entry["size"] for entry in card["networks"] if "scale" in entry]
+        settings = {name: card[name] for name in SETTINGS}
+        fest = cls(nets, **settings, tile=tiles[0] if tiles else TILE, device=device)
         fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
 
@@ -473,13 +512,25 @@ def _origin(card: Mapping[str, Any]) -> dict[str, str]:
     return splits | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
 
 
+def _keys(card: Mapping[str, Any]) -> list[int | float]:
+    """The keys of a card's network in a FEST: its size, or its scale factors."""
+    return [float(factor) for factor in card.get("scales") or ()] or [card["size"]]
+
+
 def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
     """Refuse networks that cannot be the scales of one FEST."""
     if not cards:
         raise InputError("no runs given; pass at least one finished run or weights file")
-    sizes = list(dict.fromkeys(card["size"] for card in cards))
-    if len(sizes) < len(cards):
+    keys = [key for card in cards for key in _keys(card)]
+    if len(set(keys)) < len(keys):
+        sizes = list(dict.fromkeys(keys))
         raise InputError(f"got {len(cards)} runs for the sizes {sizes}; pass one per size")
+    tiles = {card["size"] for card in cards if card.get("scales")}
+    if len(tiles) > 1:
+        raise InputError(
+            f"the runs at scale factors were trained on squares of {sorted(tiles)} px; pass runs "
+            "of one size"
+        )
     splits = {card["train_split"] for card in cards}
     if len(splits) > 1:
         raise InputError(

@@ -39,7 +39,8 @@ class Model(ABC):
     """Scales, each with a probability map of the image, and thresholds.
 
     Attributes:
-        backbones: what computes the maps, by input size [px]; training-free detectors by name.
+        backbones: what computes the maps, by input size [px] or scale factor (float);
+            training-free detectors by name.
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None disables weak targets.
         rule: source of weak targets, "per_scale" or "fused".
@@ -194,9 +195,16 @@ class Model(ABC):
         return total
 
 
-def scale_title(size: int | str) -> str:
-    """Of a network its size, of a detector its name."""
-    return size if isinstance(size, str) else f"{size} px"
+def scale_title(size: int | float | str) -> str:
+    """Of a network its size or scale factor, of a detector its name.
+
+    Example:
+        >>> scale_title(512), scale_title(1.5)
+        ('512 px', '1.5 x')
+    """
+    if isinstance(size, str):
+        return size
+    return f"{size:g} x" if isinstance(size, float) else f"{size} px"
 
 
 def check_rule(rule: str) -> None:

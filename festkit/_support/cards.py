@@ -19,6 +19,7 @@ CHECKSUM = "checksum"
 
 SCALE = {
     "size": int,
+    "scales?": list | None,
     "train_split": str,
     "mean": NUMBER,
     "std": NUMBER,
@@ -30,7 +31,7 @@ SCALE = {
 """What the card of weights that are one scale of a FEST holds."""
 
 FEST_CARD = {
-    "networks": [{"size": int}],
+    "networks": [{"size": int, "scale?": NUMBER}],
     "th1": NUMBER,
     "th2": NUMBER | None,
     "rule": str,
@@ -122,6 +123,7 @@ def check_scale(card: Mapping[str, Any], path: str | Path) -> None:
             "these entries; pass other weights to FEST as networks"
         )
     check_form(f"the card of {path}", card, SCALE)
+    check_form(f"the card of {path}", card.get("scales") or [], [NUMBER], ("scales",))
 
 
 def saved_origin(card: Mapping[str, Any], path: str | Path) -> dict[str, str] | None:

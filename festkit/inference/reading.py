@@ -159,8 +159,11 @@ def tiled_maps(fest: Model, image: Images, tile: int) -> list[NDArray[np.float32
     check_number("tile", tile)
     if tile < 16 or tile != int(tile):
         raise InputError(f"tile is {tile}, expected a whole number of px, at least 16")
-    if any(isinstance(size, str) for size in fest.backbones):
-        raise InputError("tile is for networks; detectors take whole images: leave tile out")
+    if not all(isinstance(size, int) for size in fest.backbones):
+        raise InputError(
+            "tile is for networks at one size; detectors and networks at scale factors take whole "
+            "frames: leave tile out"
+        )
     tile = int(tile)
     image = gray_image(image)
     corners = tile_corners(image.shape, tile)

@@ -22,7 +22,8 @@ def tile_corners(shape: tuple[int, int], side: int) -> list[tuple[int, int]]:
         >>> tile_corners((32, 70), 32)
         [(0, 0), (0, 19), (0, 38)]
     """
-    return list(product(*(_starts(length, side) for length in shape)))
+    height, width = shape
+    return list(product(_starts(height, side), _starts(width, side)))
 
 
 def _starts(length: int, side: int) -> list[int]:

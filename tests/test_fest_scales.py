@@ -1,0 +1,226 @@
+"""FESTs whose networks run at scale factors of the image instead of square sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import festkit as fk
+from festkit.backbones.scaled import scaled_map, window_side
+from festkit.fusion import fuse
+from festkit.ops.gray import gray_statistics
+from festkit.training.config import TrainConfig
+from festkit.training.trainer import train
+from festkit.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def frame() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(60, 90, (90, 130), dtype=np.uint8)
+
+
+class Spot(nn.Module):
+    """A network that answers where the normalised value is above 3 deviations."""
+
+    in_channels = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(4.0))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.gain * (image - 3)
+
+
+class Mean(nn.Module):
+    """A network that pools globally: its logits are the mean of what it sees."""
+
+    in_channels = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.gain * image.mean((2, 3), keepdim=True).expand_as(image)
+
+
+def test_a_map_is_that_of_the_enlarged_frame_where_the_network_looks_at_single_pixels(frame):
+    """Linear resizing there and back is what remains of tiles; written out by OpenCV."""
+    cv2 = pytest.importorskip("cv2")
+    found = scaled_map(Spot().eval(), frame, 2.0, 64)
+    mean, std = frame.mean() / 255, frame.std() / 255
+    large = np.rint(cv2.resize(frame.astype(np.float32), None, fx=2, fy=2))
+    logits = 4 * ((large / 255 - mean) / std - 3)
+    expected = cv2.resize(1 / (1 + np.exp(-logits)), (130, 90))
+    inner = (slice(2, -2), slice(2, -2))  # edges of tiles differ by their border only
+    assert np.abs(found - expected)[inner].mean() < 2e-3
+    assert np.median(np.abs(found - expected)) < 1e-5
+
+
+def test_what_the_network_sees_has_the_side_of_its_tiles(frame):
+    seen = []
+
+    class Watch(Spot):
+        def forward(self, image):
+            seen.append(tuple(image.shape[-2:]))
+            return super().forward(image)
+
+    scaled_map(Watch().eval(), frame, 1.3, 64)
+    assert set(seen) == {(64, 64)}
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (64, 64), (90, 130), (33, 200)])
+def test_a_map_has_the_frame_of_its_image(shape):
+    gray = np.random.default_rng(1).integers(0, 255, shape, dtype=np.uint8)
+    found = scaled_map(Spot().eval(), gray, 1.5, 64)
+    assert found.shape == shape
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_a_network_that_pools_globally_sees_the_same_in_a_larger_frame():
+    """Its answer in the middle of a frame does not depend on what lies farther than a tile."""
+    rng = np.random.default_rng(2)
+    small = rng.integers(60, 90, (128, 128), dtype=np.uint8)
+    wide = np.concatenate([small, small[:, ::-1]], axis=1)  # the same mean and deviation
+    here, there = (scaled_map(Mean().eval(), gray, 2.0, 64) for gray in (small, wide))
+    assert np.abs(here[:, :64] - there[:, :64]).max() < 0.05
+
+
+def test_fest_fuses_its_scale_factors(frame):
+    fest = fk.FEST({1.3: Spot(), 2.0: Spot()}, tile=64, device="cpu")
+    maps = fest.scale_maps(frame)
+    expected = [scaled_map(Spot().eval(), frame, scale, 64) for scale in (1.3, 2.0)]
+    np.testing.assert_array_equal(maps, expected)
+    np.testing.assert_array_equal(fest.probability(frame), fuse(expected, frame.shape))
+
+
+def test_sizes_and_factors_together(frame):
+    fest = fk.FEST({32: Spot(), 1.5: Spot()}, tile=32, mean=0.3, std=0.1, device="cpu")
+    assert repr(fest) == "FEST(Spot 32 px, Spot 1.5 x; th1=0.5, th2=0.1, rule='per_scale')"
+    assert len(fest.scale_maps(frame)) == 2
+
+
+def test_factors_need_no_statistics_but_sizes_do(frame):
+    fk.FEST({1.5: Spot()}, tile=32, device="cpu").predict(frame)
+    with pytest.raises(ValueError, match="gray statistics"):
+        fk.FEST({32: Spot(), 1.5: Spot()}, tile=32, device="cpu").predict(frame)
+
+
+def test_one_network_serves_several_factors_and_not_several_sizes():
+    network = Spot()
+    fest = fk.FEST({1.3: network, 2.0: network}, tile=32, device="cpu")
+    assert list(fest.backbones) == [1.3, 2.0]
+    with pytest.raises(ValueError, match="own network"):
+        fk.FEST({32: network, 48: network}, device="cpu")
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 9.0, float("nan"), float("inf")])
+def test_wrong_factors_are_refused(scale):
+    with pytest.raises(ValueError, match=r"0\.125 to 8"):
+        fk.FEST({scale: "ACM"}, device="cpu")
+
+
+def test_a_tile_that_does_not_fit_the_network_is_refused():
+    with pytest.raises(ValueError, match="tile 100 px is not a positive multiple of 16"):
+        fk.FEST({1.5: "ACM"}, tile=100, device="cpu")
+
+
+def test_save_and_load_keep_factors_and_tile(tmp_path, frame):
+    fest = fk.FEST({1.3: "ACM", 2.0: "ACM"}, tile=64, th1=0.7, device="cpu")
+    again = fk.FEST.load(fest.save(tmp_path / "fest.safetensors"), device="cpu")
+    assert list(again.backbones) == [1.3, 2.0]
+    assert again.identity() == fest.identity()
+    np.testing.assert_array_equal(again.probability(frame), fest.probability(frame))
+
+
+def test_the_tile_decides_the_identity():
+    torch.manual_seed(0)
+    network = Spot()
+    one, other = (fk.FEST({1.5: network}, tile=tile, device="cpu") for tile in (32, 64))
+    assert one.identity() != other.identity()
+
+
+def test_tiles_of_predict_are_for_sizes(frame):
+    with pytest.raises(ValueError, match="leave tile out"):
+        fk.tiled_maps(fk.FEST({1.5: Spot()}, tile=32, device="cpu"), frame, 64)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes") / "sky"
+    return fk.make_synthetic_dataset(folder, train=6, test=2, size=(96, 130))
+
+
+OPTIONS = {"size": 32, "scales": (1.3, 2.0), "batch_size": 3, "threads": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def run(scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    config = TrainConfig(str(scenes), epochs=2, natural_epochs=1, out=str(out), **OPTIONS)
+    return train(config)
+
+
+def test_a_run_records_its_factors_and_opens_with_them(run, scenes):
+    assert run.record["scales"] == [1.3, 2.0]
+    fest = fk.open_model(run.folder, device="cpu")
+    assert list(fest.backbones) == [1.3, 2.0]
+    assert fest.tile == 32
+    sample = fk.load_dataset(scenes, "test")[0]
+    network = load_weights(run.weights)
+    maps = [scaled_map(network, sample.image, scale, 32) for scale in (1.3, 2.0)]
+    stored = run.maps("test")[sample.name]
+    assert np.abs(stored - fuse(maps, sample.image.shape)).max() < 1e-4  # stored with 16 bit
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(run, scenes, tmp_path):
+    config = TrainConfig(str(scenes), epochs=2, natural_epochs=1, out=str(tmp_path), **OPTIONS)
+    for _ in range(20):
+        if train(config, max_minutes=0).finished:
+            break
+    first, second = (
+        load_weights(each).state_dict() for each in (run.weights, fk.Run(tmp_path).weights)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_fit_trains_a_network_per_factor(scenes, tmp_path, frame):
+    fest = fk.FEST({1.5: "ACM"}, tile=32, device="cpu")
+    (one,) = fest.fit(str(scenes), out=tmp_path, epochs=1, batch_size=2, protocol="last", threads=1)
+    assert (one.record["size"], one.record["scales"]) == (32, [1.5])
+    again = fk.open_model(tmp_path, device="cpu")
+    np.testing.assert_array_equal(again.probability(frame), fest.probability(frame))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scales": ()}, "scales is"),
+        ({"scales": (1.0, 1.0)}, "different factors"),
+        ({"scales": (0.1,)}, r"0\.125 to 8"),
+        ({"scales": (1.5,), "crop": 32}, "crop and whole_epochs"),
+        ({"scales": (1.5,), "epochs": 3, "natural_epochs": 4}, "at most epochs"),
+    ],
+)
+def test_configurations_that_contradict_themselves_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig("sky", size=64, **options)
+
+
+def test_the_command_of_a_configuration_gives_the_factors():
+    command = TrainConfig("NUAA-SIRST", size=64, scales=(1.3, 2.0)).command()
+    assert command.endswith("--size 64 --scales 1.3 2.0")
+
+
+@pytest.mark.parametrize(("scale", "side"), [(1.0, 128), (1.6, 80), (0.5, 256), (1.3, 98)])
+def test_windows_are_tiles_divided_by_the_factor(scale, side):
+    assert window_side(128, scale) == side
+
+
+def test_a_uniform_frame_has_a_deviation():
+    assert gray_statistics(np.full((5, 5), 9, np.uint8)) == (9 / 255, 1 / 255)
