@@ -23,6 +23,7 @@ from ._support.cpus import check_threads
 from ._support.devices import cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError, InputTypeError
 from ._support.files import check_form, write_json, write_text
+from ._support.names import normalize_name
 from .backbones import backbone_name, create_backbone, fill_backbone, network_card
 from .backbones.checkpoints import read_tensors
 from .backbones.contract import check_network, device_of, own_copy
@@ -32,7 +33,7 @@ from .classical.detector import Detector, normalize_map
 from .data.catalogue import dataset_name
 from .metrics import Counts
 from .model import Model, Rule, check_rule, scale_title
-from .pretrained import pretrained_files
+from .pretrained import UNIVERSAL, pretrained_files
 from .pretrained.fetch import FEST_FILE, saved_fest
 from .pretrained.model_card import model_card
 from .sensitivity import check_threshold
@@ -227,7 +228,7 @@ class FEST(Model):
         for card, path in scales:
             check_scale(card, path)
         first = scales[0][0] if scales else {}
-        thresholds = {name: first[name] for name in ("th1", "th2") if name in first}
+        thresholds = {name: first[name] for name in ("th1", "th2", "rule") if name in first}
         return cls._of_scales(scales, {}, thresholds | {"device": device})
 
     @classmethod
@@ -265,8 +266,9 @@ class FEST(Model):
 
         Args:
             backbone: with a dataset, the name of a backbone of the zoo; case and hyphens do not
-                matter. Without, "hf://owner/name" or "hf://owner/name@revision" of the Hugging Face
-                hub (needs huggingface_hub), or a folder of :meth:`save_pretrained`.
+                matter. Without, "universal", the network for frames of any camera;
+                "hf://owner/name" or "hf://owner/name@revision" of the Hugging Face hub (needs
+                huggingface_hub); or a folder of :meth:`save_pretrained`.
             dataset: training dataset, such as "NUAA-SIRST"; "synthetic" (synthetic scenes only), or
                 "union" (the three public training sets).
             device: see :class:`FEST`.
@@ -282,7 +284,7 @@ class FEST(Model):
             >>> fest.th1, fest.th2, round(fest.mean, 3)
             (0.5, 0.1, 0.434)
         """
-        if dataset is None:
+        if dataset is None and normalize_name(str(backbone)) != UNIVERSAL:
             return cls.load(saved_fest(backbone), device=device)
         return cls.from_weights(pretrained_files(str(backbone), dataset), device=device)
 

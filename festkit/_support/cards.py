@@ -25,6 +25,7 @@ SCALE = {
     "std": NUMBER,
     "th1?": NUMBER,
     "th2?": NUMBER | None,
+    "rule?": str,
     "dataset?": str,
     "test_split?": str,
 }

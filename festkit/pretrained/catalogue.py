@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ from .._support.errors import InputError
 from .._support.names import find_name
 from ..backbones import backbone_name
 from ..training.config import TrainConfig
+
+UNIVERSAL = "universal"
+"""The family for frames of any camera."""
 
 UNION = "NUAA-SIRST+NUDT-SIRST+IRSTD-1K"
 """The public sets; it also stands for the paper's W-IRSTD, which is not available as files."""
@@ -26,7 +29,9 @@ class Entry:
         cpu_minutes: wall-clock minutes on one CPU core in fp32, measured or estimated; None if
             unknown.
         gpu_minutes: estimated wall-clock minutes on an NVIDIA H100; an H200 needs at most as many.
-        scenes: arguments of make_synthetic_dataset, if the dataset is synthetic.
+        scenes: arguments of make_synthetic_dataset, if the dataset, or the last of a union, is
+            synthetic.
+        thresholds: th1, th2 and rule of its card.
 
     Example:
         >>> ENTRIES["nuaa-sirst/acm-512-eedm"].start
@@ -39,6 +44,17 @@ class Entry:
     cpu_minutes: int | None
     gpu_minutes: int
     scenes: Mapping[str, Any] | None = None
+    thresholds: Mapping[str, Any] = field(default_factory=lambda: {"th1": 0.5, "th2": 0.1})
+
+    @property
+    def scenes_name(self) -> str:
+        """Name of its synthetic scenes.
+
+        Example:
+            >>> ENTRIES["universal/acm-128"].scenes_name
+            'synthetic-hard'
+        """
+        return self.config.dataset.split("+")[-1]
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class Family:
     """The entries of one backbone on one dataset, and their roles in the paper's table.
 
     Attributes:
-        name: such as "nuaa-sirst/acm".
+        name: such as "nuaa-sirst/acm", or "universal".
         backbone: name of the backbone.
         dataset: name of the training images in FEST.from_pretrained.
         scales: entries that are fused, in the order of the scales.
@@ -77,13 +93,14 @@ def _read_catalogue() -> tuple[dict[str, Entry], dict[str, Family]]:
             recipe.get("start"),
             recipe["minutes"].get("cpu"),
             recipe["minutes"]["gpu"],
-            recipes["scenes"] if recipe.get("scenes") else None,
+            recipes["scenes"] | recipe["scenes"] if "scenes" in recipe else None,
+            **{key: recipe[key] for key in ("thresholds",) if key in recipe},
         )
         for name, recipe in recipes["entries"].items()
     }
     families = {}
     for name, parts in recipes["families"].items():
-        scales = tuple(f"{name}-{scale}" for scale in parts["scales"])
+        scales = tuple(parts.get("entries") or (f"{name}-{scale}" for scale in parts["scales"]))
         light = f"{name}-{parts['light']}" if "light" in parts else scales[-1]
         original = f"{name}-{parts['original']}" if "original" in parts else None
         families[name] = Family(name, parts["backbone"], parts["dataset"], scales, light, original)
@@ -128,8 +145,8 @@ def family_of(name: str) -> Family | None:
     return next((family for family, names in parts if name in names), None)
 
 
-def find_family(backbone: str, dataset: str) -> Family:
-    """The family of a backbone on a dataset; case and hyphens do not matter.
+def find_family(backbone: str, dataset: str | None = None) -> Family:
+    """The family of a backbone on a dataset, or of its own name; case and hyphens do not matter.
 
     Raises:
         ValueError: if the catalogue has none; the message lists the available ones.
@@ -138,6 +155,8 @@ def find_family(backbone: str, dataset: str) -> Family:
         >>> find_family("dnanet", "nuaa sirst").name
         'nuaa-sirst/dna-net'
     """
+    if dataset is None:
+        return FAMILIES[find_name("family", backbone, FAMILIES)]
     name = backbone_name(backbone)
     own = {family.dataset: family for family in FAMILIES.values() if family.backbone == name}
     if not own:

@@ -176,8 +176,8 @@ def required_file(name: str) -> Path:
     return path
 
 
-def pretrained_files(backbone: str, dataset: str) -> list[Path]:
-    """The weights of a family's scales, in their order.
+def pretrained_files(backbone: str, dataset: str | None = None) -> list[Path]:
+    """The weights of a family's scales, in their order; see :func:`find_family`.
 
     Raises:
         FileNotFoundError: if one of them is missing.

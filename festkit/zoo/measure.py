@@ -19,7 +19,7 @@ from .._support.errors import InputError
 from .._support.files import sha256, write_json
 from .._support.names import find_name, normalize_name
 from .._support.progress import progress
-from ..data.catalogue import dataset_card, find_folder, images_of
+from ..data.catalogue import dataset_card, find_folder, images_of, members_of
 from ..data.dataset import Dataset, load_dataset
 from ..fest import FEST
 from ..inference.models import load_fest, trained_on
@@ -49,21 +49,23 @@ def open_images(dataset: str | Path, data_root: str | Path | None = None) -> Ite
         ...     len(testset)
         2
     """
-    maker = _maker(dataset)
-    if maker is None:
-        yield load_dataset(dataset, "test", root=data_root)
-        return
+    members = members_of(dataset)
+    makers = {member: maker for member in members if (maker := _maker(str(member)))}
     with TemporaryDirectory() as top:  # a test scene depends on no training scene
-        scenes = {**(maker.scenes or {}), "train": 0}
-        folder = make_synthetic_dataset(Path(top) / maker.config.dataset, **scenes)
-        yield load_dataset(folder, "test")
+        made = {
+            member: make_synthetic_dataset(
+                Path(top) / maker.scenes_name, **{**(maker.scenes or {}), "train": 0}
+            )
+            for member, maker in makers.items()
+        }
+        yield load_dataset("+".join(str(made.get(m, m)) for m in members), "test", root=data_root)
 
 
-def _maker(dataset: str | Path) -> Entry | None:
+def _maker(member: str) -> Entry | None:
     """The entry whose own synthetic scenes have this name; None if there is none."""
     makers = (entry for entry in ENTRIES.values() if entry.scenes is not None)
-    wanted = normalize_name(str(dataset))
-    return next((entry for entry in makers if normalize_name(entry.config.dataset) == wanted), None)
+    wanted = normalize_name(member)
+    return next((entry for entry in makers if normalize_name(entry.scenes_name) == wanted), None)
 
 
 def is_known(dataset: str | Path) -> bool:
@@ -87,11 +89,10 @@ def _is_public(name: str) -> bool:
 
 def is_available(dataset: str, data_root: str | Path | None) -> bool:
     """Whether a dataset of this name exists, complete or not."""
-    if _maker(dataset) is not None:
-        return True
     try:
-        for member in dataset.split("+"):
-            find_folder(member, data_root)
+        for member in members_of(dataset):
+            if _maker(str(member)) is None:
+                find_folder(member, data_root)
     except (FileNotFoundError, ValueError):  # of known and of unknown names
         return False
     return True

@@ -84,7 +84,7 @@ def store(
         if entry.scenes is None:
             trainset = load_dataset(entry.config.dataset, "train", root=data_root)
             _check_images(trainset, run, record["train_split"])
-        tensors, rows = _rounded(run, testset, device, threads)
+        tensors, rows = _rounded(entry, run, testset, device, threads)
     card = record | {
         "entry": entry.name,
         "initial_weights": entry.start,
@@ -94,8 +94,7 @@ def store(
         "run_command": _without_folders(record["command"]),
         "run_sha256": sha256(run.weights),
         "tensors": next(str(t.dtype) for t in tensors.values() if t.is_floating_point()),
-        "th1": rows[1]["th1"],
-        "th2": rows[1]["th2"],
+        **entry.thresholds,
         "measured": {"device": device_name(resolve_device(device)), "versions": versions()},
         "test": rows,
     }
@@ -165,18 +164,20 @@ def _without_folders(command: str) -> str:
 
 
 def _rounded(
-    run: Run, testset: Dataset, device: str, threads: int | None
+    entry: Entry, run: Run, testset: Dataset, device: str, threads: int | None
 ) -> tuple[dict[str, Tensor], Rows]:
     """The tensors to store, in 16 bit if that keeps the metrics, and their metrics."""
     exact = read_tensors(run.weights)
     half = {n: t.half() if t.is_floating_point() else t for n, t in exact.items()}
     fest = FEST.from_weights([run.weights], device=device)
     fest.threads = threads
-    (network,) = fest.backbones.values()
+    for setting, value in entry.thresholds.items():
+        setattr(fest, setting, value)
     before = measure(fest, testset)
     if not all(tensor.isfinite().all() for tensor in half.values()):
         return exact, before
-    fill_backbone(network, half, run.weights)
+    for network in fest.networks:
+        fill_backbone(network, half, run.weights)
     after = measure(fest, testset)
     return (half, after) if largest_move(before, after) <= TOLERANCE else (exact, before)
 
@@ -229,5 +230,5 @@ def _images(entry: Entry, folder: Path) -> str:
     """The entry's dataset; its own synthetic scenes are made next to the run folder."""
     if entry.scenes is None:
         return entry.config.dataset
-    scenes = folder.parent / entry.config.dataset
-    return str(make_synthetic_dataset(scenes, **entry.scenes))
+    scenes = make_synthetic_dataset(folder.parent / entry.scenes_name, **entry.scenes)
+    return f"{entry.config.dataset.removesuffix(entry.scenes_name)}{scenes}"
