@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 import festkit as fk
-from festkit.backbones.scaled import scaled_map, window_side
+from festkit.backbones.scaled import scaled_map
 from festkit.fusion import fuse
 from festkit.ops.gray import gray_statistics
+from festkit.ops.tiles import window_side
 from festkit.training.config import TrainConfig
 from festkit.training.trainer import train
 from festkit.weights import load_weights
@@ -224,3 +225,41 @@ def test_windows_are_tiles_divided_by_the_factor(scale, side):
 
 def test_a_uniform_frame_has_a_deviation():
     assert gray_statistics(np.full((5, 5), 9, np.uint8)) == (9 / 255, 1 / 255)
+
+
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def pair(request, tmp_path_factory):
+    """A FEST at scale factors, and the same outside PyTorch."""
+    pytest.importorskip({"onnx": "onnxruntime", "openvino": "openvino"}[request.param])
+    torch.manual_seed(1)
+    network = fk.create_backbone("ACM")
+    fest = fk.FEST({1.3: network, 2.0: network}, tile=64, th1=0.4, rule="fused", device="cpu")
+    path = fk.export(fest, tmp_path_factory.mktemp("export") / "fest.onnx")
+    return fest, fk.open_model(path, runtime=request.param, threads=1)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (90, 130), (64, 200)])
+def test_exported_maps_are_those_of_pytorch(pair, shape):
+    fest, exported = pair
+    gray = np.random.default_rng(3).integers(0, 255, shape, dtype=np.uint8)
+    for ours, theirs in zip(fest.scale_maps(gray), exported.scale_maps(gray), strict=True):
+        assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_an_exported_model_keeps_settings_and_takes_several_frames(pair, frame):
+    fest, exported = pair
+    assert (exported.th1, exported.rule) == (0.4, "fused")
+    assert list(exported.backbones) == [1.3, 2.0]
+    assert "1.3 x, 2 x" in repr(exported)
+    masks = [found.mask for found in exported.predict(np.stack([frame, frame[::-1]]))]
+    for mask, gray in zip(masks, (frame, frame[::-1].copy()), strict=True):
+        np.testing.assert_array_equal(mask, fest.predict(gray).mask)
+
+
+def test_different_networks_at_factors_are_not_exported_together(tmp_path):
+    pytest.importorskip("onnx")
+    torch.manual_seed(2)
+    fest = fk.FEST({1.3: "ACM", 2.0: "ACM"}, tile=64, device="cpu")
+    with pytest.raises(ValueError, match="each network to its own file"):
+        fk.export(fest, tmp_path / "fest.onnx")
+    assert not list(tmp_path.iterdir())

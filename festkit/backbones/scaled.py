@@ -6,10 +6,6 @@ has the same size for the network in a frame of any size, and the global pooling
 what it saw in training.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,39 +13,9 @@ from torch import nn
 
 from .._support.devices import whole_float32
 from ..ops.gray import gray_statistics
-from ..ops.resize import resize_image, resize_map
-from ..ops.tiles import blend_tiles, tile_corners
+from ..ops.tiles import map_by_tiles
 from .contract import device_of
 from .forward import probabilities
-
-BATCH = 16
-"""Tiles that go through the network together."""
-
-Corner = tuple[int, int]
-
-
-def window_side(tile: int, scale: float) -> int:
-    """Side of the window of the image that becomes one tile [px].
-
-    Example:
-        >>> window_side(128, 1.6)
-        80
-    """
-    return max(round(tile / scale), 1)
-
-
-def at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """An image whose sides are at least ``side``, mirrored at the right and the bottom.
-
-    Example:
-        >>> at_least(np.array([[1, 2, 3]], np.uint8), 4)[0]
-        array([1, 2, 3, 3], dtype=uint8)
-    """
-    missing = [max(side - length, 0) for length in image.shape]
-    if not any(missing):
-        return image
-    bottom, right = missing
-    return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
 
 
 @torch.inference_mode()
@@ -78,18 +44,10 @@ def scaled_map(
         >>> scaled_map(network, np.zeros((50, 90), np.uint8), 2.0, 64).shape
         (50, 90)
     """
-    side = window_side(tile, scale)
-    height, width = gray.shape
-    padded = at_least(gray, side)
     mean, std = gray_statistics(gray)
 
-    def tiles() -> Iterator[tuple[Corner, NDArray[np.float32]]]:
-        corners = iter(tile_corners(padded.shape, side))
-        while batch := list(islice(corners, BATCH)):
-            windows = [padded[top : top + side, left : left + side] for top, left in batch]
-            pixels = torch.from_numpy(np.stack([resize_image(one, tile) for one in windows]))
-            levels = pixels.to(device_of(backbone))[:, None].float() / 255
-            prob = probabilities(backbone, levels, mean=mean, std=std)[:, 0].cpu().numpy()
-            yield from zip(batch, resize_map(prob, side), strict=True)
+    def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        levels = torch.from_numpy(pixels).to(device_of(backbone))[:, None].float() / 255
+        return probabilities(backbone, levels, mean=mean, std=std)[:, 0].cpu().numpy()
 
-    return blend_tiles(tiles(), padded.shape)[:height, :width]
+    return map_by_tiles(gray, scale, tile, predict)

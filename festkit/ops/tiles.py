@@ -1,11 +1,14 @@
 """Overlapping square tiles of an image, and the blending of their maps."""
 
 import math
-from collections.abc import Iterable
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, product
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from .resize import resize_image, resize_map
 
 OVERLAP = 0.25
 """Least share of a tile that its neighbour sees, too: wider than any target is long."""
@@ -60,6 +63,69 @@ def blend_tiles(
         weights[place] += weight
         total[(..., *place)] += weight * maps
     return np.minimum(total / weights, 1)
+
+
+BATCH = 16
+"""Tiles that go through the network together."""
+
+
+def map_by_tiles(
+    gray: NDArray[np.uint8],
+    scale: float,
+    tile: int,
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """The map of an image that is enlarged by a factor and seen in overlapping tiles.
+
+    Args:
+        gray: image, (H, W).
+        scale: factor by which the image is enlarged, above 0.
+        tile: side of the tiles of the enlarged image [px].
+        predict: from tiles (N, tile, tile) to their maps, the same shape, in [0, 1].
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Example:
+        >>> gray = np.full((50, 90), 51, np.uint8)
+        >>> float(map_by_tiles(gray, 2.0, 64, lambda pixels: pixels / np.float32(255)).max())
+        0.20000000298023224
+    """
+    side = window_side(tile, scale)
+    height, width = gray.shape
+    padded = at_least(gray, side)
+
+    def parts() -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
+        corners = iter(tile_corners((padded.shape[0], padded.shape[1]), side))
+        while batch := list(islice(corners, BATCH)):
+            windows = [padded[top : top + side, left : left + side] for top, left in batch]
+            maps = predict(np.stack([resize_image(window, tile) for window in windows]))
+            yield from zip(batch, resize_map(maps, side), strict=True)
+
+    return blend_tiles(parts(), padded.shape)[:height, :width]
+
+
+def window_side(tile: int, scale: float) -> int:
+    """Side of the window of the image that becomes one tile [px].
+
+    Example:
+        >>> window_side(128, 1.6)
+        80
+    """
+    return max(round(tile / scale), 1)
+
+
+def at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """An image whose sides are at least ``side``, mirrored at the right and the bottom.
+
+    Example:
+        >>> at_least(np.array([[1, 2, 3]], np.uint8), 4)[0]
+        array([1, 2, 3, 3], dtype=uint8)
+    """
+    bottom, right = (max(side - length, 0) for length in image.shape)
+    if not bottom and not right:
+        return image
+    return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
 
 
 def _weight(shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -54,13 +54,17 @@ def run_with(fest: FEST, runtime: Choice) -> Model:
     if runtime == "torch":
         return fest
     names = [runtime] if runtime != "auto" else usable_runtimes(Path("fest.onnx"))
-    exportable = fest.device.type == "cpu" and len(fest.networks) == len(fest.backbones)
-    if runtime == "auto" and not (exportable and names):
+    if runtime == "auto" and not (fest.device.type == "cpu" and names):
         return fest
     from .convert import export  # noqa: PLC0415 - it needs torch
 
     folder = TemporaryDirectory()
-    path = export(fest, Path(folder.name) / "fest.onnx")
+    try:
+        path = export(fest, Path(folder.name) / "fest.onnx")
+    except InputError:  # such as a detector
+        if runtime == "auto":
+            return fest
+        raise
     exported = [ExportedModel(path, runtime=name, threads=fest.threads) for name in names]
     for model in exported:
         model.keep(folder)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from .. import __version__
 from .._support.errors import InputError, MissingPackageError
@@ -22,7 +23,7 @@ from .._support.names import counted
 from .._support.progress import progress
 from ..fest import FEST
 from .exported import CARD, SUFFIXES, ExportedModel
-from .graph import Pipeline
+from .graph import Pipeline, TilePipeline
 
 OPSET = 17
 """Version of ONNX's operators, known to ONNX Runtime from 1.12 on."""
@@ -41,13 +42,18 @@ def export(fest: FEST, path: str | Path, *, half: bool = False) -> Path:
     of every scale. It resizes, normalises, runs the networks and fuses. The file also holds
     thresholds, rule and origin; :func:`festkit.open_model` opens it.
 
+    The graph of a FEST at scale factors takes tiles of a frame, ``gray`` (N, 1, tile, tile), and
+    ``mean`` and ``std`` of the frame in [0, 1], and returns ``maps`` (N, 1, tile, tile); the model
+    that festkit opens cuts the tiles and blends their maps.
+
     Args:
         fest: networks, gray statistics and thresholds.
         path: the file: ``.onnx``, or ``.xml`` for OpenVINO, whose weights go to a ``.bin`` beside.
         half: store weights as float16, half as large. All is computed in float32.
 
     Raises:
-        ValueError: for another suffix, or a FEST with detectors or without gray statistics.
+        ValueError: for another suffix, or a FEST with detectors, without gray statistics, or with
+            different networks at scale factors.
         ImportError: if ``onnx`` or ``openvino`` is not installed.
 
     Example:
@@ -115,16 +121,24 @@ def _trace(fest: FEST, path: Path) -> None:
 
     By TorchScript: torch's newer exporter takes half a minute for a network, this one a second.
     """
-    free = {0: "N", 2: "H", 3: "W"}
+    pipeline: nn.Module
+    given: tuple[torch.Tensor, ...]
+    if any(isinstance(key, float) for key in fest.backbones):
+        pipeline, outputs, free = TilePipeline(fest), ["maps"], {0: "N"}
+        tiles = torch.zeros((2, 1, fest.tile, fest.tile), dtype=torch.uint8)
+        given = tiles, torch.tensor(0.5), torch.tensor(0.5)
+    else:
+        pipeline, outputs, free = Pipeline(fest), ["fused", "maps"], {0: "N", 2: "H", 3: "W"}
+        given = (torch.zeros(TRACED, dtype=torch.uint8),)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer doubts every shape that is fixed on purpose
         torch.onnx.export(
-            Pipeline(fest),
-            (torch.zeros(TRACED, dtype=torch.uint8),),
+            pipeline,
+            given,
             str(path),
-            input_names=["gray"],
-            output_names=["fused", "maps"],
-            dynamic_axes=dict.fromkeys(("gray", "fused", "maps"), free),
+            input_names=["gray", "mean", "std"][: len(given)],
+            output_names=outputs,
+            dynamic_axes=dict.fromkeys(["gray", *outputs], free),
             opset_version=OPSET,
             dynamo=False,
         )

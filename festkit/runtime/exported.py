@@ -18,7 +18,9 @@ from .._support.cpus import check_threads, idle_cpus
 from .._support.errors import InputError, MissingFileError, MissingPackageError
 from .._support.files import NUMBER, check_form
 from .._support.names import find_name
-from ..model import Model, check_rule
+from ..model import Model, check_rule, scale_title
+from ..ops.gray import gray_statistics
+from ..ops.tiles import map_by_tiles
 from ..sensitivity import check_threshold
 
 SUFFIXES = (".onnx", ".xml")
@@ -28,7 +30,8 @@ CARD = "festkit"
 """Name of the card among the facts that an exported file holds."""
 
 FORM = {
-    "sizes": [int],
+    "sizes": [NUMBER],
+    "tile?": int,
     "networks": dict,
     "weights": str,
     "th1": NUMBER,
@@ -42,8 +45,8 @@ Runtime = Literal["onnx", "openvino", "openvino-bf16"]
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 """The package of every runtime."""
 
-Run = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""From frames (N, 1, H, W) to the fused map and the maps of the scales."""
+Run = Callable[[dict[str, Any]], NDArray[np.float32]]
+"""From the inputs of the graph, "gray" (N, 1, H, W) among them, to the maps of the scales."""
 
 
 class ExportedModel(Model):
@@ -89,7 +92,7 @@ class ExportedModel(Model):
         self._runs: dict[tuple[int, int], Run] = {}
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{size} px" for size in self.backbones)
+        sizes = ", ".join(map(scale_title, self.backbones))
         return (
             f"ExportedModel({self.path.name}: {sizes}; th1={self.th1:g}, th2={self.th2}, "
             f"rule={self.rule!r}, runtime={self.runtime!r})"
@@ -119,13 +122,30 @@ class ExportedModel(Model):
 
     def _maps(self, gray: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """The maps of all scales, of one image (H, W) or of several (N, H, W)."""
+        if "tile" in self.card:
+            frames = gray.reshape(-1, *gray.shape[-2:])
+            of_scales = [
+                [self._scaled_map(frame, scale) for frame in frames] for scale in self.backbones
+            ]
+            return [np.stack(maps).reshape(gray.shape) for maps in of_scales]
         frames = gray.reshape(-1, 1, 1, *gray.shape[-2:])
         side_by_side = self.batch if len(frames) > 1 else 1
         run = self._run(side_by_side)
         with ThreadPoolExecutor(side_by_side) as pool:
-            found = [maps for _, maps in pool.map(run, frames)]
+            found = list(pool.map(lambda frame: run({"gray": frame}), frames))
         maps = np.concatenate(found)  # (N, S, H, W)
         return [maps[:, scale].reshape(gray.shape) for scale in range(maps.shape[1])]
+
+    def _scaled_map(self, frame: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
+        """The map of a frame (H, W) at one scale factor."""
+        mean, std = (np.array(value, np.float32) for value in gray_statistics(frame))
+        run = self._run(1)
+        return map_by_tiles(
+            frame,
+            scale,
+            self.card["tile"],
+            lambda tiles: run({"gray": tiles[:, None], "mean": mean, "std": std})[:, 0],
+        )
 
     def _run(self, side_by_side: int) -> Run:
         """The graph, set up for one image or for as many as threads; kept for the next."""
@@ -223,7 +243,7 @@ def _run_onnx(path: Path, session: Any, threads: int, side_by_side: int) -> Run:
     own = threads // side_by_side
     if session.get_session_options().intra_op_num_threads != own:
         session = _onnx_session(path, own)
-    return lambda frames: tuple(session.run(["fused", "maps"], {"gray": frames}))
+    return lambda inputs: session.run(["maps"], inputs)[0]
 
 
 def openvino_core() -> Any:
@@ -250,9 +270,9 @@ def _run_openvino(graph: Any, threads: int, side_by_side: int, *, bf16: bool) ->
         },
     )
 
-    def run(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(inputs: dict[str, Any]) -> NDArray[np.float32]:
         request = compiled.create_infer_request()
-        request.infer({"gray": frames})
-        return tuple(np.array(request.get_tensor(name).data) for name in ("fused", "maps"))  # type: ignore[return-value]
+        request.infer(inputs)
+        return np.array(request.get_tensor("maps").data)
 
     return run

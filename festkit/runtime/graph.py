@@ -1,4 +1,4 @@
-"""The whole pipeline as one network, from gray frames of any size to probability maps."""
+"""What is exported: the pipeline from gray frames to probability maps, or from tiles of frames."""
 
 from copy import deepcopy
 from typing import Any
@@ -29,8 +29,7 @@ class Pipeline(nn.Module):
 
     def __init__(self, fest: FEST) -> None:
         super().__init__()
-        if len(fest.networks) < len(fest.backbones):
-            raise InputError("a detector cannot be exported; export a FEST of networks alone")
+        refuse_detectors(fest)
         fest.check_statistics()
         self.sizes = list(fest.backbones)
         self.statistics: Any = {"mean": fest.mean, "std": fest.std}
@@ -55,3 +54,68 @@ class Pipeline(nn.Module):
             prob = probabilities(network, resized, **self.statistics)
             maps.append(resize_tensor(prob, height, width, lerp_finite))
         return sum(maps[1:], maps[0]) / len(maps), torch.cat(maps, 1)
+
+
+class TilePipeline(nn.Module):
+    """The network of a FEST at scale factors, from tiles to their maps.
+
+    What lies around it, the tiles of a frame and the blending of their maps, is
+    :func:`festkit.ops.tiles.map_by_tiles`.
+
+    Args:
+        fest: one network at one or several scale factors.
+
+    Raises:
+        ValueError: if a scale is a detector or a size, or the factors have different networks.
+
+    Example:
+        >>> fest = FEST({1.5: "ACM"}, tile=32)
+        >>> tiles, level = torch.zeros(2, 1, 32, 32, dtype=torch.uint8), torch.tensor(0.4)
+        >>> TilePipeline(fest)(tiles, level, level).shape
+        torch.Size([2, 1, 32, 32])
+    """
+
+    def __init__(self, fest: FEST) -> None:
+        super().__init__()
+        refuse_detectors(fest)
+        first, *others = fest.networks
+        states = [network.state_dict() for network in others]
+        equal = all(
+            torch.equal(tensor, state[name])
+            for state in states
+            for name, tensor in first.state_dict().items()
+        )
+        if not equal or not all(isinstance(key, float) for key in fest.backbones):
+            raise InputError(
+                "only sizes, or scale factors with one network, can be exported together; export "
+                "each network to its own file"
+            )
+        self.network = deepcopy(first).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.eval()
+
+    def forward(self, gray: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Map tiles to probabilities.
+
+        Args:
+            gray: (N, 1, tile, tile) uint8.
+            mean: mean of the frame, in [0, 1].
+            std: standard deviation of the frame, in [0, 1].
+
+        Returns:
+            (N, 1, tile, tile) float32 in [0, 1].
+        """
+        statistics: Any = {"mean": mean, "std": std}
+        return probabilities(self.network, gray.float() / 255, **statistics)
+
+
+def refuse_detectors(fest: FEST) -> None:
+    """Refuse a FEST with training-free detectors.
+
+    Raises:
+        ValueError: if it has one.
+
+    Example:
+        >>> refuse_detectors(FEST({32: "ACM"}))
+    """
+    if len(fest.networks) < len(fest.backbones):
+        raise InputError("a detector cannot be exported; export a FEST of networks alone")

@@ -15,10 +15,10 @@ from torch import Generator, Tensor
 from .._support.devices import send
 from .._support.errors import InputError
 from .._support.progress import progress
-from ..backbones.scaled import at_least, window_side
 from ..data.dataset import Dataset
 from ..ops.gray import gray_statistics
 from ..ops.resize import resize_image, resize_mask
+from ..ops.tiles import at_least, window_side
 from .augment import (
     TargetBank,
     change_sensor,

@@ -60,7 +60,7 @@ class TestCatalogue:
     def test_names_say_what_they_name(self):
         for name, entry in ENTRIES.items():
             backbone = str(entry.config.backbone).lower()
-            plain = name.startswith(("synthetic/", "union/"))
+            plain = name.startswith(("synthetic/", "union/", "universal/"))
             loss = "" if plain else entry.config.loss.lower()
             crop = "" if entry.config.crop is None else "crop"
             parts = (backbone, str(entry.config.size), loss, crop)
