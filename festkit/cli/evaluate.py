@@ -126,5 +126,5 @@ def _evaluate_model(model: tuple[str, ...], images: "Dataset", settings: Setting
     warn_if_trained_on(name, trained_on(*model), images)
     table = record_table(measure(fest, images))
     number = f"{len(images)} images (split {images.fingerprint})"
-    protocol = protocol_of(fest.th1, fest.th2, fest.rule).name
+    protocol = protocol_of(fest.th1, fest.th2, fest.rule, fest.backbones).name
     print(f"{name} on {images.name}, {images.split}: {number}\n\n{table}\nprotocol: {protocol}")

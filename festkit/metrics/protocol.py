@@ -1,6 +1,6 @@
 """The protocol of an evaluation, as data: what a number depends on beside the prediction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from .matching import MATCH_DISTANCE
@@ -54,14 +54,24 @@ threshold > 0.5, 8-connected, centroids < 3 px'
         return {"name": self.name, **asdict(self)}
 
 
-def protocol_of(th1: float, th2: float | None, rule: str | None = None) -> Protocol:
+def protocol_of(
+    th1: float, th2: float | None, rule: str | None = None, scales: Iterable[object] = ()
+) -> Protocol:
     """The protocol of festkit's own models, whose images and maps festkit resizes itself.
+
+    Args:
+        th1: threshold of strong targets.
+        th2: threshold of weak targets, if any.
+        rule: source of weak targets, if stated.
+        scales: keys of the scales; floats are scale factors.
 
     Example:
         >>> protocol_of(0.5, 0.1, "fused").threshold
         '> 0.5, AS > 0.1 (fused)'
     """
-    return Protocol(image="linear, 8 bit", padding="none", threshold=threshold_rule(th1, th2, rule))
+    factors = " + ".join(f"{scale:g}" for scale in scales if isinstance(scale, float))
+    image = f"linear, 8 bit, tiles at x {factors}" if factors else "linear, 8 bit"
+    return Protocol(image=image, padding="none", threshold=threshold_rule(th1, th2, rule))
 
 
 def threshold_rule(th1: float, th2: float | None, rule: str | None = None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..data.catalogue import known_card
 from ..metrics import METRICS, Counts, protocol_of
+from ..model import scale_title
 
 PAGE = """\
 ---
@@ -19,12 +20,12 @@ tags:
 
 # {title}
 
-Finds infrared small targets in single gray frames. One network per input size gives a map of \
-target probabilities; the maps are averaged (FEST, \
+Finds infrared small targets in single gray frames. One network per input size or scale factor \
+gives a map of target probabilities; the maps are averaged (FEST, \
 [arXiv 2407.20090](https://arxiv.org/abs/2407.20090)). Regions above th1 = {th1:g} are \
 strong targets. {weak}
 
-| input size [px] | network | input channels |
+| input | network | input channels |
 |--:|:--|--:|
 {networks}
 
@@ -70,14 +71,15 @@ def model_card(card: Mapping[str, Any], counts: Mapping[str, Counts]) -> str:
     """
     networks, origin = card["networks"], card.get("origin") or {}
     names = " + ".join(dict.fromkeys(each["backbone"] for each in networks))
-    sizes = " + ".join(str(each["size"]) for each in networks)
+    titles = [scale_title(each.get("scale", each["size"])) for each in networks]
     of = f", trained on {origin['dataset']}" if "dataset" in origin else ""
     return PAGE.format(
-        title=f"{'FEST' if len(networks) > 1 else 'LW-FEST'}: {names} at {sizes} px{of}",
+        title=f"{'FEST' if len(networks) > 1 else 'LW-FEST'}: {names} at {' + '.join(titles)}{of}",
         th1=card["th1"],
         weak=_weak(card),
         networks="\n".join(
-            f"| {net['size']} | {net['backbone']} | {net['in_channels']} |" for net in networks
+            f"| {title} | {net['backbone']} | {net['in_channels']} |"
+            for title, net in zip(titles, networks, strict=True)
         ),
         training=_training(card, origin),
         metrics=_metrics(card, counts),
@@ -88,7 +90,7 @@ def model_card(card: Mapping[str, Any], counts: Mapping[str, Counts]) -> str:
 def _weak(card: Mapping[str, Any]) -> str:
     if card["th2"] is None:
         return "Weak targets are not marked."
-    of = "of each size's own map" if card["rule"] == "per_scale" else "of the fused map"
+    of = "of each scale's own map" if card["rule"] == "per_scale" else "of the fused map"
     return (
         f"Regions {of} whose highest probability lies between th2 = {card['th2']:g} and th1 are "
         "weak targets, of which the centre alone is marked."
@@ -122,7 +124,8 @@ def _metrics(card: Mapping[str, Any], counts: Mapping[str, Counts]) -> str:
             for ratio, metric in METRICS.items()
         ]
         lines.append(f"| {name} | {found.images} | " + " | ".join(cells) + " |")
-    protocol = protocol_of(card["th1"], card["th2"], card["rule"]).name
+    scales = [each.get("scale") for each in card["networks"]]
+    protocol = protocol_of(card["th1"], card["th2"], card["rule"], scales).name
     return "\n".join([*lines, "", f"Protocol: {protocol}."])
 
 

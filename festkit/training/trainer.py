@@ -163,7 +163,7 @@ def _finish(loop: Loop, heldout: Dataset, testset: Dataset, weak_masks: str) -> 
             maps, masks = predict(network, config, images, dataset)
             run.write_maps(name, maps)
             maps = run.maps(name)  # as stored, with 16 bit, so that metrics can be recomputed
-            record[name] = metrics_rows(maps, masks)
+            record[name] = metrics_rows(maps, masks, config.scales or ())
             if name == "holdout":
                 record["thresholds"] = best_thresholds(maps, masks)
     run.write_minutes(None if state.seconds is None else state.seconds / 60)

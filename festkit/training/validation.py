@@ -5,6 +5,7 @@ seed. Their best thresholds are recorded, not applied. "paper": the epoch is cho
 images, as in the published code. "last": the last epoch is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -132,7 +133,7 @@ def _map(
     return probability_map(network, sample.image, config.size, mean=images.mean, std=images.std)
 
 
-def metrics_rows(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
+def metrics_rows(maps: Maps, masks: Masks, scales: Sequence[float] = ()) -> list[dict[str, Any]]:
     """Metrics with intervals at th1 = 0.5, without weak targets and with those above th2 = 0.1."""
     truth = list(masks.values())
     strong = (binarize(maps[name], 0.5) for name in masks)
@@ -142,7 +143,7 @@ def metrics_rows(maps: Maps, masks: Masks) -> list[dict[str, Any]]:
             "th1": 0.5,
             "th2": th2,
             **record_of(evaluate_images(preds, truth)),
-            "evaluation": protocol_of(0.5, th2).name,
+            "evaluation": protocol_of(0.5, th2, scales=scales).name,
         }
         for th2, preds in ((None, strong), (0.1, refined))
     ]

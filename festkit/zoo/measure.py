@@ -134,7 +134,9 @@ def measure(fest: Model, dataset: Dataset, *, label: str | None = None) -> Rows:
             "th1": fest.th1,
             "th2": th2,
             **record_of(counts),
-            "evaluation": protocol_of(fest.th1, th2, fest.rule if th2 is not None else None).name,
+            "evaluation": protocol_of(
+                fest.th1, th2, fest.rule if th2 is not None else None, fest.backbones
+            ).name,
         }
         for th2, counts in ((None, without), (fest.th2, with_as))
     ]

@@ -26,8 +26,8 @@ def test_the_card_says_what_it_is(fest, tmp_path):
     page = (tmp_path / "own" / "README.md").read_text(encoding="utf-8")
     assert page.startswith("---\nlibrary_name: festkit\n")
     for line in (
-        "# FEST: ACM + ALCNet at 32 + 48 px, trained on IRSTD-1K+sky",
-        "| 48 | ALCNet | 3 |",
+        "# FEST: ACM + ALCNet at 32 px + 48 px, trained on IRSTD-1K+sky",
+        "| 48 px | ALCNet | 3 |",
         "- Fingerprint of its test images: bb",
         "- Gray values: mean 0.4000, std 0.1000 of [0, 1]",
         "| sky test | 1 | 75.00 | 75.00 | 100.00 | 107.00 | – |",
