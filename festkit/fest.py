@@ -5,9 +5,6 @@ With one size this is the paper's LW-FEST: the EEDM loss and adjustable sensitiv
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -18,29 +15,36 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._support.arguments import check_number, html_table
-from ._support.cards import FEST_CARD, check_scale, saved_origin
+from ._support.cards import check_scale, saved_origin
 from ._support.cpus import check_threads
 from ._support.devices import cpu_threads, resolve_device, resolve_threads
 from ._support.errors import InputError, InputTypeError
-from ._support.files import check_form, write_json, write_text
+from ._support.files import write_json, write_text
 from ._support.names import normalize_name
-from .backbones import backbone_name, create_backbone, fill_backbone, network_card
-from .backbones.checkpoints import read_tensors
+from .backbones import backbone_name, create_backbone
 from .backbones.contract import check_network, device_of, own_copy
 from .backbones.forward import probability_map
 from .backbones.scaled import scaled_map
 from .classical.detector import Detector, normalize_map
-from .data.catalogue import dataset_name
 from .metrics import Counts
 from .model import Model, Rule, check_rule, scale_title
 from .pretrained import UNIVERSAL, pretrained_files
 from .pretrained.fetch import FEST_FILE, saved_fest
 from .pretrained.model_card import model_card
+from .pretrained.scales import (
+    check_together,
+    keys_of,
+    origin_of,
+    read_scales,
+    tile_of,
+    write_scales,
+)
 from .sensitivity import check_threshold
 from .training.config import TrainConfig, check_scales, check_size
+from .training.parallel import train_at_once
 from .training.run import Run
 from .training.trainer import train
-from .weights import create_from_card, load_weights, read_card, save_tensors
+from .weights import load_weights, read_card
 
 SCALES_FILE = "fest.json"
 """File that :meth:`FEST.fit` writes next to its runs: their sizes, in the order of the scales."""
@@ -240,15 +244,14 @@ class FEST(Model):
     ) -> "FEST":
         """A FEST of weights files with their cards, in the order of the scales."""
         cards = [card for card, _ in scales]
-        _check_scales(cards)
+        check_together(cards)
         nets: dict[int | float, nn.Module] = {}
         for card, path in scales:
             network = load_weights(path, backbones.get(card["size"]))
-            nets |= dict.fromkeys(_keys(card), network)
+            nets |= dict.fromkeys(keys_of(card), network)
         gray = {name: cards[0][name] for name in ("mean", "std")}
-        tiles = [card["size"] for card in cards if card.get("scales")]
-        fest = cls(nets, tile=tiles[0] if tiles else TILE, **gray, **settings)
-        fest.origin = _origin(cards[0])
+        fest = cls(nets, tile=tile_of(cards, TILE), **gray, **settings)
+        fest.origin = origin_of(cards[0])
         return fest
 
     @classmethod
@@ -325,13 +328,13 @@ class FEST(Model):
             )
             for size, given in networks.items()
         ]
-        runs = _train_at_once(configs, devices) if devices else [train(c) for c in configs]
+        runs = train_at_once(configs, devices) if devices else [train(c) for c in configs]
         for run, (size, net) in zip(runs, self.backbones.items(), strict=True):
             by_name = size in self._names  # may have been trained with options
             trained = load_weights(run.weights, None if by_name else net)
             self.backbones[size] = _ready(trained, self.device)
         self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
-        self.origin, self.chosen_on = _origin(runs[0].record), None
+        self.origin, self.chosen_on = origin_of(runs[0].record), None
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
 
@@ -431,19 +434,8 @@ class FEST(Model):
             0.2
         """
         self._refuse_detectors("save")
-        tensors = {
-            f"{size}.{name}": tensor
-            for size, net in self.backbones.items()
-            for name, tensor in net.state_dict().items()
-        }
-        networks = [
-            ({"size": self.tile, "scale": size} if isinstance(size, float) else {"size": size})
-            | network_card(net)
-            for size, net in self.backbones.items()
-        ]
-        card: dict[str, Any] = {"kind": "FEST", "networks": networks}
-        card |= {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
-        return save_tensors(tensors, path, card)
+        card = {name: getattr(self, name) for name in (*SETTINGS, "chosen_on", "origin")}
+        return write_scales(path, self.backbones, self.tile, card)
 
     def save_pretrained(
         self, folder: str | Path, counts: Mapping[str, Counts] | None = None
@@ -485,78 +477,11 @@ class FEST(Model):
             FileNotFoundError: if there is no such file.
             ValueError: if it contains no FEST, or does not fit the networks.
         """
-        card, tensors = read_card(path), read_tensors(path)
-        if card.get("kind") != "FEST":
-            raise InputError(
-                f"{path} holds the weights of one network, not a FEST; see load_weights"
-            )
-        check_form(f"the card of {path}", card, FEST_CARD)
-        nets: dict[int | float, nn.Module] = {}
-        for entry in card["networks"]:
-            size = entry.get("scale", entry["size"])
-            given = (backbones or {}).get(size)
-            nets[size] = create_from_card(entry, path) if given is None else given
-            names = [name for name in tensors if name.startswith(f"{size}.")]
-            own = {name.removeprefix(f"{size}."): tensors.pop(name) for name in names}
-            fill_backbone(nets[size], own, path)
-        if tensors:
-            raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
-        tiles = [entry["size"] for entry in card["networks"] if "scale" in entry]
+        nets, tile, card = read_scales(path, backbones or {}, TILE)
         settings = {name: card[name] for name in SETTINGS}
-        fest = cls(nets, **settings, tile=tiles[0] if tiles else TILE, device=device)
+        fest = cls(nets, **settings, tile=tile, device=device)
         fest.chosen_on, fest.origin = card.get("chosen_on"), saved_origin(card, path)
         return fest
-
-
-def _origin(card: Mapping[str, Any]) -> dict[str, str]:
-    """Training data that a card or record names; all scales have the same training images."""
-    splits = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
-    return splits | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
-
-
-def _keys(card: Mapping[str, Any]) -> list[int | float]:
-    """The keys of a card's network in a FEST: its size, or its scale factors."""
-    return [float(factor) for factor in card.get("scales") or ()] or [card["size"]]
-
-
-def _check_scales(cards: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse networks that cannot be the scales of one FEST."""
-    if not cards:
-        raise InputError("no runs given; pass at least one finished run or weights file")
-    keys = [key for card in cards for key in _keys(card)]
-    if len(set(keys)) < len(keys):
-        sizes = list(dict.fromkeys(keys))
-        raise InputError(f"got {len(cards)} runs for the sizes {sizes}; pass one per size")
-    tiles = {card["size"] for card in cards if card.get("scales")}
-    if len(tiles) > 1:
-        raise InputError(
-            f"the runs at scale factors were trained on squares of {sorted(tiles)} px; pass runs "
-            "of one size"
-        )
-    splits = {card["train_split"] for card in cards}
-    if len(splits) > 1:
-        raise InputError(
-            f"the runs were trained on {len(splits)} different training splits "
-            f"({', '.join(splits)}); train every size on the same images"
-        )
-
-
-def _train_at_once(configs: Sequence[TrainConfig], devices: Sequence[str]) -> list[Run]:
-    """Train in one process per device; a device with several configurations takes them in turn."""
-    threads = configs[0].threads or max(1, resolve_threads() // len(devices))
-    placed = [
-        replace(config, device=devices[k % len(devices)], threads=threads)
-        for k, config in enumerate(configs)
-    ]
-    with ProcessPoolExecutor(len(devices), get_context("spawn")) as pool:
-        shares = [placed[k :: len(devices)] for k in range(min(len(devices), len(placed)))]
-        trained = list(pool.map(_train_in_turn, shares))
-    return [trained[k % len(devices)][k // len(devices)] for k in range(len(placed))]
-
-
-def _train_in_turn(configs: Sequence[TrainConfig]) -> list[Run]:
-    """Train in one process."""
-    return [train(config) for config in configs]
 
 
 def scale_name(scale: Any) -> str:

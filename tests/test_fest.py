@@ -412,10 +412,11 @@ class TestFitting:
     @pytest.mark.parametrize("count", [1, 2, 3, 5])
     @pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cuda:0"), ("a", "b", "c")])
     def test_a_device_takes_its_sizes_in_turn(self, monkeypatch, count, devices):
-        monkeypatch.setattr(festkit.fest, "ProcessPoolExecutor", InThisProcess)
-        monkeypatch.setattr(festkit.fest, "train", lambda config: (config.size, config.device))
+        parallel = festkit.training.parallel
+        monkeypatch.setattr(parallel, "ProcessPoolExecutor", InThisProcess)
+        monkeypatch.setattr(parallel, "train", lambda config: (config.size, config.device))
         configs = [TrainConfig("x", size=16 * (n + 1), device="mps") for n in range(count)]
-        found = festkit.fest._train_at_once(configs, devices)
+        found = parallel.train_at_once(configs, devices)
         assert found == [(16 * (n + 1), devices[n % len(devices)]) for n in range(count)]
 
     def test_it_predicts_with_the_kept_weights(self, fitted):
@@ -527,7 +528,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("size", [256.5, "256"])
     def test_a_size_that_is_no_whole_number(self, size):
-        with pytest.raises(ValueError, match="expected a whole number of px"):
+        with pytest.raises(ValueError, match="a whole number of px"):
             FEST({size: "ACM"})
 
     def test_one_network_for_two_sizes(self):

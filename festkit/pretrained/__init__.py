@@ -1,8 +1,9 @@
 """Trained weights: which exist, where their files are, and how they arrive.
 
 Reading order: `catalogue` (entries and families, from `entries.toml`), `files` (weights and their
-records), `fetch` (downloads, from a web server or the Hugging Face hub),
-`model_card`. The last two are imported where they are used: listings need no web client.
+records), `fetch` (downloads, from a web server or the Hugging Face hub), `model_card`, `scales`
+(the cards and the file of a FEST's networks). The last three are imported where they are used:
+listings need neither torch nor a web client.
 """
 
 from .catalogue import (

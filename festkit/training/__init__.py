@@ -1,4 +1,4 @@
-"""Training of one backbone at one input size.
+"""Training of one backbone at one input size, or at scale factors of the native images.
 
 About 0.1 % of all pixels are targets, so the output bias starts at that prior. A running average
 (EMA) of the weights is validated and kept, because single steps change the result by many points.
@@ -7,8 +7,8 @@ Everything random follows from seed, epoch and step: on the CPU a resumed run en
 weights as an uninterrupted one.
 
 Reading order: `config`; `trainer`, from a configuration to a finished run; `loop`, epochs and
-steps; `batches` and `augment`; `state`, the content of a checkpoint; `validation`; `run`, the
-folder; `stored_maps`; `processes`, several GPUs; `interrupt`.
+steps; `batches`, `squares` (native images) and `augment`; `state`, the content of a checkpoint; `validation`; `run`, the
+folder; `stored_maps`; `processes`, several GPUs; `parallel`, several configurations; `interrupt`.
 """
 
 from .._support.lazy import lazy_names

@@ -306,7 +306,7 @@ def check_scales(scales: Sequence[float]) -> None:
     if wrong or not scales or len(set(scales)) < len(scales):
         raise InputError(
             f"scales is {tuple(scales)}, expected different factors of the image's size, each from "
-            "0.125 to 8"
+            "0.125 to 8; a size instead is a whole number of px"
         )
 
 
