@@ -13,7 +13,7 @@ import tyro
 
 from festkit._support.files import write_text, write_utf8
 from festkit._support.progress import progress
-from festkit.metrics import Counts, confidence_intervals, count
+from festkit.metrics import Counts, confidence_intervals, count, record_of
 from festkit.tables import (
     Profile,
     compare_with_paper,
@@ -25,7 +25,7 @@ from festkit.tables import (
     train_all,
 )
 from festkit.tables.paper import COLUMNS
-from festkit.tables.render import NONE
+from festkit.tables.render import NONE, RECORD_HEAD, markdown_table, record_cells
 from festkit.training import Run, RunMaps
 
 from .losses import compare
@@ -48,8 +48,10 @@ RECIPE = Profile(
 TABLES = ("input_size", "losses", "hyperparameters")
 """Tables whose trainings, together, are those of all others."""
 
-FUSED = "896+768+1024"
-"""The fusion whose thresholds the paper varies."""
+FUSED_SIZES = 3
+"""Number of sizes of the fusion whose thresholds the paper varies: 896+768+1024."""
+
+NO_AS = {"th1": 0.5, "th2": None}
 
 TABLES_OF_PAGE = ("input_size", "losses", "fusion", "th1", "th2", "hyperparameters")
 
@@ -59,7 +61,6 @@ ORDER = ("896", "768", "1024", "640", "512", "384", "256")
 QUESTIONS = {
     "Does a larger input help?": ("input_size", "512", ("256", "384", "640", "768", "896", "1024")),
     "Does EEDM help?": ("losses", "BCE", ("EE", "DM", "EEDM")),
-    "Does fusion help?": ("fusion", "896", ("896+768", "896+768+1024")),
     "Does a lower th1 help?": ("th1", "th1 0.5", ("th1 0.1", "th1 0.3")),
     "Do weak targets help?": ("th2", "th1 0.3", ("th1 0.3, th2 0.2", "th1 0.3, th2 0.1")),
     "Does weighting the edge help?": (
@@ -121,19 +122,22 @@ def main(
 def _page(out: Path, data_root: str) -> str:
     """The page, of the runs that have finished."""
     sizes, losses, options = (_finished(out / "seed-0", table, data_root) for table in TABLES)
+    own = [name for name in ORDER if name in sizes]
     fused = {
         "+".join(names): _together([sizes[name] for name in names])
-        for names in (ORDER[: number + 1] for number in range(len(ORDER)))
-        if all(name in sizes for name in names)
+        for names in (own[: number + 1] for number in range(len(own)))
     }
+    questions, varied = dict(QUESTIONS), "+".join(own[:3])  # the paper's, once all are trained
+    if own:
+        questions["Does fusion help?"] = "fusion", own[0], ("+".join(own[:2]), varied)
     maps = {"input_size": sizes, "losses": losses, "fusion": fused, "hyperparameters": options}
     counted = {table: _above(rows) for table, rows in maps.items()}
-    if FUSED in fused:
+    if len(own) >= FUSED_SIZES:
         for table in ("th1", "th2"):
-            counted[table] = _at_thresholds(fused[FUSED], paper_table(table))
-            maps[table] = dict.fromkeys(counted[table], fused[FUSED])
+            counted[table] = _at_thresholds(fused[varied], paper_table(table))
+            maps[table] = dict.fromkeys(counted[table], fused[varied])
     answers, open_ones = ["## Answers"], []
-    for question, (table, baseline, names) in QUESTIONS.items():
+    for question, (table, baseline, names) in questions.items():
         rows = {name: counted.get(table, {}).get(name) for name in (baseline, *names)}
         done = {name: counts for name, counts in rows.items() if counts}
         if len(done) > 1 and baseline in done:
@@ -144,12 +148,22 @@ def _page(out: Path, data_root: str) -> str:
         answers += ["", f"Not answered, since the networks are not trained: {' '.join(open_ones)}"]
     tables = ["", "## Tables", ""]
     for table in TABLES_OF_PAGE:
-        if rows := counted.get(table):
+        if found_rows := counted.get(table):
             paper = paper_table(table)
             words = describe_runs(maps[table], paper, profile="crops")["measured"]
-            found = compare_with_paper(rows, paper, measured=words)
-            tables += [render_table(found[found["seeds"] > 0], "markdown")]
+            if set(found_rows) <= set(paper.index):
+                found = compare_with_paper(found_rows, paper, measured=words)
+                tables += [render_table(found[found["seeds"] > 0], "markdown")]
+            else:
+                tables += _fusions(found_rows)
     return "\n".join([HEAD, *answers, *tables, *_over_seeds(out, data_root)])
+
+
+def _fusions(rows: Rows) -> list[str]:
+    """A table of fusions that the paper does not have, as long as its largest size is missing."""
+    cells = [[name, *record_cells({**NO_AS, **record_of(own)})] for name, own in rows.items()]
+    head = "**Table 3**, with the sizes trained so far, in the paper's order; the paper's starts at"
+    return [f"{head} 896 px.", "", markdown_table(["sizes", *RECORD_HEAD], cells, keys=1)]
 
 
 def _finished(folder: Path, table: str, data_root: str) -> dict[str, RunMaps]:
@@ -196,7 +210,8 @@ def _answer(question: str, rows: Rows, paper: pd.DataFrame) -> list[str]:
     for name in others:
         label = f"{name} − {baseline}"
         lines.append(difference_row(f"{label}, ours", rows[name], rows[baseline]))
-        gains = [paper.loc[name, column] - paper.loc[baseline, column] for column in COLUMNS]
+        known = paper.reindex([name, baseline])
+        gains = [known.loc[name, column] - known.loc[baseline, column] for column in COLUMNS]
         cells = [NONE if pd.isna(gain) else f"{gain:+.2f}".replace("-", "−") for gain in gains]
         lines.append(f"| {label}, paper | {' | '.join(cells)} |")
     ends = confidence_intervals(rows[name], baseline=rows[baseline])

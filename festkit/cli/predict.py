@@ -45,7 +45,7 @@ Given = tyro.conf.OmitArgPrefixes[Settings]
 
 def predict(
     images: tyro.conf.Positional[tuple[Path, ...]],
-    model: tuple[str, ...] = ("nuaa-sirst/acm",),
+    model: tuple[str, ...] = ("universal",),
     out: Path = Path("runs/predicted"),
     format: tuple[Literal["masks", "overlays", "images", "csv", "json", "coco", "yolo"], ...] = (
         "masks",
@@ -68,15 +68,16 @@ def predict(
         images: files (png, bmp, jpg, pgm, tif, npy, npz, radiometric jpg, avi, mp4, mkv), folders,
             which are searched recursively, globs, text files with a path per line, or - for paths
             on standard input.
-        model: an entry or family of the zoo (festkit zoo list), a training-free detector (festkit
-            detectors), a weights file, a file of festkit export, or run folders; several are the
-            scales of one FEST.
+        model: universal, for frames of any camera and size; an entry or family of the zoo (festkit
+            zoo list), a training-free detector (festkit detectors), a weights file, a file of
+            festkit export, or run folders; several are the scales of one FEST.
         out: output folder, with targets.csv and what --format names.
         format: several of masks (png), overlays (png, of a video mp4), images (png, as the networks
             saw them), json (detections.json), coco (coco.json), yolo (labels), csv (targets.csv,
             always written).
         tile: side in px of overlapping square tiles for large frames, about the size of the
-            training images; default processes every image as a whole.
+            training images; for models that resize frames to a square. Default: every frame as a
+            whole.
         levels: gray levels of the files that become black and white. auto keeps 8-bit files
             unchanged and uses the percentiles 0.1 and 99.99 of deeper ones, by folder or video;
             folder and file use them at any depth; full uses the full range of the file type, up to

@@ -7,8 +7,9 @@ Everything random follows from seed, epoch and step: on the CPU a resumed run en
 weights as an uninterrupted one.
 
 Reading order: `config`; `trainer`, from a configuration to a finished run; `loop`, epochs and
-steps; `batches`, `squares` (native images) and `augment`; `state`, the content of a checkpoint; `validation`; `run`, the
-folder; `stored_maps`; `processes`, several GPUs; `parallel`, several configurations; `interrupt`.
+steps; `batches`, `squares` (of native images) and `augment`; `state`, the content of a checkpoint;
+`validation`; `run`, the folder; `stored_maps`; `processes`, several GPUs; `parallel`, several
+configurations; `interrupt`.
 """
 
 from .._support.lazy import lazy_names
