@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -218,6 +219,29 @@ def _labelme(text: str) -> Iterator[tuple[float, ...]]:
 _PARSERS = {"points": _points, "yolo": _yolo, "voc": _voc, "labelme": _labelme}
 
 
+def coco_shapes(label: Mapping[str, Any]) -> Shapes:
+    """The region or the polygons of a COCO annotation, else its box.
+
+    Raises:
+        KeyError: if it has neither.
+        ValueError: if a polygon is none.
+
+    Example:
+        >>> coco_shapes({"bbox": [3, 4, 5, 5]}).items
+        ((3.0, 4.0, 5.0, 5.0),)
+    """
+    polygons = label.get("segmentation")
+    if isinstance(polygons, dict):
+        counts, (height, width) = polygons["counts"], polygons["size"]
+        counts = _run_lengths(counts) if isinstance(counts, str) else counts
+        return Shapes((), regions=((tuple(counts), height, width),))
+    shapes = [tuple(map(float, shape)) for shape in polygons or [label["bbox"]]]
+    odd = [len(shape) for shape in shapes if len(shape) < 6 or len(shape) % 2]
+    if polygons and odd:
+        raise ValueError(f"a polygon of {odd[0]} numbers, expected 6, 8, 10, ...")
+    return Shapes(tuple(shapes))
+
+
 def read_coco(path: Path) -> dict[str, Shapes] | None:
     """Labels by file name of the image, from a COCO JSON: regions or polygons, else boxes.
 
@@ -238,17 +262,9 @@ def read_coco(path: Path) -> dict[str, Shapes] | None:
         items: dict[str, list[tuple[float, ...]]] = {name: [] for name in names.values()}
         regions: dict[str, list[tuple[tuple[int, ...], int, int]]] = {name: [] for name in items}
         for label in content["annotations"]:
-            polygons = label.get("segmentation")
-            if isinstance(polygons, dict):
-                counts, (height, width) = polygons["counts"], polygons["size"]
-                counts = _run_lengths(counts) if isinstance(counts, str) else counts
-                regions[names[label["image_id"]]].append((tuple(counts), height, width))
-                continue
-            shapes = [tuple(map(float, shape)) for shape in polygons or [label["bbox"]]]
-            odd = [len(shape) for shape in shapes if len(shape) < 6 or len(shape) % 2]
-            if polygons and odd:
-                raise ValueError(f"a polygon of {odd[0]} numbers, expected 6, 8, 10, ...")
-            items[names[label["image_id"]]] += shapes
+            shapes = coco_shapes(label)
+            items[names[label["image_id"]]] += shapes.items
+            regions[names[label["image_id"]]] += shapes.regions
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is a damaged COCO JSON: {type(error).__name__} {error}"

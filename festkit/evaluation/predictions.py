@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .._support.files import NUMBER, check_form, read_json
 from .._support.names import counted
 from ..data.images import EXTENSIONS, format_size, read_raster
 from ..data.pairing import find_files
+from ..data.weak import Shapes, coco_shapes
 from ..metrics import Boxes
 from ..ops.resize import resize_map
 
@@ -68,6 +70,8 @@ class Predictions:
         levels: what the numbers mean, in words.
         top: the level that is probability 1.
         maps: a function by image that reads its map; empty for boxes.
+        regions: shapes and score of every target by image, from which maps are drawn; None for
+            files of maps.
         boxes: rows (y0, x0, y1, x1, score) by image, as shares of the frame if ``normalised``;
             None for maps.
         normalised: whether boxes are shares of the frame.
@@ -78,6 +82,7 @@ class Predictions:
     levels: str
     top: float = 1.0
     maps: Mapping[str, Read] = field(default_factory=dict, repr=False)
+    regions: Mapping[str, list[tuple[Shapes, float]]] | None = field(default=None, repr=False)
     boxes: Mapping[str, NDArray[np.float64]] | None = field(default=None, repr=False)
     normalised: bool = False
     faults: dict[str, list[str]] = field(default_factory=dict, repr=False)
@@ -88,7 +93,7 @@ class Predictions:
         Raises:
             UnusableError: if it is damaged, or its numbers are no probabilities.
         """
-        levels = self.maps[name]()
+        levels = self._drawn(name, shape) if self.regions is not None else self.maps[name]()
         low, high = levels.min(), levels.max()
         if not math.isfinite(low) or not math.isfinite(high):
             raise UnusableError("not finite", name)
@@ -101,6 +106,16 @@ class Predictions:
             return prob
         self.faults["resized"].append(f"{name}: {format_size(prob.shape)}")
         return resize_map(prob, (shape[0], shape[1]))
+
+    def _drawn(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The map of an image's regions: the score of each, 0 elsewhere."""
+        drawn = np.zeros(shape, np.float32)
+        for shapes, score in sorted((self.regions or {}).get(name, []), key=itemgetter(1)):
+            try:
+                drawn[shapes.draw(shape)] = score
+            except InputError as error:
+                raise UnusableError("unreadable", f"{name}: {error}") from error
+        return drawn
 
     def boxes_of(self, name: str, shape: tuple[int, ...]) -> Boxes:
         """The boxes of an image, clipped to its frame; an image without any has none.
@@ -122,7 +137,8 @@ def open_predictions(source: str | Path, names: Sequence[str]) -> Predictions:
 
     Args:
         source: a folder of images (png, bmp, jpg, tif; 8 or 16 bit), of npy or npz files, or of
-            YOLO text files; an npz file with one map per image name; or a COCO JSON file.
+            YOLO text files; an npz file with one map per image name; or a COCO JSON file of boxes,
+            or of regions if it has no boxes.
         names: names of the images.
 
     Raises:
@@ -141,7 +157,10 @@ def open_predictions(source: str | Path, names: Sequence[str]) -> Predictions:
     if not path.exists():
         raise MissingFileError(f"no such file or folder of predictions: {path}")
     if path.suffix == ".json":
-        boxes, faults = _paired(_coco_boxes(path, names), names, path)
+        rows, without_boxes = _coco_rows(path, names)
+        boxes, faults = _paired(rows, names, path)
+        if without_boxes:
+            return Predictions(path, "COCO regions, with their score", regions=boxes, faults=faults)
         found = {name: np.array(rows, float).reshape(-1, 5) for name, rows in boxes.items()}
         return Predictions(
             path, "COCO boxes [x, y, width, height] in px", boxes=found, faults=faults
@@ -273,17 +292,21 @@ def _top(path: Path, readers: Iterable[Read]) -> tuple[float, str]:
     return float(top), words
 
 
-DETECTION = {"image_id": int | str, "bbox": [NUMBER], "score?": NUMBER}
+DETECTION = {"image_id": int | str, "bbox?": [NUMBER], "score?": NUMBER}
 
 
-def _coco_boxes(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Rows (y0, x0, y1, x1, score) by image of COCO results, or of a COCO dataset."""
+def _coco_rows(path: Path, names: Sequence[str]) -> tuple[dict[str, list[Any]], bool]:
+    """What COCO results, or a COCO dataset, hold by image, and whether these are regions.
+
+    Rows (y0, x0, y1, x1, score); if an annotation has no box, (shapes, score) of all.
+    """
     content = read_json(path)
     whole = content if isinstance(content, dict) else {"annotations": content}
     check_form(path, whole, {"annotations": [DETECTION], "images?": [{"file_name": str}]})
     stems = {each.get("id"): _stem(each["file_name"]) for each in whole.get("images", [])}
     numbers = {int(d): name for name in names if (d := "".join(filter(str.isdigit, name)))}
     rows: dict[str, list[Any]] = defaultdict(list, {stem: [] for stem in stems.values()})
+    without_boxes = not all("bbox" in each for each in whole["annotations"])
     for each in whole["annotations"]:
         key = each["image_id"]
         if isinstance(key, int) and key not in stems and len(numbers) < len(names):
@@ -292,9 +315,23 @@ def _coco_boxes(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
                 "names; add the list images of COCO, with id and file_name, or use names"
             )
         own = numbers.get(key, str(key)) if isinstance(key, int) else _stem(key)
-        x, y, width, height = each["bbox"]
-        rows[stems.get(key, own)].append([y, x, y + height, x + width, each.get("score", 1.0)])
-    return rows
+        rows[stems.get(key, own)].append(_coco_row(path, each, with_box=not without_boxes))
+    return rows, without_boxes
+
+
+def _coco_row(path: Path, label: Mapping[str, Any], *, with_box: bool) -> Any:
+    """The box of an annotation and its score, or its shapes and its score."""
+    score = label.get("score", 1.0)
+    if with_box:
+        x, y, width, height = label["bbox"]
+        return [y, x, y + height, x + width, score]
+    try:
+        return coco_shapes(label), score
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: an annotation of image {label['image_id']} has neither a bbox nor a "
+            f"segmentation that can be read ({type(error).__name__} {error})"
+        ) from error
 
 
 def _stem(file_name: str) -> str:

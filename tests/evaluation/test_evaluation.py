@@ -144,6 +144,35 @@ class TestEqualFigures:
         masks = evaluate(save(tmp_path / "masks", levels(1)), images)
         assert evaluate(coco(tmp_path / "plain.json", score=False), images)["ap50"] == masks["ap50"]
 
+    def test_coco_regions_are_maps_of_their_scores(self, images, tmp_path):
+        """Run lengths over the columns, written out by hand."""
+        rows, drawn = [], {}
+        for name, mask in MASKS.items():
+            drawn[name] = np.zeros(mask.shape, np.float32)
+            for pixels, _ in targets_of(mask):
+                region = np.zeros(mask.shape, bool)
+                region[tuple(np.array(sorted(pixels)).T)] = True
+                flat = np.concatenate([[False], region.T.ravel()])
+                ends = np.flatnonzero(flat[1:] != flat[:-1])
+                counts = np.diff([0, *ends, region.size]).tolist()
+                score = float(np.float32(max(MAPS[name][each] for each in pixels) / 65535))
+                drawn[name][region] = score
+                segmentation = {"size": list(mask.shape), "counts": counts}
+                rows.append({"image_id": name, "segmentation": segmentation, "score": score})
+        (tmp_path / "regions.json").write_text(json.dumps(rows))
+        np.savez(tmp_path / "drawn.npz", **drawn)
+        found = evaluate(tmp_path / "regions.json", images)
+        assert found == evaluate(tmp_path / "drawn.npz", images)
+        assert found["iou"] == evaluate(save(tmp_path / "maps", MAPS), images)["iou"]
+
+    def test_coco_polygons_without_boxes(self, images, tmp_path):
+        square = {"image_id": "e0", "segmentation": [[2, 3, 6, 3, 6, 8, 2, 8]], "score": 0.9}
+        (tmp_path / "polygons.json").write_text(json.dumps([square]))
+        masks = {name: np.zeros_like(mask) for name, mask in MASKS.items()}
+        masks["e0"][3:8, 2:6] = True
+        found = evaluate(tmp_path / "polygons.json", images)
+        assert found["iou"] == evaluate(save(tmp_path / "masks", masks), images)["iou"]
+
     def test_coco_of_numbers_and_yolo(self, images, tmp_path):
         expected = evaluate(coco(tmp_path / "boxes.json"), images)
         rows = json.loads((tmp_path / "boxes.json").read_text())
@@ -297,6 +326,21 @@ def slow_ap(images):
 
 
 class TestBadInput:
+    @pytest.mark.parametrize(
+        ("label", "line"),
+        [
+            ({}, "has neither a bbox nor a segmentation"),
+            ({"segmentation": [[1, 2, 3]]}, "a polygon of 3 numbers"),
+            ({"segmentation": {"size": [4, 4]}}, "neither a bbox nor a segmentation"),
+            ({"segmentation": {"size": [4, 4], "counts": [16]}}, "unreadable predictions: 1"),
+        ],
+    )
+    def test_regions_that_cannot_be_drawn(self, images, tmp_path, label, line):
+        path = tmp_path / "regions.json"
+        path.write_text(json.dumps([{"image_id": "e1"} | label]))
+        with pytest.raises(ValueError, match=line):
+            evaluate_predictions({"it": path}, images)
+
     def test_lesser_faults_are_told_and_counted(self, images, tmp_path):
         folder = save(tmp_path / "maps", MAPS, "{}_pred.png")
         Image.fromarray(MAPS["e0"]).save(folder / "other.png")
