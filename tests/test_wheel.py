@@ -86,10 +86,12 @@ def test_demo(user):
 
 
 def test_predict_and_from_pretrained(user):
-    user.run("festkit", "predict", "sky/images", "--model", "nuaa-sirst/acm", "--out", "found")
+    user.run("festkit", "predict", "sky/images", "--out", "found")
     assert (user.folder / "found" / "targets.csv").is_file()
-    code = "import festkit as fk; print(fk.FEST.from_pretrained('ACM', 'union'))"
-    assert user.run("python", "-c", code).startswith("FEST(ACM 256 px; th1=0.5")
+    code = "import festkit as fk; print(fk.FEST.from_pretrained('universal'))"
+    assert user.run("python", "-c", code).startswith("FEST(ACM 1.3 x, ACM 2 x; th1=")
+    code = "import festkit as fk; print(fk.FEST.from_pretrained('ACM', 'NUAA-SIRST'))"
+    assert user.run("python", "-c", code).startswith("FEST(ACM 512 px, ACM 768 px; th1=0.5")
 
 
 def test_tune(user):
