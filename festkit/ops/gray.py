@@ -10,6 +10,9 @@ from .._support.tensors import is_tensor
 
 GRAY = "expected a gray image (H, W) of uint8, uint16 or float in [0, 1], or several (N, H, W)"
 
+FLAT = 8.0
+"""Least standard deviation by which a frame is normalised [gray levels]."""
+
 DARK = 0.25
 """Minimum share of white for the maximum of an image of more than 8 bit; below, it is too dark."""
 
@@ -98,10 +101,13 @@ def _warn_if_dark(brightest: float, white: int) -> None:
 
 
 def gray_statistics(gray: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation of an image (H, W), in [0, 1]; the latter at least one level.
+    """Mean and standard deviation of an image (H, W), in [0, 1]; the latter at least 8 levels.
+
+    In flatter frames, such as those of a clear sky, noise and the steps of the gray levels would
+    look like targets.
 
     Example:
         >>> gray_statistics(np.full((4, 6), 51, np.uint8))
-        (0.2, 0.00392156862745098)
+        (0.2, 0.03137254901960784)
     """
-    return float(gray.mean()) / 255, max(float(gray.std()), 1.0) / 255
+    return float(gray.mean()) / 255, max(float(gray.std()), FLAT) / 255

@@ -98,7 +98,9 @@ class NativeImages:
         """Augmented network input and masks of images by index; see :meth:`TrainConfig.crop_at`."""
         gray, mask = self._squares(index, generator, on_target=crop[1])
         gray, mask = flip_and_turn(gray, mask, generator)
-        gray, mask = paste_targets(gray.float() / 255, mask, self.bank, generator)
+        gray = gray.float() / 255
+        if crop[1]:  # else the share of target pixels stays natural
+            gray, mask = paste_targets(gray, mask, self.bank, generator)
         gray, mask = warp(gray, mask, generator)
         return self._input(change_sensor(self._normalised(gray, index), generator), channels), mask
 

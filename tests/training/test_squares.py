@@ -91,6 +91,19 @@ def test_gray_levels_are_normalised_by_their_whole_image(ramps):
     np.testing.assert_allclose(image.numpy(), expected, atol=1e-5)
 
 
+def test_nothing_is_pasted_where_squares_are_anywhere(ramps):
+    """The share of targets is then the natural one."""
+    index = torch.arange(3).repeat(60)
+    shares = []
+    for on_target in (0.5, 0.0):
+        _, mask = ramps.batch(index, (32, on_target), 1, generator())
+        shares.append(mask.flatten(1).any(1).float().mean().item())
+    _, plain = ramps._squares(index, generator(), on_target=0.0)
+    natural = plain.flatten(1).any(1).float().mean().item()
+    assert shares[0] > 0.5
+    assert shares[1] == pytest.approx(natural, abs=0.03)
+
+
 def test_images_smaller_than_a_window_are_mirrored(tmp_path):
     small = np.random.default_rng(0).integers(0, 255, (20, 25), np.uint8)
     mask = np.zeros_like(small)
