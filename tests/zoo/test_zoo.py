@@ -26,7 +26,7 @@ from festkit.weights import load_weights, read_card, save_weights
 from festkit.zoo import measure as measuring
 from festkit.zoo import train as storing
 from festkit.zoo.listing import listing
-from festkit.zoo.measure import evaluate
+from festkit.zoo.measure import evaluate, open_entry
 from festkit.zoo.train import store, train_entry
 from festkit.zoo.verify import verify
 
@@ -151,6 +151,31 @@ class TestTraining:
         (verdict,) = verify(["made/acm-32"], data_root=tmp_path / "none")
         assert not verdict.fault
         assert verdict.note == "loads; metrics on made differ by 0.000 points"
+
+    def test_a_union_with_scenes_at_scale_factors(self, made, catalogue, tmp_path, monkeypatch):
+        monkeypatch.setenv("FESTKIT_WEIGHTS", str(tmp_path / "w"))
+        options = {"size": 32, "scales": (1.0, 1.5), "epochs": 1, "batch_size": 2}
+        thresholds = {"th1": 0.4, "th2": 0.2, "rule": "fused"}
+        scenes = {"train": 2, "test": 2, "size": 32, "preset": "easy", "seed": 0}
+        entry = Entry(
+            "made/acm-32",
+            TrainConfig("hand+made", protocol="last", **options),
+            None, None, 1, scenes, thresholds,
+        )  # fmt: skip
+        monkeypatch.setitem(ENTRIES, "made/acm-32", entry)
+        out, here = tmp_path / "runs" / "a", made / "data"
+        card = read_card(train_entry("made/acm-32", out=out, data_root=here, device="cpu"))
+        assert {name: card[name] for name in thresholds} == thresholds
+        assert (card["dataset"], card["scales"], card["size"]) == ("hand+made", [1.0, 1.5], 32)
+        assert card["test"][0]["evaluation"].startswith("size original, image linear, 8 bit, tiles")
+        fest = open_entry("made/acm-32", "cpu")[1]
+        assert (fest.th1, fest.th2, fest.rule, list(fest.backbones)) == (
+            0.4, 0.2, "fused", [1.0, 1.5],
+        )  # fmt: skip
+        assert card["test"][1]["images"] == 5
+        (verdict,) = verify(["made/acm-32"], data_root=here)
+        assert not verdict.fault
+        assert verdict.note == "loads; metrics on hand+made differ by 0.000 points"
 
 
 class TestStoring:
