@@ -49,7 +49,7 @@ class ImageScores(NamedTuple):
         targets: target by target, of all (None) and of every size class.
         boxes: boxes compared with those of the true targets.
         surface: counts at every threshold.
-        graded: whether the map has values between 0 and 1.
+        graded: whether the map, as stored, has values between 0 and 1.
     """
 
     counts: Counts | None
@@ -76,7 +76,7 @@ def score_image(
         mask: (H, W) true mask.
         th1: threshold of maps.
         th2: threshold of weak targets; None for none.
-        thresholds: of the curves; none if empty.
+        thresholds: of the curves, which have the same weak targets; none if empty.
 
     Raises:
         UnusableError: if the prediction cannot be used.
@@ -86,15 +86,17 @@ def score_image(
         return ImageScores(
             None, {}, match_boxes(found.boxes_of(name, mask.shape), true), None, False
         )
-    prob = found.prob(name, mask.shape)
+    stored = found.stored(name, mask.shape)
+    prob = found.resized(name, stored, mask.shape)
     pred = adjust_sensitivity(prob, th1, th2).mask
     if pred.mean() > MOST_SHARE:
         found.faults["inverted"].append(name)
     boxes = match_boxes(mask_boxes(pred, prob), true)
     surface = None
     if len(thresholds):
-        surface = threshold_surface([prob], [mask], thresholds, [1.0], workers=1, quiet=True)
-    graded = bool(((prob > 0) & (prob < 1)).any())
+        weak = [1.0 if th2 is None else th2]
+        surface = threshold_surface([prob], [mask], thresholds, weak, workers=1, quiet=True)
+    graded = bool(((stored > 0) & (stored < 1)).any())
     return ImageScores(count(pred, mask), count_size_classes(pred, mask), boxes, surface, graded)
 
 
@@ -121,7 +123,9 @@ class Scores:
     def roc(self) -> ROC | None:
         """The curves; None for masks, boxes, and sets without targets."""
         surface = self.surface
-        return surface.roc(1.0) if surface and 0 < surface.true < surface.pixels else None
+        if not surface or not 0 < surface.true < surface.pixels:
+            return None
+        return surface.roc(float(surface.th2[0]))
 
     def targets(self, size: SizeClass | None = None) -> list[TargetCounts]:
         """Target counts of every image, of one size class."""

@@ -1,25 +1,24 @@
 """Predictions of other programs: which file is of which image, and what its numbers mean."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._support.errors import InputError, MissingFileError
-from .._support.files import NUMBER, check_form, read_json
 from .._support.names import counted
-from ..data.images import EXTENSIONS, format_size, read_raster
+from ..data.images import format_size, read_raster
 from ..data.pairing import find_files
-from ..data.weak import Shapes, coco_shapes
+from ..data.weak import Shapes
 from ..metrics import Boxes
 from ..ops.resize import resize_map
+from .labels import read_coco_rows, read_yolo_boxes, stem_of
 
 SUFFIXES = ("_prediction", "_pred", "_prob", "_mask", "_output", "_result", "_seg", "_pixels0")
 """What other programs write after the name of an image."""
@@ -32,11 +31,13 @@ FAULTS = {
     "not finite": "maps with NaN or infinity",
     "logits": "maps that are no probabilities (save 1 / (1 + exp(-logits)))",
     "mixed": "masks of 0 and 1 among those of 0 and 255 (save all alike)",
+    "transposed": "maps with height and width exchanged (save rows first)",
     "inverted": "maps above the threshold on over half of the image (targets must be high)",
     "no image": "predictions of no image in the split, not used",
     "suffix": "predictions with a suffix after the image's name",
-    "resized": "maps resized to the size of the mask, linearly",
-    "outside": "boxes beyond the frame, clipped or dropped",
+    "number": "images named by a number alone, found by the digits of their name",
+    "resized": "maps resized to the size of the image, linearly",
+    "outside": "boxes beyond the frame or without area, clipped or dropped",
 }
 """What may be wrong with predictions; those before "inverted" cannot be used."""
 
@@ -45,7 +46,12 @@ UNUSABLE = tuple(FAULTS)[: list(FAULTS).index("inverted")]
 LEAST_TOP = 25
 """Integers up to this, but above 1, are labels rather than gray levels."""
 
+FIRST_MAPS = 20
+"""Maps that are read to tell masks from gray levels."""
+
 Read = Callable[[], NDArray[Any]]
+
+Found = TypeVar("Found")
 
 
 class UnusableError(InputError):
@@ -87,8 +93,8 @@ class Predictions:
     normalised: bool = False
     faults: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
-    def prob(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """The probability map of an image at the size of its mask.
+    def stored(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The probability map of an image as it is stored; regions are drawn at the size (H, W).
 
         Raises:
             UnusableError: if it is damaged, or its numbers are no probabilities.
@@ -101,10 +107,22 @@ class Predictions:
             raise UnusableError("logits", f"{name}: {low:g} to {high:g}")
         if high == 1 < self.top and self.levels.startswith("masks"):
             raise UnusableError("mixed", name)
-        prob = levels.astype(np.float32) / np.float32(self.top)
+        return levels.astype(np.float32) / np.float32(self.top)
+
+    def resized(
+        self, name: str, prob: NDArray[np.float32], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """The stored map of an image of a size (H, W), at that size.
+
+        Raises:
+            UnusableError: if its height and width are exchanged.
+        """
         if prob.shape == shape:
             return prob
-        self.faults["resized"].append(f"{name}: {format_size(prob.shape)}")
+        sizes = f"{name}: {format_size(prob.shape)}, image {format_size(shape)}"
+        if prob.shape == shape[::-1]:
+            raise UnusableError("transposed", sizes)
+        self.faults["resized"].append(sizes)
         return resize_map(prob, (shape[0], shape[1]))
 
     def _drawn(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -126,9 +144,9 @@ class Predictions:
         frame = np.array([*shape, *shape], np.float64)
         box = np.round(rows[:, :4] * frame, 2) if self.normalised else rows[:, :4]
         inside = np.clip(box, 0, frame)
-        outside = (np.abs(inside - box) > 1e-3).any(1)
-        self.faults["outside"].extend([name] * int(outside.sum()))
         kept = (inside[:, 2:] > inside[:, :2]).all(1)
+        outside = (np.abs(inside - box) > 1e-3).any(1) | ~kept
+        self.faults["outside"].extend([name] * int(outside.sum()))
         return Boxes(inside[kept], rows[kept, 4])
 
 
@@ -150,27 +168,26 @@ def open_predictions(source: str | Path, names: Sequence[str]) -> Predictions:
         >>> file = Path(tempfile.mkdtemp()) / "maps.npz"
         >>> np.savez(file, a_pred=np.array([[0, 255]], np.uint8))
         >>> found = open_predictions(file, ["a"])
-        >>> found.levels, found.prob("a", (1, 2))
+        >>> found.levels, found.stored("a", (1, 2))
         ('masks of 0 and 255', array([[0., 1.]], dtype=float32))
     """
     path = Path(source).expanduser()
     if not path.exists():
         raise MissingFileError(f"no such file or folder of predictions: {path}")
     if path.suffix == ".json":
-        rows, without_boxes = _coco_rows(path, names)
-        boxes, faults = _paired(rows, names, path)
-        if without_boxes:
-            return Predictions(path, "COCO regions, with their score", regions=boxes, faults=faults)
-        found = {name: np.array(rows, float).reshape(-1, 5) for name, rows in boxes.items()}
-        return Predictions(
-            path, "COCO boxes [x, y, width, height] in px", boxes=found, faults=faults
-        )
+        coco = read_coco_rows(path, names)
+        rows, faults = _paired(coco.rows.items(), names, path)
+        faults["number"] = coco.numbered
+        if coco.regions:
+            return Predictions(path, coco.words, regions=rows, faults=faults)
+        boxes = {name: np.array(own, float).reshape(-1, 5) for name, own in rows.items()}
+        return Predictions(path, coco.words, boxes=boxes, faults=faults)
     texts = sorted(path.rglob("*.txt")) if path.is_dir() else []
     files = _map_files(path)
     if not files and texts:
-        labels = {text.relative_to(path).with_suffix("").as_posix(): [text] for text in texts}
-        paired, faults = _paired(labels, names, path)
-        yolo = {name: _yolo_boxes(found[0]) for name, found in paired.items()}
+        stems = (text.relative_to(path).with_suffix("").as_posix() for text in texts)
+        paired, faults = _paired(zip(stems, texts, strict=True), names, path)
+        yolo = {name: read_yolo_boxes(text) for name, text in paired.items()}
         words = "YOLO boxes (class, centre, width, height, and the score if there is one)"
         return Predictions(path, words, boxes=yolo, normalised=True, faults=faults)
     if not files:
@@ -178,54 +195,63 @@ def open_predictions(source: str | Path, names: Sequence[str]) -> Predictions:
             f"{path} holds no predictions; expected png, bmp, jpg, tif, npy or npz maps, YOLO txt "
             "files, or a COCO json file"
         )
-    readers, faults = _paired(files, names, path)
-    faults["missing"] = [name for name in names if name not in readers]
-    faults["twice"] = [name for name, found in readers.items() if len(found) > 1]
-    maps = {name: found[0] for name, found in readers.items()}
+    maps, faults = _paired(files, names, path)
+    faults["missing"] = [name for name in names if name not in maps]
     top, words = _top(path, maps.values())
     return Predictions(path, words, top, maps, faults=faults)
 
 
 def _paired(
-    files: Mapping[str, list[Any]], names: Sequence[str], path: Path
-) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    files: Iterable[tuple[str, Found]], names: Sequence[str], path: Path
+) -> tuple[dict[str, Found], dict[str, list[str]]]:
     """What belongs to every image, by its own name or one with a suffix, and the faults."""
-    paired: dict[str, list[Any]] = defaultdict(list)
+    paired: dict[str, Found] = {}
     faults: dict[str, list[str]] = {kind: [] for kind in FAULTS}
-    known = set(names)
-    for stem, found in files.items():
+    known, stem = set(names), ""
+    for stem, found in files:
         bare = next((stem[: -len(s)] for s in SUFFIXES if stem.lower().endswith(s)), stem)
-        tails = (each.rpartition("/")[2] for each in (stem, bare))
-        name = next((each for each in (stem, bare, *tails) if each in known), None)
+        name = _image_of(stem, known) or _image_of(bare, known)
         if name is None:
             faults["no image"].append(stem)
             continue
-        if stem.rpartition("/")[2] != name.rpartition("/")[2]:
+        if not _image_of(stem, known):
             faults["suffix"].append(stem)
-        paired[name] += found
-    if files and not paired:
+        if name in paired:
+            faults["twice"].append(name)
+        paired.setdefault(name, found)
+    if stem and not paired:
         raise InputError(
             f"{path} has no prediction for any of the {counted(len(names), 'image')}: it holds "
-            f"{next(iter(files))}, the first image is {names[0]}; name predictions after images"
+            f"{stem}, the first image is {names[0]}; name predictions after images"
         )
+    faults["twice"] = list(dict.fromkeys(faults["twice"]))
     return paired, faults
 
 
-def _map_files(path: Path) -> dict[str, list[Read]]:
-    """Functions that read maps, by name without extension."""
+def _image_of(stem: str, known: Container[str]) -> str | None:
+    """The image that a path names: as a whole, in a union (sky/a is sky_a), or by its end."""
+    parts = stem.split("/")
+    tails = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    return next((each for each in (stem, "_".join(parts), *tails) if each in known), None)
+
+
+def _map_files(path: Path) -> list[tuple[str, Read]]:
+    """Functions that read maps, each with its name without extension."""
     if path.suffix == ".npz":
         stored = _npz(path)
-        return {_stem(key): [partial(_array, stored, key)] for key in stored}
-    found: dict[str, list[Read]] = defaultdict(list)
+        return [(stem_of(key), partial(_array, stored, key)) for key in stored]
     if not path.is_dir():
         raise InputError(f"{path} is neither a folder nor an npz or json file")
     if (path / "prediction.json").is_file():  # of festkit predict
         path /= "masks"
+        if not path.is_dir():
+            raise InputError(f"{path.parent} has no masks; run festkit predict with --format masks")
     arrays = sorted(file for kind in ("npy", "npz") for file in path.rglob(f"*.{kind}"))
-    for file in [*find_files(path)[0], *arrays]:
-        name = file.relative_to(path).with_suffix("").as_posix()
-        found[name].append(partial(_array if file in arrays else _gray, file))
-    return found
+    readers = [(file, _gray) for file in find_files(path)[0]] + [(file, _array) for file in arrays]
+    return [
+        (stem_of(file.relative_to(path).with_suffix("").as_posix()), partial(read, file))
+        for file, read in readers
+    ]
 
 
 def _gray(path: Path) -> NDArray[Any]:
@@ -267,7 +293,7 @@ def _array(file: Any, key: str | None = None) -> NDArray[Any]:
 def _top(path: Path, readers: Iterable[Read]) -> tuple[float, str]:
     """The level of probability 1, from as many maps as are needed to tell, and in words."""
     peak, masks = 0.0, True
-    for read in readers:
+    for number, read in enumerate(readers, 1):
         try:
             levels = read()
         except UnusableError:  # reported when the image is measured
@@ -280,7 +306,8 @@ def _top(path: Path, readers: Iterable[Read]) -> tuple[float, str]:
         if not math.isfinite(high):  # likewise
             continue
         peak, masks = max(peak, high), masks and bool(np.isin(levels, (0, high)).all())
-        if peak > 255 or (peak > LEAST_TOP and levels.dtype == np.uint8):
+        known = peak > 255 or (peak > LEAST_TOP and levels.dtype == np.uint8)
+        if known and (not masks or number >= FIRST_MAPS):
             break
     if 1 < peak <= LEAST_TOP:
         raise InputError(
@@ -290,68 +317,3 @@ def _top(path: Path, readers: Iterable[Read]) -> tuple[float, str]:
     top = next((top for top in (1, 255, 2**16 - 1) if peak <= top), 2**32 - 1)
     words = f"masks of 0 and {top}" if masks else f"gray levels, {top} is probability 1"
     return float(top), words
-
-
-DETECTION = {"image_id": int | str, "bbox?": [NUMBER], "score?": NUMBER}
-
-
-def _coco_rows(path: Path, names: Sequence[str]) -> tuple[dict[str, list[Any]], bool]:
-    """What COCO results, or a COCO dataset, hold by image, and whether these are regions.
-
-    Rows (y0, x0, y1, x1, score); if an annotation has no box, (shapes, score) of all.
-    """
-    content = read_json(path)
-    whole = content if isinstance(content, dict) else {"annotations": content}
-    check_form(path, whole, {"annotations": [DETECTION], "images?": [{"file_name": str}]})
-    stems = {each.get("id"): _stem(each["file_name"]) for each in whole.get("images", [])}
-    numbers = {int(d): name for name in names if (d := "".join(filter(str.isdigit, name)))}
-    rows: dict[str, list[Any]] = defaultdict(list, {stem: [] for stem in stems.values()})
-    without_boxes = not all("bbox" in each for each in whole["annotations"])
-    for each in whole["annotations"]:
-        key = each["image_id"]
-        if isinstance(key, int) and key not in stems and len(numbers) < len(names):
-            raise InputError(
-                f"{path} names images by number ({key}), which is not unique in the dataset's "
-                "names; add the list images of COCO, with id and file_name, or use names"
-            )
-        own = numbers.get(key, str(key)) if isinstance(key, int) else _stem(key)
-        rows[stems.get(key, own)].append(_coco_row(path, each, with_box=not without_boxes))
-    return rows, without_boxes
-
-
-def _coco_row(path: Path, label: Mapping[str, Any], *, with_box: bool) -> Any:
-    """The box of an annotation and its score, or its shapes and its score."""
-    score = label.get("score", 1.0)
-    if with_box:
-        x, y, width, height = label["bbox"]
-        return [y, x, y + height, x + width, score]
-    try:
-        return coco_shapes(label), score
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: an annotation of image {label['image_id']} has neither a bbox nor a "
-            f"segmentation that can be read ({type(error).__name__} {error})"
-        ) from error
-
-
-def _stem(file_name: str) -> str:
-    """The name of an image by that of its file."""
-    path = Path(file_name)
-    return (path.with_suffix("") if path.suffix.lower() in EXTENSIONS else path).as_posix()
-
-
-def _yolo_boxes(path: Path) -> NDArray[np.float64]:
-    """Rows (y0, x0, y1, x1, score) of a text file, as shares of the frame."""
-    try:
-        rows = [list(map(float, line.split())) for line in path.read_text("utf-8").splitlines()]
-        rows = [row for row in rows if row]
-        boxes = [
-            [y - high / 2, x - wide / 2, y + high / 2, x + wide / 2, *(score or [1.0])]
-            for _, x, y, wide, high, *score in rows
-        ]
-        return np.array(boxes, float).reshape(-1, 5)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is no YOLO file ({error}); expected lines of class, centre x and y, width, "
-            "height and the score, in shares of the frame"
-        ) from error

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from ..metrics import (
 )
 from ..plots import plot_roc
 from ..plots.style import save_figure
-from ..surface import EIGHT_BIT, ROC, threshold_surface
+from ..surface import EIGHT_BIT, ROC
 from ..tables.render import Style, render_cells, with_interval
 from .measure import DRAWS, THRESHOLDS, ImageScores, Scores, score_image
 from .predictions import FAULTS, UNUSABLE, Predictions, UnusableError, open_predictions
@@ -111,11 +111,14 @@ class Evaluation:
         Raises:
             ValueError: if a file holds no evaluation.
         """
-        form = {"methods": dict, "differences": dict, "images": int, "dataset": str}
+        form = dict.fromkeys(("methods", "differences"), dict) | {"images": int, "left_out": list}
+        form |= dict.fromkeys(("dataset", "split", "fingerprint"), str)
         records = [read_json(path, form) for path in paths]
+        folders = [Path(path).resolve().parent for path in paths]
+        unique = len({folder.name for folder in folders}) == len(folders)
         methods = {
-            name if len(paths) == 1 else f"{Path(path).parent.name}: {name}": of
-            for path, record in zip(paths, records, strict=True)
+            name if len(paths) == 1 else f"{folder.name if unique else folder}: {name}": of
+            for folder, record in zip(folders, records, strict=True)
             for name, of in record["methods"].items()
         }
         first, several = records[0], len({r["fingerprint"] for r in records}) > 1
@@ -125,13 +128,16 @@ class Evaluation:
         return cls(first | {"methods": methods} | ({"differences": {}} if len(paths) > 1 else {}))
 
     def _csv(self) -> str:
-        """A row for every method, or difference, and metric: value and ends of the interval."""
+        """A row for every method, or difference, and metric: value and ends of the interval.
+
+        A void Score has none.
+        """
         rows = {name: of["metrics"] for name, of in self.record["methods"].items()}
         cells = [
             (method, name, row[name], *(row["intervals"].get(name) or ("", "")))
             for method, row in (rows | self.record["differences"]).items()
             for name in ALL_METRICS
-            if row.get(name) is not None
+            if row.get(name) is not None and (name != "score" or row["valid"])
         ]
         heads = ["method", "metric", "value", "low", "high"]
         return str(pd.DataFrame(cells, columns=heads).to_csv(index=False, lineterminator="\n"))
@@ -150,7 +156,7 @@ def evaluate_predictions(
 ) -> Evaluation:
     """Evaluate predictions of any program, one or more methods, on the images of a dataset.
 
-    Predictions are paired with images by name, and compared at the size of the mask.
+    Predictions are paired with images by name, and compared at the size of the image.
 
     Args:
         predictions: for every method, by name or not, a folder, an npz file or a COCO JSON file,
@@ -159,15 +165,16 @@ def evaluate_predictions(
         th1: maps are targets above this.
         th2: weak targets are above this, as in :func:`adjust_sensitivity`; None for none.
         choose_on: images whose masks choose th1: the highest Score with Fa below ``max_fa``; where
-            they have no targets, the lowest such threshold. There must be predictions of them.
+            they have no targets, the lowest such threshold. Their predictions are in the same
+            folder or file.
         max_fa: highest false-alarm rate when th1 is chosen.
-        thresholds: ascending, of the curves.
+        thresholds: ascending, of the curves, which have the weak targets of th2.
         skip_faulty: leave out images that lack a usable prediction of any method, and count them;
             by default they are an error.
 
     Raises:
         FileNotFoundError: if there are no such predictions.
-        ValueError: if predictions lack, or cannot be used.
+        ValueError: if predictions are missing, or cannot be used.
 
     Example:
         >>> import tempfile
@@ -187,10 +194,10 @@ def evaluate_predictions(
         chosen: dict[str, Any] = {}
         own, rule = th1, threshold_rule(th1, th2)
         if choose_on is not None:
-            own, chosen = _choose(source, choose_on, images, max_fa)
+            own, chosen = _choose(source, choose_on, images, max_fa, th2=th2, skip=skip_faulty)
             rule = f"{threshold_rule(own, th2)}, chosen on {choose_on.name} {choose_on.split}"
         found = open_predictions(source, images.names)
-        _report(found, skip=skip_faulty, only=("missing", "twice"))
+        _report(found, skip=skip_faulty, kinds=("missing", "twice"), warn=False)
         scores[method] = _score(found, images, th1=own, th2=th2, thresholds=thresholds)
         _report(found, skip=skip_faulty)
         about[method] = _about(found, own, th2, rule) | chosen
@@ -224,9 +231,12 @@ def _named(
         named = dict(predictions)
     else:
         given = [predictions] if isinstance(predictions, str | Path) else list(predictions)
-        named = {Path(source).stem: source for source in given}
-        if len(named) < len(given):
-            named = {str(source): source for source in given}
+        paths = [Path(source).expanduser().resolve() for source in given]
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise InputError(f"{twice[0]} is given twice; pass every method once")
+        words = [path.name if path.is_dir() else path.stem for path in paths]
+        unique = len(set(words)) == len(words)
+        named = dict(zip(words if unique else map(str, given), given, strict=True))
     if not named:
         raise InputError("no predictions given; pass a folder or file for every method")
     return named
@@ -263,19 +273,20 @@ def _score(
     return {name: scores for name, scores in scored.items() if scores is not None}
 
 
-def _report(found: Predictions, *, skip: bool, only: Sequence[str] | None = None) -> None:
+def _report(
+    found: Predictions, *, skip: bool, kinds: Collection[str] = FAULTS, warn: bool = True
+) -> None:
     """Refuse faulty predictions, or say that their images are left out; warn of lesser faults."""
     told = {
         kind: f"{found.source}: {FAULTS[kind]}: {len(where)}, such as {where[0]}"
         for kind, where in found.faults.items()
-        if where and kind in (only or FAULTS)
+        if where and kind in kinds
     }
     fatal = [line for kind, line in told.items() if kind in UNUSABLE]
     if fatal and not skip:
         raise InputError("\n".join([*fatal, "--skip-faulty (skip_faulty) leaves these images out"]))
-    if only is None:
-        for kind, line in told.items():
-            warnings.warn(line + "; left out" * (kind in UNUSABLE), stacklevel=3)
+    for kind, line in told.items() if warn else ():
+        warnings.warn(line + "; left out" * (kind in UNUSABLE), stacklevel=3)
 
 
 def _notes(images: Dataset) -> list[str]:
@@ -289,16 +300,24 @@ def _notes(images: Dataset) -> list[str]:
 
 
 def _choose(
-    source: str | Path, on: Dataset, images: Dataset, max_fa: float
+    source: str | Path,
+    on: Dataset,
+    images: Dataset,
+    max_fa: float,
+    *,
+    th2: float | None,
+    skip: bool,
 ) -> tuple[float, dict[str, Any]]:
     """The threshold chosen on some images, and what a record says of it."""
     found = open_predictions(source, on.names)
     if found.boxes is not None:
         raise InputError(f"{source} holds boxes; thresholds are chosen on maps")
-    _report(found, skip=False, only=UNUSABLE)
-    masks = [on.mask(index) for index in range(len(on))]
-    probs = (found.prob(name, mask.shape) for name, mask in zip(on.names, masks, strict=True))
-    surface = threshold_surface(probs, masks, EIGHT_BIT, [1.0], quiet=True)
+    scored = _score(found, on, th1=0.5, th2=th2, thresholds=EIGHT_BIT)
+    _report(found, skip=skip, kinds=UNUSABLE)
+    parts = [each.surface for each in scored.values() if each.surface is not None]
+    if not parts:
+        raise InputError(f"{source} has no usable prediction for {on.name} {on.split}")
+    surface = sum(parts[1:], parts[0])
     useful = (surface.fa < max_fa) & ((surface.detected > 0) | (surface.targets == 0))
     if not useful.any():
         raise InputError(
@@ -313,15 +332,26 @@ def _choose(
             "so the figures are too good",
             stacklevel=4,
         )
-    by = {"dataset": on.name, "split": on.split, "images": len(on), "max_fa": max_fa}
-    return th1, {"chosen_on": by | {"fingerprint": on.fingerprint, "evaluated_too": shared}}
+    return th1, {
+        "chosen_on": {
+            "dataset": on.name,
+            "split": on.split,
+            "fingerprint": on.fingerprint,
+            "images": len(scored),
+            "left_out": sorted(set(on.names) - set(scored)),
+            "evaluated_too": shared,
+            "max_fa": max_fa,
+        }
+    }
 
 
 def _about(found: Predictions, th1: float, th2: float | None, rule: str) -> dict[str, Any]:
     """What a record says of a method beside its figures."""
     protocol = Protocol(threshold=rule, map="linear" if found.faults["resized"] else "as stored")
+    used = {"th1": th1, "th2": th2}
     if found.boxes is not None:
         protocol = Protocol(threshold="all boxes", map="none", mask="> 127, boxes of targets")
+        used = dict.fromkeys(used)
     faults = {
         kind: {"count": len(where), "what": FAULTS[kind], "first": where[:5]}
         for kind, where in found.faults.items()
@@ -330,8 +360,7 @@ def _about(found: Predictions, th1: float, th2: float | None, rule: str) -> dict
     return {
         "source": str(found.source),
         "levels": found.levels,
-        "th1": th1,
-        "th2": th2,
+        **used,
         "protocol": protocol.record(),
         "faults": faults,
     }

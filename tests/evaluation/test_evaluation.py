@@ -1,6 +1,7 @@
 """Predictions of any program: equal figures from every form, slow oracles, bad input, protocols."""
 
 import json
+import math
 import warnings
 
 import numpy as np
@@ -195,9 +196,19 @@ class TestEqualFigures:
             (tmp_path / "yolo" / f"{name}.txt").write_text("\n".join(each))
         assert evaluate(tmp_path / "yolo", images) == expected
 
+    def test_coco_of_boxes_and_regions_says_what_is_used(self, images, tmp_path):
+        square = {
+            "image_id": "e0",
+            "segmentation": [[2, 3, 6, 3, 6, 8, 2, 8]],
+            "bbox": [2, 3, 4, 5],
+        }
+        (tmp_path / "both.json").write_text(json.dumps([square]))
+        words = open_predictions(tmp_path / "both.json", images.names).levels
+        assert words == "COCO boxes [x, y, width, height] in px, without their segmentation"
+
     def test_the_only_rule_of_sizes_is_linear(self, images, tmp_path):
         half = {name: prob[::2, ::2] for name, prob in MAPS.items()}
-        with pytest.warns(UserWarning, match="maps resized to the size of the mask, linearly: 6"):
+        with pytest.warns(UserWarning, match="maps resized to the size of the image, linearly: 6"):
             found = evaluate_predictions({"it": save(tmp_path / "half", half)}, images)
         method = found.record["methods"]["it"]
         assert method["protocol"]["map"] == "linear"
@@ -212,6 +223,31 @@ class TestEqualFigures:
             inter += (pred & TRUTH[name]).sum()
             union += (pred | TRUTH[name]).sum()
         assert method["metrics"]["iou"] == pytest.approx(inter / union)
+
+    def test_resized_masks_have_no_curves(self, images, tmp_path):
+        half = {name: mask[::2, ::2] for name, mask in levels(255).items()}
+        with pytest.warns(UserWarning, match="maps resized"):
+            found = evaluate_predictions({"it": save(tmp_path / "half", half)}, images)
+        assert "roc_auc" not in metrics(found, "it")
+        assert not found.curves
+
+    def test_names_with_folders_and_two_suffixes(self, images, tmp_path):
+        expected = evaluate(save(tmp_path / "maps", MAPS), images)
+        assert evaluate(save(tmp_path / "twice", MAPS, "{}.png.npy"), images) == expected
+        for name in ("sky", "sea"):
+            make_set(tmp_path / name, test=2)
+        with pytest.warns(UserWarning, match="are also in"):
+            both = load_dataset("sky+sea", "test", root=tmp_path)
+        two = {name: MAPS[name] for name in ("e0", "e1")}
+        for name in ("sky", "sea"):
+            (tmp_path / "union").mkdir(exist_ok=True)
+            save(tmp_path / "union" / name, two, "{}_pred.png")
+        joined = {f"{place}_{name}": two[name] for place in ("sky", "sea") for name in two}
+        expected = evaluate(save(tmp_path / "joined", joined), both)
+        assert evaluate(tmp_path / "union", both) == expected
+        rows = [{"image_id": f"a/images/{name}.png", "bbox": [1, 1, 2, 2]} for name in MAPS]
+        (tmp_path / "deep.json").write_text(json.dumps(rows))
+        assert len(open_predictions(tmp_path / "deep.json", images.names).boxes) == IMAGES
 
 
 class TestSlowOracles:
@@ -268,6 +304,14 @@ class TestSlowOracles:
                 before = hits / truth.sum()
                 assert curve["precision"][k] == pytest.approx(hits / pred.sum())
         assert metrics(found, "it")["pr_auc"] == pytest.approx(area)
+
+    def test_curves_have_the_weak_targets_of_the_table(self, images, tmp_path):
+        weak = save(tmp_path / "weak", {n: 0.6 * mask for n, mask in TRUTH.items()}, "{}.npy")
+        found = evaluate_predictions({"it": weak}, images, th1=0.9, th2=0.2)
+        curve, own = found.record["methods"]["it"]["curves"], metrics(found, "it")
+        place = curve["thresholds"].index(0.9)
+        assert own["pd"] == 1  # a pixel of every target
+        assert (curve["pd"][place], curve["fa"][place]) == (1, 0)
 
     def test_paired_differences(self, images, tmp_path):
         a, b = save(tmp_path / "a", MAPS), save(tmp_path / "b", levels(255))
@@ -341,6 +385,90 @@ class TestBadInput:
         with pytest.raises(ValueError, match=line):
             evaluate_predictions({"it": path}, images)
 
+    @pytest.mark.parametrize(
+        ("box", "line"),
+        [
+            ({"bbox": [1, 2, 3]}, r"e0 has the bbox \[1, 2, 3\] with score 1.0, expected"),
+            ({"bbox": [1, 2, 3, 4], "score": math.nan}, "with score nan, expected"),
+            ({"bbox": [1, math.inf, 3, 4]}, "all finite"),
+        ],
+    )
+    def test_boxes_of_no_use(self, images, tmp_path, box, line):
+        (tmp_path / "it.json").write_text(json.dumps([{"image_id": "e0"} | box]))
+        with pytest.raises(FestkitError, match=line):
+            evaluate(tmp_path / "it.json", images)
+
+    @pytest.mark.parametrize(
+        "line", ["0 .1 .1 .2 .1 .3 .2 .2 .3 .1 .2", "0 30 20 5 5", "0 nan .5 1 1"]
+    )
+    def test_lines_that_are_no_yolo_boxes(self, images, tmp_path, line):
+        """A polygon of five corners, pixels, NaN."""
+        (tmp_path / "y").mkdir()
+        (tmp_path / "y" / "e0.txt").write_text(line)
+        with pytest.raises(FestkitError, match=r"e0\.txt is no YOLO file \(0 "):
+            evaluate(tmp_path / "y", images)
+
+    def test_numbers_that_may_be_positions(self, images, tmp_path):
+        some = images[2:]  # e2 to e5
+
+        def found(*numbers):
+            rows = [{"image_id": number, "bbox": [1, 1, 4, 4]} for number in numbers]
+            (tmp_path / "it.json").write_text(json.dumps(rows))
+            return evaluate_predictions({"it": tmp_path / "it.json"}, some)
+
+        with pytest.raises(FestkitError, match=r"by number \(1\) that no name has, so they may be"):
+            found(1, 2, 3, 4)
+        with pytest.warns(UserWarning, match="by a number alone, .*: 3, such as 2 for e2"):
+            faults = found(2, 4, 5, 77).record["methods"]["it"]["faults"]
+        assert (faults["number"]["count"], faults["no image"]["first"]) == (3, ["77"])
+
+    def test_boxes_of_an_image_in_two_places(self, images, tmp_path):
+        for place in ("a", "b"):
+            (tmp_path / "y" / place).mkdir(parents=True)
+            (tmp_path / "y" / place / "e0.txt").write_text("0 .5 .5 .1 .1")
+        names = [{"id": n, "file_name": f"{place}/e0.png"} for n, place in enumerate("ab")]
+        rows = [{"image_id": n, "bbox": [1, 1, 4, 4]} for n in range(2)]
+        (tmp_path / "it.json").write_text(json.dumps({"images": names, "annotations": rows}))
+        for source in ("y", "it.json"):
+            with pytest.raises(
+                FestkitError, match=r"images with several predictions .*: 1, such as e0"
+            ):
+                evaluate(tmp_path / source, images)
+
+    def test_coco_without_predictions_or_with_unknown_images(self, images, tmp_path):
+        (tmp_path / "none.json").write_text("[]")
+        with pytest.raises(FestkitError, match=r"none\.json holds no predictions"):
+            evaluate(tmp_path / "none.json", images)
+        rows = [{"image_id": 7, "bbox": [1, 1, 4, 4]}]
+        whole = {"images": [{"id": 1, "file_name": "e0.png"}], "annotations": rows}
+        (tmp_path / "it.json").write_text(json.dumps(whole))
+        with pytest.raises(
+            FestkitError, match="annotation of image 7, which its list images lacks"
+        ):
+            evaluate(tmp_path / "it.json", images)
+
+    def test_transposed_maps(self, images, tmp_path):
+        folder = save(tmp_path / "maps", {name: prob.T for name, prob in MAPS.items()})
+        with pytest.raises(
+            FestkitError, match=r"height and width exchanged .*48 × 64 px, image 64"
+        ):
+            evaluate(folder, images)
+
+    def test_methods_have_one_name_each(self, images, tmp_path, monkeypatch):
+        paths = [save(tmp_path / name, MAPS) for name in ("maps.v1", "maps.v2")]
+        assert list(evaluate_predictions(paths, images).table) == [
+            "metric", "maps.v1", "maps.v2", "maps.v2 − maps.v1",
+        ]  # fmt: skip
+        with pytest.raises(FestkitError, match=r"maps\.v1 is given twice"):
+            evaluate_predictions([paths[0], paths[0]], images)
+        monkeypatch.chdir(paths[0])
+        assert list(evaluate_predictions(".", images).record["methods"]) == ["maps.v1"]
+
+    def test_a_folder_of_festkit_predict_without_masks(self, images, tmp_path):
+        (tmp_path / "prediction.json").write_text("{}")
+        with pytest.raises(FestkitError, match="has no masks; run festkit predict with --format"):
+            evaluate(tmp_path, images)
+
     def test_lesser_faults_are_told_and_counted(self, images, tmp_path):
         folder = save(tmp_path / "maps", MAPS, "{}_pred.png")
         Image.fromarray(MAPS["e0"]).save(folder / "other.png")
@@ -398,10 +526,13 @@ class TestBadInput:
             {"image_id": "e0", "bbox": [-3, 0, 8, 8], "score": 0.5},
             {"image_id": "e0", "bbox": [WIDTH + 2, 0, 8, 8], "score": 0.5},
         ]
+        rows.append({"image_id": "e0", "bbox": [9, 9, -3, 2], "score": 0.5})
         (tmp_path / "boxes.json").write_text(json.dumps(rows))
-        with pytest.warns(UserWarning, match="boxes beyond the frame, clipped or dropped: 2"):
+        with pytest.warns(UserWarning, match="beyond the frame or without area, .* dropped: 3"):
             found = evaluate_predictions({"it": tmp_path / "boxes.json"}, images)
-        assert found.record["methods"]["it"]["faults"]["outside"]["count"] == 2
+        method = found.record["methods"]["it"]
+        assert method["faults"]["outside"]["count"] == 3
+        assert method["th1"] is None
 
     def test_nothing_to_evaluate(self, images, tmp_path):
         (tmp_path / "empty").mkdir()
@@ -439,6 +570,14 @@ class TestBadInput:
             evaluate(save(tmp_path / "it", inverted), images)
 
 
+def test_one_map_of_black_and_white_does_not_make_masks(tmp_path):
+    maps = {name: (prob >> 8).astype(np.uint8) for name, prob in MAPS.items()}
+    maps["e0"], maps["e5"] = (255 * MASKS["e0"]).astype(np.uint8), MASKS["e5"].astype(np.uint8)
+    found = open_predictions(save(tmp_path / "it", maps), list(MAPS))
+    assert found.levels == "gray levels, 255 is probability 1"
+    assert found.stored("e5", (HEIGHT, WIDTH)).max() == np.float32(1 / 255)
+
+
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
@@ -454,6 +593,13 @@ class TestBadInput:
 def test_the_range_of_values_is_recognised(tmp_path, arrays, words):
     np.savez(tmp_path / "it.npz", **arrays)
     assert open_predictions(tmp_path / "it.npz", list(MAPS)).levels.startswith(words)
+
+
+def test_a_void_score_is_in_no_table(images, tmp_path):
+    found = evaluate_predictions({"it": save(tmp_path / "maps", MAPS)}, images)
+    assert metrics(found, "it")["fa"] > 1e-4
+    assert "it,pd," in found.render("csv")
+    assert "it,score," not in found.render("csv")
 
 
 class TestProtocol:
@@ -474,6 +620,14 @@ class TestProtocol:
         assert "threshold > 0.3, AS > 0.1," in text
         record = json.loads(files[1].read_text())["methods"]["it"]["protocol"]
         assert {"size", "image", "map", "mask", "padding", "threshold"} <= set(record)
+
+    def test_files_of_folders_with_one_name(self, images, tmp_path):
+        maps = save(tmp_path / "maps", MAPS)
+        files = [tmp_path / name / "out" / "evaluation.json" for name in "ab"]
+        for path in files:
+            write_json(path, evaluate_predictions({"it": maps}, images).record)
+        methods = Evaluation.load(*files).record["methods"]
+        assert list(methods) == [f"{path.parent}: it" for path in files]
 
     def test_results_of_other_images_are_told(self, images, tmp_path):
         maps = save(tmp_path / "maps", MAPS)
@@ -503,6 +657,31 @@ class TestChosenThresholds:
                 best = max(best, one.score)
         assert evaluate(maps, images[:3], th1=method["th1"])["score"] == pytest.approx(best)
         assert "chosen on hand test" in method["protocol"]["name"]
+
+    def test_weak_targets_are_false_alarms_too(self, images, tmp_path):
+        maps = {name: 0.6 * mask for name, mask in TRUTH.items()}
+        for prob in maps.values():
+            prob[2, 2] = 0.3  # a pixel of 3072
+        folder = save(tmp_path / "maps", maps, "{}.npy")
+        for th2, max_fa in ((None, 1e-4), (0.2, 4e-4)):
+            with pytest.warns(UserWarning, match="are evaluated"):
+                evaluate(folder, images, th2=th2, choose_on=images, max_fa=max_fa)
+        with pytest.raises(FestkitError, match="no threshold"):
+            evaluate(folder, images, th2=0.2, choose_on=images, max_fa=1e-4)
+
+    def test_faults_on_the_choosing_images(self, images, tmp_path):
+        maps = {name: prob / 65535 for name, prob in MAPS.items()}
+        maps["e1"][0, 0] = np.nan
+        folder = save(tmp_path / "maps", maps, "{}.npy")
+        both = {"choose_on": images[:3], "max_fa": 0.1}
+        with pytest.raises(FestkitError, match="maps with NaN or infinity: 1, such as e1"):
+            evaluate(folder, images[3:], **both)
+        with pytest.warns(UserWarning, match="maps with NaN or infinity: 1, such as e1; left out"):
+            found = evaluate_predictions({"it": folder}, images[3:], skip_faulty=True, **both)
+        chosen = found.record["methods"]["it"]["chosen_on"]
+        assert (chosen["images"], chosen["left_out"]) == (2, ["e1"])
+        with pytest.raises(FestkitError, match="has no usable prediction for hand test"):
+            evaluate(folder, images[3:], choose_on=images[1:2], skip_faulty=True)
 
     def test_frames_without_targets(self, tmp_path):
         empty = load_dataset(make_set(tmp_path / "empty", test=3, targets=False), "test")
