@@ -49,7 +49,8 @@ def evaluate(
             style, and of the curves.
         style: of predictions: how the table is printed.
         skip_faulty: leave out images without a usable prediction, and count them.
-        choose_thresholds: choose th1 by the highest Score with Fa below --max-fa, on other images.
+        choose_thresholds: choose th1 by the highest Score with Fa below --max-fa, on other images,
+            whose predictions are in the same folder or file.
         max_fa: highest false-alarm rate of --choose-thresholds.
         on: the split that chooses the threshold, or a text file with one image name per line.
         settings: thresholds; of models also rule and device.
@@ -68,12 +69,20 @@ def evaluate(
     images = load_dataset(dataset, split, root=data_root)
     predictions = [source for source in sources if _holds_predictions(Path(source).expanduser())]
     if not predictions:
+        for name, given in (
+            ("--out", out), ("--style", style != "text"), ("--skip-faulty", skip_faulty),
+            ("--choose-thresholds", choose_thresholds),
+        ):  # fmt: skip
+            if given:
+                raise InputError(f"{name} is for predictions, and {sources[0]} is a model")
         _evaluate_model(sources, images, settings)
         return
     if len(predictions) < len(sources):
         raise InputError(
             f"{predictions[0]} holds predictions, other sources are models; pass one kind"
         )
+    if choose_thresholds and settings.th1 is not None:
+        raise InputError("--th1 and --choose-thresholds exclude each other; pass one of them")
     from ..evaluation import evaluate_predictions
 
     chooser = _listed(on, dataset, data_root) if choose_thresholds else None
@@ -89,9 +98,11 @@ def evaluate(
 
 
 def _holds_predictions(source: Path) -> bool:
-    """Whether a path is no model: a file of arrays or boxes, or a folder without run or weights."""
+    """Whether a path is no model: a file of no weights, or a folder without run or weights."""
+    from ..data.images import EXTENSIONS
+
     if source.is_file():
-        return source.suffix in (".npz", ".json")
+        return source.suffix in (".npz", ".json", ".npy", ".txt", ".mat", *EXTENSIONS)
     of_runs = ("config.json", "record.json", "fest.json")
     held = [*source.glob("*.safetensors"), *(source / name for name in of_runs)]
     return source.is_dir() and not any(path.is_file() for path in held)
@@ -102,16 +113,19 @@ def _listed(on: str, dataset: str, data_root: str | None) -> "Dataset":
     from dataclasses import replace
 
     from ..data.dataset import SPLITS, load_dataset
+    from ..data.lists import ListedNames, read_list
 
     if on in SPLITS:
         return load_dataset(dataset, on, root=data_root)
     if not Path(on).is_file():
         raise InputError(f"--on {on} is neither a split ({', '.join(SPLITS)}) nor a text file")
     every = load_dataset(dataset, "all", root=data_root)
-    names = Path(on).read_text(encoding="utf-8").split()
     by_name = {pair.name: pair for pair in every.pairs}
+    names = dict.fromkeys(read_list(Path(on), ListedNames(by_name, (), Path(dataset))))
     if unknown := [name for name in names if name not in by_name]:
-        raise InputError(f"{on} names {unknown[0]}, which {every.name} does not have")
+        raise InputError(f"{on} names {unknown[0]}, which is no image of {every.name}")
+    if not names:
+        raise InputError(f"{on} names no image; write one image name per line")
     return replace(every, split=Path(on).stem, pairs=tuple(by_name[name] for name in names))
 
 

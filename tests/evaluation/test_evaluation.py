@@ -724,12 +724,17 @@ class TestCommand:
     def test_chosen_on_a_list(self, images, tmp_path, capsys):
         maps = MAPS | {f"t{n}": np.uint16(65535 * scene(n)[1]) for n in range(2)}
         folder = str(save(tmp_path / "maps", maps))
-        (tmp_path / "some.txt").write_text("t0\nt1\n")
+        (tmp_path / "some.txt").write_text("images/t0.png\nt1\n")
         words = ["evaluate", folder, "--dataset", str(tmp_path / "hand"), "--choose-thresholds"]
         assert main([*words, "--on", str(tmp_path / "some.txt"), "--max-fa", "0.1"]) == 0
         assert "chosen on hand some" in capsys.readouterr().out
         assert main([*words, "--on", "nothing"]) == 1
         assert "--on nothing is neither a split" in capsys.readouterr().err
+        (tmp_path / "some.txt").write_text("t0\nt9\n")
+        assert main([*words, "--on", str(tmp_path / "some.txt")]) == 1
+        assert "names t9, which is no image of hand" in capsys.readouterr().err
+        assert main([*words, "--th1", "0.4"]) == 1
+        assert "--th1 and --choose-thresholds exclude each other" in capsys.readouterr().err
 
     def test_models_and_predictions_do_not_mix(self, images, tmp_path, capsys):
         folder = str(save(tmp_path / "maps", MAPS))
@@ -739,3 +744,17 @@ class TestCommand:
         assert "other sources are models" in capsys.readouterr().err
         assert main(["evaluate", folder]) == 1
         assert "no dataset given" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "option", [("--choose-thresholds",), ("--out", "x"), ("--style", "csv"), ("--skip-faulty",)]
+    )
+    def test_options_of_predictions_are_refused_for_models(self, images, tmp_path, capsys, option):
+        words = ["evaluate", "nuaa-sirst/acm", "--dataset", str(tmp_path / "hand"), *option]
+        assert main(words) == 1
+        assert f"{option[0]} is for predictions" in capsys.readouterr().err
+
+    def test_a_single_map_is_no_model(self, images, tmp_path, capsys):
+        np.save(tmp_path / "e0.npy", MAPS["e0"])
+        words = ["evaluate", str(tmp_path / "e0.npy"), "--dataset", str(tmp_path / "hand")]
+        assert main(words) == 1
+        assert "is neither a folder nor an npz or json file" in capsys.readouterr().err
