@@ -5,6 +5,7 @@ writes docs/wirstd.md; ``--tables`` without names writes the page from what is f
 that of ``festkit data build-wirstd``. Interrupted, the same command continues.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -215,13 +216,15 @@ def _answer(question: str, rows: Rows, paper: pd.DataFrame) -> list[str]:
         cells = [NONE if pd.isna(gain) else f"{gain:+.2f}".replace("-", "−") for gain in gains]
         lines.append(f"| {label}, paper | {' | '.join(cells)} |")
     ends = confidence_intervals(rows[name], baseline=rows[baseline])
+    if not all(sum(rows[each], Counts()).valid for each in (name, baseline)):
+        ends["score"] = (math.nan, math.nan)
     here = _in_words({metric: ends[metric] for metric in METRICS})
     there = _in_words(dict(zip(METRICS, [(gain, gain) for gain in gains], strict=True)))
     return [*lines, "", f"{name} instead of {baseline}: {here}. In the paper: {there}."]
 
 
 def _in_words(ends: Mapping[str, tuple[float, float]]) -> str:
-    """Whether each metric rises, by the interval of its change."""
+    """Whether each metric rises, by the interval of its change; a void Score is not given."""
     words = []
     for metric, (low, high) in ends.items():
         head = METRICS[metric][0].partition(" ")[0]

@@ -6,10 +6,10 @@ from handmade import make_set
 
 from festkit._support.files import write_json
 from festkit.data.dataset import load_dataset
-from festkit.metrics import count
-from festkit.tables import find_table, training_config
+from festkit.metrics import Counts, count
+from festkit.tables import find_table, paper_table, training_config
 from festkit.training.run import Run
-from studies.wirstd import DATASET, RECIPE, main
+from studies.wirstd import DATASET, RECIPE, _answer, main
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,17 @@ def test_a_page_of_what_has_finished(subset, tmp_path):
     assert "| BCE |" not in text
     assert "**Table 5.**" in text
     assert "one seed" in text
+
+
+def test_a_void_score_is_neither_up_nor_down():
+    one = {"images": 1, "pixels": 10_000, "true": 20, "targets": 2, "false_pixels": 3}
+    rows = {
+        name: [Counts(**one, predicted=hits + 3, intersection=hits, detected=1)] * 90
+        for name, hits in (("512", 10), ("896", 15))
+    }
+    answer = "\n".join(_answer("Larger?", rows, paper_table("input_size")))
+    assert "| – |" in answer
+    assert "896 instead of 512: IoU up, Pd unclear, Fa unclear, Score not given. In" in answer
 
 
 def test_losses_over_seeds(subset, tmp_path):
