@@ -73,16 +73,13 @@ class Evaluation:
     @property
     def caption(self) -> str:
         """Images, intervals, how predictions were read, and protocols, in words."""
-        images = counted(self.record["images"], "image")
-        left_out = len(self.record["left_out"])
-        images += f", {left_out} left out" * bool(left_out)
+        images = self.record.get("compared") or _images(self.record)
         protocols = {m: of["protocol"]["name"] for m, of in self.record["methods"].items()}
         levels = defaultdict(list)
         for method, of in self.record["methods"].items():
             levels[of["levels"]].append(method)
         read = [f"{', '.join(methods)}: {what}" for what, methods in levels.items()]
-        lines = [f"{self.record['dataset']}, {self.record['split']}: {images}", "95 % intervals"]
-        return "; ".join([*lines, *read, *protocol_lines(protocols)])
+        return "; ".join([images, "95 % intervals", *read, *protocol_lines(protocols)])
 
     def render(self, style: Style | str = "text") -> str:
         """The table as "text", "markdown", "latex", "html" (a page) or "csv" (numbers).
@@ -123,8 +120,9 @@ class Evaluation:
         }
         first, several = records[0], len({r["fingerprint"] for r in records}) > 1
         if several:
-            told = [f"{r['dataset']}, {r['split']}, {r['images']} images" for r in records]
-            warnings.warn(f"results of different images: {'; '.join(told)}", stacklevel=2)
+            told = f"results of different images: {'; '.join(map(_images, records))}"
+            warnings.warn(told, stacklevel=2)
+            first |= {"compared": told}
         return cls(first | {"methods": methods} | ({"differences": {}} if len(paths) > 1 else {}))
 
     def _csv(self) -> str:
@@ -141,6 +139,12 @@ class Evaluation:
         ]
         heads = ["method", "metric", "value", "low", "high"]
         return str(pd.DataFrame(cells, columns=heads).to_csv(index=False, lineterminator="\n"))
+
+
+def _images(record: Mapping[str, Any]) -> str:
+    """Which images a record is of, in words."""
+    left_out = f", {len(record['left_out'])} left out" if record["left_out"] else ""
+    return f"{record['dataset']}, {record['split']}: {counted(record['images'], 'image')}{left_out}"
 
 
 def evaluate_predictions(

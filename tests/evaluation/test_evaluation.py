@@ -634,8 +634,9 @@ class TestProtocol:
         for name, some in (("a", images), ("b", images[:4])):
             found = evaluate_predictions({"it": maps}, some)
             write_json(tmp_path / name / "evaluation.json", found.record)
-        with pytest.warns(UserWarning, match="results of different images: hand, test, 6 images"):
-            Evaluation.load(*(tmp_path / name / "evaluation.json" for name in "ab"))
+        with pytest.warns(UserWarning, match="results of different images: hand, test: 6 images"):
+            both = Evaluation.load(*(tmp_path / name / "evaluation.json" for name in "ab"))
+        assert "different images: hand, test: 6 images; hand, test: 4 images" in both.render()
 
 
 class TestChosenThresholds:
