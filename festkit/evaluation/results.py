@@ -3,8 +3,7 @@
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from .._support.cpus import available_cpus
 from .._support.errors import InputError
 from .._support.files import read_json, write_json, write_text
 from .._support.names import counted
-from .._support.progress import progress
 from ..data.dataset import Dataset
 from ..data.unions import shared_images
 from ..data.weak import weak_masks
@@ -32,10 +29,11 @@ from ..metrics import (
 )
 from ..plots import plot_roc
 from ..plots.style import save_figure
-from ..surface import EIGHT_BIT, ROC
+from ..surface import ROC
 from ..tables.render import Style, render_cells, with_interval
-from .measure import DRAWS, THRESHOLDS, ImageScores, Scores, score_image
-from .predictions import FAULTS, UNUSABLE, Predictions, UnusableError, open_predictions
+from .measure import DRAWS, THRESHOLDS, ImageScores, Scores
+from .method import choose_threshold, report_faults, score_images
+from .predictions import FAULTS, Predictions, open_predictions
 
 INTERVALS = {
     "level": 0.95,
@@ -198,12 +196,14 @@ def evaluate_predictions(
         chosen: dict[str, Any] = {}
         own, rule = th1, threshold_rule(th1, th2)
         if choose_on is not None:
-            own, chosen = _choose(source, choose_on, images, max_fa, th2=th2, skip=skip_faulty)
+            own, chosen = choose_threshold(
+                source, choose_on, images, max_fa, th2=th2, skip=skip_faulty
+            )
             rule = f"{threshold_rule(own, th2)}, chosen on {choose_on.name} {choose_on.split}"
         found = open_predictions(source, images.names)
-        _report(found, skip=skip_faulty, kinds=("missing", "twice"), warn=False)
-        scores[method] = _score(found, images, th1=own, th2=th2, thresholds=thresholds)
-        _report(found, skip=skip_faulty)
+        report_faults(found, skip=skip_faulty, kinds=("missing", "twice"), warn=False)
+        scores[method] = score_images(found, images, th1=own, th2=th2, thresholds=thresholds)
+        report_faults(found, skip=skip_faulty)
         about[method] = _about(found, own, th2, rule) | chosen
     kept = [name for name in images.names if all(name in of for of in scores.values())]
     if not kept:
@@ -246,53 +246,6 @@ def _named(
     return named
 
 
-def _score(
-    found: Predictions,
-    images: Dataset,
-    *,
-    th1: float,
-    th2: float | None,
-    thresholds: Sequence[float],
-) -> dict[str, ImageScores]:
-    """Scores of every image whose prediction can be used; the others become faults."""
-    absent, names = {*found.faults["missing"], *found.faults["twice"]}, images.names
-
-    def score(index: int) -> ImageScores | None:
-        name = names[index]
-        if name in absent:
-            return None
-        try:
-            mask = images.mask(index)
-            return score_image(found, name, mask, th1=th1, th2=th2, thresholds=thresholds)
-        except UnusableError as error:
-            found.faults[error.kind].append(str(error))
-            return None
-
-    with ThreadPoolExecutor(len(available_cpus())) as pool:
-        each = pool.map(score, range(len(names)))
-        bar = progress(each, found.source.name, unit="image", total=len(images))
-        scored = dict(zip(names, bar, strict=True))
-    for kind in found.faults:
-        found.faults[kind].sort()
-    return {name: scores for name, scores in scored.items() if scores is not None}
-
-
-def _report(
-    found: Predictions, *, skip: bool, kinds: Collection[str] = FAULTS, warn: bool = True
-) -> None:
-    """Refuse faulty predictions, or say that their images are left out; warn of lesser faults."""
-    told = {
-        kind: f"{found.source}: {FAULTS[kind]}: {len(where)}, such as {where[0]}"
-        for kind, where in found.faults.items()
-        if where and kind in kinds
-    }
-    fatal = [line for kind, line in told.items() if kind in UNUSABLE]
-    if fatal and not skip:
-        raise InputError("\n".join([*fatal, "--skip-faulty (skip_faulty) leaves these images out"]))
-    for kind, line in told.items() if warn else ():
-        warnings.warn(line + "; left out" * (kind in UNUSABLE), stacklevel=3)
-
-
 def _notes(images: Dataset) -> list[str]:
     """What limits figures on this dataset: masks drawn from labels, images that count twice."""
     members = {
@@ -301,52 +254,6 @@ def _notes(images: Dataset) -> list[str]:
     }
     drawn = [weak_masks(images.weak_masks)] if images.weak_masks else []
     return [*drawn, *shared_images(members)]
-
-
-def _choose(
-    source: str | Path,
-    on: Dataset,
-    images: Dataset,
-    max_fa: float,
-    *,
-    th2: float | None,
-    skip: bool,
-) -> tuple[float, dict[str, Any]]:
-    """The threshold chosen on some images, and what a record says of it."""
-    found = open_predictions(source, on.names)
-    if found.boxes is not None:
-        raise InputError(f"{source} holds boxes; thresholds are chosen on maps")
-    scored = _score(found, on, th1=0.5, th2=th2, thresholds=EIGHT_BIT)
-    _report(found, skip=skip, kinds=UNUSABLE)
-    parts = [each.surface for each in scored.values() if each.surface is not None]
-    if not parts:
-        raise InputError(f"{source} has no usable prediction for {on.name} {on.split}")
-    surface = sum(parts[1:], parts[0])
-    useful = (surface.fa < max_fa) & ((surface.detected > 0) | (surface.targets == 0))
-    if not useful.any():
-        raise InputError(
-            f"no threshold of {source} detects a target of {on.name} {on.split} with Fa below "
-            f"{max_fa:g}; allow more false alarms (--max-fa), or choose on more images (--on)"
-        )
-    th1 = surface.best(max_fa).th1 if surface.targets else float(surface.th1[useful[:, 0]][0])
-    shared = len(set(on.pairs) & set(images.pairs))
-    if shared:
-        warnings.warn(
-            f"{counted(shared, 'image')} choose the threshold of {source} and are evaluated, too, "
-            "so the figures are too good",
-            stacklevel=4,
-        )
-    return th1, {
-        "chosen_on": {
-            "dataset": on.name,
-            "split": on.split,
-            "fingerprint": on.fingerprint,
-            "images": len(scored),
-            "left_out": sorted(set(on.names) - set(scored)),
-            "evaluated_too": shared,
-            "max_fa": max_fa,
-        }
-    }
 
 
 def _about(found: Predictions, th1: float, th2: float | None, rule: str) -> dict[str, Any]:
