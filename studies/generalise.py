@@ -56,8 +56,9 @@ scenes, with gain, offset, noise, stripes and blur varied; `FEST.from_pretrained
 opens it. Does its recipe hold on a camera that it has not seen? Three trainings leave one dataset
 out each, and are measured on all test images of that dataset. The thresholds of each have the
 highest Score with Fa below {1e6 * MAX_FA:g}·10⁻⁶ on held-out training images of the datasets it
-was trained on, without the scenes; weak targets come from the fused map. One seed. In brackets: 95 % intervals over images. IoU, Pd and Score in percent, Fa
-in 10⁻⁶; a Score is void (–) where Fa is not below 10⁻⁴.
+was trained on, without the scenes; weak targets come from the fused map. One seed. In brackets:
+95 % intervals over images. IoU, Pd and Score in percent, Fa in 10⁻⁶; a Score is void (–) where Fa
+is not below 10⁻⁴.
 """
 
 

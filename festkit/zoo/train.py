@@ -110,6 +110,8 @@ def differences(entry: Entry, record: Mapping[str, Any]) -> list[str]:
     Fields that the entry leaves at "auto" may differ; those missing in older records are defaults.
     """
     found = DEFAULTS | current_names(record)
+    if not isinstance(found["holdout"], float):  # the metrics of the held-out images
+        found["holdout"] = entry.config.holdout
     wanted = {k: v for k, v in entry.config.to_dict().items() if k not in FREE and v != "auto"}
     return [f"{k} is {found.get(k)!r}, not {v!r}" for k, v in wanted.items() if found.get(k) != v]
 

@@ -159,7 +159,7 @@ class TestTraining:
         scenes = {"train": 2, "test": 2, "size": 32, "preset": "easy", "seed": 0}
         entry = Entry(
             "made/acm-32",
-            TrainConfig("hand+made", protocol="last", **options),
+            TrainConfig("hand+made", protocol="holdout", **options),
             None, None, 1, scenes, thresholds,
         )  # fmt: skip
         monkeypatch.setitem(ENTRIES, "made/acm-32", entry)
