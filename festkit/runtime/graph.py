@@ -79,12 +79,7 @@ class TilePipeline(nn.Module):
         super().__init__()
         refuse_detectors(fest)
         first, *others = fest.networks
-        states = [network.state_dict() for network in others]
-        equal = all(
-            torch.equal(tensor, state[name])
-            for state in states
-            for name, tensor in first.state_dict().items()
-        )
+        equal = all(_same_weights(first, other) for other in others)
         if not equal or not all(isinstance(key, float) for key in fest.backbones):
             raise InputError(
                 "only sizes, or scale factors with one network, can be exported together; export "
@@ -106,6 +101,14 @@ class TilePipeline(nn.Module):
         """
         statistics: Any = {"mean": mean, "std": std}
         return probabilities(self.network, gray.float() / 255, **statistics)
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two networks have the same tensors under the same names."""
+    state, others = one.state_dict(), other.state_dict()
+    return state.keys() == others.keys() and all(
+        torch.equal(tensor, others[name]) for name, tensor in state.items()
+    )
 
 
 def refuse_detectors(fest: FEST) -> None:
