@@ -73,6 +73,11 @@ def _check_row(spec: TableSpec, row: str, maps: RunMaps, trainings: tuple[Traini
         raise InputError(f"{name} takes {expected}, got {len(maps.sizes)}")
     _check_distinct(name, maps.sizes)
     for record in maps.records:
+        if record.get("scales"):
+            raise InputError(
+                f"{name} got a run at the scale factors {record['scales']}; the paper's tables are "
+                "of networks at square sizes"
+            )
         for field in spec.row_fields:
             found, expected = record[field], getattr(trainings[0], field)
             if field == "loss_options":

@@ -43,7 +43,7 @@ class RunMaps:
 
     Attributes:
         title: networks, sizes and images, as a title.
-        sizes: input sizes of the runs [px].
+        sizes: input sizes of the runs [px]; of runs at scale factors, sides of the tiles.
         dataset: the images.
         stored: stored maps of each run.
         records: record of each run.
@@ -187,9 +187,13 @@ def _run_maps(
     """Maps with a title such as "ACM 256 + 384 on NUAA-SIRST, test images"."""
     sizes = tuple(int(record["size"]) for record in records)
     names = [record["backbone"] for record in records]
+    titles = [
+        " + ".join(f"{factor:g} x" for factor in record.get("scales") or ()) or str(record["size"])
+        for record in records
+    ]
     scales = [
-        str(size) if k and names[k] == names[k - 1] else f"{names[k]} {size}"
-        for k, size in enumerate(sizes)
+        title if k and names[k] == names[k - 1] else f"{names[k]} {title}"
+        for k, title in enumerate(titles)
     ]
     title = f"{' + '.join(scales)} on {images.name}, {split} images"
     return RunMaps(title, sizes, images, stored, tuple(records), split)

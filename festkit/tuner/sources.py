@@ -22,6 +22,7 @@ from ..fest import FEST
 from ..fusion import fuse
 from ..model import Model
 from ..ops.size_classes import MOST_SHARE
+from ..pretrained.scales import Key, keys_of
 from ..training.run import LOCK, Run
 from ..training.stored_maps import open_maps
 from .frames import DETECT, Frame, Source, cached, make_frame
@@ -85,11 +86,16 @@ def of_runs(
         ValueError: if there are no runs, the split is unknown, the images differ from those of the
             runs, or maps are damaged.
     """
+    record, keys = runs[0].record if runs else {}, _keys(runs)
+    if len(set(keys)) < len(keys):
+        raise InputError(f"the runs have the scales {keys}; every run needs a different one")
+    if 1 < len(runs) < len(keys):
+        raise InputError(
+            f"the runs have the scales {keys}, but only one map for several factors of a network; "
+            "tune that run alone, or tune the FEST of these runs on a dataset"
+        )
     maps = open_maps(*runs, split=split, dataset=dataset, root=root)
-    sizes, record = list(maps.sizes), runs[0].record
-    if len(set(sizes)) < len(sizes):
-        raise InputError(f"the runs have the sizes {sizes}; every scale needs a different size")
-
+    rule = "{rule}" if len(keys) == len(runs) else "fused"
     tuned = record.get("tuned", {})
     folders = [repr(run.folder.as_posix()) for run in runs]
     paths = ", ".join(folders).replace("{", "\\x7b")  # the page fills in braces
@@ -97,9 +103,9 @@ def of_runs(
         maps.title,
         maps.dataset.names,
         cached(lambda index: _frame(*maps[index])),
-        start=tuned if tuned.get("scales") == sizes else {},
+        start=tuned if tuned.get("scales") == keys else {},
         code=f"import festkit as fk\n\nfest = fk.FEST.from_runs([{paths}], "
-        'th1={th1}, th2={th2}, rule="{rule}")\ndetection = fest.predict(image)',
+        f'th1={{th1}}, th2={{th2}}, rule="{rule}")\ndetection = fest.predict(image)',
         images=_provenance(maps.dataset, split, record[f"{maps.dataset.split}_split"]),
         keep=partial(_save_to_runs, runs),
         close=maps.close,
@@ -249,18 +255,30 @@ def _provenance(dataset: Dataset, split: str, fingerprint: str) -> dict[str, str
 
 
 def _save_to_runs(runs: Sequence[Run], tuned: dict[str, Any]) -> str:
-    """Save a FEST with the thresholds, and write them into the records of the runs."""
+    """Save a FEST with the thresholds, and write them into the records of the runs.
+
+    The stored map of a run at several scale factors is their mean: so weak targets are of the fused
+    map.
+    """
+    keys = _keys(runs)
+    if len(keys) > len(runs):
+        tuned = tuned | {"rule": "fused"}
     try:
         fest = FEST.from_runs(runs)
         _save_to_fest(fest, tuned)
         saved = f"FEST.load({str(fest.save(fest_path(runs)))!r})"
     except ValueError as error:  # a network that is not of the catalogue
         saved = f"no FEST, since {error}"
-    entry = tuned | {"scales": [run.record["size"] for run in runs]}
+    entry = tuned | {"scales": keys}
     for run in runs:
         with file_lock(run.folder / LOCK):
             write_json(run.folder / "record.json", run.record | {"tuned": entry})
     return f"record.json of {' and '.join(run.folder.name for run in runs)}; {saved}"
+
+
+def _keys(runs: Sequence[Run]) -> list[Key]:
+    """The sizes and scale factors of the runs, as the keys of their FEST."""
+    return [key for run in runs for key in keys_of(run.record)]
 
 
 def _save_to_fest(fest: Model, tuned: dict[str, Any]) -> str:
