@@ -45,6 +45,9 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 """Valid values of numeric fields."""
 
+MAX_FACTOR = 8
+"""Largest scale factor; the smallest is its inverse."""
+
 RUNTIME_PARAMETERS = ("out", "data_root", "device", "cache_on", "workers", "threads")
 """Fields that affect where and how fast a run is computed, but not its result."""
 
@@ -55,7 +58,8 @@ class TrainConfig:
 
     Attributes:
         dataset: name of a dataset, a folder, or a union such as "NUAA-SIRST+NUDT-SIRST".
-        size: side of the square network input [px]; a multiple of the backbone's divisor.
+        size: side of the square network input [px]; a multiple of the backbone's divisor. With
+            ``scales``, side of the squares and tiles.
         backbone: a name of the catalogue, or any network (N, C, H, W) -> logits (N, 1, H, W). A
             network with other than 3 input channels needs an attribute ``in_channels``.
         backbone_options: options of a backbone of the catalogue, such as ``{"base": True}`` for
@@ -67,14 +71,15 @@ class TrainConfig:
         accumulate: batches per optimiser update; their gradients are averaged.
         crop: side [px] of random training crops, half of which contain a target; smaller crops make
             a step cheaper. None trains on whole images.
-        natural_epochs: number of final crop epochs with crops at random positions, so that the
-            share of target pixels is natural.
+        natural_epochs: number of final epochs whose crops, or squares of ``scales``, are at random
+            positions, so that the share of target pixels is natural.
         whole_epochs: epochs on whole images after the crop epochs; their learning rate starts at
             a sixth of ``learning_rate``.
-        scales: factors by which the network's images are enlarged, such as (1.3, 2.0), instead of
-            being resized to a square; inference fuses them. ``size`` is then the side of the tiles
-            in which it sees them. Trained on squares of the native images at factors from the
-            smallest / 1.2 to the largest x 1.2, half of which contain a target.
+        scales: factors by which images are enlarged, such as (1.3, 2.0), instead of being resized
+            to a square; inference averages the maps of all factors. The network is trained on
+            squares of the native images, enlarged by random factors from the smallest / 1.2 to the
+            largest x 1.2. Half of the squares contain a target, except in the last
+            ``natural_epochs``.
         learning_rate: maximum learning rate of AdamW.
         schedule: learning-rate schedule: "cosine" decays to zero; "constant" as in the published
             code.
@@ -97,7 +102,8 @@ class TrainConfig:
         device: "cpu", "cuda", "mps", or "auto": the fastest available.
         data_root: folder of the datasets; default: FESTKIT_DATA, else ``data``.
         out: run folder; default: a folder in ``runs`` named after the configuration.
-        cache_on: keep the training images on the "device", or on the "host" for large sets.
+        cache_on: keep the training images on the "device", or on the "host" for large sets. With
+            ``scales`` they are always on the host, at their own sizes.
         workers: threads that prepare batches in advance; 0 prepares each batch when needed.
         threads: number of CPU threads. Default: one per idle CPU, measured at the start; a resumed
             run keeps its number. The number of threads affects rounding.
@@ -245,7 +251,7 @@ class TrainConfig:
             if option.name in RUNTIME_PARAMETERS or value in (option.default, {}):
                 continue
             value = backbone_name(self.backbone) if option.name == "backbone" else value
-            listed = [value] if isinstance(value, tuple) else [(value,)]
+            listed = [value] if isinstance(value, list | tuple) else [(value,)]
             pairs = value.items() if isinstance(value, Mapping) else listed
             pairs = [] if value is True else pairs  # a switch
             flag = "--" + option.name.replace("_", "-")
@@ -287,9 +293,10 @@ def check_size(size: int, backbone: str | Module, *, name: str = "size") -> None
     smallest = integer_attribute(known, "smallest", divisor)
     if size < smallest or size % divisor:
         fit = -(-max(size, smallest) // divisor) * divisor
+        factor = f"; a scale factor is a float, such as {size}.0" if 0 < size <= MAX_FACTOR else ""
         raise InputError(
             f"{name} {size} px is not a positive multiple of {divisor}, as "
-            f"{backbone_name(backbone)} requires; the next valid size is {fit}"
+            f"{backbone_name(backbone)} requires; the next valid size is {fit}{factor}"
         )
 
 
@@ -298,15 +305,19 @@ def check_scales(scales: Sequence[float]) -> None:
 
     Raises:
         ValueError: if there are none, one is out of range, or two are equal.
+        TypeError: if they are no sequence of numbers.
 
     Example:
         >>> check_scales((1.3, 2.0))
     """
-    wrong = [factor for factor in scales if not 0.125 <= factor <= 8]
+    listed = isinstance(scales, Sequence) and not isinstance(scales, str)
+    if not listed or not all(isinstance(f, Real) and not isinstance(f, bool) for f in scales):
+        raise InputTypeError(f"scales is {scales!r}, expected numbers, such as (1.3, 2.0)")
+    wrong = [factor for factor in scales if not 1 / MAX_FACTOR <= factor <= MAX_FACTOR]
     if wrong or not scales or len(set(scales)) < len(scales):
         raise InputError(
             f"scales is {tuple(scales)}, expected different factors of the image's size, each from "
-            "0.125 to 8; a size instead is a whole number of px"
+            f"{1 / MAX_FACTOR} to {MAX_FACTOR}; a size instead is a whole number of px"
         )
 
 
