@@ -1,6 +1,7 @@
 """The FEST framework: several networks, one per input size, fused and refined (paper figure 1).
 
-With one size this is the paper's LW-FEST: the EEDM loss and adjustable sensitivity, no fusion.
+With one size this is the paper's LW-FEST: the EEDM loss and adjustable sensitivity, no fusion. A
+network may run at a scale factor of the image instead of a size.
 """
 
 import hashlib
@@ -34,8 +35,10 @@ from .pretrained.model_card import model_card
 from .pretrained.scales import (
     check_together,
     keys_of,
+    network_for,
     origin_of,
     read_scales,
+    statistics_of,
     tile_of,
     write_scales,
 )
@@ -60,7 +63,7 @@ SETTINGS = ("th1", "th2", "rule", "mean", "std")
 
 
 class FEST(Model):
-    """Networks by input size, with the thresholds that turn their fused map into targets.
+    """Networks by input size or scale factor, and the thresholds that turn their map into targets.
 
     Args:
         backbones: {size [px]: name of a backbone, or any network (N, C, size, size) -> logits (N,
@@ -75,7 +78,7 @@ class FEST(Model):
         th1: threshold of strong targets, in [0, 1].
         th2: threshold of weak targets, in [0, 1]; None disables weak targets.
         rule: source of weak targets. "per_scale": the map of each scale in order, as in the
-            published results. "fused": the fused map, as in the paper's text. With one size both
+            published results. "fused": the fused map, as in the paper's text. With one scale both
             rules agree.
         mean: mean gray value of the training set, in [0, 1]; :meth:`fit` and :meth:`from_runs` set
             it.
@@ -86,7 +89,7 @@ class FEST(Model):
         device: device of training and prediction: "cpu", "cuda", "mps", or "auto" (the fastest).
 
     Attributes:
-        backbones: the networks by size, in eval mode; detectors by name.
+        backbones: the networks by size or scale factor, in eval mode; detectors by name.
         device: device of the networks; :meth:`to` changes it.
         chosen_on: dataset and metrics of the threshold tuning, if any; saved with the FEST.
         bf16: whether networks multiply in bfloat16 (autocast); False by default.
@@ -187,17 +190,19 @@ class FEST(Model):
         th2: float | None = 0.1,
         *,
         rule: Rule = "per_scale",
-        backbones: Mapping[int, nn.Module] | None = None,
+        backbones: Mapping[Any, nn.Module] | None = None,
         device: str | torch.device = "auto",
     ) -> "FEST":
-        """Combine finished training runs, one per size.
+        """Combine finished training runs, one per size or scale factor.
+
+        A run at several scale factors is one network at each of them.
 
         Args:
             runs: runs or their folders, in the order of the scales.
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1].
             rule: see :class:`FEST`.
-            backbones: networks by size, if they are not in the catalogue.
+            backbones: networks by size or scale factor, if they are not in the catalogue.
             device: see :class:`FEST`.
 
         Raises:
@@ -239,7 +244,7 @@ class FEST(Model):
     def _of_scales(
         cls,
         scales: Sequence[tuple[Mapping[str, Any], str | Path]],
-        backbones: Mapping[int, nn.Module],
+        backbones: Mapping[Any, nn.Module],
         settings: Mapping[str, Any],
     ) -> "FEST":
         """A FEST of weights files with their cards, in the order of the scales."""
@@ -247,10 +252,10 @@ class FEST(Model):
         check_together(cards)
         nets: dict[int | float, nn.Module] = {}
         for card, path in scales:
-            network = load_weights(path, backbones.get(card["size"]))
+            network = load_weights(path, network_for(card, backbones))
             nets |= dict.fromkeys(keys_of(card), network)
-        gray = {name: cards[0][name] for name in ("mean", "std")}
-        fest = cls(nets, tile=tile_of(cards, TILE), **gray, **settings)
+        mean, std = statistics_of(cards)
+        fest = cls(nets, tile=tile_of(cards, TILE), mean=mean, std=std, **settings)
         fest.origin = origin_of(cards[0])
         return fest
 
@@ -299,7 +304,10 @@ class FEST(Model):
         devices: Sequence[str] | None = None,
         **options: Any,
     ) -> list[Run]:
-        """Train a network at every size and use the trained weights.
+        """Train a network at every size or scale factor and use the trained weights.
+
+        At a scale factor it is trained on squares of :attr:`tile` px. ``festkit train --scales``
+        trains one network for several factors.
 
         Args:
             dataset: see :class:`TrainConfig`.
@@ -333,7 +341,7 @@ class FEST(Model):
             by_name = size in self._names  # may have been trained with options
             trained = load_weights(run.weights, None if by_name else net)
             self.backbones[size] = _ready(trained, self.device)
-        self.mean, self.std = runs[0].record["mean"], runs[0].record["std"]
+        self.mean, self.std = statistics_of([run.record for run in runs])
         self.origin, self.chosen_on = origin_of(runs[0].record), None
         write_json(Path(out) / SCALES_FILE, {"sizes": list(self.backbones)})
         return runs
@@ -463,14 +471,14 @@ class FEST(Model):
         cls,
         path: str | Path,
         *,
-        backbones: Mapping[int, nn.Module] | None = None,
+        backbones: Mapping[Any, nn.Module] | None = None,
         device: str | torch.device = "auto",
     ) -> "FEST":
         """Read a file written by :meth:`save`.
 
         Args:
             path: the file.
-            backbones: networks by size to fill, if they are not in the catalogue.
+            backbones: networks by size or scale factor, if they are not in the catalogue.
             device: see :class:`FEST`.
 
         Raises:

@@ -71,7 +71,7 @@ class Model(ABC):
         """The maps of all scales, of one image (H, W) or of several (N, H, W)."""
 
     def scale_maps(self, image: Images) -> list[NDArray[np.float32]]:
-        """Probability maps (H, W) of an image, one per network, in the order of the sizes.
+        """Probability maps (H, W) of an image, one per scale, in their order.
 
         Args:
             image: one image (H, W), see :meth:`predict`.
@@ -139,11 +139,11 @@ class Model(ABC):
         """Fuse and refine existing probability maps with the thresholds of this FEST.
 
         Args:
-            scale_maps: (H, W) in [0, 1], one per size, all at the image's own size. NaN counts as
+            scale_maps: (H, W) in [0, 1], one per scale, all at the image's own size. NaN counts as
                 background, and a warning says so.
 
         Raises:
-            ValueError: if the number of maps differs from the number of sizes, the maps differ in
+            ValueError: if the number of maps differs from that of the scales, the maps differ in
                 size, or values are outside [0, 1].
 
         Example:
@@ -158,8 +158,8 @@ class Model(ABC):
         alike = len(set(shapes)) == 1 and len(shapes[0]) == 2
         if len(shapes) != len(self.backbones) or not alike:
             raise InputError(
-                f"got maps of shapes {shapes} for the sizes {list(self.backbones)}; pass one map "
-                "per size, all at the size of the image, as returned by scale_maps"
+                f"got maps of shapes {shapes} for the scales {list(self.backbones)}; pass one map "
+                "per scale, all at the size of the image, as returned by scale_maps"
             )
         given = zip(self.backbones, scale_maps, strict=True)
         maps = [as_maps(f"the map of {scale_title(size)}", prob)[0] for size, prob in given]

@@ -1,5 +1,7 @@
 """FESTs whose networks run at scale factors of the image instead of square sizes."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from festkit.ops.gray import gray_statistics
 from festkit.ops.tiles import window_side
 from festkit.training.config import TrainConfig
 from festkit.training.trainer import train
-from festkit.weights import load_weights
+from festkit.tuner.sources import of_runs
+from festkit.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +217,9 @@ def test_configurations_that_contradict_themselves_are_refused(options, message)
 
 
 def test_the_command_of_a_configuration_gives_the_factors():
-    command = TrainConfig("NUAA-SIRST", size=64, scales=(1.3, 2.0)).command()
-    assert command.endswith("--size 64 --scales 1.3 2.0")
+    for scales in ((1.3, 2.0), [1.3, 2.0]):
+        command = TrainConfig("NUAA-SIRST", size=64, scales=scales).command()
+        assert command.endswith("--size 64 --scales 1.3 2.0")
 
 
 @pytest.mark.parametrize(("scale", "side"), [(1.0, 128), (1.6, 80), (0.5, 256), (1.3, 98)])
@@ -263,3 +267,103 @@ def test_different_networks_at_factors_are_not_exported_together(tmp_path):
     with pytest.raises(ValueError, match="each network to its own file"):
         fk.export(fest, tmp_path / "fest.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("keys", [(1.3, 2.0), (64, 2.0)])
+def test_networks_of_different_kinds_are_not_exported_together(tmp_path, keys):
+    pytest.importorskip("onnx")
+    networks = dict(zip(keys, ("ACM", Spot()), strict=True))
+    fest = fk.FEST(networks, tile=64, mean=0.3, std=0.1, device="cpu")
+    with pytest.raises(ValueError, match="each network to its own file"):
+        fk.export(fest, tmp_path / "fest.onnx")
+
+
+class Gain(Spot):
+    """A network outside the catalogue, of a given gain."""
+
+    def __init__(self, gain: float = 0.0) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+
+
+def gains(fest: fk.FEST) -> list[float]:
+    return [network.gain.item() for network in fest.networks]
+
+
+def test_one_object_passed_for_several_factors_is_filled_for_each(tmp_path):
+    """Weights of one factor must not overwrite those of another."""
+    fest = fk.FEST({1.3: Gain(1.0), 2.0: Gain(5.0)}, tile=32, device="cpu")
+    own = Gain()
+    path = fest.save(tmp_path / "fest.safetensors")
+    again = fk.FEST.load(path, backbones=dict.fromkeys((1.3, 2.0), own), device="cpu")
+    assert gains(again) == [1.0, 5.0]
+    assert own.gain == 0
+
+
+def stored_run(folder: Path, network: nn.Module, **card) -> fk.Run:
+    """A finished run that was never trained."""
+    known = {"backbone": "Gain", "train_split": "aa", "mean": 0.4, "std": 0.1} | card
+    run = fk.Run(folder)
+    save_weights(network, run.weights, known)
+    (folder / "record.json").write_text(json.dumps(known))
+    return run
+
+
+def test_runs_of_own_networks_at_factors_are_opened_by_factor(tmp_path):
+    runs = [
+        stored_run(tmp_path / str(factor), Gain(gain), size=32, scales=[factor])
+        for factor, gain in ((1.3, 1.0), (2.0, 5.0))
+    ]
+    own = Gain()
+    fest = fk.FEST.from_runs(runs, backbones={1.3: own, 2.0: own}, device="cpu")
+    assert gains(fest) == [1.0, 5.0]
+
+
+def test_a_size_takes_its_own_gray_statistics(tmp_path):
+    """Those of factors count flat images otherwise."""
+    runs = [
+        stored_run(tmp_path / "a", Gain(), size=32, scales=[1.3], std=0.2),
+        stored_run(tmp_path / "b", Gain(), size=48, std=0.1),
+    ]
+    fest = fk.FEST.from_runs(runs, backbones={1.3: Gain(), 48: Gain()}, device="cpu")
+    assert fest.std == 0.1
+
+
+def test_a_whole_number_may_be_meant_as_a_factor():
+    with pytest.raises(ValueError, match=r"a scale factor is a float, such as 2\.0"):
+        fk.FEST({2: "ACM"}, device="cpu")
+
+
+@pytest.mark.parametrize("scales", [2.0, "2.0", ("1.3",), (True,)])
+def test_factors_that_are_no_numbers_are_refused(scales):
+    with pytest.raises(TypeError, match="expected numbers"):
+        TrainConfig("sky", size=64, scales=scales)
+
+
+def test_the_tuner_saves_what_it_showed(run, tmp_path):
+    """The stored map of a run at several factors is their mean, so weak targets are of it."""
+    copied = shutil.copytree(run.folder, tmp_path / "run")
+    source = of_runs([fk.Run(copied)], split="test", dataset=None, root=None)
+    assert source.title.startswith("ACM 1.3 x + 2 x on")
+    assert 'rule="fused"' in source.code
+    source.keep({"th1": 0.4, "th2": 0.05, "rule": "per_scale"})
+    source.close()
+    (path,) = copied.glob("fest-tuned-*.safetensors")
+    saved = fk.FEST.load(path, device="cpu")
+    assert (saved.th1, saved.th2, saved.rule) == (0.4, 0.05, "fused")
+    with pytest.warns(UserWarning, match="was tuned to"):
+        fk.open_model(copied, device="cpu")
+
+
+def test_the_tuner_refuses_runs_that_lack_the_maps_of_their_scales(tmp_path):
+    runs = [
+        stored_run(tmp_path / "a", Gain(), size=32, scales=[1.3, 2.0]),
+        stored_run(tmp_path / "b", Gain(), size=48),
+    ]
+    with pytest.raises(ValueError, match="tune that run alone"):
+        of_runs(runs, split="test", dataset=None, root=None)
+
+
+def test_tables_of_the_paper_take_no_runs_at_factors(run):
+    with pytest.raises(ValueError, match="square sizes"):
+        fk.tables.open_rows("losses", {"EEDM": [run]})

@@ -11,6 +11,7 @@ from .._support.errors import InputError
 from .._support.files import check_form
 from ..backbones import fill_backbone, network_card
 from ..backbones.checkpoints import read_tensors
+from ..backbones.contract import own_copy
 from ..data.catalogue import dataset_name
 from ..weights import create_from_card, read_card, save_tensors
 
@@ -37,6 +38,34 @@ def origin_of(card: Mapping[str, Any]) -> dict[str, str]:
     """
     splits = {name: card[name] for name in ("train_split", "test_split") if card.get(name)}
     return splits | ({"dataset": dataset_name(card["dataset"])} if card.get("dataset") else {})
+
+
+def statistics_of(cards: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Mean and deviation of the training set, as the networks of fixed sizes need them.
+
+    Trainings at scale factors count flat images with at least 8 gray levels, so theirs are taken
+    only where there is no other.
+
+    Example:
+        >>> size = {"size": 512, "mean": 0.4, "std": 0.1}
+        >>> statistics_of([{"size": 64, "scales": [1.3], "mean": 0.4, "std": 0.11}, size])
+        (0.4, 0.1)
+    """
+    card = next((card for card in cards if not card.get("scales")), cards[0])
+    return card["mean"], card["std"]
+
+
+def network_for(card: Mapping[str, Any], given: Mapping[Any, nn.Module]) -> nn.Module | None:
+    """A copy of the network that was passed for the size, or one of the factors, of a card.
+
+    A copy, because the networks of several factors may be passed as one object.
+
+    Example:
+        >>> network_for({"size": 128, "scales": [1.3]}, {2.0: nn.Conv2d(3, 1, 1)}) is None
+        True
+    """
+    network = next((given[key] for key in keys_of(card) if key in given), None)
+    return None if network is None else own_copy(network)
 
 
 def tile_of(cards: Sequence[Mapping[str, Any]], default: int) -> int:
@@ -107,13 +136,13 @@ def write_scales(
 
 
 def read_scales(
-    path: str | Path, given: Mapping[int, nn.Module], default_tile: int
+    path: str | Path, given: Mapping[Any, nn.Module], default_tile: int
 ) -> tuple[dict[Key, nn.Module], int, dict[str, Any]]:
     """Read a file of :func:`write_scales`.
 
     Args:
         path: the file.
-        given: networks to fill, if they are not in the catalogue.
+        given: networks by size or factor, if they are not in the catalogue.
         default_tile: side of the tiles of a FEST without scale factors [px].
 
     Returns:
@@ -129,12 +158,12 @@ def read_scales(
     check_form(f"the card of {path}", card, FEST_CARD)
     networks: dict[Key, nn.Module] = {}
     for entry in card["networks"]:
-        key = entry.get("scale", entry["size"])
-        network = given.get(key)
-        networks[key] = create_from_card(entry, path) if network is None else network
+        key: Key = float(entry["scale"]) if "scale" in entry else entry["size"]
+        own = given.get(key)
+        networks[key] = create_from_card(entry, path) if own is None else own_copy(own)
         names = [name for name in tensors if name.startswith(f"{key}.")]
-        own = {name.removeprefix(f"{key}."): tensors.pop(name) for name in names}
-        fill_backbone(networks[key], own, path)
+        state = {name.removeprefix(f"{key}."): tensors.pop(name) for name in names}
+        fill_backbone(networks[key], state, path)
     if tensors:
         raise InputError(f"{path} holds tensors of no network, such as {next(iter(tensors))}")
     tiles = [entry["size"] for entry in card["networks"] if "scale" in entry]
