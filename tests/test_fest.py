@@ -128,7 +128,7 @@ class TestRules:
         [[], [(16, 16)], [(16, 16), (16, 12)], [(16, 16)] * 3, [(2, 16, 16)] * 2, [(9,)] * 2],
     )
     def test_detect_refuses_maps_that_are_not_its_scales(self, shapes):
-        with pytest.raises(ValueError, match=r"for the sizes \[16, 32\]; pass one map per size"):
+        with pytest.raises(ValueError, match=r"for the scales \[16, 32\]; pass one map per scale"):
             self.fest().detect([np.zeros(shape, np.float32) for shape in shapes])
 
     @pytest.mark.parametrize("rule", ["per_scale", "fused"])

@@ -277,7 +277,7 @@ class TestRuns:
         assert fest.chosen_on["chosen_on"]["protocol"] == protocol
 
     def test_two_runs_of_one_size(self, demo):
-        with pytest.raises(ValueError, match=r"have the sizes \[64, 64\]; every scale needs"):
+        with pytest.raises(ValueError, match=r"have the scales \[64, 64\]; every run needs"):
             ThresholdTuner.from_run(demo / "64", demo / "64")
 
     def test_a_network_of_ones_own_keeps_its_record(self, tmp_path):
