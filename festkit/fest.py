@@ -189,7 +189,7 @@ class FEST(Model):
         th1: float = 0.5,
         th2: float | None = 0.1,
         *,
-        rule: Rule = "per_scale",
+        rule: Rule | None = None,
         backbones: Mapping[Any, nn.Module] | None = None,
         device: str | torch.device = "auto",
     ) -> "FEST":
@@ -201,7 +201,8 @@ class FEST(Model):
             runs: runs or their folders, in the order of the scales.
             th1: threshold of strong targets, in [0, 1].
             th2: threshold of weak targets, in [0, 1].
-            rule: see :class:`FEST`.
+            rule: see :class:`FEST`; default: "fused" for one run at several factors, as its metrics
+                are, else "per_scale".
             backbones: networks by size or scale factor, if they are not in the catalogue.
             device: see :class:`FEST`.
 
@@ -255,7 +256,10 @@ class FEST(Model):
             network = load_weights(path, network_for(card, backbones))
             nets |= dict.fromkeys(keys_of(card), network)
         mean, std = statistics_of(cards)
-        fest = cls(nets, tile=tile_of(cards, TILE), mean=mean, std=std, **settings)
+        alone = len(cards) == 1 and len(nets) > 1
+        rule = settings.get("rule") or ("fused" if alone else "per_scale")
+        given = {**settings, "rule": rule}
+        fest = cls(nets, tile=tile_of(cards, TILE), mean=mean, std=std, **given)
         fest.origin = origin_of(cards[0])
         return fest
 

@@ -174,7 +174,9 @@ def test_a_run_records_its_factors_and_opens_with_them(run, scenes):
     assert run.record["scales"] == [1.3, 2.0]
     fest = fk.open_model(run.folder, device="cpu")
     assert list(fest.backbones) == [1.3, 2.0]
-    assert fest.tile == 32
+    assert (fest.tile, fest.rule) == (32, "fused")
+    assert fk.FEST.from_runs([run], device="cpu").rule == "fused"
+    assert fk.FEST.from_runs([run], rule="per_scale", device="cpu").rule == "per_scale"
     sample = fk.load_dataset(scenes, "test")[0]
     network = load_weights(run.weights)
     maps = [scaled_map(network, sample.image, scale, 32) for scale in (1.3, 2.0)]

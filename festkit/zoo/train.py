@@ -161,8 +161,9 @@ def _started_from(run: Run) -> str | None:
 
 def _without_folders(command: str) -> str:
     """A command with the last names of absolute paths, since cards are read elsewhere."""
-    words = [Path(w).name if Path(w).is_absolute() else w for w in shlex.split(command)]
-    return shlex.join(words)
+    words = [word.split("+") for word in shlex.split(command)]  # members of a union
+    bare = [[Path(m).name if Path(m).is_absolute() else m for m in members] for members in words]
+    return shlex.join("+".join(members) for members in bare)
 
 
 def _rounded(

@@ -173,6 +173,7 @@ class TestTraining:
             0.4, 0.2, "fused", [1.0, 1.5],
         )  # fmt: skip
         assert card["test"][1]["images"] == 5
+        assert "--dataset hand+made " in card["run_command"]  # no folder of this machine
         (verdict,) = verify(["made/acm-32"], data_root=here)
         assert not verdict.fault
         assert verdict.note == "loads; metrics on hand+made differ by 0.000 points"
