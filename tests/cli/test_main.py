@@ -424,7 +424,7 @@ class TestOwnImages:
         words = ["predict", str(image), "--out", str(tmp_path / "out"), "--format", "csv"]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
-            assert main([*words, "--device", "cpu", *options]) == 0
+            assert main([*words, "--model", "nuaa-sirst/acm", "--device", "cpu", *options]) == 0
         assert len(caught) == (told is not None)
         assert all(re.search(str(told), str(one.message)) for one in caught)
 

@@ -30,7 +30,8 @@ from festkit.inference.folder import SkippedImages, predict_images
 from festkit.inference.gray import GrayRule
 from festkit.inference.models import trained_on
 from festkit.inference.opening import open_model
-from festkit.inference.reading import _starts, read_image, tiled_maps
+from festkit.inference.reading import read_image, tiled_maps
+from festkit.ops.tiles import tile_corners
 from festkit.pretrained import weights_file
 from festkit.weights import load_weights, read_card, save_weights
 
@@ -103,8 +104,7 @@ class TestTiles:
         assert np.abs(tiled_maps(fest, image, 64)[0] - fest.scale_maps(image)[0]).max() < 1e-6
 
     def test_a_target_on_a_seam_is_one_target(self):
-        starts = _starts(112, 64)
-        seam = starts[1]
+        _, seam = tile_corners((64, 112), 64)[1]
         detection = bright(64).detect(tiled_maps(bright(64), scene(64, 112, (30, seam)), 64))
         (target,) = detection.targets()
         assert target.centroid == (30, seam)
@@ -138,7 +138,7 @@ class TestTiles:
 
     @given(st.integers(1, 400), st.integers(16, 100))
     def test_squares_cover_a_side_and_overlap_by_a_quarter(self, length, tile):
-        starts = _starts(length, tile)
+        starts = [left for _, left in tile_corners((tile, length), tile)]
         assert starts[0] == 0
         assert starts[-1] == max(length - tile, 0)
         assert all(0 < b - a <= tile * 0.75 + 0.5 for a, b in pairwise(starts))

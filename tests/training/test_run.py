@@ -119,7 +119,7 @@ class TestConfig:
 
     @pytest.mark.parametrize(("size", "fit"), [(1, 16), (17, 32), (255, 256), (-3, 16)])
     def test_the_next_size_that_fits(self, size, fit):
-        with pytest.raises(ValueError, match=rf"valid size is {fit}$"):
+        with pytest.raises(ValueError, match=rf"valid size is {fit}\b"):
             check_size(size, "acm")
         check_size(fit, "acm")
 
