@@ -59,7 +59,7 @@ HEAD = """# Gallery
 
 Every notebook as executed by `make gallery` (festkit {version}), on synthetic scenes.
 
-- **Shipped weights**, trained on NUAA-SIRST: notebooks 03 to 05, tables 4 to 6, figure 7.
+- **Shipped weights**: notebooks 03 to 05, tables 4 to 6, figure 7.
 - **Trained here**: the quickstart (12 epochs on easy scenes) and 02 (profile "quick").
 - **Smoke runs**: tables 1 to 3 and figure 5 need many trainings. They show what the notebook gives,
   not what the networks can do.
