@@ -47,6 +47,7 @@ def scaled_map(
     mean, std = gray_statistics(gray)
 
     def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The maps of some tiles."""
         levels = torch.from_numpy(pixels).to(device_of(backbone))[:, None].float() / 255
         return probabilities(backbone, levels, mean=mean, std=std)[:, 0].cpu().numpy()
 
